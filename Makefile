@@ -1,0 +1,39 @@
+# What a newcomer needs: `make demo` and `make test`. Everything happens in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test slow check format install clean help
+
+help:  ## list what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+install: $(INSTALLED)  ## create .venv with the versions that CI runs
+
+$(INSTALLED): pyproject.toml .ci/constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vgglab needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint .ci/constraints.txt --editable '.[dev]'
+	touch $(INSTALLED)
+
+demo: install  ## run the study sweeps=quickstart and say where its report is
+	$(BIN)/python run.py -m sweeps=quickstart
+
+test: install  ## the tests that a newcomer runs
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: install  ## the tests that CI runs as well
+	$(BIN)/python -m pytest -m slow
+
+check: install  ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install  ## rewrite what lint and format can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove .venv and caches; runs, studies and datasets stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info

@@ -1,0 +1,1 @@
+"""vgglab: find out, and prove, what depth does to a convolutional network."""
