@@ -1,0 +1,36 @@
+"""Typed schemas of every config group, their checks, and the identity rule. Knows no torch."""
+
+from vgglab.config.data import CifarConfig, ClutteredDigitsConfig, DataConfig, DigitsConfig
+from vgglab.config.identity import SCHEMA_VERSION, semantic
+from vgglab.config.infrastructure import (
+    LauncherConfig,
+    PathsConfig,
+    TrackingConfig,
+    TrainerConfig,
+)
+from vgglab.config.model import InitConfig, LrnConfig, ModelConfig, NormConfig
+from vgglab.config.recipe import RecipeConfig, ScheduleConfig
+from vgglab.config.root import Config, ProtocolConfig, StudyConfig, TaskConfig
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "CifarConfig",
+    "ClutteredDigitsConfig",
+    "Config",
+    "DataConfig",
+    "DigitsConfig",
+    "InitConfig",
+    "LauncherConfig",
+    "LrnConfig",
+    "ModelConfig",
+    "NormConfig",
+    "PathsConfig",
+    "ProtocolConfig",
+    "RecipeConfig",
+    "ScheduleConfig",
+    "StudyConfig",
+    "TaskConfig",
+    "TrackingConfig",
+    "TrainerConfig",
+    "semantic",
+]

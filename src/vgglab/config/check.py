@@ -1,0 +1,112 @@
+"""From composed plain values to a checked Config, or to one line that says what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, get_args, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from vgglab.config.root import Config
+
+_ADAPTER = TypeAdapter(Config)
+
+
+class ConfigError(Exception):
+    """A config that the user has to mend; the message is one line."""
+
+
+def parse(values: Mapping[str, Any]) -> Config:
+    """The typed config of a tree of plain values.
+
+    Raises:
+        ConfigError: names each field that is wrong, its value and what is allowed.
+    """
+    try:
+        # As JSON, lists may become tuples while strings stay strings: strict, but for YAML.
+        return _ADAPTER.validate_json(_as_json(values))
+    except ValidationError as error:
+        lines = [_explain(detail, values) for detail in error.errors()]
+        raise ConfigError("; ".join(dict.fromkeys(lines))) from error
+
+
+def _as_json(values: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(values, allow_nan=False)
+    except ValueError:
+        field, value = next(
+            (key, number)
+            for key, number in _leaves(values)
+            if isinstance(number, float) and not math.isfinite(number)
+        )
+        raise ConfigError(f"{field} = {value}: must be a finite number") from None
+
+
+def _leaves(values: Any, path: str = "") -> list[tuple[str, Any]]:
+    if isinstance(values, Mapping):
+        return [
+            leaf
+            for key, value in values.items()
+            for leaf in _leaves(value, f"{path}.{key}" if path else str(key))
+        ]
+    return [(path, values)]
+
+
+def _explain(detail: Any, values: Mapping[str, Any]) -> str:
+    """One clause for one of pydantic's errors."""
+    kind, where = detail["type"], _path(detail["loc"], values)
+    if kind == "value_error":
+        message = str(detail["ctx"]["error"])
+        return f"{where}.{message}" if where else message
+    shown = json.dumps(detail["input"])
+    if kind == "unexpected_keyword_argument":
+        return f"{where} = {shown}: {unknown_field(where)}"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        allowed = detail["ctx"].get("expected_tags", "one of the data sets")
+        return f"{where}.name: must be one of {allowed.replace(chr(39), '')}"
+    message = detail["msg"].removeprefix("Input should be ")
+    return f"{where} = {shown}: must be {message}"
+
+
+def _path(location: tuple[str | int, ...], values: Mapping[str, Any]) -> str:
+    """The dotted path of a field; the name of the data set, which pydantic puts in, left out."""
+    parts, node = [], values
+    for part in location:
+        if isinstance(node, Mapping) and part not in node and node.get("name") == part:
+            continue
+        parts.append(str(part))
+        node = node.get(str(part), {}) if isinstance(node, Mapping) else {}
+    return ".".join(parts)
+
+
+def unknown_field(path: str) -> str:
+    """What is allowed in place of a dotted path that names no field."""
+    *parents, name = path.split(".")
+    options: set[type] = {Config}
+    for parent in parents:
+        options = {kind for owner in options for kind in _children(owner, parent)}
+    allowed = sorted({field.name for owner in options for field in dataclasses.fields(owner)})
+    if not allowed:
+        return f"no such field; {'.'.join(parents)} has no fields"
+    close = get_close_matches(name, allowed, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"no such field; {hint}allowed: {', '.join(allowed)}"
+
+
+def _children(owner: type, name: str) -> set[type]:
+    """The config dataclasses that a field of a config dataclass may hold."""
+    field = next((f for f in dataclasses.fields(owner) if f.name == name), None)
+    if field is None:
+        return set()
+    hint = get_type_hints(owner)[name]
+    found, todo = set(), [hint]
+    while todo:
+        item = todo.pop()
+        if dataclasses.is_dataclass(item) and isinstance(item, type):
+            found.add(item)
+        todo.extend(get_args(item))
+    return found

@@ -1,0 +1,56 @@
+"""What the net is: layer table, width, normalisation, initialisation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from vgglab.config.fields import STRICT, Fraction, Role
+
+ModelName = Literal["a", "a_lrn", "b", "c", "d", "e", "b_5x5"]
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class LrnConfig:
+    """Local response normalisation (Krizhevsky et al. 2012, section 3.3)."""
+
+    size: Annotated[int, Field(ge=1, le=63, multiple_of=1), Role.SCIENTIFIC] = 5
+    """Channels in the window, n in the paper; odd."""
+    k: Annotated[float, Field(gt=0), Role.SCIENTIFIC] = 2.0
+    alpha: Annotated[float, Field(ge=0), Role.SCIENTIFIC] = 1e-4
+    """On the sum of squares, unless ``convention`` is ``mean``."""
+    beta: Annotated[float, Field(gt=0), Role.SCIENTIFIC] = 0.75
+    convention: Annotated[Literal["sum", "mean"], Role.SCIENTIFIC] = "sum"
+    """``sum``: the printed formula. ``mean``: alpha over n (cuda-convnet, Caffe, torch)."""
+
+    def __post_init__(self) -> None:
+        if self.size % 2 == 0:
+            raise ValueError(f"size = {self.size}: must be odd")
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class ModelConfig:
+    """One column of the paper's Table 1, at a width."""
+
+    name: Annotated[ModelName, Role.SCIENTIFIC] = "a"
+    width: Annotated[float, Field(gt=0, le=4), Role.SCIENTIFIC] = 0.25
+    """Multiplies every channel and hidden unit count; 1 is the paper's net."""
+    dropout: Annotated[Fraction, Role.NUISANCE] = 0.5
+    """After each of the first two fully connected layers (paper, section 3.1)."""
+    lrn: Annotated[LrnConfig, Role.SCIENTIFIC] = Field(default_factory=LrnConfig)
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class NormConfig:
+    """Normalisation between a convolution and its ReLU."""
+
+    name: Annotated[Literal["none", "batch"], Role.SCIENTIFIC] = "none"
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class InitConfig:
+    """Initial weights; biases start at 0."""
+
+    name: Annotated[Literal["gaussian", "gaussian_printed", "glorot", "he"], Role.SCIENTIFIC] = "he"

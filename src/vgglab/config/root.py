@@ -1,0 +1,92 @@
+"""The whole config of one run: the tree that every command composes."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from vgglab.config.data import DataConfig, DigitsConfig
+from vgglab.config.fields import STRICT, Role
+from vgglab.config.infrastructure import (
+    LauncherConfig,
+    PathsConfig,
+    TrackingConfig,
+    TrainerConfig,
+)
+from vgglab.config.model import InitConfig, ModelConfig, NormConfig
+from vgglab.config.recipe import RecipeConfig
+
+TaskName = Literal["train", "report", "runs", "describe"]
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class TaskConfig:
+    """What the command does with the config."""
+
+    name: Annotated[TaskName, Role.INFRASTRUCTURE] = "train"
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class ProtocolConfig:
+    """How a trained net is tested."""
+
+    name: Annotated[Literal["center"], Role.SCIENTIFIC] = "center"
+    """``center``: one forward of the image at the size it was trained at."""
+    top_k: Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Role.FIXED] = (1, 5)
+    """Errors that are reported; each k must be below the number of classes."""
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class StudyConfig:
+    """The study that a sweep's points belong to; a run does not depend on it."""
+
+    name: Annotated[str, Role.INFRASTRUCTURE] = "adhoc"
+    """Names the folder under ``paths.studies`` and the W&B group."""
+    asks: Annotated[str, Role.INFRASTRUCTURE] = ""
+    """The question, in a sentence, for the report."""
+    paper: Annotated[str, Role.INFRASTRUCTURE] = ""
+    """What the paper found, in a sentence, for the report."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", self.name):
+            raise ValueError(
+                f"name = {self.name!r}: must be 1 to 64 letters, digits, '_', '-' or '.'"
+            )
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class Config:
+    """One experiment."""
+
+    task: Annotated[TaskConfig, Role.INFRASTRUCTURE] = Field(default_factory=TaskConfig)
+    seed: Annotated[int, Field(ge=0, lt=2**31), Role.SCIENTIFIC] = 0
+    """Initial weights, sample order, augmentation and dropout."""
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    norm: NormConfig = Field(default_factory=NormConfig)
+    init: InitConfig = Field(default_factory=InitConfig)
+    data: DataConfig = Field(default_factory=DigitsConfig)
+    recipe: RecipeConfig = Field(default_factory=RecipeConfig)
+    protocol: ProtocolConfig = Field(default_factory=ProtocolConfig)
+    trainer: TrainerConfig = Field(default_factory=TrainerConfig)
+    tracking: Annotated[TrackingConfig, Role.INFRASTRUCTURE] = Field(default_factory=TrackingConfig)
+    launcher: Annotated[LauncherConfig, Role.INFRASTRUCTURE] = Field(default_factory=LauncherConfig)
+    paths: Annotated[PathsConfig, Role.INFRASTRUCTURE] = Field(default_factory=PathsConfig)
+    study: Annotated[StudyConfig, Role.INFRASTRUCTURE] = Field(default_factory=StudyConfig)
+    format: Annotated[Literal["table", "json", "csv"], Role.INFRASTRUCTURE] = "table"
+    """What ``task=describe`` and ``task=runs`` print."""
+
+    def __post_init__(self) -> None:
+        too_many = [k for k in self.protocol.top_k if k >= self.data.classes]
+        if too_many:
+            raise ValueError(
+                f"protocol.top_k = {list(self.protocol.top_k)}: top-{too_many[0]} error needs more "
+                f"than {too_many[0]} classes, and data={self.data.name} has {self.data.classes}"
+            )
+        if 1 not in self.protocol.top_k:
+            raise ValueError(
+                f"protocol.top_k = {list(self.protocol.top_k)}: must contain 1, "
+                "the error that selects the best epoch"
+            )

@@ -1,0 +1,57 @@
+"""What several rooms' tests need: a small config and the real command line."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from running import Command, command_environment, command_line
+
+from vgglab.config import Config
+from vgglab.config.check import parse
+
+
+@pytest.fixture
+def command(tmp_path: Path, datasets: Path) -> Command:
+    """Runs ``python run.py ...`` in an empty folder."""
+
+    def run(*overrides: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command_line(f"paths.data={datasets}", *overrides),
+            cwd=tmp_path,
+            env=command_environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for generated data, made once a session."""
+    return tmp_path_factory.mktemp("datasets")
+
+
+@pytest.fixture
+def small_config(tmp_path: Path, datasets: Path) -> Config:
+    """A run of seconds, in ``tmp_path``."""
+    return parse(
+        {
+            "model": {"name": "a", "width": 0.0625},
+            "norm": {"name": "batch"},
+            "data": {"name": "digits", "classes": 6, "test_fraction": 0.1},
+            "recipe": {"epochs": 2, "batch_size": 128, "learning_rate": 0.02},
+            "trainer": {
+                "accelerator": "cpu",
+                "precision": "fp32",
+                "memory_format": "channels_last",
+                "threads": 1,
+                "log_every": 4,
+            },
+            "paths": {"runs": str(tmp_path / "runs"), "data": str(datasets)},
+        }
+    )
