@@ -1,0 +1,81 @@
+"""What a net costs, by arithmetic from its layer table. Knows no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from vgglab.config.model import ModelConfig, ModelName, NormConfig
+from vgglab.models.layers import check_sizes, weight_layers
+from vgglab.models.rows import LayerCost, LayerType, layer_costs
+
+__all__ = ["LayerCost", "LayerType", "NetCost", "describe"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetCost:
+    """The rows of a net from input to logits, and their totals, for one image."""
+
+    model: ModelName
+    weight_layers: int
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Trainable parameters, biases among them."""
+        return sum(row.parameters for row in self.layers)
+
+    @property
+    def parameters_without_biases(self) -> int:
+        """Weights alone."""
+        return sum(row.parameters_without_biases for row in self.layers)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one forward pass."""
+        return sum(row.macs for row in self.layers)
+
+    @property
+    def activations_all(self) -> int:
+        """Values of input, convolutions, poolings and fully connected layers."""
+        return self._activations("input", "conv", "pool", "fc")
+
+    @property
+    def activations_convolutions(self) -> int:
+        """Values of the convolutions' outputs."""
+        return self._activations("conv")
+
+    def _activations(self, *types: LayerType) -> int:
+        return sum(row.activations for row in self.layers if row.type in types)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain containers, ready for JSON; the keys are a contract of ``task=describe``."""
+        rows = [
+            dataclasses.asdict(row)
+            | {"output_shape": list(row.output_shape), "activations": row.activations}
+            for row in self.layers
+        ]
+        return {
+            "model": self.model,
+            "parameters": self.parameters,
+            "parameters_without_biases": self.parameters_without_biases,
+            "macs": self.macs,
+            "activations_all": self.activations_all,
+            "activations_convolutions": self.activations_convolutions,
+            "weight_layers": self.weight_layers,
+            "layers": rows,
+        }
+
+
+def describe(
+    model: ModelConfig, norm: NormConfig, *, classes: int, image_size: int, in_channels: int = 3
+) -> NetCost:
+    """The cost of the net that ``build`` makes of the same arguments, for one image.
+
+    Raises:
+        ValueError: ``classes``, ``image_size`` or ``in_channels`` out of range.
+    """
+    check_sizes(classes=classes, image_size=image_size, in_channels=in_channels)
+    rows = layer_costs(model, norm, classes, image_size, in_channels)
+    return NetCost(model=model.name, weight_layers=weight_layers(model.name), layers=tuple(rows))

@@ -1,0 +1,127 @@
+"""The rows of a net's cost: one walk over its layer table, from image to logits. Knows no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from vgglab.config.model import ModelConfig, NormConfig
+from vgglab.models.layers import HIDDEN_UNITS, LAYERS, Conv, Pool, scaled
+
+LayerType = Literal["input", "conv", "batch_norm", "lrn", "pool", "fc"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCost:
+    """One row: one image through one layer. ReLU and dropout work in place and have no row."""
+
+    name: str
+    """As the VGG group writes it: conv3_1 is the first convolution of the third block."""
+    type: LayerType
+    output_shape: tuple[int, ...]
+    """(C, H, W), or (units,) of a fully connected layer."""
+    parameters: int = 0
+    parameters_without_biases: int = 0
+    """Batch norm's shift counts as a bias."""
+    macs: int = 0
+    """Multiply-accumulates, of convolutions and fully connected layers only."""
+    receptive_field: int
+    """Side of the square of input pixels that one output can depend on; may pass the image."""
+
+    @property
+    def activations(self) -> int:
+        """Values in the output."""
+        return math.prod(self.output_shape)
+
+
+def layer_costs(
+    model: ModelConfig, norm: NormConfig, classes: int, image_size: int, in_channels: int
+) -> Iterator[LayerCost]:
+    """Input, then every layer in order; the sizes are in range."""
+    row = LayerCost(
+        name="input",
+        type="input",
+        output_shape=(in_channels, image_size, image_size),
+        receptive_field=1,
+    )
+    yield row
+    for row in _feature_rows(model, norm, in_channels, image_size):
+        yield row
+    yield from _head_rows(model, row, classes)
+
+
+def _feature_rows(
+    model: ModelConfig, norm: NormConfig, channels: int, size: int
+) -> Iterator[LayerCost]:
+    field, step = 1, 1  # receptive field, and input pixels between neighbours of the map
+    block, index = 1, 1
+    for layer in LAYERS[model.name]:
+        field += (layer.kernel - 1) * step
+        if isinstance(layer, Pool):
+            size, step = layer.size(size), step * layer.stride
+            yield LayerCost(
+                name=f"pool{block}",
+                type="pool",
+                output_shape=(channels, size, size),
+                receptive_field=field,
+            )
+            block, index = block + 1, 1
+        else:
+            inputs, channels = channels, scaled(layer.channels, model.width)
+            place, shape = f"{block}_{index}", (channels, size, size)
+            yield from _conv_rows(layer, norm, place, inputs=inputs, shape=shape, field=field)
+            index += 1
+
+
+def _conv_rows(
+    conv: Conv,
+    norm: NormConfig,
+    place: str,
+    *,
+    inputs: int,
+    shape: tuple[int, int, int],
+    field: int,
+) -> Iterator[LayerCost]:
+    channels, height, width = shape
+    weights = channels * inputs * conv.kernel**2
+    yield LayerCost(
+        name=f"conv{place}",
+        type="conv",
+        output_shape=shape,
+        parameters=weights + channels,
+        parameters_without_biases=weights,
+        macs=weights * height * width,
+        receptive_field=field,
+    )
+    if norm.name == "batch":
+        yield LayerCost(
+            name=f"bn{place}",
+            type="batch_norm",
+            output_shape=shape,
+            parameters=2 * channels,
+            parameters_without_biases=channels,
+            receptive_field=field,
+        )
+    if conv.lrn:
+        yield LayerCost(name=f"lrn{place}", type="lrn", output_shape=shape, receptive_field=field)
+
+
+def _head_rows(model: ModelConfig, last: LayerCost, classes: int) -> Iterator[LayerCost]:
+    pools = [layer for layer in LAYERS[model.name] if isinstance(layer, Pool)]
+    step = math.prod(pool.stride for pool in pools)
+    field = last.receptive_field + (last.output_shape[-1] - 1) * step
+    inputs = last.activations
+    hidden = [scaled(units, model.width) for units in HIDDEN_UNITS]
+    for number, units in enumerate([*hidden, classes], start=len(pools) + 1):
+        yield LayerCost(
+            name=f"fc{number}",
+            type="fc",
+            output_shape=(units,),
+            parameters=(inputs + 1) * units,
+            parameters_without_biases=inputs * units,
+            macs=inputs * units,
+            receptive_field=field,
+        )
+        inputs = units

@@ -1,0 +1,97 @@
+"""One VGG class for every row of the layer table."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from vgglab.config.model import ModelConfig, NormConfig
+from vgglab.models.layers import HIDDEN_UNITS, LAYERS, Conv, check_sizes, map_size, scaled
+from vgglab.models.lrn import LocalResponseNorm
+
+
+class VGG(nn.Module):
+    """A net of Simonyan & Zisserman 2014, Table 1: convolutions, then three fully connected.
+
+    ``features`` and ``classifier`` are indexed as torchvision's, so that A, B, D and E at
+    width 1, 224 px and 1,000 classes load its vgg11, 13, 16 and 19 (_bn) state dicts unchanged.
+    There is no adaptive pooling: the first fully connected layer fits the last map of
+    ``image_size`` exactly (7x7 at 224 px, 1x1 at 32 px), so that dense evaluation can turn it
+    into a convolution.
+
+    Args:
+        model: row of the table, width, dropout, LRN.
+        norm: batch norm between a convolution and its ReLU, or none. The convolution keeps its
+            bias either way, as torchvision's does.
+        classes: units of the last layer.
+        image_size: side of the square images, in pixels; 32 or more.
+        in_channels: of the images.
+
+    Raises:
+        ValueError: a size out of range, with its field and what is allowed.
+    """
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        norm: NormConfig,
+        *,
+        classes: int,
+        image_size: int,
+        in_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        check_sizes(classes=classes, image_size=image_size, in_channels=in_channels)
+        self.image_size = image_size
+        self.map_size = map_size(model.name, image_size)
+        self.features = _features(model, norm, in_channels)
+        self.classifier = _classifier(model, self.map_size, classes)
+
+    def forward(self, images_nchw: Tensor) -> Tensor:
+        """Logits (N, classes) of images (N, in_channels, image_size, image_size).
+
+        Raises:
+            ValueError: images whose last map does not fit the first fully connected layer.
+        """
+        maps_nchw: Tensor = self.features(images_nchw)
+        if maps_nchw.shape[2:] != (self.map_size, self.map_size):
+            raise ValueError(
+                f"image_size = {tuple(images_nchw.shape[2:])}: must be {self.image_size}, "
+                "which this net's fully connected layers were built for"
+            )
+        logits_nk: Tensor = self.classifier(maps_nchw.flatten(1))
+        return logits_nk
+
+
+def _features(model: ModelConfig, norm: NormConfig, in_channels: int) -> nn.Sequential:
+    modules: list[nn.Module] = []
+    for layer in LAYERS[model.name]:
+        if isinstance(layer, Conv):
+            channels = scaled(layer.channels, model.width)
+            modules += _convolution(layer, model, norm, in_channels, channels)
+            in_channels = channels
+        else:
+            modules.append(nn.MaxPool2d(layer.kernel, layer.stride))
+    return nn.Sequential(*modules)
+
+
+def _convolution(
+    conv: Conv, model: ModelConfig, norm: NormConfig, in_channels: int, channels: int
+) -> list[nn.Module]:
+    modules: list[nn.Module] = [nn.Conv2d(in_channels, channels, conv.kernel, padding=conv.padding)]
+    if norm.name == "batch":
+        modules.append(nn.BatchNorm2d(channels))
+    modules.append(nn.ReLU(inplace=True))
+    if conv.lrn:  # after the ReLU, as Krizhevsky et al. 2012, section 3.3
+        modules.append(LocalResponseNorm(model.lrn))
+    return modules
+
+
+def _classifier(model: ModelConfig, last_map: int, classes: int) -> nn.Sequential:
+    last_conv = [layer for layer in LAYERS[model.name] if isinstance(layer, Conv)][-1]
+    inputs = scaled(last_conv.channels, model.width) * last_map**2
+    modules: list[nn.Module] = []
+    for hidden in HIDDEN_UNITS:
+        units = scaled(hidden, model.width)
+        modules += [nn.Linear(inputs, units), nn.ReLU(inplace=True), nn.Dropout(model.dropout)]
+        inputs = units
+    return nn.Sequential(*modules, nn.Linear(inputs, classes))

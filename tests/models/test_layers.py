@@ -1,0 +1,74 @@
+"""The layer table: depth, shape of each column of Table 1, sizes."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from vgglab.config.model import ModelName
+from vgglab.models.layers import LAYERS, Conv, Pool, map_size, scaled, weight_layers
+
+# arXiv:1409.1556v6, Table 1, row "weight layers"; b_5x5 is section 4.1's shallow net.
+DEPTHS: dict[ModelName, int] = {
+    "a": 11, "a_lrn": 11, "b": 13, "c": 16, "d": 16, "e": 19, "b_5x5": 8,
+}  # fmt: skip
+
+
+def convolutions(name: ModelName) -> list[Conv]:
+    return [layer for layer in LAYERS[name] if isinstance(layer, Conv)]
+
+
+def test_every_model_name_has_a_row() -> None:
+    assert set(LAYERS) == set(get_args(ModelName)) == set(DEPTHS)
+
+
+@pytest.mark.parametrize(("name", "depth"), DEPTHS.items())
+def test_depth_is_the_papers(name: ModelName, depth: int) -> None:
+    assert weight_layers(name) == depth
+
+
+@pytest.mark.parametrize("name", DEPTHS)
+def test_blocks_of_one_width_each_end_in_a_pool(name: ModelName) -> None:
+    blocks: list[set[int]] = [set()]
+    for layer in LAYERS[name]:
+        if isinstance(layer, Pool):
+            blocks.append(set())
+        else:
+            blocks[-1].add(layer.channels)
+    assert blocks == [{64}, {128}, {256}, {512}, {512}, set()]
+
+
+def test_c_and_d_differ_in_the_kernel_of_three_layers_only() -> None:
+    pairs = zip(convolutions("c"), convolutions("d"), strict=True)
+    different = [(place, c.kernel, d.kernel) for place, (c, d) in enumerate(pairs) if c != d]
+    assert different == [(6, 1, 3), (9, 1, 3), (12, 1, 3)]
+
+
+def test_a_lrn_is_a_with_lrn_after_the_first_convolution() -> None:
+    assert [conv.lrn for conv in convolutions("a_lrn")] == [True] + 7 * [False]
+    assert LAYERS["a_lrn"][1:] == LAYERS["a"][1:]
+
+
+def test_b_5x5_is_b_with_each_pair_as_one_5x5() -> None:
+    pairs = convolutions("b")
+    assert pairs[::2] == pairs[1::2]
+    expected = [Conv(conv.channels, kernel=5) for conv in pairs[::2]]
+    assert convolutions("b_5x5") == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "expected"),
+    [(64, 0.25, 16), (4096, 0.25, 1024), (64, 1, 64), (64, 0.001, 1), (5, 0.5, 3), (64, 0.3, 19)],
+)
+def test_scaled_rounds_to_nearest_and_never_to_zero(
+    count: int, width: float, expected: int
+) -> None:
+    assert scaled(count, width) == expected
+
+
+@pytest.mark.parametrize(
+    ("image_size", "expected"), [(32, 1), (63, 1), (64, 2), (224, 7), (255, 7), (256, 8)]
+)
+def test_map_size_is_five_floored_halvings(image_size: int, expected: int) -> None:
+    assert {map_size(name, image_size) for name in DEPTHS} == {expected}
