@@ -1,0 +1,88 @@
+"""Images held in memory, and the three splits of a data set."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+Images = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A split: its images, their labels, and the original that each was made from."""
+
+    images_nchw: Images
+    labels_n: Labels
+    originals_n: NDArray[np.int64]
+    """Index of the original image in its source; no original is in two splits."""
+
+    def __len__(self) -> int:
+        return len(self.labels_n)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Disjoint by original image. Validation selects, test is read once, at the end."""
+
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+
+
+SPLITS = ("train", "validation", "test")
+
+
+def split_originals(
+    labels_n: Labels, *, test_fraction: float, validation_fraction: float, seed: int
+) -> dict[str, NDArray[np.int64]]:
+    """Indices of the originals of each split, the same share of every class in each."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    parts: dict[str, list[NDArray[np.int64]]] = {name: [] for name in SPLITS}
+    for label in np.unique(labels_n):
+        members = generator.permutation(np.flatnonzero(labels_n == label))
+        tests = round(len(members) * test_fraction)
+        validations = round(len(members) * validation_fraction)
+        parts["test"].append(members[:tests])
+        parts["validation"].append(members[tests : tests + validations])
+        parts["train"].append(members[tests + validations :])
+    return {name: np.sort(np.concatenate(chunks)) for name, chunks in parts.items()}
+
+
+def load_or_make(path: Path, make: Callable[[], Splits]) -> Splits:
+    """The splits stored in ``path``, made and stored first where they are not, by one process."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            if not path.exists():
+                _store(path, make())
+    with np.load(path, allow_pickle=False) as stored:
+        return Splits(
+            **{
+                name: ImageSet(
+                    stored[f"{name}_images"], stored[f"{name}_labels"], stored[f"{name}_originals"]
+                )
+                for name in SPLITS
+            }
+        )
+
+
+def _store(path: Path, splits: Splits) -> None:
+    arrays: dict[str, NDArray[np.uint8] | NDArray[np.int64]] = {}
+    for name in SPLITS:
+        part: ImageSet = getattr(splits, name)
+        arrays[f"{name}_images"] = part.images_nchw
+        arrays[f"{name}_labels"] = part.labels_n
+        arrays[f"{name}_originals"] = part.originals_n
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    Path(temporary).replace(path)
