@@ -1,0 +1,96 @@
+"""Where the files of a run are."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from vgglab.runs.status import State, Status
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """``runs/<id>/``: one path a file of the contract."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def status(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "train.log"
+
+    def predictions(self, protocol: str) -> Path:
+        return self.path / "predictions" / f"{protocol}.parquet"
+
+    @property
+    def _lock(self) -> FileLock:
+        return FileLock(self.path / ".lock")
+
+    @contextlib.contextmanager
+    def claim(self, timeout: float = -1) -> Iterator[None]:
+        """Be the only process that works on this run; wait for another to end.
+
+        The kernel gives the lock back when its owner dies, so a killed process leaves none behind.
+
+        Raises:
+            filelock.Timeout: another process still had it after ``timeout`` seconds.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._lock.acquire(timeout=timeout):
+            yield
+
+    def is_claimed(self) -> bool:
+        """Whether some process works on this run now."""
+        if not (self.path / ".lock").exists():
+            return False
+        try:
+            with self._lock.acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def read_status(self) -> Status:
+        """The status as it is now: a ``running`` one whose process died is ``interrupted``."""
+        status = Status.read(self.status)
+        if status.state is State.RUNNING and not self.is_claimed():
+            # It may have ended between the two looks.
+            status = Status.read(self.status)
+            if status.state is State.RUNNING:
+                status.state = State.INTERRUPTED
+                status.reason = f"process {status.pid} on {status.host} died"
+        return status

@@ -1,0 +1,43 @@
+"""A run is addressed by its content: what it computes decides where it lives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from vgglab.config import SCHEMA_VERSION, Config, semantic
+
+
+def canonical_json(value: Any) -> str:
+    """One spelling for equal values: sorted keys, no spaces, no NaN."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+
+
+def content_hash(config: Config, fingerprint: str) -> str:
+    """sha256 over the semantic config, the data's fingerprint and the schema version.
+
+    Raises:
+        ValueError: the precision is still ``auto``; the hash would depend on the machine.
+    """
+    if config.trainer.precision == "auto":
+        raise ValueError("trainer.precision = 'auto': must be resolved before a run has a name")
+    content = {
+        "config": semantic(config),
+        "data_fingerprint": fingerprint,
+        "schema_version": SCHEMA_VERSION,
+    }
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+
+def readable_name(config: Config) -> str:
+    """``a_lrn-bn-s0``: model, batch norm if any, seed."""
+    norm = "-bn" if config.norm.name == "batch" else ""
+    return f"{config.model.name}{norm}-s{config.seed}"
+
+
+def run_id(config: Config, fingerprint: str) -> str:
+    """``a_lrn-bn-s0-0123456789abcdef``: the run's directory and its W&B id."""
+    return f"{readable_name(config)}-{content_hash(config, fingerprint)[:16]}"

@@ -1,0 +1,78 @@
+"""What state a run is in, who works on it and since when."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from vgglab.runs.atomic import write_json
+
+
+class State(StrEnum):
+    """The life of a run. Diverged and untrainable are outcomes, failed and interrupted are not."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    FINISHED = "finished"
+    DIVERGED = "diverged"
+    UNTRAINABLE = "untrainable"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_outcome(self) -> bool:
+        """Nothing is left to train."""
+        return self in (State.FINISHED, State.DIVERGED, State.UNTRAINABLE)
+
+
+@dataclass(kw_only=True)
+class Status:
+    """Contents of ``status.json``. Times are seconds since the epoch."""
+
+    state: State = State.PENDING
+    reason: str = ""
+    started: float = 0.0
+    """When the first attempt began."""
+    heartbeat: float = 0.0
+    attempts: int = 0
+    epoch: int = 0
+    """Epochs done."""
+    epochs: int = 0
+    """Epochs asked for."""
+    validation_error: float | None = None
+    """Top-1, percent, of the last epoch."""
+    host: str = ""
+    pid: int = 0
+    commit: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Status:
+        """The status in a file; ``pending`` where there is none yet."""
+        try:
+            stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return cls()
+        known = {f.name for f in dataclasses.fields(cls)}
+        values = {key: value for key, value in stored.items() if key in known}
+        return cls(**values | {"state": State(stored["state"])})
+
+    def write(self, path: Path) -> None:
+        """Replace the file in one step, with a fresh heartbeat."""
+        self.heartbeat = time.time()
+        write_json(path, dataclasses.asdict(self))
+
+    def begin_attempt(self) -> None:
+        """Mark that this process now works on the run."""
+        now = time.time()
+        self.started = self.started or now
+        self.attempts += 1
+        self.state, self.reason = State.RUNNING, ""
+        self.host, self.pid = platform.node(), os.getpid()

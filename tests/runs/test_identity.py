@@ -1,0 +1,112 @@
+"""A run's name is its content: all of it, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from vgglab.config import Config, semantic
+from vgglab.config.check import parse
+from vgglab.config.fields import Role, roles
+from vgglab.runs import content_hash, run_id
+
+RESOLVED = {"trainer": {"precision": "fp32"}}
+BASE = parse(RESOLVED)
+
+OTHER: dict[str, Any] = {
+    "model.name": "b",
+    "model.lrn.convention": "mean",
+    "model.lrn.size": 7,
+    "norm.name": "batch",
+    "init.name": "glorot",
+    "data.image_size": 40,
+    "data.classes": 9,
+    "data.flip": True,
+    "recipe.schedule.name": "step",
+    "recipe.select": "last",
+    "protocol.name": None,  # one choice so far
+    "protocol.top_k": [1],
+    "trainer.precision": "bf16",
+    "data.name": None,  # changes the other fields with it; tested below
+}
+
+
+def leaves(config: Any, path: str = "") -> list[tuple[str, Role | None, Any]]:
+    found: list[tuple[str, Role | None, Any]] = []
+    for name, role, value in roles(config):
+        where = f"{path}.{name}".lstrip(".")
+        if dataclasses.is_dataclass(value) and role is not Role.INFRASTRUCTURE:
+            found += leaves(value, where)
+        else:
+            found.append((where, role, value))
+    return found
+
+
+def changed(path: str, value: Any) -> Config:
+    tree: dict[str, Any] = {"data": {"name": "digits"}, "trainer": dict(RESOLVED["trainer"])}
+    node = tree
+    *parents, name = path.split(".")
+    for parent in parents:
+        node = node.setdefault(parent, {})
+    node[name] = value
+    return parse(tree)
+
+
+SEMANTIC = [(p, v) for p, role, v in leaves(BASE) if role is not Role.INFRASTRUCTURE]
+
+
+@pytest.mark.parametrize(("path", "value"), SEMANTIC, ids=[path for path, _ in SEMANTIC])
+def test_every_semantic_field_changes_the_name(path: str, value: Any) -> None:
+    other = OTHER.get(path, value * 0.5 if isinstance(value, float) else value)
+    if isinstance(value, float) and value == 0:
+        other = 1.0
+    elif isinstance(value, int) and not isinstance(value, bool) and path not in OTHER:
+        other = value + 1
+    if other is None:
+        return
+    assert content_hash(changed(path, other), "f") != content_hash(BASE, "f")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("paths.runs", "elsewhere"),
+        ("trainer.threads", 7),
+        ("trainer.accelerator", "gpu"),
+        ("trainer.memory_format", "contiguous"),
+        ("launcher.jobs", 3),
+        ("tracking.mode", "off"),
+        ("study.name", "other"),
+        ("task.name", "runs"),
+    ],
+)
+def test_infrastructure_does_not_change_the_name(path: str, value: Any) -> None:
+    assert content_hash(changed(path, value), "f") == content_hash(BASE, "f")
+
+
+def test_the_data_changes_the_name() -> None:
+    assert content_hash(BASE, "f") != content_hash(BASE, "g")
+    other = parse(RESOLVED | {"data": {"name": "cifar10"}})
+    assert content_hash(other, "f") != content_hash(BASE, "f")
+
+
+def test_a_changed_default_changes_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = content_hash(BASE, "f")
+    recipe = dataclasses.replace(BASE.recipe, momentum=0.8)
+    assert content_hash(dataclasses.replace(BASE, recipe=recipe), "f") != before
+    assert semantic(BASE)["recipe"]["momentum"] == 0.9  # written out though nobody set it
+
+
+def test_an_unresolved_precision_has_no_name() -> None:
+    with pytest.raises(ValueError, match=r"trainer\.precision"):
+        content_hash(Config(), "f")
+
+
+def test_the_name_is_readable() -> None:
+    config = parse(RESOLVED | {"seed": 3, "norm": {"name": "batch"}, "model": {"name": "a_lrn"}})
+    name, _, digest = run_id(config, "f").rpartition("-")
+    assert name == "a_lrn-bn-s3"
+    assert len(digest) == 16
+    assert int(digest, 16) >= 0

@@ -1,0 +1,120 @@
+"""Files are whole, claims exclude, a dead owner's run is seen as interrupted."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import Timeout
+
+from vgglab.runs import MetricsLog, RunDirectory, State, Status, load_runs, read_metrics
+from vgglab.runs.atomic import write_json, write_text
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from vgglab.runs import RunDirectory, Status
+directory = RunDirectory(Path(sys.argv[1]))
+with directory.claim():
+    status = Status()
+    status.begin_attempt()
+    status.write(directory.status)
+    print("claimed", flush=True)
+    time.sleep(60)
+"""
+
+
+def hold(path: Path) -> subprocess.Popen[str]:
+    """A process that claims a run and works on it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "claimed\n"
+    return process
+
+
+def test_a_claim_excludes_others_and_a_kill_frees_it(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "r")
+    process = hold(directory.path)
+    assert directory.is_claimed()
+    assert directory.read_status().state is State.RUNNING
+    with pytest.raises(Timeout), directory.claim(timeout=0.1):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not directory.is_claimed()
+    status = directory.read_status()
+    assert status.state is State.INTERRUPTED
+    assert f"process {process.pid}" in status.reason
+    with directory.claim(timeout=0.1):
+        assert directory.is_claimed()
+
+
+def test_status_survives_a_round_trip(tmp_path: Path) -> None:
+    status = Status(epochs=5, validation_error=12.5, versions={"torch": "2"})
+    status.begin_attempt()
+    status.write(tmp_path / "status.json")
+    assert Status.read(tmp_path / "status.json") == status
+    assert Status.read(tmp_path / "none.json").state is State.PENDING
+
+
+@pytest.mark.parametrize("state", State)
+def test_what_counts_as_an_outcome(state: State) -> None:
+    assert state.is_outcome == (state.value in ("finished", "diverged", "untrainable"))
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    write_text(path, "old")
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"x": float("nan")})
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
+    assert path.stat().st_mode & stat.S_IRGRP
+
+
+def test_metrics_are_rewound_to_the_checkpoint(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    for step in (1, 2, 3):
+        log.record({"step": step, "train/loss": float("inf") if step == 2 else 0.5})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "tr')  # killed in the middle of a line
+    assert [record["step"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2, 3]
+    assert log.rewind(2)[1] == {"step": 2, "train/loss": None}
+    log.record({"step": 3})
+    assert [r["step"] for r in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2, 3]
+
+
+def _append(path: Path, start: int) -> None:
+    log = MetricsLog(path)
+    for step in range(start, start + 100):
+        log.record({"step": step, "padding": "x" * 200})
+
+
+def test_lines_of_two_writers_do_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_append, args=(path, start)) for start in (0, 100)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert sorted(r["step"] for r in read_metrics(path)) == list(range(200))
+
+
+def test_the_ledger_reads_what_is_there(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "a-s0-0")
+    write_text(directory.config, "seed: 0\n")
+    Status(state=State.FINISHED).write(directory.status)
+    write_json(directory.result, {"errors": {}})
+    (tmp_path / "junk").mkdir()
+    (run,) = load_runs(tmp_path)
+    assert (run.id, run.config, run.result) == ("a-s0-0", {"seed": 0}, {"errors": {}})
+    assert json.loads(directory.status.read_text())["state"] == "finished"
