@@ -1,0 +1,1 @@
+"""Protocols and per-image predictions. Knows no training and no W&B."""

@@ -1,0 +1,77 @@
+"""Per-image predictions: what fusing and paired tests need, without another forward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+KEPT = 20
+"""Classes stored an image, best first; all of them where there are fewer."""
+
+
+class PredictionCollector:
+    """Gathers log-probabilities batch by batch, in the order of the split."""
+
+    def __init__(self) -> None:
+        self._samples: list[NDArray[np.int64]] = []
+        self._labels: list[Tensor] = []
+        self._values: list[Tensor] = []
+        self._classes: list[Tensor] = []
+
+    def add(
+        self, samples_n: NDArray[np.int64], labels_n: Tensor, log_probabilities_nk: Tensor
+    ) -> None:
+        """Keep a batch: sample indices, labels (N,), log-probabilities (N, K)."""
+        kept = min(KEPT, log_probabilities_nk.shape[1])
+        top = log_probabilities_nk.topk(kept, dim=1)
+        self._samples.append(samples_n)
+        self._labels.append(labels_n.cpu())
+        self._values.append(top.values.cpu())
+        self._classes.append(top.indices.cpu())
+
+    def table(self) -> pa.Table:
+        """Columns ``index``, ``label``, ``classes`` and ``log_probabilities`` (lists, best first).
+
+        Raises:
+            ValueError: an image was predicted twice.
+        """
+        index = np.concatenate(self._samples)
+        if len(np.unique(index)) != len(index):
+            raise ValueError("an image was predicted twice")
+        return pa.table(
+            {
+                "index": index,
+                "label": torch.cat(self._labels).numpy(),
+                "classes": list(torch.cat(self._classes).to(torch.int32).numpy()),
+                "log_probabilities": list(torch.cat(self._values).numpy()),
+            }
+        )
+
+
+def write_predictions(table: pa.Table, path: Path) -> None:
+    """Write the table as parquet, in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    pq.write_table(table, temporary, compression="zstd")
+    temporary.replace(path)
+
+
+def errors_of(table: pa.Table, top_k: Sequence[int]) -> dict[int, float]:
+    """Top-k error, percent, for each k, counted from stored predictions.
+
+    Raises:
+        ValueError: a k is larger than the number of classes stored.
+    """
+    labels_n = table["label"].to_numpy()
+    classes_nk = np.stack(table["classes"].to_numpy())
+    if max(top_k) > classes_nk.shape[1]:
+        raise ValueError(f"top_k = {list(top_k)}: at most {classes_nk.shape[1]} classes are stored")
+    hits_nk = classes_nk == labels_n[:, None]
+    return {k: 100.0 * float(1 - hits_nk[:, :k].any(axis=1).mean()) for k in top_k}

@@ -1,0 +1,1 @@
+"""LightningModule, recipes, callbacks and resume. Knows no study and no W&B."""

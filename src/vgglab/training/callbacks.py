@@ -1,0 +1,173 @@
+"""What happens around the steps: records, heartbeat, stop rules, interruption."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any, Protocol
+
+import pytorch_lightning as pl
+
+from vgglab.config import ScheduleConfig
+from vgglab.runs import MetricsLog, Record, RunDirectory, Status
+from vgglab.training.module import Classifier, Diverged
+from vgglab.training.schedules import Plateau
+from vgglab.training.speed import SpeedMeter
+
+HEARTBEAT_SECONDS = 5.0
+
+
+class Sink(Protocol):
+    """Where records go besides ``metrics.jsonl``."""
+
+    def start(self, history: Sequence[Record]) -> None:
+        """Begin, with the records of earlier attempts."""
+
+    def record(self, record: Record) -> None:
+        """Take one more."""
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; the checkpoint is written."""
+
+
+class Recorder(pl.Callback):
+    """One record every so many steps, and one with every split's values at the end of an epoch."""
+
+    def __init__(self, log: MetricsLog, sinks: Sequence[Sink], speed: SpeedMeter) -> None:
+        self._log, self._sinks, self._speed = log, sinks, speed
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        assert isinstance(module, Classifier)
+        if trainer.global_step % module.config.trainer.log_every == 0:
+            loss = float(outputs["loss"])
+            if not math.isfinite(loss):
+                raise Diverged(f"train loss = {loss} at step {trainer.global_step}")
+            done = trainer.current_epoch + (index + 1) / int(trainer.num_training_batches)
+            self._write(trainer, module, done, {"train/step_loss": loss})
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, Classifier)
+        module.close("train")  # here: Lightning calls callbacks before the module's own hook
+        values = module.records("train", "validation") | self._speed.values()
+        self._write(trainer, module, float(trainer.current_epoch + 1), values)
+
+    def _write(
+        self, trainer: pl.Trainer, module: Classifier, epoch: float, values: dict[str, float]
+    ) -> None:
+        images = trainer.datamodule.train_images  # type: ignore[attr-defined]
+        record: Record = {
+            "step": trainer.global_step,
+            "epoch": round(epoch, 6),
+            "images_seen": round(epoch * images),
+            "time": time.time(),
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            **values,
+        }
+        for take in (self._log.record, *(sink.record for sink in self._sinks)):
+            take(record)
+
+
+class Heartbeat(pl.Callback):
+    """Keeps ``status.json`` fresh, so that others can tell a slow run from a dead one."""
+
+    def __init__(self, directory: RunDirectory, status: Status) -> None:
+        self._directory, self._status, self._last = directory, status, 0.0
+
+    def _beat(self) -> None:
+        if time.monotonic() - self._last >= HEARTBEAT_SECONDS:
+            self._write()
+
+    def _write(self) -> None:
+        self._last = time.monotonic()
+        self._status.write(self._directory.status)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self._beat()
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        self._beat()
+
+    def on_test_batch_end(self, *_: Any) -> None:
+        self._beat()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, Classifier)
+        self._status.epoch = trainer.current_epoch + 1
+        self._status.validation_error = module.results["validation"]["top1_error"]
+        self._write()
+
+
+class PlateauRule(pl.Callback):
+    """Drops the learning rate at plateaus and ends the training at the one after the last drop.
+
+    A callback, because Lightning steps a plateau scheduler only after it has written the epoch's
+    checkpoint: a run resumed from that would have missed a step.
+    """
+
+    def __init__(self, schedule: ScheduleConfig) -> None:
+        self._schedule = schedule
+        self._state: dict[str, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._rule = Plateau(trainer.optimizers[0], self._schedule)
+        if self._state:
+            self._rule.load_state_dict(self._state)
+        trainer.should_stop = self._rule.is_exhausted
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, Classifier)
+        self._rule.step(module.results["validation"]["top1_error"])
+        trainer.should_stop = self._rule.is_exhausted
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._rule.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._state = state_dict
+
+
+class StopOnSignal(pl.Callback):
+    """SIGINT or SIGTERM: finish the step, write ``last.ckpt``, stop. A second one stops at once."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
+        self._signal: signal.Signals | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopOnSignal:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._signal is not None:
+            raise Interrupted(f"{signal.Signals(number).name} twice")
+        self._signal = signal.Signals(number)
+
+    def _stop(self, save: Callable[[], None] | None = None) -> None:
+        if self._signal is not None:
+            if save is not None:
+                save()
+            raise Interrupted(self._signal.name)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            self._stop(lambda: trainer.save_checkpoint(self._directory.last_checkpoint))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._stop()  # the last epoch's checkpoint is complete
+
+    def on_test_batch_end(self, *_: Any) -> None:
+        self._stop()  # training is over and its checkpoints are complete

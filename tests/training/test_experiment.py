@@ -1,0 +1,212 @@
+"""A run from config to result, on real digits; and the same run, interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from vgglab.config import Config, ScheduleConfig
+from vgglab.evaluation.predictions import errors_of
+from vgglab.runs import Record, RunDirectory, Status, read_metrics
+from vgglab.training.callbacks import Interrupted
+from vgglab.training.checkpoints import AtomicCheckpointIO, checkpoint_step
+from vgglab.training.experiment import run_experiment
+from vgglab.training.module import Diverged
+
+VOLATILE = ("time", "speed/")
+
+
+class MemorySink:
+    """Keeps what it is handed; sends this process a signal at one of the records."""
+
+    def __init__(self, signal_at_step: int | None = None) -> None:
+        self.history: list[Record] = []
+        self.records: list[Record] = []
+        self._signal_at = signal_at_step
+
+    def start(self, history: Sequence[Record]) -> None:
+        self.history = list(history)
+
+    def record(self, record: Record) -> None:
+        self.records.append(record)
+        if record["step"] == self._signal_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def directory(tmp_path: Path, name: str = "run") -> RunDirectory:
+    made = RunDirectory(tmp_path / name)
+    made.path.mkdir(exist_ok=True)
+    return made
+
+
+def steady(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Records without what a clock decides."""
+    return [
+        {key: value for key, value in record.items() if not key.startswith(VOLATILE)}
+        for record in records
+    ]
+
+
+def weights(run: RunDirectory) -> dict[str, Any]:
+    stored = torch.load(run.last_checkpoint, weights_only=True)
+    return {"optimizer": stored["optimizer_states"], **stored["state_dict"]}
+
+
+def assert_same_bits(one: Any, other: Any) -> None:
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same_bits(one[key], other[key])
+    elif isinstance(one, list):
+        for left, right in zip(one, other, strict=True):
+            assert_same_bits(left, right)
+    else:
+        assert one == other
+
+
+@pytest.fixture(scope="module")
+def finished(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {}
+
+
+@pytest.fixture
+def uninterrupted(
+    small_config: Config, finished: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[RunDirectory, dict[str, Any], MemorySink]:
+    """A run that nothing disturbed; made once for this file."""
+    if not finished:
+        sink = MemorySink()
+        run = directory(tmp_path_factory.mktemp("uninterrupted"))
+        result = run_experiment(small_config, run, Status(), [sink])
+        finished["value"] = (run, result, sink)
+    value: tuple[RunDirectory, dict[str, Any], MemorySink] = finished["value"]
+    return value
+
+
+Uninterrupted = tuple[RunDirectory, dict[str, Any], MemorySink]
+
+
+def test_it_learns_and_reports_percent(uninterrupted: Uninterrupted) -> None:
+    _, result, _ = uninterrupted
+    error = result["errors"]["center"]["top1_error"]
+    assert 0 <= error < 60  # chance is 83.3
+    assert 0 <= result["errors"]["center"]["top5_error"] <= error
+    assert result["errors"]["center"]["images"] == 300
+    assert result["cost"]["weight_layers"] == 11
+
+
+def test_stored_predictions_give_the_metric(uninterrupted: Uninterrupted) -> None:
+    run, result, _ = uninterrupted
+    table = pq.read_table(run.predictions("center"))
+    errors = errors_of(table, (1, 5))
+    assert errors[1] == pytest.approx(result["errors"]["center"]["top1_error"], abs=1e-4)
+    assert errors[5] == pytest.approx(result["errors"]["center"]["top5_error"], abs=1e-4)
+    assert sorted(table["index"].to_pylist()) == list(range(300))
+    likelihoods = np.exp(np.stack(table["log_probabilities"].to_numpy())).sum(axis=1)
+    assert np.allclose(likelihoods, 1, atol=1e-4)
+
+
+def test_records_have_exact_axes_and_every_split(uninterrupted: Uninterrupted) -> None:
+    run, result, sink = uninterrupted
+    records = read_metrics(run.metrics)
+    assert records == sink.records
+    steps = [record["step"] for record in records]
+    assert steps == sorted(set(steps))
+    epochs = [record for record in records if "validation/loss" in record]
+    assert [record["epoch"] for record in epochs] == [1.0, 2.0]
+    assert [record["images_seen"] for record in epochs] == [2400, 4800]
+    for split in ("train", "validation"):
+        assert {f"{split}/{name}" for name in ("loss", "top1_error", "top5_error")} <= set(
+            epochs[0]
+        )
+    best = min(epochs, key=lambda record: float(record["validation/top1_error"]))
+    assert result["validation"]["best_epoch"] == best["epoch"]
+
+
+def test_a_random_generator_used_before_changes_nothing(
+    small_config: Config, tmp_path: Path, uninterrupted: Uninterrupted
+) -> None:
+    torch.manual_seed(99)
+    np.random.default_rng(1)
+    run = directory(tmp_path)
+    run_experiment(small_config, run, Status(), [])
+    assert_same_bits(weights(run), weights(uninterrupted[0]))
+
+
+@pytest.mark.parametrize("step", [4, 16, 19, 24, 38])
+def test_interrupted_and_resumed_is_uninterrupted(
+    step: int, small_config: Config, tmp_path: Path, uninterrupted: Uninterrupted
+) -> None:
+    """Steps 4, 16 and 24 are within an epoch of 19 steps; 19 and 38 are its last."""
+    run = directory(tmp_path)
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        run_experiment(small_config, run, Status(), [MemorySink(signal_at_step=step)])
+    assert checkpoint_step(run.last_checkpoint) == step
+    sink = MemorySink()
+    result = run_experiment(small_config, run, Status(), [sink])
+    _, expected, undisturbed = uninterrupted
+    assert_same_bits(weights(run), weights(uninterrupted[0]))
+    assert steady(read_metrics(run.metrics)) == steady(undisturbed.records)
+    assert steady([*sink.history, *sink.records]) == steady(undisturbed.records)
+    assert result["errors"] == expected["errors"]
+    assert result["validation"] == expected["validation"]
+
+
+def test_plateau_ends_the_training_at_the_last_plateau(
+    small_config: Config, tmp_path: Path
+) -> None:
+    schedule = ScheduleConfig(name="plateau", patience=1, drops=1)
+    recipe = dataclasses.replace(
+        small_config.recipe, schedule=schedule, learning_rate=1e-12, epochs=9
+    )
+    run = directory(tmp_path)
+    run_experiment(dataclasses.replace(small_config, recipe=recipe), run, Status(), [])
+    rates = [r["learning_rate"] for r in read_metrics(run.metrics) if "validation/loss" in r]
+    assert len(rates) < 9
+    assert min(rates) == pytest.approx(1e-13)
+
+
+@pytest.mark.filterwarnings("ignore:.*invalid value.*")
+def test_a_loss_that_is_not_finite_ends_as_diverged(small_config: Config, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(small_config.recipe, learning_rate=100.0, momentum=0.99)
+    norm = dataclasses.replace(small_config.norm, name="none")
+    config = dataclasses.replace(small_config, recipe=recipe, norm=norm)
+    with pytest.raises(Diverged, match="loss = "):
+        run_experiment(config, directory(tmp_path), Status(), [])
+
+
+def test_an_interrupted_write_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "last.ckpt"
+    plugin = AtomicCheckpointIO()
+    plugin.save_checkpoint({"global_step": 1}, target)
+
+    def fail(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space left"):
+        plugin.save_checkpoint({"global_step": 2}, target)
+    assert checkpoint_step(target) == 1
+
+
+def test_bf16_and_contiguous_train_too(small_config: Config, tmp_path: Path) -> None:
+    trainer = dataclasses.replace(
+        small_config.trainer, precision="bf16", memory_format="contiguous"
+    )
+    config = dataclasses.replace(small_config, trainer=trainer)
+    result = run_experiment(config, directory(tmp_path), Status(), [])
+    assert result["errors"]["center"]["top1_error"] < 60
+    assert result["hardware"]["precision"] == "bf16"
