@@ -1,0 +1,1 @@
+"""All that touches W&B. Handed plain records; nothing else knows that W&B exists."""

@@ -1,0 +1,137 @@
+"""What W&B keeps offline is what metrics.jsonl holds, under the run's own id, once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from offline_file import history, of_kind
+from running import SMALL, Command
+
+from vgglab.config import TrackingConfig
+from vgglab.runs import read_metrics
+from vgglab.tracking.wandb_run import RunCard, WandbSink
+
+CARD = RunCard(
+    id="a-s0-0123456789abcdef",
+    name="a-s0",
+    group="depth",
+    job_type="train",
+    tags=("a",),
+    notes="python run.py model=a",
+    config={"model": {"name": "a", "lrn": {"size": 5}}, "recipe": {"top": [1, 5]}},
+)
+
+
+def offline_file(folder: Path) -> Path:
+    """The only offline file under a folder."""
+    (path,) = folder.rglob("*.wandb")
+    return path
+
+
+def only(folder: Path, kind: str) -> Any:
+    (payload,) = of_kind(offline_file(folder), kind)
+    return payload
+
+
+@pytest.fixture
+def tracked(command: Command, tmp_path: Path) -> Path:
+    """The folder of a run that was tracked offline."""
+    ended = command(*SMALL, "tracking=offline", "study.name=depth")
+    assert ended.returncode == 0, ended.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    return run
+
+
+def test_a_run_is_in_wandb_as_it_is_on_disk(tracked: Path) -> None:
+    run = only(tracked, "run")
+    assert run.run_id == tracked.name
+    assert run.display_name == "a-bn-s0"
+    assert (run.project, run.run_group, run.job_type) == ("vgglab", "depth", "train")
+    config = {item.key: json.loads(item.value_json) for item in run.config.update}
+    assert config["cfg"]["model"]["lrn"]["size"] == 5
+    assert config["cfg"]["run"] == tracked.name
+    assert config.keys() - {"_wandb"} == {"cfg"}
+
+    stored = read_metrics(tracked / "metrics.jsonl")
+    kept = [
+        {key: value for key, value in record.items() if key not in ("step", "time")}
+        for record in stored
+    ]
+    assert history(offline_file(tracked)) == kept
+    assert only(tracked, "exit").exit_code == 0
+
+
+def test_the_summary_has_the_test_error_and_the_best_epoch(tracked: Path) -> None:
+    result = json.loads((tracked / "result.json").read_text())
+    summary: dict[str, Any] = {}
+    for part in of_kind(offline_file(tracked), "summary"):
+        summary |= {
+            "/".join(item.nested_key) or item.key: json.loads(item.value_json)
+            for item in part.update
+        }
+    assert summary["test/center/top1_error"] == result["errors"]["center"]["top1_error"]
+    assert summary["validation/best_top1_error"] == result["validation"]["best_top1_error"]
+    assert summary["validation/last_top1_error"] == result["validation"]["last_top1_error"]
+
+
+def test_a_resumed_run_is_one_run_with_each_row_once(tmp_path: Path) -> None:
+    rows = [
+        {"step": step, "epoch": step / 2, "time": 0.0, "train/loss": 1 / step}
+        for step in (1, 2, 3, 4)
+    ]
+    killed = WandbSink(TrackingConfig(), CARD, tmp_path)
+    killed.start([])
+    for row in rows[:3]:
+        killed.record(row)
+    killed.finish({}, exit_code=1)
+    resumed = WandbSink(TrackingConfig(), CARD, tmp_path)
+    resumed.start(rows[:2])  # the checkpoint was at step 2
+    for row in rows[2:]:
+        resumed.record(row)
+    resumed.finish({"best": 1}, exit_code=0)
+    assert [row["train/loss"] for row in history(offline_file(tmp_path))] == [
+        1 / s for s in (1, 2, 3, 4)
+    ]
+
+
+def test_the_second_run_of_a_process_is_a_run_of_its_own(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        card = RunCard(**(CARD.__dict__ | {"id": name}))
+        sink = WandbSink(TrackingConfig(), card, tmp_path / name)
+        (tmp_path / name).mkdir()
+        sink.start([])
+        sink.record({"step": 1, "epoch": 1.0, "time": 0.0, "train/loss": 1.0})
+        sink.finish({}, exit_code=0 if name == "first" else 1)
+    for name, code in (("first", 0), ("second", 1)):
+        assert only(tmp_path / name, "run").run_id == name
+        assert only(tmp_path / name, "exit").exit_code == code
+        assert len(history(offline_file(tmp_path / name))) == 1
+
+
+def test_a_synced_attempt_is_kept(tmp_path: Path) -> None:
+    for _ in range(2):
+        sink = WandbSink(TrackingConfig(), CARD, tmp_path)
+        sink.start([])
+        sink.finish({}, exit_code=0)
+        for path in tmp_path.glob("wandb/offline-run-*/*.wandb"):
+            path.with_suffix(".wandb.synced").touch()
+    assert len(list(tmp_path.glob("wandb/offline-run-*"))) == 2
+
+
+def test_off_does_not_load_wandb(tmp_path: Path, datasets: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; import vgglab.app.main as main\n"
+        f"sys.argv = ['run.py', *{SMALL!r}, 'recipe.epochs=1', 'paths.data={datasets}']\n"
+        f"try: main.main(Path({str(Path(__file__).parents[2])!r}))\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert 'wandb' not in sys.modules"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
