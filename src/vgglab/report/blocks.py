@@ -1,0 +1,108 @@
+"""What a report is made of. The page and the Markdown are two prints of the same blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text of a table's cell, and where it links to."""
+
+    text: str
+    href: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells; columns whose number is in ``words`` are set left, the others right."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell | str]]
+    caption: str = ""
+    words: frozenset[int] = frozenset({0})
+    kind: str = "table"
+
+    @property
+    def cells(self) -> list[list[Cell]]:
+        """Every cell as a ``Cell``."""
+        return [[c if isinstance(c, Cell) else Cell(c) for c in row] for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure in its two formats."""
+
+    name: str
+    """Of its files, without extension."""
+    title: str
+    """What it shows, in a few words, also for those who cannot see it."""
+    caption: str
+    svg: str
+    png: bytes
+    kind: str = "figure"
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A paragraph of plain text."""
+
+    text: str
+    kind: str = "paragraph"
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of sentences."""
+
+    items: Sequence[str]
+    kind: str = "bullets"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading within a section."""
+
+    text: str
+    kind: str = "heading"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A figure with a table next to it, where there is room."""
+
+    figure: Figure
+    table: Table
+    kind: str = "beside"
+
+
+Block = Table | Figure | Paragraph | Bullets | Heading | Beside
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of the report."""
+
+    anchor: str
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole report."""
+
+    title: str
+    asks: str
+    paper: str
+    progress: str
+    """How many of the points finished."""
+    sections: Sequence[Section]
+
+    @property
+    def figures(self) -> list[Figure]:
+        """Every figure, in order."""
+        blocks = [block for section in self.sections for block in section.blocks]
+        pictures = [b.figure if isinstance(b, Beside) else b for b in blocks]
+        return [picture for picture in pictures if isinstance(picture, Figure)]

@@ -1,0 +1,166 @@
+"""Error against weight layers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+
+from vgglab.report.blocks import Figure
+from vgglab.report.style import (
+    INK,
+    NORM_COLOURS,
+    NORM_MARKERS,
+    PAPER,
+    canvas,
+    finish,
+    grid,
+    house_style,
+)
+from vgglab.report.wording import INTERVAL, model_label, norm_label
+from vgglab.study import Arm, Summary
+
+ON_AXIS = ("a", "b", "c", "d", "e")
+ON_LINE = ("a", "b", "d", "e")
+"""Nets of 3x3 convolutions only; C's extra layers are 1x1, so it stands beside the line."""
+_DODGE = 0.35
+"""Weight layers between two marks that would cover each other."""
+
+
+def on_axis(summaries: Sequence[Summary]) -> list[Summary]:
+    """Those that the figure shows: nets of the depth series of which a seed trained."""
+    return [s for s in summaries if s.arm.model in ON_AXIS and s.weight_layers and s.top1]
+
+
+def _positions(shown: Sequence[Summary]) -> dict[Arm, float]:
+    """Weight layers, shifted so that nets of equal depth and norms of one net stand apart."""
+    models: dict[int, list[str]] = defaultdict(list)
+    for summary in shown:
+        names = models[summary.weight_layers or 0]
+        if summary.arm.model not in names:
+            names.append(summary.arm.model)
+    norms = sorted({s.arm.norm for s in shown}, key=lambda n: (n != "none", n))
+    wide = 1 + len(norms)
+    positions = {}
+    for summary in shown:
+        names = models[summary.weight_layers or 0]
+        model = names.index(summary.arm.model) - (len(names) - 1) / 2
+        norm = norms.index(summary.arm.norm) - (len(norms) - 1) / 2
+        positions[summary.arm] = (summary.weight_layers or 0) + _DODGE * (wide * model + norm)
+    return positions
+
+
+def _limits(shown: Sequence[Summary]) -> tuple[float, float, bool]:
+    """Range of the error axis, and whether an interval runs off it.
+
+    Two seeds give intervals many times wider than their distance: drawn in full they would press
+    everything else into a line.
+    """
+    dots = [error for s in shown for error in s.top1_error.values()]
+    low, high = min(dots), max(dots)
+    room = max(0.6 * (high - low), 0.05 * high, 0.1)
+    ends = [end for s in shown if s.top1 and s.top1.interval for end in s.top1.interval]
+    bottom = max(min([low, *ends]), low - room, 0.0)
+    top = min(max([high, *ends]), high + room, 100.0)
+    margin = 0.06 * (top - bottom)
+    cut = any(end < bottom - margin or end > top + margin for end in ends)
+    return max(bottom - margin, 0.0), top + margin, cut
+
+
+def _draw_series(axes: Axes, series: Sequence[Summary], x: Mapping[Arm, float]) -> None:
+    norm = series[0].arm.norm
+    colour, marker = NORM_COLOURS[norm], NORM_MARKERS[norm]
+    line = [(x[s.arm], s.top1.mean) for s in series if s.arm.model in ON_LINE and s.top1]
+    axes.plot(*zip(*line, strict=True), color=colour, linewidth=1.2, zorder=2)
+    for summary in series:
+        mean, at = summary.top1, x[summary.arm]
+        if mean is None:
+            continue
+        if mean.interval:
+            axes.vlines(at, *mean.interval, color=colour, linewidth=1.4, zorder=3)
+        face = colour if summary.arm.model in ON_LINE else PAPER
+        axes.plot(at, mean.mean, marker, markersize=6, color=colour, markerfacecolor=face, zorder=4)
+        # Beside the interval, so that a seed on the mean is still seen.
+        dots = [at + 0.5 * _DODGE] * mean.n
+        axes.plot(dots, mean.values, ".", color=colour, markersize=5, alpha=0.65, zorder=3)
+
+
+def _label_models(axes: Axes, shown: Sequence[Summary], x: Mapping[Arm, float]) -> None:
+    """Each net's letter over its marks; where a seed is lacking, k of n in the series' colour."""
+    of_model: dict[str, list[Summary]] = defaultdict(list)
+    for summary in shown:
+        of_model[summary.arm.model].append(summary)
+    for model, members in of_model.items():
+        lines = [
+            (f"{s.trained} of {s.asked}", NORM_COLOURS[s.arm.norm])
+            for s in reversed(members)
+            if s.trained < s.asked
+        ]
+        for height, (text, colour) in enumerate([*lines, (model_label(model), INK)]):
+            axes.annotate(
+                text,
+                (sum(x[s.arm] for s in members) / len(members), 1.0),
+                xytext=(0, 3 + 10 * height),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                ha="center",
+                color=colour,
+                fontsize=8,
+            )
+
+
+def _legend(axes: Axes, norms: Sequence[str]) -> None:
+    several = len(norms) > 1
+    for norm in norms:
+        mean = f"mean, {norm_label(norm)}" if several else "mean"
+        axes.plot([], [], f"{NORM_MARKERS[norm]}-", color=NORM_COLOURS[norm], label=mean)
+    axes.plot([], [], ".", color=INK, markersize=5, alpha=0.65, label="one seed")
+    axes.plot([], [], "|", color=INK, markersize=9, label=INTERVAL)
+    columns = 2 if several else 3
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, columnspacing=1.5)
+
+
+def depth_figure(name: str, summaries: Sequence[Summary]) -> Figure | None:
+    """Every seed as a dot, each arm's mean with its t-interval; None with fewer than two nets."""
+    shown = on_axis(summaries)
+    if len({s.arm.model for s in shown}) < 2:
+        return None
+    norms = list(
+        dict.fromkeys(s.arm.norm for s in sorted(shown, key=lambda s: s.arm.norm != "none"))
+    )
+    x = _positions(shown)
+    bottom, top, cut = _limits(shown)
+    with house_style():
+        figure, (axes,) = canvas()
+        grid(axes)
+        for norm in norms:
+            _draw_series(axes, [s for s in shown if s.arm.norm == norm], x)
+        axes.set_ylim(bottom, top)
+        ticks = sorted({s.weight_layers for s in shown if s.weight_layers})
+        axes.set_xticks(ticks)
+        axes.set_xlim(ticks[0] - 1, ticks[-1] + 1)
+        axes.set_xlabel("weight layers")
+        axes.set_ylabel("top-1 test error, %")
+        _label_models(axes, shown, x)
+        _legend(axes, norms)
+        return finish(figure, name, "Top-1 test error against weight layers", _caption(shown, cut))
+
+
+def _caption(shown: Sequence[Summary], cut: bool) -> str:
+    has_interval = any(s.top1 and s.top1.interval for s in shown)
+    with_interval = f" with its {INTERVAL}" if has_interval else ""
+    parts = [f"Each small dot is a training seed; the large mark is their mean{with_interval}."]
+    models = {s.arm.model for s in shown}
+    if "c" in models:
+        parts.append(
+            "The line joins the nets of 3x3 convolutions only; C, whose extra layers are 1x1, is "
+            "the hollow mark beside it."
+        )
+    if {"c", "d"} <= models:
+        parts.append("C and D both have 16 weight layers and are set side by side.")
+    if any(s.trained < s.asked for s in shown):
+        parts.append("Where seeds are lacking, the number that trained is over the marks.")
+    if cut:
+        parts.append("Intervals that reach the frame go on beyond it; the table has their ends.")
+    return " ".join(parts)

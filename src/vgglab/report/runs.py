@@ -1,0 +1,43 @@
+"""Section: every run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from vgglab.report.blocks import Cell, Section, Table
+from vgglab.report.results import Results
+from vgglab.report.wording import number
+
+
+def runs_section(results: Results, folder: Path) -> Section | None:
+    """A row a run and protocol, linked to its directory as seen from ``folder``."""
+    if not results.rows:
+        return None
+    links = {
+        run.id: quote(
+            Path(os.path.relpath(run.directory.path.resolve(), folder.resolve())).as_posix()
+        )
+        for run in results.view.runs
+    }
+    rows: list[list[Cell | str]] = [
+        [
+            Cell(row.run, links.get(row.run, "")),
+            results.names(results.arm_of[row.run]),
+            str(row.seed),
+            row.state,
+            row.protocol,
+            number(row.top1_error),
+            number(row.top5_error),
+            number(row.validation_top1_error),
+        ]
+        for row in results.rows
+    ]
+    columns = ["run", "net", "seed", "state", "protocol", "top-1 error, %", "top-5 error, %"]
+    columns += ["lowest validation top-1 error, %"]
+    caption = (
+        "Every point of the study; results.csv, next to this page, has these and more columns."
+    )
+    table = Table(columns, rows, caption, words=frozenset({0, 1, 3, 4}))
+    return Section("runs", "Every run", [table])

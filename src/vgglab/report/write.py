@@ -1,0 +1,69 @@
+"""Write a study's report into its folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from vgglab.report.blocks import Figure, Page
+from vgglab.report.page import build_page
+from vgglab.report.style import inline_svg
+from vgglab.runs.atomic import write_text
+from vgglab.study import StudyView, results_table
+
+_HERE = Path(__file__).parent
+
+
+def _markdown_text(text: str) -> str:
+    """Text that Markdown prints as it is, also in a cell of a table."""
+    escaped = re.sub(r"([\\`*\[\]<>|#&])", r"\\\1", text)
+    return re.sub(r"\s*\n\s*", " ", escaped)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=select_autoescape(["html.j2"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["md"] = _markdown_text
+    environment.filters["inline_svg"] = lambda figure: Markup(inline_svg(figure))
+    environment.globals["css"] = Markup((_HERE / "report.css").read_text("utf-8"))
+    return environment
+
+
+def _write_figure(figure: Figure, folder: Path) -> None:
+    (folder / f"{figure.name}.png").write_bytes(figure.png)
+    write_text(folder / f"{figure.name}.svg", figure.svg)
+
+
+def _write_page(page: Page, folder: Path) -> Path:
+    environment = _environment()
+    for name in ("report.md", "report.html"):
+        write_text(folder / name, environment.get_template(f"{name}.j2").render(page=page))
+    return folder / "report.html"
+
+
+def write_report(study: StudyView, folder: Path) -> Path:
+    """``results.csv``, ``report.md``, ``report.html`` and ``figures/`` of a study.
+
+    The same study in the same place gives the same bytes.
+
+    Returns:
+        The path of ``report.html``, which needs no other file and no network.
+    """
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    write_text(
+        folder / "results.csv", results_table(study).to_csv(index=False, lineterminator="\n")
+    )
+    page = build_page(study, folder)
+    for figure in page.figures:
+        _write_figure(figure, figures)
+    return _write_page(page, folder)

@@ -1,0 +1,60 @@
+"""What each arm costs: size of the net and measured speed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from vgglab.study.arm import Arm
+from vgglab.study.estimate import Estimate, estimate
+from vgglab.study.settings import arms
+from vgglab.study.table import ResultRow, result_rows
+from vgglab.study.view import StudyView
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one arm; measured values are over the seeds that have them."""
+
+    arm: Arm
+    parameters: int | None
+    macs: int | None
+    """Multiply-accumulates for one image."""
+    activations_all: int | None
+    step_ms: Estimate | None
+    images_per_second: Estimate | None
+    peak_memory_mib: Estimate | None
+    train_seconds: Estimate | None
+
+
+def _analytic(rows: list[ResultRow], name: str) -> int | None:
+    """A value that follows from the net alone: the first row that knows it."""
+    return next((v for row in rows if (v := getattr(row, name)) is not None), None)
+
+
+def _measured(rows: list[ResultRow], name: str) -> Estimate | None:
+    return estimate(v for row in rows if (v := getattr(row, name)) is not None)
+
+
+def costs(view: StudyView) -> tuple[Cost, ...]:
+    """One an arm of which anything is known, in the order of the arms."""
+    arm_of = arms(view)
+    members: dict[Arm, dict[str, ResultRow]] = defaultdict(dict)
+    for row in result_rows(view):
+        members[arm_of[row.run]][row.run] = row  # once a run, whatever its protocols
+    found: list[Cost] = []
+    for arm, by_run in sorted(members.items()):
+        rows = list(by_run.values())
+        found.append(
+            Cost(
+                arm=arm,
+                parameters=_analytic(rows, "parameters"),
+                macs=_analytic(rows, "macs"),
+                activations_all=_analytic(rows, "activations_all"),
+                step_ms=_measured(rows, "step_ms"),
+                images_per_second=_measured(rows, "images_per_second"),
+                peak_memory_mib=_measured(rows, "peak_memory_mib"),
+                train_seconds=_measured(rows, "train_seconds"),
+            )
+        )
+    return tuple(c for c in found if c.parameters is not None or c.step_ms is not None)

@@ -1,0 +1,42 @@
+"""A mean over seeds and how far the seeds let it be trusted."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Mean of independent values, in their unit."""
+
+    values: tuple[float, ...]
+    mean: float
+    sd: float | None
+    """Sample standard deviation (n - 1); None with one value."""
+    interval: tuple[float, float] | None
+    """Student's t-interval for the mean, at ``CONFIDENCE``; None with one value."""
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+
+def estimate(values: Iterable[float]) -> Estimate | None:
+    """The mean with its t-interval; None where there are no values."""
+    sample = tuple(values)
+    if not sample:
+        return None
+    mean = statistics.fmean(sample)
+    if len(sample) == 1:
+        return Estimate(sample, mean, None, None)
+    sd = statistics.stdev(sample)
+    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, df=len(sample) - 1))
+    half = quantile * sd / math.sqrt(len(sample))
+    return Estimate(sample, mean, sd, (mean - half, mean + half))

@@ -1,0 +1,102 @@
+"""What each arm reached: how many seeds trained, and their errors."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from vgglab.study.arm import Arm
+from vgglab.study.estimate import Estimate, estimate
+from vgglab.study.settings import arms
+from vgglab.study.table import ResultRow, result_rows
+from vgglab.study.view import StudyView
+
+ErrorName = Literal["top1_error", "top5_error"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One arm under one protocol. Errors are percentages of the test images."""
+
+    arm: Arm
+    protocol: str
+    weight_layers: int | None
+    seeds: tuple[int, ...]
+    """Asked for."""
+    states: Mapping[str, int]
+    """State -> how many seeds are in it; adds up to ``asked``."""
+    top1_error: Mapping[int, float]
+    """Seed -> error, of the seeds that trained."""
+    top5_error: Mapping[int, float]
+    """Seed -> error; empty where top-5 was not measured."""
+
+    @property
+    def asked(self) -> int:
+        """Seeds asked for, n in "k of n"."""
+        return len(self.seeds)
+
+    @property
+    def trained(self) -> int:
+        """Seeds that finished and were tested, k in "k of n"."""
+        return len(self.top1_error)
+
+    @property
+    def top1(self) -> Estimate | None:
+        return estimate(self.top1_error.values())
+
+    @property
+    def top5(self) -> Estimate | None:
+        return estimate(self.top5_error.values())
+
+
+def _protocols(view: StudyView, rows: Iterable[ResultRow]) -> list[str]:
+    """Those that some run was tested under; before that, those that were asked for."""
+    tested = {row.protocol for row in rows if row.protocol}
+    asked = {point.config.get("protocol", {}).get("name", "center") for point in view.points}
+    return sorted(tested or asked)
+
+
+def _by_seed(arm: Arm, rows: Iterable[ResultRow], name: ErrorName) -> dict[int, float]:
+    errors: dict[int, float] = {}
+    for row in rows:
+        value: float | None = getattr(row, name)
+        if not row.trained or value is None:
+            continue
+        if row.seed in errors:
+            raise ValueError(f"{row.run}: seed {row.seed} of {arm} is there twice")
+        errors[row.seed] = value
+    return errors
+
+
+def summarise(view: StudyView) -> tuple[Summary, ...]:
+    """One summary for each arm and protocol, in the order of the arms.
+
+    Seeds that diverged, failed or have not run yet are counted in ``asked`` and ``states``; they
+    have no error to enter the mean.
+
+    Raises:
+        ValueError: two points of an arm have the same seed.
+    """
+    rows, arm_of = result_rows(view), arms(view)
+    members: dict[Arm, list[ResultRow]] = defaultdict(list)
+    for row in rows:
+        members[arm_of[row.run]].append(row)
+    summaries: list[Summary] = []
+    for protocol in _protocols(view, rows):
+        for arm, of_arm in sorted(members.items()):
+            runs = {row.run: row for row in of_arm}  # a run has a row for each protocol
+            tested = [row for row in of_arm if row.protocol == protocol]
+            summaries.append(
+                Summary(
+                    arm=arm,
+                    protocol=protocol,
+                    weight_layers=of_arm[0].weight_layers,
+                    seeds=tuple(row.seed for row in runs.values()),
+                    states=dict(sorted(Counter(row.state for row in runs.values()).items())),
+                    top1_error=_by_seed(arm, tested, "top1_error"),
+                    top5_error=_by_seed(arm, tested, "top5_error"),
+                )
+            )
+    return tuple(summaries)

@@ -1,0 +1,134 @@
+"""The tidy table of a study: ``results.csv``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+import pandas as pd
+
+from vgglab.runs import RunRecord, State, Status
+from vgglab.study.settings import arms
+from vgglab.study.view import MissingPoint, StudyView
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultRow:
+    """One run under one protocol; the fields are the columns, errors are percentages.
+
+    A run without test errors has one row with an empty protocol.
+    """
+
+    run: str
+    model: str
+    norm: str
+    init: str
+    width: float
+    data: str
+    image_size: int
+    """Side, px."""
+    seed: int
+    state: str
+    reason: str
+    weight_layers: int | None
+    protocol: str
+    top1_error: float | None
+    top5_error: float | None
+    loss: float | None
+    images: int | None
+    """Test images that the errors are over."""
+    best_epoch: int | None
+    validation_top1_error: float | None
+    """Lowest of any epoch."""
+    parameters: int | None
+    macs: int | None
+    """Multiply-accumulates for one image."""
+    activations_all: int | None
+    step_ms: float | None
+    images_per_second: float | None
+    peak_memory_mib: float | None
+    train_seconds: float | None
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    precision: str
+    threads: int | None
+
+    @property
+    def trained(self) -> bool:
+        """The run finished and has an error under this protocol: it enters the mean."""
+        return self.state == State.FINISHED and self.top1_error is not None
+
+
+_DTYPES: dict[Any, str] = {
+    str: "str",
+    int: "Int64",
+    float: "float64",
+    int | None: "Int64",
+    float | None: "float64",
+}
+
+
+def _result(point: RunRecord | MissingPoint) -> Mapping[str, Any]:
+    return (point.result or {}) if isinstance(point, RunRecord) else {}
+
+
+def _about_point(point: RunRecord | MissingPoint, weight_layers: int | None) -> dict[str, Any]:
+    """The columns that hold under every protocol."""
+    config = point.config
+    status = point.status if isinstance(point, RunRecord) else Status(state=State.PENDING)
+    result = _result(point)
+    cost, speed, hardware, validation = (
+        result.get(part) or {} for part in ("cost", "speed", "hardware", "validation")
+    )
+    return {
+        "run": point.id,
+        "model": config["model"]["name"],
+        "norm": config["norm"]["name"],
+        "init": config["init"]["name"],
+        "width": config["model"]["width"],
+        "data": config["data"]["name"],
+        "image_size": config["data"]["image_size"],
+        "seed": config["seed"],
+        "state": status.state.value,
+        "reason": status.reason,
+        "weight_layers": weight_layers,
+        "best_epoch": validation.get("best_epoch"),
+        "validation_top1_error": validation.get("best_top1_error"),
+        **{name: cost.get(name) for name in ("parameters", "macs", "activations_all")},
+        **{
+            name: speed.get(name)
+            for name in ("step_ms", "images_per_second", "peak_memory_mib", "train_seconds")
+        },
+        **{name: config["recipe"][name] for name in ("epochs", "batch_size", "learning_rate")},
+        "precision": hardware.get("precision") or config.get("trainer", {}).get("precision", ""),
+        "threads": hardware.get("threads"),
+    }
+
+
+def _weight_layers(view: StudyView) -> dict[str, int]:
+    """Model -> weight layers, from any run that knows: a point without a result has them too."""
+    known = ((run.config["model"]["name"], (run.result or {}).get("cost")) for run in view.runs)
+    return {m: c["weight_layers"] for m, c in known if c and c.get("weight_layers") is not None}
+
+
+def result_rows(view: StudyView) -> tuple[ResultRow, ...]:
+    """One row a run and protocol, ordered by arm, seed, run and protocol."""
+    arm_of, layers = arms(view), _weight_layers(view)
+    rows: list[ResultRow] = []
+    for point in sorted(view.points, key=lambda p: (arm_of[p.id], p.config["seed"], p.id)):
+        about = _about_point(point, layers.get(point.config["model"]["name"]))
+        for protocol, error in sorted((_result(point).get("errors") or {"": {}}).items()):
+            tested = {k: error.get(k) for k in ("top1_error", "top5_error", "loss", "images")}
+            rows.append(ResultRow(**about, protocol=protocol, **tested))
+    return tuple(rows)
+
+
+def results_table(view: StudyView) -> pd.DataFrame:
+    """``result_rows`` as a frame; integers are nullable, what is not known is empty."""
+    hints = get_type_hints(ResultRow)
+    columns = [field.name for field in dataclasses.fields(ResultRow)]
+    frame = pd.DataFrame([dataclasses.asdict(r) for r in result_rows(view)], columns=columns)
+    return frame.astype({name: _DTYPES[hints[name]] for name in columns})

@@ -1,0 +1,36 @@
+"""A study is a view over runs: the points that were asked for, and what is on disk of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vgglab.runs import RunRecord
+
+
+@dataclass(frozen=True)
+class MissingPoint:
+    """A point that was asked for and has no run directory yet."""
+
+    id: str
+    config: Mapping[str, Any]
+    """Fully resolved, as ``config.yaml`` would hold it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyView:
+    """All points of a study, with or without a result."""
+
+    name: str
+    asks: str
+    """The question, in a sentence."""
+    paper: str
+    """What the paper found, in a sentence."""
+    runs: Sequence[RunRecord]
+    missing: Sequence[MissingPoint] = ()
+
+    @property
+    def points(self) -> tuple[RunRecord | MissingPoint, ...]:
+        """Every point asked for."""
+        return (*self.runs, *self.missing)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from report_runs import make_study
+
+from vgglab.report.curves_figure import curves_figure, floor_of, lifted
+from vgglab.report.depth_figure import depth_figure
+from vgglab.report.style import THEMED, inline_svg
+from vgglab.study import Arm, Curve, Summary, learning_curves, summarise
+
+
+def summary(model: str, layers: int, errors: Mapping[int, float], asked: int = 3) -> Summary:
+    arm = Arm(model, "batch", "he")
+    states = {"finished": len(errors), "diverged": asked - len(errors)}
+    return Summary(arm, "center", layers, tuple(range(asked)), states, errors, {})
+
+
+def texts(svg: str) -> list[str]:
+    return ["".join(e.itertext()) for e in ET.fromstring(svg).iter() if e.tag.endswith("}text")]
+
+
+def test_depth_figure_labels_units_nets_and_lacking_seeds(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    figure = depth_figure("depth", summarise(study))
+    assert figure is not None
+    found = texts(figure.svg)
+    for text in ("top-1 test error, %", "weight layers", "11", "13", "16", "19", *"ABCDE"):
+        assert text in found
+    assert found.count("2 of 3") == 2  # D and E
+    assert "A-LRN" not in found
+    assert "set side by side" in figure.caption
+
+
+def test_depth_figure_needs_two_nets(tmp_path: Path) -> None:
+    assert depth_figure("depth", summarise(make_study(tmp_path, models=("a", "a_lrn")))) is None
+    assert depth_figure("depth", [summary("a", 11, {0: 5.0}), summary("b", 13, {})]) is None
+
+
+@pytest.mark.parametrize(("seeds", "cut"), [({0: 5.0, 1: 6.0}, True), ({0: 5.0}, False)])
+def test_an_interval_of_two_seeds_does_not_set_the_scale(
+    seeds: Mapping[int, float], cut: bool
+) -> None:
+    figure = depth_figure("depth", [summary("a", 11, seeds), summary("b", 13, {0: 4.0})])
+    assert figure is not None
+    assert ("go on beyond it" in figure.caption) is cut
+    assert not {"10", "12"} & set(texts(figure.svg))
+
+
+def test_curves_have_a_panel_for_each_net(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    figure = curves_figure("curves", learning_curves(study))
+    assert figure is not None
+    found = texts(figure.svg)
+    for text in ("A", "A-LRN", "B-5x5", "E", "epoch", "train", "validation", "stopped early"):
+        assert text in found
+    assert curves_figure("curves", {}) is None
+
+
+def test_an_error_of_zero_fits_the_log_scale() -> None:
+    curve = Curve(0, True, {1.0: 10.0, 2.0: 0.0}, {1.0: 12.0, 2.0: 4.0})
+    curves = {Arm("a", "none", "he"): [curve]}
+    assert floor_of(curves) == 2.0
+    assert lifted(curve.train, 2.0) == ([1.0, 2.0], [10.0, 2.0])
+    figure = curves_figure("curves", curves)
+    assert figure is not None
+    assert "zero is drawn at the lower edge" in figure.caption
+    assert "stopped early" not in texts(figure.svg)
+
+
+def test_files_carry_no_date_and_the_page_its_own_colours(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    figure = depth_figure("depth", summarise(study))
+    assert figure is not None
+    assert "<dc:date>" not in figure.svg
+    inline = inline_svg(figure)
+    assert [colour for colour in THEMED if colour in inline] == []
+    assert "var(--orange)" in inline
+    assert inline.startswith("<svg")
+    ids = [e.get("id") for e in ET.fromstring(inline.replace("xlink:href", "href")).iter()]
+    assert [i for i in ids if i and not i.startswith("depth-")] == []
+
+
+def test_pictures_are_wide_enough_for_print(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    figure = depth_figure("depth", summarise(study))
+    assert figure is not None
+    assert figure.png.startswith(b"\x89PNG")
+    assert int.from_bytes(figure.png[16:20]) >= 900  # the width in the PNG's header, px

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+from report_runs import make_study
+
+from vgglab.report import write_report
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_writes_the_files_of_the_contract(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    page = write_report(study, tmp_path / "studies" / "depth")
+    assert page == tmp_path / "studies" / "depth" / "report.html"
+    assert set(contents(page.parent)) == {
+        "report.html",
+        "report.md",
+        "results.csv",
+        "figures/error_vs_depth.svg",
+        "figures/error_vs_depth.png",
+        "figures/curves.svg",
+        "figures/curves.png",
+    }
+    table = pd.read_csv(page.parent / "results.csv")
+    assert len(table) == 21
+    assert list(table.loc[table["top1_error"].isna(), "state"]) == ["pending", "diverged"]
+
+
+def test_the_same_study_gives_the_same_bytes(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    for name in ("first", "second"):
+        write_report(study, tmp_path / name)
+    assert contents(tmp_path / "first") == contents(tmp_path / "second")
+
+
+def test_a_report_is_rewritten_in_place(tmp_path: Path) -> None:
+    study = make_study(tmp_path, models=("a", "b"))
+    first = write_report(study, tmp_path / "out").read_bytes()
+    assert write_report(study, tmp_path / "out").read_bytes() == first
+
+
+def test_needs_no_torch_and_no_wandb() -> None:
+    code = "import sys, vgglab.report; print({'torch', 'wandb'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from scipy import stats
+from study_points import missing, run, view
+
+from vgglab.runs import RunDirectory, State
+from vgglab.study import costs, estimate, summarise, values_by_arm
+
+
+def test_interval_is_students() -> None:
+    values = [7.1, 6.4, 6.9, 7.7]
+    found = estimate(values)
+    assert found is not None
+    assert found.interval is not None
+    reference = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert found.interval == pytest.approx((reference.low, reference.high))
+    assert found.sd == pytest.approx(stats.tstd(values))
+
+
+def test_one_seed_has_no_interval_and_none_no_mean() -> None:
+    (one,) = summarise(view(run("a", 0, 5.0)))
+    assert one.top1 is not None
+    assert (one.top1.mean, one.top1.sd, one.top1.interval) == (5.0, None, None)
+    (none,) = summarise(view(missing("a", 0)))
+    assert none.top1 is None
+    assert (none.trained, none.asked, none.protocol) == (0, 1, "center")
+
+
+def test_every_point_asked_for_is_counted() -> None:
+    (found,) = summarise(
+        view(
+            run("a", 0, 5.0),
+            run("a", 1, 7.0),
+            run("a", 2, None, state=State.DIVERGED),
+            run("a", 3, 90.0, state=State.UNTRAINABLE),
+            run("a", 4, None, state=State.FAILED),
+            missing("a", 5),
+        )
+    )
+    assert (found.trained, found.asked) == (2, 6)
+    assert found.states == {
+        "diverged": 1, "failed": 1, "finished": 2, "pending": 1, "untrainable": 1,
+    }  # fmt: skip
+    # An untrainable net's chance-level error is an outcome, not a value of the mean.
+    assert found.top1 is not None
+    assert found.top1.values == (5.0, 7.0)
+
+
+def test_a_diverged_seed_is_asked_for_under_every_protocol() -> None:
+    dense = {"dense": {"top1_error": 4.0}}
+    center, on_dense = summarise(
+        view(run("a", 0, 5.0, also=dense), run("a", 1, None, state=State.DIVERGED))
+    )
+    assert (center.protocol, center.trained, center.asked) == ("center", 1, 2)
+    assert (on_dense.protocol, on_dense.trained, on_dense.asked) == ("dense", 1, 2)
+
+
+def test_top5_may_be_absent() -> None:
+    without, with_it = summarise(view(run("a", 0, 5.0), run("b", 0, 5.0, top5=0.5)))
+    assert without.top5 is None
+    assert with_it.top5 is not None
+    assert with_it.top5.mean == 0.5
+
+
+def test_norm_and_init_are_arms_of_their_own() -> None:
+    points = [run("a", 0, 5.0), run("a", 0, 6.0, norm="none"), run("a", 0, 7.0, init="glorot")]
+    found = [(s.arm.norm, s.arm.init, s.trained) for s in summarise(view(*points))]
+    assert found == [("none", "he", 1), ("batch", "glorot", 1), ("batch", "he", 1)]
+
+
+def test_different_widths_are_never_pooled() -> None:
+    narrow, wide = summarise(view(run("a", 0, 9.0, width=0.25), run("a", 0, 5.0, width=0.5)))
+    assert (narrow.arm.variant, narrow.top1_error) == ("model.width=0.25", {0: 9.0})
+    assert (wide.arm.variant, wide.top1_error) == ("model.width=0.5", {0: 5.0})
+
+
+def test_a_field_tuned_for_each_model_makes_no_variant_but_is_found() -> None:
+    study = view(run("a", 0, 5.0, learning_rate=0.1), run("b", 0, 5.0, learning_rate=0.01))
+    assert {s.arm.variant for s in summarise(study)} == {""}
+    rates = values_by_arm(study)["recipe.learning_rate"]
+    assert {rate: [arm.model for arm in arms] for rate, arms in rates.items()} == {
+        0.1: ["a"],
+        0.01: ["b"],
+    }
+
+
+def test_the_same_seed_twice_is_refused() -> None:
+    first = run("a", 0, 5.0)
+    twice = view(first, dataclasses.replace(first, directory=RunDirectory(Path("again"))))
+    with pytest.raises(ValueError, match=r"seed 0 of .* is there twice"):
+        summarise(twice)
+
+
+def test_cost_is_over_seeds_and_counts_a_run_once() -> None:
+    dense = {"dense": {"top1_error": 4.0}}
+    points = [run("a", 0, 5.0, also=dense), run("a", 1, None, state=State.DIVERGED)]
+    (cost,) = costs(view(*points, missing("b", 0)))
+    assert (cost.parameters, cost.macs) == (123, 456)
+    assert cost.step_ms is not None
+    assert cost.step_ms.values == (30.0, 31.0)
+    assert cost.peak_memory_mib is None
