@@ -1,0 +1,8 @@
+"""The one entry point: ``python run.py [-m] [group=choice] [field=value] ...``; see README.md."""
+
+from pathlib import Path
+
+from vgglab.app.main import main
+
+if __name__ == "__main__":
+    main(Path(__file__).resolve().parent)

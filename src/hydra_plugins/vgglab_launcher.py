@@ -1,0 +1,38 @@
+"""``hydra/launcher=processes``. Hydra finds launchers in the package ``hydra_plugins`` alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class ProcessLauncher(Launcher):
+    """Hands a sweep's points to vgglab, which trains each in a process of its own."""
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Nothing to keep: a point is composed anew from its overrides."""
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Run the study, then leave with its exit code: the sweeper has nothing to add."""
+        from vgglab.app.study import run_study
+
+        raise SystemExit(run_study(job_overrides, Path(os.environ["VGGLAB_ROOT"])))
+
+
+ConfigStore.instance().store(
+    group="hydra/launcher",
+    name="processes",
+    node={"_target_": f"{__name__}.{ProcessLauncher.__name__}"},
+    provider="vgglab",
+)

@@ -1,0 +1,1 @@
+"""The commands: from ``run.py``'s arguments to the rooms that do the work, and to an exit code."""

@@ -1,0 +1,116 @@
+"""``python run.py ...``: compose, check, dispatch, and turn every end into an exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from vgglab.app.compose import checked, grid_of_this_command, has_sweep
+from vgglab.config import store
+from vgglab.config.check import ConfigError, unknown_field
+from vgglab.data.errors import DataError
+from vgglab.launch.point import is_point
+
+DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(root: Path) -> None:
+    """Run the command in ``sys.argv`` and leave with its exit code."""
+    os.environ["VGGLAB_ROOT"] = str(root)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own printer
+    store.register()
+    code = DONE
+
+    @hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")
+    def command(composed: DictConfig) -> None:
+        nonlocal code
+        # Caught here: Hydra would print a line of its own for an exception that passes it.
+        code = exit_code_of(lambda: dispatch(composed, root))
+
+    sys.exit(exit_code_of(command) or code)
+
+
+def dispatch(composed: DictConfig, root: Path) -> None:
+    """Do what the config's task says."""
+    config = checked(composed)
+    if config.task.name == "train":
+        from vgglab.app.train import train
+
+        if has_sweep() and not is_point():
+            choice = HydraConfig.get().runtime.choices["sweeps"]
+            raise ConfigError(f"sweeps={choice} is a study: python run.py -m sweeps={choice}")
+        train(config, root)
+    elif config.task.name == "report":
+        from vgglab.app.report import write_study_report
+        from vgglab.app.study import compose_points
+
+        print(f"report: {write_study_report(compose_points(grid_of_this_command()))}")
+    elif config.task.name == "runs":
+        from vgglab.app.ledger import print_ledger
+
+        print_ledger(config)
+    elif config.task.name == "describe":
+        from vgglab.app.describe import print_description
+
+        print_description(config)
+
+
+def exit_code_of(action: Callable[[], None]) -> int:
+    """Run an action; what goes wrong becomes one line on the screen and an exit code."""
+    try:
+        action()
+    except (ConfigError, DataError) as error:
+        return _complain(str(error), USER_MISTAKE)
+    except (HydraException, OmegaConfBaseException) as error:
+        return _complain(explain_hydra(error), USER_MISTAKE)
+    except KeyboardInterrupt:
+        return _complain("interrupted; the same command goes on from here", INTERRUPTED)
+    except Exception as error:
+        return _unexpected(error)
+    return DONE
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _unexpected(error: Exception) -> int:
+    # By name: importing the class would import torch for commands that do not train.
+    if type(error).__name__ == "Interrupted":
+        return _complain(f"interrupted by {error}; the same command goes on from here", INTERRUPTED)
+    log = getattr(error, "vgglab_log", None)
+    if log is None:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="vgglab-", suffix=".log", delete=False, encoding="utf-8"
+        ) as file:
+            traceback.print_exception(error, file=file)
+        log = file.name
+    return _complain(f"{type(error).__name__}: {error} (traceback in {log})", FAILED)
+
+
+def explain_hydra(error: Exception) -> str:
+    """One line for what Hydra says in several."""
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: not a Hydra override such as group=choice or field=value"
+    text = str(error)
+    if match := re.search(r"Could not override '([^']+)'\.?\s*No match in the defaults list", text):
+        return f"{match[1]}: no such group or field; {unknown_field(match[1])}"
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return f"{match[1]}: {unknown_field(match[1])}"
+    if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        group, name = match[1], match[2]
+        options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
+        return f"{group}={name}: must be one of {', '.join(options) or 'none yet'}"
+    return text

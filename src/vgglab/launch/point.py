@@ -1,0 +1,27 @@
+"""What a point of a sweep knows of the sweep: that it has a parent, and must not outlive it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+PARENT = "VGGLAB_PARENT_PID"
+"""Environment variable that the launcher sets for its points."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def is_point() -> bool:
+    """Whether this process was started by a launcher."""
+    return PARENT in os.environ
+
+
+def die_with_parent() -> None:
+    """Ask Linux to send SIGTERM when the launcher dies, however it dies."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(os.environ[PARENT]):  # it died before we asked
+        sys.exit(128 + signal.SIGTERM)

@@ -1,0 +1,144 @@
+"""So many points at a time, each a fresh process; one that fails leaves the others alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vgglab.launch.point import PARENT
+from vgglab.runs import RunDirectory, State, Status
+
+POLL_SECONDS = 0.5
+GRACE_SECONDS = 60.0
+"""How long an interrupted point may take to write its checkpoint."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a sweep: the overrides that compose it and where its run lives."""
+
+    directory: RunDirectory
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slots:
+    """What each of the points that run at a time gets of the machine."""
+
+    jobs: int
+    threads: int
+    gpus: int
+
+    def environment(self, slot: int) -> dict[str, str]:
+        """Variables of the process in a slot: its threads, and one GPU where there are any."""
+        variables = {
+            PARENT: str(os.getpid()),
+            "OMP_NUM_THREADS": str(self.threads),
+            "MKL_NUM_THREADS": str(self.threads),
+        }
+        if self.gpus:
+            variables["CUDA_VISIBLE_DEVICES"] = str(slot % self.gpus)
+        return variables
+
+
+@dataclass
+class Pool:
+    """Starts points as slots come free."""
+
+    root: Path
+    slots: Slots
+    extra_overrides: Sequence[str]
+    """Put before each point's own, which win."""
+    _running: dict[int, tuple[Point, subprocess.Popen[bytes]]] = field(default_factory=dict)
+
+    def run(self, points: Sequence[Point]) -> Iterator[tuple[list[Point], list[Point]]]:
+        """Run all points; yields ``(running, ended since the last time)`` at each look.
+
+        When the caller stops in the middle, by an exception or Ctrl-C, the running points are asked
+        to write their checkpoints and end before it goes on.
+        """
+        waiting = list(points)
+        try:
+            while waiting or self._running:
+                free = [slot for slot in range(self.slots.jobs) if slot not in self._running]
+                for slot in free[: len(waiting)]:
+                    point = waiting.pop(0)
+                    self._running[slot] = point, self._start(point, slot)
+                yield [point for point, _ in self._running.values()], self._reap()
+                if self._running:
+                    time.sleep(POLL_SECONDS)
+        finally:
+            self._stop_all()
+
+    def _start(self, point: Point, slot: int) -> subprocess.Popen[bytes]:
+        # Without the launcher's choice and with the variables of any outer process group gone,
+        # each point composes and trains as if it had been typed alone.
+        outer = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"}
+        environment = {name: value for name, value in os.environ.items() if name not in outer}
+        point.directory.path.mkdir(parents=True, exist_ok=True)
+        with point.directory.log.open("ab") as output:
+            return subprocess.Popen(
+                [
+                    sys.executable,
+                    str(self.root / "run.py"),
+                    *self.extra_overrides,
+                    *point.overrides,
+                    "hydra.mode=RUN",
+                    "hydra/launcher=basic",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment | self.slots.environment(slot),
+                # Ctrl-C at the terminal is the launcher's to pass on, once.
+                start_new_session=True,
+            )
+
+    def _reap(self) -> list[Point]:
+        ended = []
+        for slot, (point, process) in list(self._running.items()):
+            code = process.poll()
+            if code is not None:
+                del self._running[slot]
+                note_death(point.directory, code)
+                ended.append(point)
+        return ended
+
+    def _stop_all(self) -> None:
+        for _, process in self._running.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + GRACE_SECONDS
+        for point, process in self._running.values():
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            note_death(point.directory, process.returncode)
+        self._running.clear()
+
+
+def note_death(directory: RunDirectory, code: int) -> None:
+    """Write down how a point's process ended if it could not do so itself."""
+    status = Status.read(directory.status)
+    if status.state in (State.RUNNING, State.PENDING):
+        if code < 0:
+            status.state = State.INTERRUPTED
+            status.reason = f"killed by {signal.Signals(-code).name}"
+        else:
+            status.state = State.FAILED
+            status.reason = f"exit code {code} before training; see {directory.log}"
+        status.write(directory.status)
+
+
+def overrides_of(values: Mapping[str, object]) -> list[str]:
+    """``key=value`` for each entry."""
+    return [f"{key}={value}" for key, value in values.items()]

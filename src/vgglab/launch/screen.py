@@ -1,0 +1,106 @@
+"""What a sweep shows while it runs: one live table; without a terminal, a line an event."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from vgglab.launch.pool import Point
+from vgglab.runs import State, Status
+
+COLOURS = {
+    State.PENDING: "dim",
+    State.RUNNING: "cyan",
+    State.FINISHED: "green",
+    State.DIVERGED: "yellow",
+    State.UNTRAINABLE: "yellow",
+    State.FAILED: "red",
+    State.INTERRUPTED: "magenta",
+}
+
+
+def status_table(rows: Iterable[tuple[str, Status]], title: str = "") -> Table:
+    """The ledger's table: run, state, epochs done, validation error, why."""
+    table = Table(title=title or None, title_justify="left")
+    table.add_column("run", no_wrap=True)
+    table.add_column("state")
+    for name in ("epoch", "validation error, %", "attempts"):
+        table.add_column(name, justify="right")
+    table.add_column("reason")
+    for name, status in rows:
+        error = status.validation_error
+        table.add_row(
+            name,
+            Text(str(status.state), style=COLOURS[status.state]),
+            f"{status.epoch}/{status.epochs}" if status.epochs else "",
+            "" if error is None else f"{error:.2f}",
+            str(status.attempts or ""),
+            Text(status.reason),
+        )
+    return table
+
+
+class StudyScreen:
+    """Shows every point of a study with its state."""
+
+    def __init__(self, study: str, points: Sequence[Point], console: Console) -> None:
+        self._study, self._points, self._console = study, points, console
+        self._live: Live | None = None
+        self._begun = time.monotonic()
+        self._shown: set[str] = set()
+
+    def __enter__(self) -> StudyScreen:
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, refresh_per_second=2)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self, running: Sequence[Point], ended: Sequence[Point]) -> None:
+        """Show the present state."""
+        if self._live is not None:
+            self._live.update(self._table(running))
+            return
+        for point in running:
+            if point.directory.id not in self._shown:
+                self._shown.add(point.directory.id)
+                self._say(f"{point.directory.id}: started")
+        for point in ended:
+            status = Status.read(point.directory.status)
+            error = status.validation_error
+            outcome = f", validation error {error:.2f}%" if error is not None else ""
+            reason = f": {status.reason}" if status.reason else ""
+            self._say(f"{point.directory.id}: {status.state}{outcome}{reason}")
+
+    def _say(self, text: str) -> None:
+        clock = time.strftime("%M:%S", time.gmtime(time.monotonic() - self._begun))
+        self._console.print(f"[{clock}] {text}", markup=False, highlight=False, soft_wrap=True)
+
+    def _table(self, running: Sequence[Point]) -> Group:
+        statuses = [Status.read(point.directory.status) for point in self._points]
+        active = {point.directory.id for point in running}
+        rows = [
+            (point.directory.id, status)
+            for point, status in zip(self._points, statuses, strict=True)
+            # A long study would not fit the screen: then only what is at work is shown.
+            if len(self._points) <= self._console.height - 8 or point.directory.id in active
+        ]
+        counts = Counter(str(status.state) for status in statuses)
+        clock = time.strftime("%H:%M:%S", time.gmtime(time.monotonic() - self._begun))
+        total = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+        return Group(status_table(rows, title=f"study {self._study}"), Text(f"{clock}  {total}"))

@@ -1,0 +1,206 @@
+"""A study repeats nothing, loses nothing, and takes each point once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+from running import SMALL, Command, command_environment, command_line
+
+STUDY = (*SMALL, "-m", "sweeps=depth", "model=a,b", "seed=0,1", "launcher.jobs=2")
+
+
+def results(folder: Path) -> pd.DataFrame:
+    """What a study's table says of the nets, without what a clock decides."""
+    table = pd.read_csv(folder / "studies" / "depth" / "results.csv")
+    return table.drop(columns=["step_ms", "images_per_second", "peak_memory_mib", "train_seconds"])
+
+
+def attempts(folder: Path) -> dict[str, int]:
+    return {
+        path.parent.name: json.loads(path.read_text())["attempts"]
+        for path in folder.glob("runs/*/status.json")
+    }
+
+
+def stamps(folder: Path) -> dict[Path, int]:
+    return {
+        path: path.stat().st_mtime_ns
+        for path in (folder / "runs").rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def start(folder: Path, *overrides: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command_line(*overrides),
+        cwd=folder,
+        env=command_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def wait_for(condition: Any, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def running_point(folder: Path) -> int | None:
+    """The process id of a point that has checkpointed an epoch and is not done."""
+    for path in folder.glob("runs/*/status.json"):
+        status = json.loads(path.read_text())
+        if status["state"] == "running" and 1 <= status["epoch"] < status["epochs"]:
+            pid: int = status["pid"]
+            return pid
+    return None
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
+    """The study, undisturbed."""
+    folder = tmp_path_factory.mktemp("reference")
+    ended = subprocess.run(
+        command_line(f"paths.data={datasets}", *STUDY, "recipe.epochs=4"),
+        cwd=folder,
+        env=command_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "study depth: 4 points, 0 already done" in ended.stdout
+    return folder
+
+
+def test_a_second_time_trains_nothing(reference: Path, datasets: Path) -> None:
+    before, table = stamps(reference), results(reference)
+    begun = time.monotonic()
+    ended = subprocess.run(
+        command_line(f"paths.data={datasets}", *STUDY, "recipe.epochs=4"),
+        cwd=reference,
+        env=command_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "study depth: 4 points, 4 already done" in ended.stdout
+    assert stamps(reference) == before
+    assert results(reference).equals(table)
+    assert time.monotonic() - begun < 60  # no point was started: each loads torch
+
+
+def test_another_study_shares_the_runs(reference: Path, datasets: Path) -> None:
+    ended = subprocess.run(
+        command_line(
+            f"paths.data={datasets}",
+            *STUDY,
+            "recipe.epochs=4",
+            "study.name=other",
+            "seed=0",
+        ),
+        cwd=reference,
+        env=command_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "study other: 2 points, 2 already done" in ended.stdout
+    assert (reference / "studies" / "other" / "report.html").exists()
+
+
+def test_killed_point_and_killed_parent_then_completed(
+    reference: Path, tmp_path: Path, datasets: Path
+) -> None:
+    arguments = (f"paths.data={datasets}", *STUDY, "recipe.epochs=4")
+    parent = start(tmp_path, *arguments)
+    wait_for(lambda: running_point(tmp_path))
+    victim = running_point(tmp_path)
+    assert victim is not None
+    os.kill(victim, signal.SIGKILL)
+    # The next point starts in its place; then the launcher dies.
+    wait_for(lambda: len(attempts(tmp_path)) == 4 and sum(attempts(tmp_path).values()) >= 3)
+    children = psutil.Process(parent.pid).children(recursive=True)
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive, "points outlived the launcher"
+
+    done = {
+        name: stamp
+        for name, stamp in stamps(tmp_path).items()
+        if json.loads(
+            (
+                tmp_path / "runs" / name.relative_to(tmp_path / "runs").parts[0] / "status.json"
+            ).read_text()
+        )["state"]
+        == "finished"
+    }
+    again = subprocess.run(
+        command_line(*arguments),
+        cwd=tmp_path,
+        env=command_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert done.items() <= stamps(tmp_path).items()
+    assert max(attempts(tmp_path).values()) >= 2
+    assert results(tmp_path).equals(results(reference))
+
+
+def test_two_sweeps_at_once_train_each_point_once(
+    reference: Path, tmp_path: Path, datasets: Path
+) -> None:
+    arguments = (f"paths.data={datasets}", *STUDY, "recipe.epochs=4", "launcher.jobs=1", "seed=0")
+    both = [start(tmp_path, *arguments) for _ in range(2)]
+    assert [process.wait(timeout=240) for process in both] == [0, 0]
+    assert attempts(tmp_path) == dict.fromkeys(attempts(tmp_path), 1)
+    expected = results(reference).query("seed == 0").reset_index(drop=True)
+    assert results(tmp_path).equals(expected)
+
+
+def test_a_failed_point_leaves_the_others_alone(tmp_path: Path, command: Command) -> None:
+    # A file where the second point's folder of predictions should be makes that point fail.
+    first = command(*STUDY, "seed=0", "recipe.epochs=1", "model=a")
+    assert first.returncode == 0
+    ended = command(
+        *STUDY, "seed=0", "recipe.epochs=1", "model=a,b,c", "data.validation_fraction=0.1"
+    )
+    assert ended.returncode == 0
+    (broken,) = (tmp_path / "runs").glob("c-bn-*")
+    for name in ("status.json", "result.json", "predictions/center.parquet"):
+        (broken / name).unlink()
+    (broken / "predictions").rmdir()
+    (broken / "predictions").write_text("in the way")
+    ended = command(*STUDY, "seed=0", "recipe.epochs=1", "model=a,b,c")
+    assert ended.returncode == 1
+    assert "failed: " in ended.stdout
+    assert "run the same command again" in ended.stdout
+    (broken / "predictions").unlink()
+    ended = command(*STUDY, "seed=0", "recipe.epochs=1", "model=a,b,c")
+    assert ended.returncode == 0
+    assert "3 points, 2 already done" in ended.stdout
+
+
+def test_ctrl_c_checkpoints_every_point_and_exits_130(tmp_path: Path, datasets: Path) -> None:
+    arguments = (f"paths.data={datasets}", *STUDY, "recipe.epochs=200")
+    parent = start(tmp_path, *arguments)
+    wait_for(lambda: running_point(tmp_path))
+    children = psutil.Process(parent.pid).children(recursive=True)
+    parent.send_signal(signal.SIGINT)
+    assert parent.wait(timeout=90) == 130
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    states = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/status.json")]
+    assert {status["state"] for status in states} == {"interrupted", "pending"}
