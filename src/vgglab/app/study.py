@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -106,8 +107,11 @@ def _train(todo: Sequence[StudyPoint], root: Path, console: Console) -> None:
     points = [p.point for p in todo]
     for point in todo:
         _mark_pending(point)
-    with StudyScreen(config.study.name, points, console) as screen:
-        for running, ended in Pool(root, slots, resolved).run(points):
+    with (
+        StudyScreen(config.study.name, points, console) as screen,
+        contextlib.closing(Pool(root, slots, resolved).run(points)) as looks,
+    ):
+        for running, ended in looks:
             screen.update(running, ended)
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,11 +58,13 @@ class Pool:
     """Put before each point's own, which win."""
     _running: dict[int, tuple[Point, subprocess.Popen[bytes]]] = field(default_factory=dict)
 
-    def run(self, points: Sequence[Point]) -> Iterator[tuple[list[Point], list[Point]]]:
+    def run(
+        self, points: Sequence[Point]
+    ) -> Generator[tuple[list[Point], list[Point]], None, None]:
         """Run all points; yields ``(running, ended since the last time)`` at each look.
 
-        When the caller stops in the middle, by an exception or Ctrl-C, the running points are asked
-        to write their checkpoints and end before it goes on.
+        When it is closed in the middle, or Ctrl-C ends it, the running points are asked to write
+        their checkpoints, and it ends after them.
         """
         waiting = list(points)
         try:
@@ -128,6 +130,8 @@ class Pool:
 
 def note_death(directory: RunDirectory, code: int) -> None:
     """Write down how a point's process ended if it could not do so itself."""
+    if directory.is_claimed():
+        return  # it had waited for another sweep's process, which still trains this run
     status = Status.read(directory.status)
     if status.state in (State.RUNNING, State.PENDING):
         if code < 0:

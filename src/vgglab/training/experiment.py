@@ -52,6 +52,7 @@ def run_experiment(
         DataError: the data set cannot be had.
     """
     torch.set_num_threads(config.trainer.threads)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
     data = InMemoryData(config, memory_format)
     module = Classifier(
