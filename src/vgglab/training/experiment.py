@@ -22,6 +22,7 @@ from vgglab.evaluation.predictions import write_predictions
 from vgglab.models.build import build
 from vgglab.models.cost import describe
 from vgglab.runs import MetricsLog, RunDirectory, Status, read_metrics
+from vgglab.training.allocator import keep_freed_memory
 from vgglab.training.callbacks import (
     Heartbeat,
     Interrupted,
@@ -51,6 +52,8 @@ def run_experiment(
         Interrupted: a signal asked to stop; ``last.ckpt`` says where to go on.
         DataError: the data set cannot be had.
     """
+    if config.trainer.keep_memory and config.trainer.accelerator == "cpu":
+        keep_freed_memory()
     torch.set_num_threads(config.trainer.threads)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
@@ -185,6 +188,7 @@ def hardware(config: Config) -> dict[str, Any]:
         "precision": trainer.precision,
         "memory_format": trainer.memory_format,
         "threads": trainer.threads,
+        "keep_memory": trainer.keep_memory,
         "host": platform.node(),
     }
 
