@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 
 from vgglab.config import ScheduleConfig
 from vgglab.runs import MetricsLog, Record, RunDirectory, Status
+from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import Classifier, Diverged
 from vgglab.training.schedules import Plateau
 from vgglab.training.speed import SpeedMeter
@@ -38,8 +39,14 @@ class Interrupted(Exception):
 class Recorder(pl.Callback):
     """One record every so many steps, and one with every split's values at the end of an epoch."""
 
-    def __init__(self, log: MetricsLog, sinks: Sequence[Sink], speed: SpeedMeter) -> None:
-        self._log, self._sinks, self._speed = log, sinks, speed
+    def __init__(
+        self,
+        log: MetricsLog,
+        sinks: Sequence[Sink],
+        speed: SpeedMeter,
+        gradients: GradientNorms | None,
+    ) -> None:
+        self._log, self._sinks, self._speed, self._gradients = log, sinks, speed, gradients
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
@@ -50,7 +57,8 @@ class Recorder(pl.Callback):
             if not math.isfinite(loss):
                 raise Diverged(f"train loss = {loss} at step {trainer.global_step}")
             done = trainer.current_epoch + (index + 1) / int(trainer.num_training_batches)
-            self._write(trainer, module, done, {"train/step_loss": loss})
+            norms = self._gradients.values() if self._gradients else {}
+            self._write(trainer, module, done, {"train/step_loss": loss} | norms)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, Classifier)

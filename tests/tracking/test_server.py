@@ -1,0 +1,194 @@
+"""Against a W&B-protocol server on loopback: what it holds is what is on disk.
+
+Needs openwandb in a virtual environment of its own (``make wandb-server``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from running import SMALL, command_environment, command_line
+from wandb_server import MISSING, STUDY, TOOLS, Lab, Server
+
+from vgglab.runs import read_metrics
+
+pytestmark = [
+    pytest.mark.wandb_server,
+    pytest.mark.skipif(not (TOOLS / "bin" / "openwandb").exists(), reason=MISSING),
+]
+
+
+def rows_on_disk(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """``metrics.jsonl`` as the server keeps rows: by metric."""
+    rows: dict[str, list[tuple[int, float]]] = {}
+    for record in read_metrics(run / "metrics.jsonl"):
+        for key, value in record.items():
+            if key not in ("step", "time"):
+                rows.setdefault(key, []).append((record["step"], float(value)))
+    return rows
+
+
+def assert_same(run: Path, server: Server, project: str) -> None:
+    """Every row and the summary on the server are those on disk."""
+    assert server.rows(run.name) == rows_on_disk(run)
+    known = server.runs(project)[run.name]
+    assert known["state"] == "finished"
+    result = json.loads((run / "result.json").read_text())
+    summary = known["summary"]
+    assert summary["outcome"] == "finished"
+    for name, value in result["errors"]["center"].items():
+        assert summary[f"test/center/{name}"] == value
+    for part in ("validation", "cost", "speed"):
+        for name, value in result[part].items():
+            assert summary[f"{part}/{name}"] == pytest.approx(value)
+
+
+def test_a_study_online_is_what_is_on_disk(study: Lab, server: Server) -> None:
+    assert len(study.runs()) == 6
+    for run in study.runs():
+        assert_same(run, server, "online")
+    of_study = server.runs("online")
+    assert of_study.keys() == {run.name for run in study.runs()} | {"report-quickstart"}
+    about = of_study[study.runs()[0].name]
+    cfg = about["config"]["cfg"]
+    assert cfg["study"]["name"] == "quickstart"
+    assert cfg["net"]["weight_layers"] == 11
+    assert about["display_name"] == f"{cfg['arm']}-s{cfg['seed']}"
+    assert {"data-digits"} <= {a["name"] for a in server.artifacts(about["run_id"])}
+
+
+def test_the_studys_own_run_has_tables_charts_figures_and_the_page(
+    study: Lab, server: Server
+) -> None:
+    names = server.files("report-quickstart")
+    for start in ("media/table/tables/results", "media/table/tables/errors", "media/html/report"):
+        assert any(name.startswith(start) for name in names), names
+    assert any(name.startswith("media/images/figures/") for name in names)
+    assert any("charts/lrn" in name for name in names)
+    links = f"{server.url}/default/online/runs/{study.runs()[0].name}"
+    notes = server.runs("online")["report-quickstart"]["notes"]
+    assert links in notes
+
+
+def test_a_report_made_again_updates_the_run_of_the_last(study: Lab, server: Server) -> None:
+    before = server.runs("online").keys()
+    study.run("task=report", *STUDY)
+    assert server.runs("online").keys() == before
+
+
+def kill_in_the_middle(lab: Lab, *overrides: str) -> Path:
+    """Start a run and kill it once it has a checkpoint of an epoch and rows beyond."""
+    process = lab.start(*overrides)
+
+    def half_done() -> bool:
+        statuses = [json.loads(p.read_text()) for p in lab.folder.glob("runs/*/status.json")]
+        return any(status["epoch"] >= 2 for status in statuses)
+
+    wait_for(half_done)
+    time.sleep(1.0)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    (run,) = lab.runs()
+    assert json.loads((run / "status.json").read_text())["state"] == "running"
+    return run
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+LONG = (*SMALL, "recipe.epochs=12", "trainer.log_every=5")
+
+
+def test_killed_resumed_and_synced_is_complete(lab: Lab, server: Server) -> None:
+    choices = (*LONG, "tracking=offline", "tracking.project=synced")
+    run = kill_in_the_middle(lab, *choices)
+    said = lab.run("task=sync", "tracking.project=synced")
+    assert "0 of 1 runs to upload" in said
+    assert "1 not finished yet" in said
+    lab.run(*choices)
+    said = lab.run("task=sync", "tracking.project=synced")
+    assert f"uploaded {run.name}" in said
+    assert_same(run, server, "synced")
+    again = lab.run("task=sync", "tracking.project=synced")
+    assert "0 of 1 runs to upload" in again
+    assert "1 uploaded before" in again
+
+
+def test_killed_and_resumed_online_is_one_run_with_each_row_once(lab: Lab, server: Server) -> None:
+    choices = (*LONG, "seed=7", "tracking=online", "tracking.project=resumed")
+    run = kill_in_the_middle(lab, *choices)
+    lab.run(*choices)
+    assert_same(run, server, "resumed")
+
+
+def test_a_study_goes_up_later_with_its_report(lab: Lab, server: Server) -> None:
+    later = ("model=a", "seed=0,1", "recipe.epochs=1", "tracking=offline", "tracking.project=later")
+    study = (*STUDY, *later)
+    lab.run("-m", *study)
+    said = lab.run("task=sync", *study)
+    assert "2 of 2 runs to upload" in said
+    assert f"uploaded {server.url}" in said
+    for run in lab.runs():
+        assert_same(run, server, "later")
+    assert "report-quickstart" in server.runs("later")
+
+
+def test_a_server_that_is_away_costs_nothing_but_the_upload(lab: Lab) -> None:
+    away = {"WANDB_BASE_URL": "http://127.0.0.1:9"}
+    begun = time.monotonic()
+    ended = subprocess.run(
+        command_line(f"paths.data={lab.datasets}", *SMALL, "tracking=online", "recipe.epochs=1"),
+        cwd=lab.folder,
+        env=command_environment() | lab.server.environment | away,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert time.monotonic() - begun < 60
+    (run,) = lab.runs()
+    assert "kept offline" in (run / "train.log").read_text()
+    refused = subprocess.run(
+        command_line("task=sync"),
+        cwd=lab.folder,
+        env=command_environment() | away,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "does not answer" in refused.stderr
+    lab.run("task=sync")
+    assert_same(run, lab.server, "vgglab")
+
+
+def test_a_server_without_workspaces_is_named(study: Lab) -> None:
+    process = study.start("task=dashboard", *STUDY)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "did not take the dashboard" in said
+    assert (study.folder / "studies" / "quickstart" / "workspace.json").exists()
+
+
+def test_asked_for_artifacts_and_predictions_arrive(lab: Lab, server: Server) -> None:
+    lab.run(
+        *SMALL, "tracking=online", "tracking.project=kept", "tracking.log_model=true",
+        "tracking.predictions=12", "trainer.gradient_norms=true",
+    )  # fmt: skip
+    (run,) = lab.runs()
+    kinds = {a["artifact_type"] for a in server.artifacts(run.name)}
+    assert {"model", "dataset", "code"} <= kinds
+    assert any("table/predictions/center" in name for name in server.files(run.name))
+    assert "gradient_norm/block5" in server.rows(run.name)
+    assert_same(run, server, "kept")
