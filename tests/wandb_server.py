@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from running import ROOT, SMALL, command_environment, command_line
+from running import ROOT, SMALL, command_environment, command_line, grid
 
 TOOLS = Path(os.environ.get("VGGLAB_WANDB_SERVER", ROOT / ".wandb-server"))
 """``make wandb-server`` makes it; CI too."""
@@ -91,7 +91,7 @@ class Server:
 
 
 STUDY = (
-    *SMALL, "sweeps=quickstart", "model=a,a_lrn,b", "seed=0,1", "launcher.jobs=2",
+    *SMALL, "sweeps=quickstart", *grid(model="b,a_lrn,a", seed="0,1"), "launcher.jobs=2",
     "recipe.epochs=3", "data=digits", "tracking=online", "tracking.project=online",
 )  # fmt: skip
 """A study of six runs of seconds each."""
@@ -108,7 +108,7 @@ class Lab:
     def start(self, *overrides: str) -> subprocess.Popen[str]:
         """Start ``python run.py ...``."""
         return subprocess.Popen(
-            command_line(f"paths.data={self.datasets}", *overrides),
+            command_line(*overrides, f"paths.data={self.datasets}"),
             cwd=self.folder,
             env=command_environment() | self.server.environment,
             stdout=subprocess.PIPE,

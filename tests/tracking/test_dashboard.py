@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 from offline_file import history, of_kind
-from running import SMALL, command_environment, command_line
+from running import SMALL, command_environment, command_line, grid
 
 from vgglab.config import TrackingConfig
 from vgglab.config.check import ConfigError
 from vgglab.tracking import server
 from vgglab.tracking.dashboard import REPORT, SAVED, WORKSPACE, Dashboard, save, write
 
-STUDY = (*SMALL, "sweeps=lrn", "model=a,a_lrn", "seed=0", "recipe.epochs=1", "tracking=offline")
+STUDY = (*SMALL, "sweeps=lrn", "recipe.epochs=1", "tracking=offline", *grid(seed="0"))
 SPEC = Dashboard(
     study="lrn",
     asks="Does it help?",
@@ -35,7 +35,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
     folder = tmp_path_factory.mktemp("study")
     for arguments in (("-m", *STUDY), ("task=report", *STUDY)):
         ended = subprocess.run(
-            command_line(f"paths.data={datasets}", *arguments),
+            command_line(*arguments, f"paths.data={datasets}"),
             cwd=folder,
             env=command_environment(),
             capture_output=True,

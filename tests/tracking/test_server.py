@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running import SMALL, command_environment, command_line
+from running import SMALL, command_environment, command_line, grid
 from wandb_server import MISSING, STUDY, TOOLS, Lab, Server
 
 from vgglab.runs import read_metrics
@@ -133,7 +133,7 @@ def test_killed_and_resumed_online_is_one_run_with_each_row_once(lab: Lab, serve
 
 
 def test_a_study_goes_up_later_with_its_report(lab: Lab, server: Server) -> None:
-    later = ("model=a", "seed=0,1", "recipe.epochs=1", "tracking=offline", "tracking.project=later")
+    later = (*grid(model="a"), "recipe.epochs=1", "tracking=offline", "tracking.project=later")
     study = (*STUDY, *later)
     lab.run("-m", *study)
     said = lab.run("task=sync", *study)

@@ -42,14 +42,14 @@ def publish(tracking: TrackingConfig, card: StudyCard, folder: Path) -> str | No
         run.notes = _notes(card.run.notes, links)
         exit_code = 0
     finally:
-        url = run.url
+        address = None if run.offline else run.url
         run.finish(exit_code=exit_code)
-    return url
+    return address
 
 
 def _project_url(run: wandb.Run, tracking: TrackingConfig) -> str:
     """Where the project's pages are; empty where that is not known before an upload."""
-    if run.url:
+    if not run.offline and run.url:
         return run.url.rpartition("/runs/")[0]
     if tracking.entity:
         return f"{wandb.util.app_url(base_url())}/{tracking.entity}/{tracking.project}"
