@@ -7,7 +7,7 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hydra
@@ -30,6 +30,7 @@ def main(root: Path) -> None:
     os.environ["VGGLAB_ROOT"] = str(root)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own printer
     store.register()
+    sys.argv[1:] = multirun_first(sys.argv[1:])
     code = DONE
 
     @hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")
@@ -39,6 +40,12 @@ def main(root: Path) -> None:
         code = exit_code_of(lambda: dispatch(composed, root))
 
     sys.exit(exit_code_of(command) or code)
+
+
+def multirun_first(arguments: Sequence[str]) -> list[str]:
+    """The same arguments with ``-m`` in front: Hydra refuses it between two overrides."""
+    flags = {"-m", "--multirun"}
+    return sorted(arguments, key=lambda argument: argument not in flags)
 
 
 def dispatch(composed: DictConfig, root: Path) -> None:

@@ -22,6 +22,9 @@ class TrainerConfig:
     ] = "auto"
     threads: Annotated[int, Field(ge=0, le=1024), Role.INFRASTRUCTURE] = 0
     """CPU threads of a run; 0: all cores."""
+    keep_memory: Annotated[bool, Role.INFRASTRUCTURE] = True
+    """On Linux CPUs, keep freed memory for the next step instead of giving it back and faulting
+    its pages in again."""
     log_every: Annotated[int, Field(ge=1), Role.INFRASTRUCTURE] = 50
     """Steps between records of the training loss."""
     gradient_norms: Annotated[bool, Role.INFRASTRUCTURE] = False

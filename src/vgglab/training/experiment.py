@@ -24,6 +24,7 @@ from vgglab.models.build import build
 from vgglab.models.cost import NetCost, describe
 from vgglab.models.vgg import VGG
 from vgglab.runs import MetricsLog, RunDirectory, Status, read_metrics
+from vgglab.training.allocator import keep_freed_memory
 from vgglab.training.callbacks import (
     Heartbeat,
     Interrupted,
@@ -55,6 +56,8 @@ def run_experiment(
         Interrupted: a signal asked to stop; ``last.ckpt`` says where to go on.
         DataError: the data set cannot be had.
     """
+    if config.trainer.keep_memory and config.trainer.accelerator == "cpu":
+        keep_freed_memory()
     torch.set_num_threads(config.trainer.threads)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
@@ -214,6 +217,7 @@ def hardware(config: Config) -> dict[str, Any]:
         "precision": trainer.precision,
         "memory_format": trainer.memory_format,
         "threads": trainer.threads,
+        "keep_memory": trainer.keep_memory,
         "host": platform.node(),
     }
 
