@@ -105,20 +105,20 @@ class Lab:
     server: Server
     datasets: Path
 
-    def start(self, *overrides: str) -> subprocess.Popen[str]:
+    def start(self, *overrides: str, **environment: str) -> subprocess.Popen[str]:
         """Start ``python run.py ...``."""
         return subprocess.Popen(
             command_line(*overrides, f"paths.data={self.datasets}"),
             cwd=self.folder,
-            env=command_environment() | self.server.environment,
+            env=command_environment() | self.server.environment | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def run(self, *overrides: str) -> str:
+    def run(self, *overrides: str, **environment: str) -> str:
         """What a command that succeeds says."""
-        process = self.start(*overrides)
+        process = self.start(*overrides, **environment)
         said, _ = process.communicate(timeout=300)
         assert process.returncode == 0, said
         return said
