@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from offline_file import history, of_kind
-from running import SMALL, command_environment, command_line, grid
+from running import ROOT, SMALL, command_environment, command_line, grid
 
 from vgglab.config import TrackingConfig
 from vgglab.config.check import ConfigError
 from vgglab.tracking import server
 from vgglab.tracking.dashboard import REPORT, SAVED, WORKSPACE, Dashboard, save, write
+from vgglab.tracking.panels import sections
 
 STUDY = (*SMALL, "sweeps=lrn", "recipe.epochs=1", "tracking=offline", *grid(seed="0"))
 SPEC = Dashboard(
@@ -196,3 +197,12 @@ def test_a_server_that_is_away_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(server, "answers", lambda url: False)
     with pytest.raises(ConfigError, match=r"does not answer; .*workspace\.json can be saved later"):
         save(SPEC, TrackingConfig(), tmp_path)
+
+
+def test_the_documentation_lists_the_panels() -> None:
+    documented = (ROOT / "docs" / "wandb.md").read_text(encoding="utf-8")
+    for section in sections(("center",), (1, 5), ("error_vs_depth", "curves")):
+        assert f"| {section.name} |" in documented
+        for panel in section.panels:
+            title = getattr(panel, "title", "")
+            assert title in documented

@@ -24,7 +24,7 @@ def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.
     does not answer makes an online run an offline one, which ``task=sync`` uploads later.
 
     Raises:
-        ConfigError: the server wants an API key, or another one.
+        ConfigError: the server refuses the run, most often for want of an API key.
     """
     online = tracking.mode == "online" and _is_there()
     # A killed run would lose up to 15 s of rows that are still in W&B's memory.
@@ -54,9 +54,12 @@ def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.
             config={"cfg": dict(card.config)},
             settings=wandb.Settings(console="off", quiet=True, silent=True),
         )
-    except (wandb.errors.AuthenticationError, wandb.errors.UsageError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ConfigError(f"tracking=online: {reason}; .venv/bin/wandb login mends it") from error
+    except wandb.errors.Error as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ConfigError(
+            f"tracking={tracking.mode}: {server.base_url()}: {reason}; "
+            "is .venv/bin/wandb login done?"
+        ) from error
     if card.data:
         run.log_artifact(_data_artifact(card.data))
     if card.code:
