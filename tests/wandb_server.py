@@ -134,10 +134,12 @@ def serve(folder: Path) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [TOOLS / "bin" / "openwandb", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    where = ["--host", "127.0.0.1", "--port", str(port), "--data-dir", str(folder / "data")]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--data-dir", folder / "data"], stdout=log, stderr=subprocess.STDOUT
+            [str(TOOLS / "bin" / "openwandb"), "serve", *where],
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
     try:
         server = Server(f"http://127.0.0.1:{port}")

@@ -14,7 +14,8 @@ from running import SMALL, Command
 
 from vgglab.config import TrackingConfig
 from vgglab.runs import read_metrics
-from vgglab.tracking.wandb_run import RunCard, WandbSink
+from vgglab.tracking.cards import RunCard
+from vgglab.tracking.wandb_run import WandbSink
 
 CARD = RunCard(
     id="a-s0-0123456789abcdef",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import wandb
-import wandb_workspaces.reports.v2 as wr
+import wandb_workspaces.reports.v2.interface as wr
 import wandb_workspaces.workspaces as ws
 from wandb_workspaces import expr
 
@@ -96,7 +96,8 @@ def _saved(path: Path, entity: str, project: str) -> dict[str, str]:
     return known if (known["entity"], known["project"]) == (entity, project) else {}
 
 
-def _workspace(dashboard: Dashboard, entity: str, project: str) -> ws.Workspace:
+def _workspace(dashboard: Dashboard, entity: str, project: str) -> Any:
+    """A ``ws.Workspace``, whose methods carry no types."""
     found = _sections(dashboard)
     workspace = ws.Workspace(
         entity=entity,
@@ -130,7 +131,8 @@ def _of_study(dashboard: Dashboard) -> str:
     return f"ID in [{names}]"
 
 
-def _report(dashboard: Dashboard, entity: str, project: str) -> wr.Report:
+def _report(dashboard: Dashboard, entity: str, project: str) -> Any:
+    """A ``wr.Report``, whose methods carry no types."""
     blocks: list[Any] = [
         wr.H1(f"Study {dashboard.study}"),
         wr.P(dashboard.asks or "No question was written down."),

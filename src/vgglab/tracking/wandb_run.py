@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,14 @@ MINIMISED = ("_error", "/loss")
 
 Prediction = tuple[int, NDArray[np.uint8], int, int, float, float]
 """Index, image (H, W, C), label, prediction, P(prediction), P(label)."""
-PREDICTION_COLUMNS = ["index", "image", "label", "prediction", "P(prediction)", "P(label)"]
+PREDICTION_COLUMNS: list[str | int] = [
+    "index",
+    "image",
+    "label",
+    "prediction",
+    "P(prediction)",
+    "P(label)",
+]
 
 
 class WandbSink:
@@ -68,7 +75,9 @@ class WandbSink:
     def keep_predictions(self, protocol: str, predictions: Sequence[Prediction]) -> None:
         """Keep test images with what the net said of them."""
         assert self._run is not None
-        rows = [[index, wandb.Image(image), *said] for index, image, *said in predictions]
+        rows: list[Iterable[Any]] = [
+            [index, wandb.Image(image), *said] for index, image, *said in predictions
+        ]
         table = wandb.Table(columns=PREDICTION_COLUMNS, data=rows)
         self._run.summary[f"predictions/{protocol}"] = table
 
