@@ -76,7 +76,8 @@ def study_card(config: Config, view: StudyView, folder: Path) -> StudyCard:
 def _run_card(config: Config, view: StudyView) -> RunCard:
     from vgglab.tracking.study_run import JOB_TYPE, study_run_id
 
-    about = f"{view.asks}\n\n{command()}" if view.asks else command()
+    typed = command().replace("task=sync", "task=report")  # an upload makes no report
+    about = f"{view.asks}\n\n{typed}" if view.asks else typed
     return RunCard(
         id=study_run_id(view.name),
         name=f"{JOB_TYPE}-{view.name}",
@@ -88,7 +89,7 @@ def _run_card(config: Config, view: StudyView) -> RunCard:
             "job_type": JOB_TYPE,
             "arm": JOB_TYPE,  # a group of its own where runs are grouped by arm
             "study": {"name": view.name, "asks": view.asks, "paper": view.paper},
-            "command": command(),
+            "command": typed,
             "runs": sorted(point.id for point in view.points),
         },
     )

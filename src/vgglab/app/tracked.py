@@ -19,6 +19,8 @@ from vgglab.tracking.cards import DataCard, RunCard
 if TYPE_CHECKING:
     from vgglab.tracking.wandb_run import Prediction, WandbSink
 
+SUMMARY_ROOMS = {"validation": "validation", "cost": "cost", "whole_run": "speed"}
+"""Prefix in the summary -> part of ``result.json``."""
 NET_COSTS = ("weight_layers", "parameters", "macs")
 
 
@@ -146,10 +148,13 @@ def plain(config: Config) -> dict[str, Any]:
 
 
 def flat(result: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of a ``result.json`` under names of their own, as a W&B summary has them."""
+    """The numbers of a ``result.json`` for W&B's summary.
+
+    Under names that no row has: of those, W&B's client writes the last row's value over ours.
+    """
     summary: dict[str, Any] = {"outcome": result["trainability"]["state"]}
     for protocol, values in result["errors"].items():
         summary |= {f"test/{protocol}/{name}": value for name, value in values.items()}
-    for part in ("validation", "cost", "speed"):
-        summary |= {f"{part}/{name}": value for name, value in result.get(part, {}).items()}
+    for room, part in SUMMARY_ROOMS.items():
+        summary |= {f"{room}/{name}": value for name, value in result.get(part, {}).items()}
     return summary

@@ -94,8 +94,8 @@ def _depth(protocols: Sequence[str], top_k: Sequence[int]) -> list[Any]:
 def _lrn(protocol: str) -> list[Any]:
     return [
         _bars("test error: compare a with a_lrn", f"test/{protocol}/top1_error", "%"),
-        _bars("time a step: compare a with a_lrn", "speed/step_ms", "ms"),
-        _bars("peak memory: compare a with a_lrn", "speed/peak_memory_mib", "MiB"),
+        _bars("time a step: compare a with a_lrn", "whole_run/step_ms", "ms"),
+        _bars("peak memory: compare a with a_lrn", "whole_run/peak_memory_mib", "MiB"),
     ]
 
 
@@ -140,10 +140,10 @@ def _cost(protocol: str) -> list[Any]:
             y=error,
             log_x=True,
         ),
-        _bars("training time", "speed/train_seconds", "s"),
-        _bars("images a second", "speed/images_per_second", "1/s"),
-        _bars("MFU: share of the machine's measured ceiling", "speed/mfu", "%"),
-        _bars("peak memory", "speed/peak_memory_mib", "MiB"),
+        _bars("training time", "whole_run/train_seconds", "s"),
+        _bars("images a second", "whole_run/images_per_second", "1/s"),
+        _bars("MFU: share of the machine's measured ceiling", "whole_run/mfu", "%"),
+        _bars("peak memory", "whole_run/peak_memory_mib", "MiB"),
     ]
 
 

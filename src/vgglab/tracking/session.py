@@ -63,7 +63,9 @@ def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.
     if card.data:
         run.log_artifact(_data_artifact(card.data))
     if card.code:
-        run.log_code(str(card.code), include_fn=is_code)
+        # As W&B names it; it does not find the program's name itself when a launcher started us.
+        name = f"source-{tracking.project}-run.py"
+        run.log_code(str(card.code), name=name, include_fn=is_code)
     return run
 
 

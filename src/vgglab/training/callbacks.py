@@ -56,24 +56,32 @@ class Recorder(pl.Callback):
             loss = float(outputs["loss"])
             if not math.isfinite(loss):
                 raise Diverged(f"train loss = {loss} at step {trainer.global_step}")
-            done = trainer.current_epoch + (index + 1) / int(trainer.num_training_batches)
+            batches = trainer.current_epoch, index + 1
             norms = self._gradients.values() if self._gradients else {}
-            self._write(trainer, module, done, {"train/step_loss": loss} | norms)
+            self._write(trainer, module, *batches, {"train/step_loss": loss} | norms)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, Classifier)
         module.close("train")  # here: Lightning calls callbacks before the module's own hook
         values = module.records("train", "validation") | self._speed.values()
-        self._write(trainer, module, float(trainer.current_epoch + 1), values)
+        self._write(trainer, module, trainer.current_epoch + 1, 0, values)
 
     def _write(
-        self, trainer: pl.Trainer, module: Classifier, epoch: float, values: dict[str, float]
+        self,
+        trainer: pl.Trainer,
+        module: Classifier,
+        epochs: int,
+        batches: int,
+        values: dict[str, float],
     ) -> None:
-        images = trainer.datamodule.train_images  # type: ignore[attr-defined]
+        """One record after whole epochs and so many batches of the next, of which the last may be
+        smaller than the others."""
+        images: int = trainer.datamodule.train_images  # type: ignore[attr-defined]
+        seen = epochs * images + min(batches * module.config.recipe.batch_size, images)
         record: Record = {
             "step": trainer.global_step,
-            "epoch": round(epoch, 6),
-            "images_seen": round(epoch * images),
+            "epoch": round(seen / images, 6),
+            "images_seen": seen,
             "time": time.time(),
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             **values,
