@@ -17,14 +17,20 @@ from rich.text import Text
 WIDTH, HEIGHT = 170, 48
 
 
-def screen(arguments: Sequence[str], wanted: Sequence[str], folder: Path) -> str:
-    """The screen of ``wandb <arguments>`` once it shows what is wanted, with its colours."""
+def screen(
+    arguments: Sequence[str], wanted: Sequence[str], keys: Sequence[str], folder: Path
+) -> str:
+    """The screen of ``wandb <arguments>``, with its colours, once it shows what is wanted after
+    keys were pressed."""
     tmux = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
     program = [sys.executable, "-m", "wandb", *arguments]
     size = ["-x", str(WIDTH), "-y", str(HEIGHT)]
     environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
     subprocess.run([*tmux, "new-session", "-d", *size, *program], check=True, env=environment)
     try:
+        for key in keys:
+            time.sleep(2)  # until it has drawn what the last one changed
+            subprocess.run([*tmux, "send-keys", key], check=True)
         deadline = time.monotonic() + 30
         while True:
             shown = subprocess.run(

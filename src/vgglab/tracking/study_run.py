@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ def publish(tracking: TrackingConfig, card: StudyCard, folder: Path) -> str | No
     Raises:
         ConfigError: the server wants an API key, or another one.
     """
+    for earlier in folder.glob(f"wandb/*run-*-{card.run.id}"):
+        shutil.rmtree(earlier)  # this report takes its place, here and on the server
     run = open_run(tracking, card.run, folder)
     exit_code = 1
     try:
