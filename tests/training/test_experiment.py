@@ -126,6 +126,11 @@ def test_records_have_exact_axes_and_every_split(uninterrupted: Uninterrupted) -
     epochs = [record for record in records if "validation/loss" in record]
     assert [record["epoch"] for record in epochs] == [1.0, 2.0]
     assert [record["images_seen"] for record in epochs] == [2400, 4800]
+    # 19 steps of an epoch: 18 of 128 images and one of the 96 that are left.
+    of_steps = [record for record in records if "train/step_loss" in record]
+    exact = {step: 2400 * (step // 19) + 128 * (step % 19) for step in range(39)}
+    assert [r["images_seen"] for r in of_steps] == [exact[r["step"]] for r in of_steps]
+    assert all(r["epoch"] == round(r["images_seen"] / 2400, 6) for r in records)
     for split in ("train", "validation"):
         assert {f"{split}/{name}" for name in ("loss", "top1_error", "top5_error")} <= set(
             epochs[0]

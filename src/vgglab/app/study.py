@@ -11,7 +11,8 @@ from rich.console import Console
 
 from vgglab import machine
 from vgglab.app.compose import compose_point
-from vgglab.app.train import directory_of, plain
+from vgglab.app.tracked import plain
+from vgglab.app.train import directory_of
 from vgglab.config import Config
 from vgglab.config.check import ConfigError
 from vgglab.data.sources import load_splits

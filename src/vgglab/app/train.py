@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
-import shlex
-import sys
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,11 @@ import yaml
 
 from vgglab.app.logs import log_to
 from vgglab.app.provenance import commit, versions
+from vgglab.app.tracked import plain, replay, train_and_track
 from vgglab.config import Config
 from vgglab.data.sources import fingerprint
 from vgglab.launch.point import die_with_parent, is_point
-from vgglab.runs import RunDirectory, State, Status, readable_name, run_id
+from vgglab.runs import RunDirectory, State, Status, run_id
 from vgglab.runs.atomic import write_json, write_text
 
 log = logging.getLogger(__name__)
@@ -43,6 +42,8 @@ def train(config: Config, root: Path) -> None:
     with directory.claim():
         status = directory.read_status()
         if status.state.is_outcome:
+            if waits_for_online_run(config):
+                replay(config, directory, status, root)
             print(f"{directory.id}: already {status.state}; {summary_line(directory)}")
             return
         # Imported only now: a run that is already done is found without loading torch.
@@ -51,6 +52,11 @@ def train(config: Config, root: Path) -> None:
         with log_to(directory.log):
             _attempt(config, directory, status, root)
     print(f"{directory.id}: {Status.read(directory.status).state}; {summary_line(directory)}")
+
+
+def waits_for_online_run(config: Config) -> bool:
+    """Whether a W&B sweep's agent started this process and wants to see a run of its own."""
+    return "WANDB_SWEEP_ID" in os.environ and config.tracking.mode == "online"
 
 
 def summary_line(directory: RunDirectory) -> str:
@@ -75,7 +81,7 @@ def _attempt(config: Config, directory: RunDirectory, status: Status, root: Path
     log.info("attempt %d of %s", status.attempts, directory.id)
     state, reason = State.FAILED, ""
     try:
-        _train_and_track(config, directory, status)
+        train_and_track(config, directory, status, root)
         state = State.FINISHED
     except Diverged as error:
         state, reason = State.DIVERGED, str(error)
@@ -100,53 +106,3 @@ def _diverged(directory: RunDirectory, reason: str) -> dict[str, Any]:
         "errors": {},
         "trainability": {"state": str(State.DIVERGED), "reason": reason},
     }
-
-
-def _train_and_track(config: Config, directory: RunDirectory, status: Status) -> None:
-    from vgglab.training.experiment import run_experiment
-
-    if config.tracking.mode == "off":
-        write_json(directory.result, run_experiment(config, directory, status, []))
-        return
-    from vgglab.tracking.wandb_run import RunCard, WandbSink
-
-    card = RunCard(
-        id=directory.id,
-        name=readable_name(config),
-        group=config.study.name,
-        job_type="train",
-        tags=(config.model.name, config.norm.name, config.data.name, config.init.name),
-        notes=command(),
-        config=plain(config) | {"run": directory.id},
-    )
-    sink = WandbSink(config.tracking, card, directory.path)
-    exit_code = 1
-    summary: dict[str, Any] = {}
-    try:
-        result = run_experiment(config, directory, status, [sink])
-        write_json(directory.result, result)
-        summary = flat(result)
-        exit_code = 0
-    finally:
-        sink.finish(summary, exit_code)
-
-
-def command() -> str:
-    """The command line of this process, as one would type it."""
-    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def plain(config: Config) -> dict[str, Any]:
-    """The whole config as YAML and W&B take it."""
-    tree: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
-    return tree
-
-
-def flat(result: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of a ``result.json`` under names of their own, as a W&B summary has them."""
-    summary: dict[str, Any] = {}
-    for protocol, values in result["errors"].items():
-        summary |= {f"test/{protocol}/{name}": value for name, value in values.items()}
-    for part in ("validation", "cost", "speed"):
-        summary |= {f"{part}/{name}": value for name, value in result[part].items()}
-    return summary

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 
 from vgglab.config import ScheduleConfig
 from vgglab.runs import MetricsLog, Record, RunDirectory, Status
+from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import Classifier, Diverged
 from vgglab.training.schedules import Plateau
 from vgglab.training.speed import SpeedMeter
@@ -38,8 +39,14 @@ class Interrupted(Exception):
 class Recorder(pl.Callback):
     """One record every so many steps, and one with every split's values at the end of an epoch."""
 
-    def __init__(self, log: MetricsLog, sinks: Sequence[Sink], speed: SpeedMeter) -> None:
-        self._log, self._sinks, self._speed = log, sinks, speed
+    def __init__(
+        self,
+        log: MetricsLog,
+        sinks: Sequence[Sink],
+        speed: SpeedMeter,
+        gradients: GradientNorms | None,
+    ) -> None:
+        self._log, self._sinks, self._speed, self._gradients = log, sinks, speed, gradients
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
@@ -49,23 +56,32 @@ class Recorder(pl.Callback):
             loss = float(outputs["loss"])
             if not math.isfinite(loss):
                 raise Diverged(f"train loss = {loss} at step {trainer.global_step}")
-            done = trainer.current_epoch + (index + 1) / int(trainer.num_training_batches)
-            self._write(trainer, module, done, {"train/step_loss": loss})
+            batches = trainer.current_epoch, index + 1
+            norms = self._gradients.values() if self._gradients else {}
+            self._write(trainer, module, *batches, {"train/step_loss": loss} | norms)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, Classifier)
         module.close("train")  # here: Lightning calls callbacks before the module's own hook
         values = module.records("train", "validation") | self._speed.values()
-        self._write(trainer, module, float(trainer.current_epoch + 1), values)
+        self._write(trainer, module, trainer.current_epoch + 1, 0, values)
 
     def _write(
-        self, trainer: pl.Trainer, module: Classifier, epoch: float, values: dict[str, float]
+        self,
+        trainer: pl.Trainer,
+        module: Classifier,
+        epochs: int,
+        batches: int,
+        values: dict[str, float],
     ) -> None:
-        images = trainer.datamodule.train_images  # type: ignore[attr-defined]
+        """One record after whole epochs and so many batches of the next, of which the last may be
+        smaller than the others."""
+        images: int = trainer.datamodule.train_images  # type: ignore[attr-defined]
+        seen = epochs * images + min(batches * module.config.recipe.batch_size, images)
         record: Record = {
             "step": trainer.global_step,
-            "epoch": round(epoch, 6),
-            "images_seen": round(epoch * images),
+            "epoch": round(seen / images, 6),
+            "images_seen": seen,
             "time": time.time(),
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             **values,

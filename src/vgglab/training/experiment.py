@@ -19,8 +19,10 @@ from vgglab.config import Config
 from vgglab.data.module import InMemoryData
 from vgglab.data.sources import channels
 from vgglab.evaluation.predictions import write_predictions
+from vgglab.models.blocks import parameters_by_block
 from vgglab.models.build import build
-from vgglab.models.cost import describe
+from vgglab.models.cost import NetCost, describe
+from vgglab.models.vgg import VGG
 from vgglab.runs import MetricsLog, RunDirectory, Status, read_metrics
 from vgglab.training.allocator import keep_freed_memory
 from vgglab.training.callbacks import (
@@ -31,7 +33,9 @@ from vgglab.training.callbacks import (
     Sink,
     StopOnSignal,
 )
+from vgglab.training.ceiling import ceiling, flops_per_image
 from vgglab.training.checkpoints import AtomicCheckpointIO, checkpoint_callbacks, checkpoint_step
+from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.speed import SpeedMeter
 
@@ -67,11 +71,22 @@ def run_experiment(
     history = log.rewind(checkpoint_step(directory.last_checkpoint))
     for sink in sinks:
         sink.start(history)
-    speed = SpeedMeter()
+    cost = _cost(config)
+    peak = ceiling(Path(config.paths.data), hardware(config))
+    speed = SpeedMeter(ideal=peak / flops_per_image(cost.macs))
+    gradients = _gradient_norms(config, module)
+    recorder = Recorder(log, sinks, speed, gradients)
     with StopOnSignal(directory) as stop:
         trainer = _trainer(
             config,
-            [speed, Recorder(log, sinks, speed), Heartbeat(directory, status), *_rules(config)],
+            # Norms and times are taken before they are recorded.
+            [
+                *([gradients] if gradients else []),
+                speed,
+                recorder,
+                Heartbeat(directory, status),
+                *_rules(config),
+            ],
             [stop, *checkpoint_callbacks(directory)],
         )
         resume = directory.last_checkpoint if directory.last_checkpoint.exists() else None
@@ -82,7 +97,7 @@ def run_experiment(
             _load_selected(config, module, directory)
             trainer.test(module, datamodule=data, verbose=False)
     write_predictions(module.predictions.table(), directory.predictions(config.protocol.name))
-    return _result(config, directory, module, data)
+    return _result(config, directory, module, data, cost)
 
 
 @contextlib.contextmanager
@@ -104,6 +119,23 @@ def _net(config: Config) -> torch.nn.Module:
         in_channels=channels(config.data),
         seed=config.seed,
     )
+
+
+def _cost(config: Config) -> NetCost:
+    return describe(
+        config.model,
+        config.norm,
+        classes=config.data.classes,
+        image_size=config.data.image_size,
+        in_channels=channels(config.data),
+    )
+
+
+def _gradient_norms(config: Config, module: Classifier) -> GradientNorms | None:
+    if not config.trainer.gradient_norms:
+        return None
+    assert isinstance(module.net, VGG)
+    return GradientNorms(parameters_by_block(module.net), config.trainer.log_every)
 
 
 def _rules(config: Config) -> list[pl.Callback]:
@@ -139,18 +171,15 @@ def _load_selected(config: Config, module: Classifier, directory: RunDirectory) 
 
 
 def _result(
-    config: Config, directory: RunDirectory, module: Classifier, data: InMemoryData
+    config: Config,
+    directory: RunDirectory,
+    module: Classifier,
+    data: InMemoryData,
+    cost: NetCost,
 ) -> dict[str, Any]:
     """``result.json``: errors by protocol, cost, speed, hardware."""
     epochs = [r for r in read_metrics(directory.metrics) if SELECTION_METRIC in r]
     best = min(epochs, key=lambda record: float(record[SELECTION_METRIC]))
-    cost = describe(
-        config.model,
-        config.norm,
-        classes=config.data.classes,
-        image_size=config.data.image_size,
-        in_channels=channels(config.data),
-    )
     return {
         "run": directory.id,
         "errors": {
@@ -171,7 +200,7 @@ def _result(
 def speed_of(epochs: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Medians over epochs of what each epoch's record says of speed, and the time in training."""
     values: dict[str, float] = {}
-    for key in ("step_ms", "images_per_second"):
+    for key in ("step_ms", "images_per_second", "mfu"):
         numbers = sorted(record[f"speed/{key}"] for record in epochs)
         values[key] = numbers[len(numbers) // 2]
     values["peak_memory_mib"] = max(record["speed/peak_memory_mib"] for record in epochs)
