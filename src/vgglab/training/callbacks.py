@@ -47,6 +47,8 @@ class Recorder(pl.Callback):
         gradients: GradientNorms | None,
     ) -> None:
         self._log, self._sinks, self._speed, self._gradients = log, sinks, speed, gradients
+        self._held: dict[str, float] = {}
+        """Values of an epoch's last step, which go into the epoch's record: one record a step."""
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
@@ -58,12 +60,17 @@ class Recorder(pl.Callback):
                 raise Diverged(f"train loss = {loss} at step {trainer.global_step}")
             batches = trainer.current_epoch, index + 1
             norms = self._gradients.values() if self._gradients else {}
-            self._write(trainer, module, *batches, {"train/step_loss": loss} | norms)
+            values = {"train/step_loss": loss} | norms
+            if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+                self._held = values
+            else:
+                self._write(trainer, module, *batches, values)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, Classifier)
         module.close("train")  # here: Lightning calls callbacks before the module's own hook
-        values = module.records("train", "validation") | self._speed.values()
+        values = module.records("train", "validation") | self._speed.values() | self._held
+        self._held = {}
         self._write(trainer, module, trainer.current_epoch + 1, 0, values)
 
     def _write(
