@@ -18,32 +18,43 @@ WIDTH, HEIGHT = 170, 48
 
 
 def screen(
-    arguments: Sequence[str], wanted: Sequence[str], keys: Sequence[str], folder: Path
+    arguments: Sequence[str],
+    steps: Sequence[tuple[str, str]],
+    wanted: Sequence[str],
+    folder: Path,
 ) -> str:
-    """The screen of ``wandb <arguments>``, with its colours, once it shows what is wanted after
-    keys were pressed."""
+    """The screen of ``wandb <arguments>``, with its colours, once it shows all that is wanted.
+
+    ``steps``: text that is waited for, and the key that is then pressed.
+    """
     tmux = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
     program = [sys.executable, "-m", "wandb", *arguments]
     size = ["-x", str(WIDTH), "-y", str(HEIGHT)]
-    environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    colours = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    environment = os.environ | colours | {"WANDB_CONFIG_DIR": str(folder)}
     subprocess.run([*tmux, "new-session", "-d", *size, *program], check=True, env=environment)
     try:
-        for key in keys:
-            time.sleep(2)  # until it has drawn what the last one changed
+        for text, key in steps:
+            _shown(tmux, [text])
             subprocess.run([*tmux, "send-keys", key], check=True)
-        deadline = time.monotonic() + 30
-        while True:
-            shown = subprocess.run(
-                [*tmux, "capture-pane", "-e", "-p"], check=True, capture_output=True, text=True
-            ).stdout
-            bare = re.sub(r"\x1b\[[0-9;]*m", "", shown)
-            missing = [word for word in wanted if word not in bare]
-            if not missing:
-                return shown
-            assert time.monotonic() < deadline, f"not shown: {missing}\n{bare}"
-            time.sleep(0.2)
+        return _shown(tmux, wanted)
     finally:
         subprocess.run([*tmux, "kill-server"], check=False)
+
+
+def _shown(tmux: Sequence[str], wanted: Sequence[str]) -> str:
+    """The screen once it shows all that is wanted."""
+    deadline = time.monotonic() + 30
+    while True:
+        shown = subprocess.run(
+            [*tmux, "capture-pane", "-e", "-p"], check=True, capture_output=True, text=True
+        ).stdout
+        bare = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+        missing = [word for word in wanted if word not in bare]
+        if not missing:
+            return shown
+        assert time.monotonic() < deadline, f"not shown: {missing}\n{bare}"
+        time.sleep(0.3)
 
 
 def html_of(shown: str) -> str:
