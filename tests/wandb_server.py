@@ -119,7 +119,7 @@ class Lab:
     def run(self, *overrides: str, **environment: str) -> str:
         """What a command that succeeds says."""
         process = self.start(*overrides, **environment)
-        said, _ = process.communicate(timeout=300)
+        said, _ = process.communicate(timeout=900)
         assert process.returncode == 0, said
         return said
 
