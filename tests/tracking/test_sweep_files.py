@@ -89,4 +89,5 @@ def test_wandbs_own_schema_accepts_it(path: Path) -> None:
             text=True,
             check=True,
         )
-        assert (said.stdout.strip() == "[]") == accepted
+        assert (said.stdout.strip() == "[]") == accepted@pytest.mark.slow
+
