@@ -60,6 +60,7 @@ def test_no_parameter_locks_a_key_of_our_config(path: Path) -> None:
 
 
 @each_file
+@pytest.mark.slow
 def test_a_point_composes_and_trains(path: Path, command: Command, tmp_path: Path) -> None:
     words = [word for word in overrides(path, handed_out(path)[-1]) if word != "tracking=online"]
     tiny = [word for word in SMALL if not word.startswith(("data.", "norm="))]
@@ -89,5 +90,4 @@ def test_wandbs_own_schema_accepts_it(path: Path) -> None:
             text=True,
             check=True,
         )
-        assert (said.stdout.strip() == "[]") == accepted@pytest.mark.slow
-
+        assert (said.stdout.strip() == "[]") == accepted
