@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 from offline_file import history, of_kind
 from running import SMALL, Command
 
@@ -109,6 +110,7 @@ def test_a_resumed_run_is_one_run_with_each_row_once(tmp_path: Path) -> None:
     for row in rows[2:]:
         resumed.record(row)
     resumed.finish({"best": 1}, exit_code=0)
+    wandb.teardown()  # finish() does not wait for the last block to be written
     assert [row["train/loss"] for row in history(offline_file(tmp_path))] == [
         1 / s for s in (1, 2, 3, 4)
     ]
@@ -122,6 +124,7 @@ def test_the_second_run_of_a_process_is_a_run_of_its_own(tmp_path: Path) -> None
         sink.start([])
         sink.record({"step": 1, "epoch": 1.0, "time": 0.0, "train/loss": 1.0})
         sink.finish({}, exit_code=0 if name == "first" else 1)
+    wandb.teardown()
     for name, code in (("first", 0), ("second", 1)):
         assert only(tmp_path / name, "run").run_id == name
         assert only(tmp_path / name, "exit").exit_code == code
