@@ -17,10 +17,10 @@ import torch
 from vgglab.config import Config, ScheduleConfig
 from vgglab.evaluation.predictions import errors_of
 from vgglab.runs import Record, RunDirectory, Status, read_metrics
-from vgglab.training.callbacks import Interrupted
 from vgglab.training.checkpoints import AtomicCheckpointIO, checkpoint_step
 from vgglab.training.experiment import run_experiment
 from vgglab.training.module import Diverged
+from vgglab.training.stop import Interrupted
 
 VOLATILE = ("time", "speed/")
 

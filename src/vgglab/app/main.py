@@ -21,6 +21,7 @@ from vgglab.config import store
 from vgglab.config.check import ConfigError, unknown_field
 from vgglab.data.errors import DataError
 from vgglab.launch.point import is_point
+from vgglab.launch.ranks import RankFailed
 
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -74,6 +75,8 @@ def exit_code_of(action: Callable[[], None]) -> int:
         return _complain(str(error), USER_MISTAKE)
     except (HydraException, OmegaConfBaseException) as error:
         return _complain(explain_hydra(error), USER_MISTAKE)
+    except RankFailed as error:
+        return _complain(str(error), error.code)
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", INTERRUPTED)
     except Exception as error:

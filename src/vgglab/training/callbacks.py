@@ -1,20 +1,19 @@
-"""What happens around the steps: records, heartbeat, stop rules, interruption."""
+"""What happens around the steps: records, heartbeat, stop rules."""
 
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Sequence
-from types import FrameType
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import pytorch_lightning as pl
+from torch import Tensor
 
 from vgglab.config import ScheduleConfig
 from vgglab.runs import MetricsLog, Record, RunDirectory, Status
 from vgglab.training.module import Classifier, Diverged
+from vgglab.training.parallel import Group
 from vgglab.training.schedules import Plateau
 from vgglab.training.speed import SpeedMeter
 
@@ -31,22 +30,26 @@ class Sink(Protocol):
         """Take one more."""
 
 
-class Interrupted(Exception):
-    """The run was asked to stop; the checkpoint is written."""
-
-
 class Recorder(pl.Callback):
     """One record every so many steps, and one with every split's values at the end of an epoch."""
 
-    def __init__(self, log: MetricsLog, sinks: Sequence[Sink], speed: SpeedMeter) -> None:
-        self._log, self._sinks, self._speed = log, sinks, speed
+    def __init__(
+        self, log: MetricsLog, sinks: Sequence[Sink], speed: SpeedMeter, group: Group
+    ) -> None:
+        self._log, self._sinks, self._speed, self._group = log, sinks, speed, group
+        self._loss: Tensor | None = None
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         assert isinstance(module, Classifier)
+        # Of each micro-batch, already divided by their number.
+        loss_so_far = outputs["loss"] if self._loss is None else self._loss + outputs["loss"]
+        self._loss = loss_so_far if (index + 1) % trainer.accumulate_grad_batches else None
+        if self._loss is not None:
+            return  # the step goes on
         if trainer.global_step % module.config.trainer.log_every == 0:
-            loss = float(outputs["loss"])
+            loss = self._group.mean(float(loss_so_far))
             if not math.isfinite(loss):
                 raise Diverged(f"train loss = {loss} at step {trainer.global_step}")
             done = trainer.current_epoch + (index + 1) / int(trainer.num_training_batches)
@@ -55,12 +58,15 @@ class Recorder(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, Classifier)
         module.close("train")  # here: Lightning calls callbacks before the module's own hook
+        # Each process computes the values, for that is how they sum their counts; one keeps them.
         values = module.records("train", "validation") | self._speed.values()
         self._write(trainer, module, float(trainer.current_epoch + 1), values)
 
     def _write(
         self, trainer: pl.Trainer, module: Classifier, epoch: float, values: dict[str, float]
     ) -> None:
+        if not self._group.world.is_first:
+            return
         images = trainer.datamodule.train_images  # type: ignore[attr-defined]
         record: Record = {
             "step": trainer.global_step,
@@ -131,43 +137,3 @@ class PlateauRule(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._state = state_dict
-
-
-class StopOnSignal(pl.Callback):
-    """SIGINT or SIGTERM: finish the step, write ``last.ckpt``, stop. A second one stops at once."""
-
-    def __init__(self, directory: RunDirectory) -> None:
-        self._directory = directory
-        self._signal: signal.Signals | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> StopOnSignal:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._signal is not None:
-            raise Interrupted(f"{signal.Signals(number).name} twice")
-        self._signal = signal.Signals(number)
-
-    def _stop(self, save: Callable[[], None] | None = None) -> None:
-        if self._signal is not None:
-            if save is not None:
-                save()
-            raise Interrupted(self._signal.name)
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
-            self._stop(lambda: trainer.save_checkpoint(self._directory.last_checkpoint))
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._stop()  # the last epoch's checkpoint is complete
-
-    def on_test_batch_end(self, *_: Any) -> None:
-        self._stop()  # training is over and its checkpoints are complete
