@@ -7,7 +7,7 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hydra
@@ -22,6 +22,7 @@ from vgglab.config.check import ConfigError, unknown_field
 from vgglab.data.errors import DataError
 from vgglab.launch.point import is_point
 from vgglab.launch.ranks import RankFailed
+from vgglab.launch.slurm import is_slurm_point
 
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -31,6 +32,7 @@ def main(root: Path) -> None:
     os.environ["VGGLAB_ROOT"] = str(root)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own printer
     store.register()
+    sys.argv[1:] = multirun_first(sys.argv[1:])
     code = DONE
 
     @hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")
@@ -42,13 +44,19 @@ def main(root: Path) -> None:
     sys.exit(exit_code_of(command) or code)
 
 
+def multirun_first(arguments: Sequence[str]) -> list[str]:
+    """The same arguments with ``-m`` in front: Hydra refuses it between two overrides."""
+    flags = {"-m", "--multirun"}
+    return sorted(arguments, key=lambda argument: argument not in flags)
+
+
 def dispatch(composed: DictConfig, root: Path) -> None:
     """Do what the config's task says."""
     config = checked(composed)
     if config.task.name == "train":
         from vgglab.app.train import train
 
-        if has_sweep() and not is_point():
+        if has_sweep() and not (is_point() or is_slurm_point()):
             choice = HydraConfig.get().runtime.choices["sweeps"]
             raise ConfigError(f"sweeps={choice} is a study: python run.py -m sweeps={choice}")
         train(config, root)

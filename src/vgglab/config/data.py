@@ -38,23 +38,23 @@ class ClutteredDigitsConfig:
     """A digit of random size and place among fragments of others (after Mnih et al. 2014)."""
 
     name: Literal["cluttered_digits"] = "cluttered_digits"
-    image_size: Annotated[ImageSize, Role.SCIENTIFIC] = 40
+    image_size: Annotated[ImageSize, Role.SCIENTIFIC] = 32
     """Side of the canvas, px."""
     classes: Annotated[int, Field(ge=2, le=10), Role.SCIENTIFIC] = 10
-    train_images: Annotated[PositiveInt, Role.SCIENTIFIC] = 24_000
+    train_images: Annotated[PositiveInt, Role.SCIENTIFIC] = 10_000
     """Canvases composed from the training originals."""
     validation_images: Annotated[PositiveInt, Role.FIXED] = 2_000
     test_images: Annotated[PositiveInt, Role.FIXED] = 4_000
     test_fraction: Annotated[float, Field(gt=0, lt=0.5), Role.FIXED] = 0.2
     """Share of the 5,000 originals from which only test canvases are made."""
     validation_fraction: Annotated[float, Field(gt=0, lt=0.5), Role.FIXED] = 0.1
-    digit_min: Annotated[int, Field(ge=8, le=1024), Role.SCIENTIFIC] = 14
+    digit_min: Annotated[int, Field(ge=8, le=1024), Role.SCIENTIFIC] = 12
     """Smallest side of the digit, px."""
-    digit_max: Annotated[int, Field(ge=8, le=1024), Role.SCIENTIFIC] = 32
+    digit_max: Annotated[int, Field(ge=8, le=1024), Role.SCIENTIFIC] = 28
     """Largest side of the digit, px; at most the canvas."""
-    fragments: Annotated[int, Field(ge=0, le=64), Role.SCIENTIFIC] = 8
+    fragments: Annotated[int, Field(ge=0, le=64), Role.SCIENTIFIC] = 6
     """Pieces of other digits on each canvas."""
-    fragment_size: Annotated[int, Field(ge=2, le=28), Role.SCIENTIFIC] = 9
+    fragment_size: Annotated[int, Field(ge=2, le=28), Role.SCIENTIFIC] = 8
     """Side of a piece, px."""
     shift: Shift = 2
     """Training augmentation: translation by up to so many px in each direction."""

@@ -33,6 +33,9 @@ class TrainerConfig:
     """MiB of gradients that are sent at a time while the rest is still computed."""
     checkpoint_minutes: Annotated[float, Field(ge=0), Role.INFRASTRUCTURE] = 15.0
     """A checkpoint within an epoch after so many minutes without one; 0: only between epochs."""
+    keep_memory: Annotated[bool, Role.INFRASTRUCTURE] = True
+    """On Linux CPUs, keep freed memory for the next step instead of giving it back and faulting
+    its pages in again."""
     log_every: Annotated[int, Field(ge=1), Role.INFRASTRUCTURE] = 50
     """Steps between records of the training loss."""
     progress: Annotated[bool, Role.INFRASTRUCTURE] = True

@@ -24,7 +24,7 @@ class ScheduleConfig:
     """``plateau``: epochs without a better validation error before a drop."""
     step_epochs: Annotated[PositiveInt, Role.NUISANCE] = 30
     """``step``: epochs between drops."""
-    warmup_epochs: Annotated[float, Field(ge=0), Role.NUISANCE] = 0.0
+    warmup_epochs: Annotated[float, Field(ge=0), Role.NUISANCE] = 0.5
     """``cosine`` and ``step``: linear rise from 0 over so many epochs."""
 
 
@@ -32,10 +32,10 @@ class ScheduleConfig:
 class RecipeConfig:
     """SGD with momentum on the cross entropy."""
 
-    epochs: Annotated[PositiveInt, Role.NUISANCE] = 8
+    epochs: Annotated[PositiveInt, Role.NUISANCE] = 5
     batch_size: Annotated[int, Field(ge=2, le=65_536), Role.NUISANCE] = 64
     """Global: over all devices and accumulation steps."""
-    learning_rate: Annotated[float, Field(gt=0, le=100), Role.NUISANCE] = 0.05
+    learning_rate: Annotated[float, Field(gt=0, le=100), Role.NUISANCE] = 0.02
     momentum: Annotated[Fraction, Role.NUISANCE] = 0.9
     weight_decay: Annotated[Fraction, Role.NUISANCE] = 5e-4
     """L2 penalty on every parameter, biases and batch-norm scales included, as in the paper."""

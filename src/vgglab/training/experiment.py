@@ -24,6 +24,7 @@ from vgglab.models.build import build
 from vgglab.models.cost import describe
 from vgglab.runs import MetricsLog, RunDirectory, Status, read_metrics
 from vgglab.signals import StopRequest
+from vgglab.training.allocator import keep_freed_memory
 from vgglab.training.callbacks import Heartbeat, PlateauRule, Recorder, Sink
 from vgglab.training.checkpoints import AtomicCheckpointIO, checkpoint_callbacks, checkpoint_step
 from vgglab.training.module import SELECTION_METRIC, Classifier
@@ -56,6 +57,8 @@ def run_experiment(
         DataError: the data set cannot be had.
     """
     group = group or Group(ALONE)
+    if config.trainer.keep_memory and config.trainer.accelerator == "cpu":
+        keep_freed_memory()
     torch.set_num_threads(config.trainer.threads)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
@@ -232,6 +235,7 @@ def hardware(config: Config) -> dict[str, Any]:
         "threads": trainer.threads,
         "devices": config.devices,
         "nodes": config.nodes,
+        "keep_memory": trainer.keep_memory,
         "host": platform.node(),
     }
 
