@@ -41,7 +41,8 @@ class StopAt:
 def main(folder: Path) -> None:
     """Train ``folder/config.json``; write what each step saw, and the parameters at the end.
 
-    With ``DOUBLE`` in the environment, everything is computed in double precision. With ``STOP_AT`` in the environment, the first process alone is asked to stop at that step.
+    With ``DOUBLE`` in the environment, everything is computed in double precision. With
+    ``STOP_AT``, the first process alone is asked to stop at that step.
     """
     tree = json.loads((folder / "config.json").read_text())
     world = world_of(os.environ) or ALONE

@@ -163,6 +163,24 @@ def test_interrupted_and_resumed_is_uninterrupted(
     assert result["validation"] == expected["validation"]
 
 
+def test_a_kill_within_an_epoch_loses_minutes_not_the_epoch(
+    small_config: Config, tmp_path: Path, uninterrupted: Uninterrupted
+) -> None:
+    class Killed(MemorySink):
+        def record(self, record: Record) -> None:
+            if record["step"] == 12:
+                raise RuntimeError("killed")
+
+    trainer = dataclasses.replace(small_config.trainer, checkpoint_minutes=1e-6)
+    config = dataclasses.replace(small_config, trainer=trainer)
+    run = directory(tmp_path)
+    with pytest.raises(RuntimeError, match="killed"):
+        run_experiment(config, run, Status(), [Killed()])
+    assert checkpoint_step(run.last_checkpoint) == 11
+    run_experiment(small_config, run, Status(), [])
+    assert_same_bits(weights(run), weights(uninterrupted[0]))
+
+
 def test_plateau_ends_the_training_at_the_last_plateau(
     small_config: Config, tmp_path: Path
 ) -> None:
