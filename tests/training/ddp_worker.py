@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import nn
 
 from vgglab.config.check import parse
 from vgglab.data.batches import Batch
@@ -50,12 +50,14 @@ def main(folder: Path) -> None:
     seen: list[Any] = []
 
     class Watching(Classifier):
+        def __init__(self, net: nn.Module, *arguments: Any, **named: Any) -> None:
+            super().__init__(net, *arguments, **named)
+            if "DOUBLE" in os.environ:
+                net.register_forward_pre_hook(lambda _, images: (images[0].double(),))
+
         def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
             pixels_n = batch.images_nchw.double().sum((1, 2, 3)).tolist()
             seen.append([self.global_step, batch.samples_n.tolist(), pixels_n])
-
-        def forward(self, images_nchw: Tensor) -> Tensor:
-            return super().forward(images_nchw.to(next(self.net.parameters()).dtype))
 
     import vgglab.training.experiment as module
 

@@ -44,7 +44,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
-        images_nchw = input.float()
+        images_nchw = input.to(self.weight.dtype)  # autocast hands over bf16
         values_a_channel = images_nchw.numel() / images_nchw.shape[1]
         counted = torch.cat(
             [images_nchw.sum((0, 2, 3)), images_nchw.new_tensor([values_a_channel])]

@@ -12,7 +12,8 @@ from vgglab.study.view import StudyView
 FACTORS = ("model.name", "norm.name", "init.name")
 """What an arm is named after."""
 _SECTIONS = ("model", "norm", "init", "data", "recipe", "protocol")
-"""Config groups that decide what a run computes; of ``trainer`` only the precision does, and what ``_division`` names."""
+"""Config groups that decide what a run computes; of ``trainer`` only the precision
+does, and what ``_division`` names."""
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

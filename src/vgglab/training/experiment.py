@@ -87,6 +87,8 @@ def run_experiment(
         with warnings.catch_warnings(), as_interrupted(request):
             # Not empty is as it should be: it holds what training resumes from.
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+            # One process in a job of its own, or several that we have started ourselves.
+            warnings.filterwarnings("ignore", "The `srun` command is available")
             resume = directory.last_checkpoint if step else None
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
             _load_selected(config, module, directory)

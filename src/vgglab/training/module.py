@@ -140,9 +140,13 @@ class Classifier(pl.LightningModule):
         """Count batches as this run's micro-batches; steps are what both have in common."""
         progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
         for counts in (progress["total"], progress["current"]):
-            for name, count in counts.items():
-                steps = count // checkpoint[ACCUMULATE]
+            # Within an epoch it was written before Lightning had counted the batch as completed,
+            # which is how Lightning knows it again.
+            open_batches = counts["processed"] - counts["completed"]
+            for name in ("ready", "started", "processed"):
+                steps = counts[name] // checkpoint[ACCUMULATE]
                 counts[name] = steps * self.config.trainer.accumulate
+            counts["completed"] = counts["processed"] - open_batches
 
     def on_train_start(self) -> None:
         if self.global_rank:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import inspect
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ import torch.distributed as dist
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
+from torch.nn.parallel import DistributedDataParallel
 
 from vgglab.config import TrainerConfig
 from vgglab.world import World, find_master
@@ -170,11 +172,16 @@ def strategy_of(trainer: TrainerConfig, world: World) -> Strategy | str:
     if world.is_alone:
         return "auto"
     compress = trainer.compress_gradients == "bf16"
+    # Batch norm's are equal, or shared before they are used. torch 2.14 has renamed the argument.
+    named = inspect.signature(DistributedDataParallel).parameters
+    buffers = "forward_sync_buffers" if "forward_sync_buffers" in named else "broadcast_buffers"
     return DDPStrategy(
         process_group_backend=None,  # the group is there already
         gradient_as_bucket_view=True,  # no second copy of all gradients
-        static_graph=True,  # every parameter gets a gradient in every step
-        broadcast_buffers=False,  # batch norm's are equal, or shared before they are used
+        # Every parameter gets a gradient in every step. With micro-batches, of which all but the
+        # last send nothing, torch 2.14 ends in an assertion of its own.
+        static_graph=trainer.accumulate == 1,
         bucket_cap_mb=trainer.bucket_mib,
         ddp_comm_hook=bf16_compress_hook if compress else None,
+        **{buffers: False},
     )
