@@ -195,6 +195,15 @@ def test_batch_norm_synchronised_is_batch_norm(tmp_path: Path, datasets: Path) -
     assert distances(local, one)["all"] > 1e-2
 
 
+@pytest.mark.slow
+def test_compressed_gradients_are_rounded(
+    alone: dict[bool, Trained], tmp_path: Path, datasets: Path
+) -> None:
+    rounded = train(tmp_path, datasets, 2, double=False, trainer={"compress_gradients": "bf16"})
+    assert rounded.seen == alone[False].seen
+    assert 1e-6 < distances(rounded, alone[False])["all"] < 1e-3
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [((1, 1), (2, 2)), pytest.param((2, 2), (1, 1), marks=pytest.mark.slow)],

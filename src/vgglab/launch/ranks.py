@@ -19,8 +19,12 @@ from vgglab.signals import STOPS
 from vgglab.world import without_world
 
 POLL_SECONDS = 0.2
-GRACE_SECONDS = 3.0
+GRACE_SECONDS = 8.0
 """How long the others may take to end by themselves once one has died."""
+STOP_SECONDS = 60.0
+"""And once one has stopped because it was asked to: the first may still be writing."""
+ASKED_TO = 130
+"""Exit code of a process that was."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,9 @@ def _watch(
         if first is None:
             first = _first_death(processes, directory)
             # Those that are left wait for it, or have seen it go and are writing why they end.
-            deadline = time.monotonic() + GRACE_SECONDS if first else deadline
+            if first is not None:
+                grace = STOP_SECONDS if first.code == ASKED_TO else GRACE_SECONDS
+                deadline = time.monotonic() + grace
         if time.monotonic() > deadline:
             for process in processes:
                 process.kill()
