@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test slow check format install clean help
+.PHONY: demo test slow wandb-server check format install clean help
 
 help:  ## list what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: $(INSTALLED)  ## create .venv with the versions that CI runs
 
@@ -26,6 +26,13 @@ test: install  ## the tests that a newcomer runs
 slow: install  ## the tests that CI runs as well
 	$(BIN)/python -m pytest -m "slow and not slurm"
 
+wandb-server: .wandb-server/.installed  ## a W&B-protocol server, for the tests marked so
+
+.wandb-server/.installed: .ci/wandb-server.txt
+	$(PYTHON) -m venv .wandb-server
+	.wandb-server/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/wandb-server.txt
+	touch $@
+
 check: install  ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -36,4 +43,4 @@ format: install  ## rewrite what lint and format can mend
 	$(BIN)/ruff format .
 
 clean:  ## remove .venv and caches; runs, studies and datasets stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf .venv .wandb-server .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info

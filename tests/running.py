@@ -35,3 +35,8 @@ def command_line(*overrides: str) -> list[str]:
 def command_environment() -> dict[str, str]:
     """This process's environment, with one thread and a wide screen."""
     return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+def grid(**values: str) -> tuple[str, ...]:
+    """Overrides that make a sweep smaller; ``task=report`` and the like take them too."""
+    return tuple(f"hydra.sweeper.params.{name}='{text}'" for name, text in values.items())

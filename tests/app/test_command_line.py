@@ -29,6 +29,7 @@ from running import ROOT, SMALL, Command
         (["sweeps=dephts"], "sweeps=dephts: must be one of"),
         (["sweeps=depth"], "sweeps=depth is a study: python run.py -m sweeps=depth"),
         (["task=report"], "task=report needs a study: sweeps=NAME"),
+        (["task=dashboard"], "task=dashboard needs a study: sweeps=NAME"),
         (["-m", "sweeps=depth", "recipe.epochs=0"], "recipe.epochs = 0: must be greater"),
         (
             ["-m", "sweeps=depth", "task=report"],
@@ -131,7 +132,7 @@ def test_describe_prints_the_table_in_each_format(command: Command) -> None:
 def test_commands_that_do_not_train_do_not_load_torch() -> None:
     code = (
         "import sys; import vgglab.app.main, vgglab.app.study, vgglab.app.report, "
-        "vgglab.app.ledger, vgglab.app.describe; "
+        "vgglab.app.ledger, vgglab.app.describe, vgglab.app.publish, vgglab.app.sync; "
         "sys.exit(str(sorted({'torch', 'wandb'} & set(sys.modules))) "
         "if {'torch', 'wandb'} & set(sys.modules) else 0)"
     )

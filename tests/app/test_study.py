@@ -49,7 +49,7 @@ def start(folder: Path, *overrides: str) -> subprocess.Popen[bytes]:
     )
 
 
-def wait_for(condition: Any, seconds: float = 90) -> None:
+def wait_for(condition: Any, seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -196,7 +196,7 @@ def test_ctrl_c_checkpoints_every_point_and_exits_130(tmp_path: Path, datasets: 
     wait_for(lambda: running_point(tmp_path))
     children = psutil.Process(parent.pid).children(recursive=True)
     parent.send_signal(signal.SIGINT)
-    assert parent.wait(timeout=90) == 130
+    assert parent.wait(timeout=240) == 130
     assert not psutil.wait_procs(children, timeout=10)[1]
     states = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/status.json")]
     assert {status["state"] for status in states} == {"interrupted", "pending"}

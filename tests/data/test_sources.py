@@ -16,7 +16,16 @@ from vgglab.data.errors import DataError
 from vgglab.data.sources import channels, fingerprint, load_splits
 from vgglab.data.splits import SPLITS, Splits
 
-CLUTTERED = ClutteredDigitsConfig(train_images=400, validation_images=100, test_images=100)
+CLUTTERED = ClutteredDigitsConfig(
+    train_images=400,
+    validation_images=100,
+    test_images=100,
+    image_size=40,
+    digit_min=14,
+    digit_max=32,
+    fragments=8,
+    fragment_size=9,
+)
 
 
 @pytest.mark.parametrize("config", [DigitsConfig(), CLUTTERED], ids=lambda c: c.name)

@@ -14,7 +14,8 @@ from running import SMALL, Command
 
 from vgglab.config import TrackingConfig
 from vgglab.runs import read_metrics
-from vgglab.tracking.wandb_run import RunCard, WandbSink
+from vgglab.tracking.cards import RunCard
+from vgglab.tracking.wandb_run import WandbSink
 
 CARD = RunCard(
     id="a-s0-0123456789abcdef",
@@ -56,6 +57,17 @@ def test_a_run_is_in_wandb_as_it_is_on_disk(tracked: Path) -> None:
     assert config["cfg"]["model"]["lrn"]["size"] == 5
     assert config["cfg"]["run"] == tracked.name
     assert config.keys() - {"_wandb"} == {"cfg"}
+    assert config["cfg"]["arm"] == "a-bn"
+    assert config["cfg"]["net"]["weight_layers"] == 11
+    assert config["cfg"]["versions"].keys() >= {"python", "torch", "wandb"}
+    assert run.notes == config["cfg"]["command"]
+    assert run.notes.startswith("python run.py ")
+    assert run.notes.endswith("tracking=offline study.name=depth")
+    artifacts = {a.type: a for a in of_kind(offline_file(tracked), "artifact")}
+    assert artifacts.keys() == {"dataset", "code"}
+    fingerprint = json.loads(artifacts["dataset"].metadata)["fingerprint"]
+    assert fingerprint == config["cfg"]["data_fingerprint"]
+    assert fingerprint.startswith("sha256:")
 
     stored = read_metrics(tracked / "metrics.jsonl")
     kept = [
@@ -64,6 +76,9 @@ def test_a_run_is_in_wandb_as_it_is_on_disk(tracked: Path) -> None:
     ]
     assert history(offline_file(tracked)) == kept
     assert only(tracked, "exit").exit_code == 0
+    axes = {m.name: m.step_metric for m in of_kind(offline_file(tracked), "metric")}
+    assert axes.keys() == {key for row in kept for key in row}
+    assert {axes[name] for name in axes.keys() - {"epoch", "images_seen"}} == {"epoch"}
 
 
 def test_the_summary_has_the_test_error_and_the_best_epoch(tracked: Path) -> None:

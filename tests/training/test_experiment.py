@@ -123,15 +123,30 @@ def test_records_have_exact_axes_and_every_split(uninterrupted: Uninterrupted) -
     assert records == sink.records
     steps = [record["step"] for record in records]
     assert steps == sorted(set(steps))
+    assert steps == [4, 8, 12, 16, 19, 20, 24, 28, 32, 36, 38]
     epochs = [record for record in records if "validation/loss" in record]
     assert [record["epoch"] for record in epochs] == [1.0, 2.0]
     assert [record["images_seen"] for record in epochs] == [2400, 4800]
+    # 19 steps of an epoch: 18 of 128 images and one of the 96 that are left.
+    of_steps = [record for record in records if "train/step_loss" in record]
+    exact = {step: 2400 * (step // 19) + 128 * (step % 19) for step in range(39)}
+    assert [r["images_seen"] for r in of_steps] == [exact[r["step"]] for r in of_steps]
+    assert all(r["epoch"] == round(r["images_seen"] / 2400, 6) for r in records)
     for split in ("train", "validation"):
         assert {f"{split}/{name}" for name in ("loss", "top1_error", "top5_error")} <= set(
             epochs[0]
         )
     best = min(epochs, key=lambda record: float(record["validation/top1_error"]))
     assert result["validation"]["best_epoch"] == best["epoch"]
+
+
+def test_an_epochs_last_step_is_in_the_epochs_record(small_config: Config, tmp_path: Path) -> None:
+    trainer = dataclasses.replace(small_config.trainer, log_every=19)
+    run = directory(tmp_path)
+    run_experiment(dataclasses.replace(small_config, trainer=trainer), run, Status(), [])
+    records = read_metrics(run.metrics)
+    assert [record["step"] for record in records] == [19, 38]
+    assert all({"train/step_loss", "validation/loss"} <= record.keys() for record in records)
 
 
 def test_a_random_generator_used_before_changes_nothing(

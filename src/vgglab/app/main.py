@@ -65,6 +65,15 @@ def dispatch(composed: DictConfig, root: Path) -> None:
         from vgglab.app.study import compose_points
 
         print(f"report: {write_study_report(compose_points(grid_of_this_command()))}")
+    elif config.task.name == "sync":
+        from vgglab.app.sync import sync
+
+        sync(config)
+    elif config.task.name == "dashboard":
+        from vgglab.app.report import save_dashboard
+        from vgglab.app.study import compose_points
+
+        print("\n".join(save_dashboard(compose_points(grid_of_this_command()))))
     elif config.task.name == "runs":
         from vgglab.app.ledger import print_ledger
 

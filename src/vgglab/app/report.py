@@ -1,20 +1,56 @@
-"""``task=report``: the report of what has finished of a study."""
+"""``task=report`` and ``task=dashboard``: what is written of a study, here and in W&B."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vgglab.config.check import ConfigError
 from vgglab.report import write_report
 
 if TYPE_CHECKING:
     from vgglab.app.study import StudyPoint
+    from vgglab.config import Config
+
+
+def folder_of(config: Config) -> Path:
+    """``studies/<study>/``."""
+    return Path(config.paths.studies) / config.study.name
 
 
 def write_study_report(points: Sequence[StudyPoint]) -> Path:
-    """Write ``studies/<sweep>/`` and return the path of its page."""
+    """Write ``studies/<study>/``, tell W&B, and return the path of its page.
+
+    A W&B server that refuses costs a line on the screen, not the report.
+    """
     from vgglab.app.study import view_of
 
-    config = points[0].config
-    return write_report(view_of(points), Path(config.paths.studies) / config.study.name)
+    config, view = points[0].config, view_of(points)
+    page = write_report(view, folder_of(config))
+    if config.tracking.mode != "off":
+        from vgglab.app.publish import publish_study
+
+        try:
+            publish_study(config, view, folder_of(config))
+        except ConfigError as error:
+            print(f"W&B has no run of this report: {error}", file=sys.stderr)
+    return page
+
+
+def save_dashboard(points: Sequence[StudyPoint]) -> list[str]:
+    """Save a study's dashboard and report to the user's W&B; their addresses.
+
+    Raises:
+        ConfigError: the server did not take them.
+    """
+    from vgglab.app.publish import dashboard_of
+    from vgglab.app.study import view_of
+    from vgglab.tracking import dashboard
+
+    config, view = points[0].config, view_of(points)
+    folder = folder_of(config)
+    spec = dashboard_of(config, view, folder)
+    dashboard.write(spec, folder)
+    return dashboard.save(spec, config.tracking, folder)

@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console
 
 from vgglab import machine
-from vgglab.app.attempt import plain
 from vgglab.app.compose import compose_point
+from vgglab.app.tracked import plain
 from vgglab.app.train import directory_of
 from vgglab.config import Config
 from vgglab.config.check import ConfigError

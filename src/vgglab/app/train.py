@@ -14,6 +14,7 @@ from filelock import Timeout
 
 from vgglab.app.attempt import attempt
 from vgglab.app.logs import log_to
+from vgglab.app.tracked import replay
 from vgglab.config import Config
 from vgglab.config.check import ConfigError
 from vgglab.data.sources import fingerprint
@@ -52,15 +53,17 @@ def train(config: Config, root: Path) -> None:
     # What SLURM sends ahead of a preemption would kill a process that is still loading its data.
     with StopRequest((signal.SIGUSR1, signal.SIGUSR2)):
         if config.processes > 1 and world is None:
-            _start_ranks(config, directory)
+            _start_ranks(config, directory, root)
         elif world is None or world.is_alone:
             _train_claimed(config, directory, root)
         else:
             _train_as_rank(config, directory, root, world)
 
 
-def _say_if_done(directory: RunDirectory, status: Status) -> bool:
+def _say_if_done(config: Config, directory: RunDirectory, status: Status, root: Path) -> bool:
     if status.state.is_outcome:
+        if waits_for_online_run(config):
+            replay(config, directory, status, root)
         print(f"{directory.id}: already {status.state}; {summary_line(directory)}")
     return status.state.is_outcome
 
@@ -70,7 +73,7 @@ def _train_claimed(config: Config, directory: RunDirectory, root: Path) -> None:
         print(f"{directory.id}: another process trains it; waiting", flush=True)
     with directory.claim():
         status = directory.read_status()
-        if _say_if_done(directory, status):
+        if _say_if_done(config, directory, status, root):
             return
         # Imported only now: a run that is already done is found without loading torch.
         from vgglab.training.parallel import Group
@@ -99,7 +102,7 @@ def _train_as_rank(config: Config, directory: RunDirectory, root: Path, world: W
             except Timeout:
                 group.from_first(WAIT)  # keeps the others from believing that this one died
         status = directory.read_status()
-        done = _say_if_done(directory, status)
+        done = _say_if_done(config, directory, status, root)
         group.from_first(not done)
         if done:
             return
@@ -122,13 +125,13 @@ def _follow(config: Config, directory: RunDirectory, group: Group) -> None:
         raise
 
 
-def _start_ranks(config: Config, directory: RunDirectory) -> None:
+def _start_ranks(config: Config, directory: RunDirectory, root: Path) -> None:
     if config.nodes > 1:
         raise ConfigError(
             f"nodes = {config.nodes}: start it with launcher=slurm, srun or torchrun "
             "(docs/scaling.md)"
         )
-    if _say_if_done(directory, directory.read_status()):
+    if _say_if_done(config, directory, directory.read_status(), root):
         return
     command = command_of_this_process()
     died = run_ranks(command, directory, config.devices, config.trainer.threads)
@@ -138,6 +141,11 @@ def _start_ranks(config: Config, directory: RunDirectory) -> None:
         raise RankFailed(died.error, died.code)
     note_rank_death(directory, died)
     raise RankFailed(f"{died} (log: {died.log})", 1)
+
+
+def waits_for_online_run(config: Config) -> bool:
+    """Whether a W&B sweep's agent started this process and wants to see a run of its own."""
+    return "WANDB_SWEEP_ID" in os.environ and config.tracking.mode == "online"
 
 
 def summary_line(directory: RunDirectory) -> str:

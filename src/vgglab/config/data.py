@@ -48,11 +48,11 @@ class ClutteredDigitsConfig:
     test_fraction: Annotated[float, Field(gt=0, lt=0.5), Role.FIXED] = 0.2
     """Share of the 5,000 originals from which only test canvases are made."""
     validation_fraction: Annotated[float, Field(gt=0, lt=0.5), Role.FIXED] = 0.1
-    digit_min: Annotated[int, Field(ge=8, le=1024), Role.SCIENTIFIC] = 12
+    digit_min: Annotated[int, Field(ge=8, le=1024), Role.SCIENTIFIC] = 16
     """Smallest side of the digit, px."""
     digit_max: Annotated[int, Field(ge=8, le=1024), Role.SCIENTIFIC] = 28
     """Largest side of the digit, px; at most the canvas."""
-    fragments: Annotated[int, Field(ge=0, le=64), Role.SCIENTIFIC] = 6
+    fragments: Annotated[int, Field(ge=0, le=64), Role.SCIENTIFIC] = 4
     """Pieces of other digits on each canvas."""
     fragment_size: Annotated[int, Field(ge=2, le=28), Role.SCIENTIFIC] = 8
     """Side of a piece, px."""

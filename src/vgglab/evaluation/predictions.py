@@ -88,3 +88,24 @@ def errors_of(table: pa.Table, top_k: Sequence[int]) -> dict[int, float]:
         raise ValueError(f"top_k = {list(top_k)}: at most {classes_nk.shape[1]} classes are stored")
     hits_nk = classes_nk == labels_n[:, None]
     return {k: 100.0 * float(1 - hits_nk[:, :k].any(axis=1).mean()) for k in top_k}
+
+
+def most_wrong(table: pa.Table, count: int) -> list[tuple[int, int, int, float, float]]:
+    """``(index, label, prediction, P(prediction), P(label))`` of the images whose label the net
+    found least likely, those first; a label that is not among the stored classes counts as 0."""
+    labels_n = table["label"].to_numpy()
+    classes_nk = np.stack(table["classes"].to_numpy())
+    likelihoods_nk = np.exp(np.stack(table["log_probabilities"].to_numpy()))
+    of_label_n = (likelihoods_nk * (classes_nk == labels_n[:, None])).sum(axis=1)
+    indices_n = table["index"].to_numpy()
+    chosen = np.lexsort((indices_n, of_label_n))[:count]
+    return [
+        (
+            int(indices_n[i]),
+            int(labels_n[i]),
+            int(classes_nk[i, 0]),
+            float(likelihoods_nk[i, 0]),
+            float(of_label_n[i]),
+        )
+        for i in chosen
+    ]

@@ -15,7 +15,7 @@ Pair = tuple[Summary, Summary]
 """Without and with the thing that is compared."""
 
 
-def _model_pairs(summaries: Sequence[Summary], without: str, with_it: str) -> list[Pair]:
+def model_pairs(summaries: Sequence[Summary], without: str, with_it: str) -> list[Pair]:
     """The two models at equal norm."""
     of = {(s.arm.norm, s.arm.model): s for s in summaries}
     norms = dict.fromkeys(s.arm.norm for s in summaries)
@@ -49,7 +49,7 @@ def lrn_section(results: Results) -> Section | None:
     """A against A-LRN: error, time a step and memory, without and with."""
     found: dict[str, list[Block]] = {}
     for setting, summaries in results.by_setting().items():
-        pairs = _model_pairs(summaries, "a", "a_lrn")
+        pairs = model_pairs(summaries, "a", "a_lrn")
         if pairs:
             table = _lrn_table(pairs, results)
             found[results.setting_heading(setting)] = [table, *_compared(pairs, results)]
@@ -106,7 +106,7 @@ def filters_section(results: Results) -> Section | None:
     """B against B with each pair of 3x3 convolutions replaced by one 5x5."""
     found: dict[str, list[Block]] = {}
     for setting, summaries in results.by_setting().items():
-        pairs = _model_pairs(summaries, "b", "b_5x5")
+        pairs = model_pairs(summaries, "b", "b_5x5")
         if pairs:
             members = [summary for pair in pairs for summary in pair]
             found[results.setting_heading(setting)] = [

@@ -1,7 +1,7 @@
 """Identity, directory, status, locks and ledger of runs. Knows no model and no W&B."""
 
 from vgglab.runs.directory import RunDirectory
-from vgglab.runs.identity import content_hash, readable_name, run_id
+from vgglab.runs.identity import arm_name, content_hash, readable_name, run_id
 from vgglab.runs.ledger import RunRecord, load_run, load_runs
 from vgglab.runs.metrics import MetricsLog, Record, read_metrics
 from vgglab.runs.status import Place, State, Status
@@ -14,6 +14,7 @@ __all__ = [
     "RunRecord",
     "State",
     "Status",
+    "arm_name",
     "content_hash",
     "load_run",
     "load_runs",

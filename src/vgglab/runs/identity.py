@@ -37,10 +37,14 @@ def content_hash(config: Config, fingerprint: str) -> str:
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
+def arm_name(config: Config) -> str:
+    """``a_lrn-bn``: model, batch norm if any; what seeds repeat."""
+    return config.model.name + ("-bn" if config.norm.name == "batch" else "")
+
+
 def readable_name(config: Config) -> str:
-    """``a_lrn-bn-s0``: model, batch norm if any, seed."""
-    norm = "-bn" if config.norm.name == "batch" else ""
-    return f"{config.model.name}{norm}-s{config.seed}"
+    """``a_lrn-bn-s0``: the arm and the seed."""
+    return f"{arm_name(config)}-s{config.seed}"
 
 
 def run_id(config: Config, fingerprint: str) -> str:

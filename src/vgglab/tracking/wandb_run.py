@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import wandb
+from numpy.typing import NDArray
 
 from vgglab.config import TrackingConfig
+from vgglab.tracking.cards import RunCard
+from vgglab.tracking.session import open_run
 
 X_AXES = ("epoch", "images_seen")
+"""Besides W&B's own step, which is the optimiser step."""
 MINIMISED = ("_error", "/loss")
 
-
-@dataclass(frozen=True, kw_only=True)
-class RunCard:
-    """What W&B is told of a run before its first record."""
-
-    id: str
-    name: str
-    group: str
-    job_type: str
-    tags: tuple[str, ...]
-    notes: str
-    """The command that starts it."""
-    config: Mapping[str, Any]
+Prediction = tuple[int, NDArray[np.uint8], int, int, float, float]
+"""Index, image (H, W, C), label, prediction, P(prediction), P(label)."""
+PREDICTION_COLUMNS: list[str | int] = [
+    "index",
+    "image",
+    "label",
+    "prediction",
+    "P(prediction)",
+    "P(label)",
+]
 
 
 class WandbSink:
@@ -46,27 +45,7 @@ class WandbSink:
         kept, the repeated ones are ignored; offline, one new file holds the history and all that
         follows, and those of earlier attempts go.
         """
-        # A killed run would lose up to 15 s of rows that are still in W&B's memory.
-        os.environ.setdefault("WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL", "1")
-        card, online = self._card, self._tracking.mode == "online"
-        if not online:
-            self._drop_unsynced_attempts()
-        self._run = wandb.init(
-            project=self._tracking.project,
-            entity=self._tracking.entity,
-            dir=self._directory,
-            mode="online" if online else "offline",
-            id=card.id,
-            resume="allow" if online else None,
-            name=card.name,
-            group=card.group,
-            job_type=card.job_type,
-            tags=card.tags,
-            notes=card.notes,
-            # One root, plain containers: W&B turns nested config nodes into strings.
-            config={"cfg": dict(card.config)},
-            settings=wandb.Settings(console="off", quiet=True, silent=True),
-        )
+        self._run = open_run(self._tracking, self._card, self._directory)
         for axis in X_AXES:
             self._run.define_metric(axis, hidden=True)
         for record in history:
@@ -76,16 +55,31 @@ class WandbSink:
         """Add one row."""
         assert self._run is not None
         values = {key: value for key, value in record.items() if key not in ("step", "time")}
-        for name in values:
-            if "/" in name and name.endswith(MINIMISED):
-                self._define(name)
+        for name in values.keys() - self._defined - set(X_AXES):
+            self._defined.add(name)
+            # By its exact name: W&B takes the first pattern that fits and ignores later ones.
+            summary = "min,last" if name.endswith(MINIMISED) else None
+            self._run.define_metric(name, step_metric="epoch", summary=summary)
         self._run.log(values, step=record["step"])
 
-    def _define(self, name: str) -> None:
+    def keep_checkpoint(self, path: Path, metadata: Mapping[str, Any], epoch: int) -> None:
+        """Keep a file of weights as the run's model."""
         assert self._run is not None
-        if name not in self._defined:
-            self._defined.add(name)
-            self._run.define_metric(name, step_metric="epoch", summary="min,last")
+        artifact = wandb.Artifact(
+            f"model-{self._card.id}", type="model", metadata={"epoch": epoch} | dict(metadata)
+        )
+        # Immutable: uploaded from where it lies, without a copy.
+        artifact.add_file(str(path), name=path.name, policy="immutable")
+        self._run.log_artifact(artifact, aliases=["best", f"epoch-{epoch}"])
+
+    def keep_predictions(self, protocol: str, predictions: Sequence[Prediction]) -> None:
+        """Keep test images with what the net said of them."""
+        assert self._run is not None
+        rows: list[Iterable[Any]] = [
+            [index, wandb.Image(image), *said] for index, image, *said in predictions
+        ]
+        table = wandb.Table(columns=PREDICTION_COLUMNS, data=rows)
+        self._run.summary[f"predictions/{protocol}"] = table
 
     def finish(self, summary: Mapping[str, Any], exit_code: int) -> None:
         """Write the summary and close the run, as failed unless ``exit_code`` is 0."""
@@ -93,8 +87,3 @@ class WandbSink:
             self._run.summary.update(dict(summary))
             self._run.finish(exit_code=exit_code)
             self._run = None
-
-    def _drop_unsynced_attempts(self) -> None:
-        for attempt in self._directory.glob(f"wandb/offline-run-*-{self._card.id}"):
-            if not list(attempt.glob("*.synced")):
-                shutil.rmtree(attempt)

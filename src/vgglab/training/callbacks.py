@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vgglab.config import ScheduleConfig
 from vgglab.runs import MetricsLog, Record, RunDirectory, Status
+from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import Classifier, Diverged
 from vgglab.training.parallel import Group
 from vgglab.training.schedules import Plateau
@@ -34,10 +35,19 @@ class Recorder(pl.Callback):
     """One record every so many steps, and one with every split's values at the end of an epoch."""
 
     def __init__(
-        self, log: MetricsLog, sinks: Sequence[Sink], speed: SpeedMeter, group: Group
+        self,
+        log: MetricsLog,
+        sinks: Sequence[Sink],
+        speed: SpeedMeter,
+        gradients: GradientNorms | None,
+        group: Group,
     ) -> None:
-        self._log, self._sinks, self._speed, self._group = log, sinks, speed, group
+        self._log, self._sinks, self._speed, self._gradients = log, sinks, speed, gradients
+        self._group = group
         self._loss: Tensor | None = None
+        """Of the micro-batches so far of a step."""
+        self._held: dict[str, float] = {}
+        """Values of an epoch's last step, which go into the epoch's record: one record a step."""
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
@@ -52,26 +62,40 @@ class Recorder(pl.Callback):
             loss = self._group.mean(float(loss_so_far))
             if not math.isfinite(loss):
                 raise Diverged(f"train loss = {loss} at step {trainer.global_step}")
-            done = trainer.current_epoch + (index + 1) / int(trainer.num_training_batches)
-            self._write(trainer, module, done, {"train/step_loss": loss})
+            done = trainer.current_epoch, (index + 1) // trainer.accumulate_grad_batches
+            norms = self._gradients.values() if self._gradients else {}
+            values = {"train/step_loss": loss} | norms
+            if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+                self._held = values
+            else:
+                self._write(trainer, module, *done, values)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, Classifier)
         module.close("train")  # here: Lightning calls callbacks before the module's own hook
         # Each process computes the values, for that is how they sum their counts; one keeps them.
-        values = module.records("train", "validation") | self._speed.values()
-        self._write(trainer, module, float(trainer.current_epoch + 1), values)
+        values = module.records("train", "validation") | self._speed.values() | self._held
+        self._held = {}
+        self._write(trainer, module, trainer.current_epoch + 1, 0, values)
 
     def _write(
-        self, trainer: pl.Trainer, module: Classifier, epoch: float, values: dict[str, float]
+        self,
+        trainer: pl.Trainer,
+        module: Classifier,
+        epochs: int,
+        steps: int,
+        values: dict[str, float],
     ) -> None:
+        """One record after whole epochs and so many steps of the next, of which the last may be
+        smaller than the others."""
         if not self._group.world.is_first:
             return
-        images = trainer.datamodule.train_images  # type: ignore[attr-defined]
+        images: int = trainer.datamodule.train_images  # type: ignore[attr-defined]
+        seen = epochs * images + min(steps * module.config.recipe.batch_size, images)
         record: Record = {
             "step": trainer.global_step,
-            "epoch": round(epoch, 6),
-            "images_seen": round(epoch * images),
+            "epoch": round(seen / images, 6),
+            "images_seen": seen,
             "time": time.time(),
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             **values,

@@ -20,13 +20,17 @@ from vgglab.data.module import InMemoryData
 from vgglab.data.sources import channels
 from vgglab.evaluation.predictions import merged, write_predictions
 from vgglab.models.batch_norm import synchronised
+from vgglab.models.blocks import parameters_by_block
 from vgglab.models.build import build
-from vgglab.models.cost import describe
+from vgglab.models.cost import NetCost, describe
+from vgglab.models.vgg import VGG
 from vgglab.runs import MetricsLog, RunDirectory, Status, read_metrics
 from vgglab.signals import StopRequest
 from vgglab.training.allocator import keep_freed_memory
 from vgglab.training.callbacks import Heartbeat, PlateauRule, Recorder, Sink
+from vgglab.training.ceiling import ceiling, flops_per_image
 from vgglab.training.checkpoints import AtomicCheckpointIO, checkpoint_callbacks, checkpoint_step
+from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
 from vgglab.training.speed import SpeedMeter
@@ -76,11 +80,18 @@ def run_experiment(
         history = log.rewind(step)
         for sink in sinks:
             sink.start(history)
-    speed = SpeedMeter()
+    cost = _cost(config)
+    speed = SpeedMeter(ideal=_ideal_speed(config, group, cost))
+    gradients = _gradient_norms(config, module)
+    # Norms and times are taken before they are recorded.
+    watchers: list[pl.Callback] = [
+        *([gradients] if gradients else []),
+        speed,
+        Recorder(log, sinks, speed, gradients, group),
+        *([Heartbeat(directory, status)] if group.world.is_first else []),
+        *_rules(config),
+    ]
     with StopRequest() as request:
-        watchers = [speed, Recorder(log, sinks, speed, group), *_rules(config)]
-        if group.world.is_first:
-            watchers.append(Heartbeat(directory, status))
         minutes = config.trainer.checkpoint_minutes
         within = CheckpointWithinEpoch(directory, request, group, minutes)
         trainer = _trainer(config, group, watchers, [within, *checkpoint_callbacks(directory)])
@@ -97,7 +108,7 @@ def run_experiment(
     if not group.world.is_first:
         return {}
     write_predictions(merged(tables), directory.predictions(config.protocol.name))
-    return _result(config, directory, module, data)
+    return _result(config, directory, module, data, cost)
 
 
 @contextlib.contextmanager
@@ -139,6 +150,30 @@ def _net(config: Config, world: World) -> torch.nn.Module:
     if world.is_alone or config.trainer.batch_norm == "local":
         return net
     return synchronised(net, on_gpu=config.trainer.accelerator == "gpu")
+
+
+def _cost(config: Config) -> NetCost:
+    return describe(
+        config.model,
+        config.norm,
+        classes=config.data.classes,
+        image_size=config.data.image_size,
+        in_channels=channels(config.data),
+    )
+
+
+def _ideal_speed(config: Config, group: Group, cost: NetCost) -> float:
+    """Images a second if every device worked at the ceiling of the first one's."""
+    first = group.world.is_first
+    peak = ceiling(Path(config.paths.data), hardware(config)) if first else 0.0
+    return config.processes * float(group.from_first(peak)) / flops_per_image(cost.macs)
+
+
+def _gradient_norms(config: Config, module: Classifier) -> GradientNorms | None:
+    if not config.trainer.gradient_norms:
+        return None
+    assert isinstance(module.net, VGG)
+    return GradientNorms(parameters_by_block(module.net), config.trainer.log_every)
 
 
 def _rules(config: Config) -> list[pl.Callback]:
@@ -186,18 +221,15 @@ def _load_selected(config: Config, module: Classifier, directory: RunDirectory) 
 
 
 def _result(
-    config: Config, directory: RunDirectory, module: Classifier, data: InMemoryData
+    config: Config,
+    directory: RunDirectory,
+    module: Classifier,
+    data: InMemoryData,
+    cost: NetCost,
 ) -> dict[str, Any]:
     """``result.json``: errors by protocol, cost, speed, hardware."""
     epochs = [r for r in read_metrics(directory.metrics) if SELECTION_METRIC in r]
     best = min(epochs, key=lambda record: float(record[SELECTION_METRIC]))
-    cost = describe(
-        config.model,
-        config.norm,
-        classes=config.data.classes,
-        image_size=config.data.image_size,
-        in_channels=channels(config.data),
-    )
     return {
         "run": directory.id,
         "errors": {
@@ -218,7 +250,7 @@ def _result(
 def speed_of(epochs: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Medians over epochs of what each epoch's record says of speed, and the time in training."""
     values: dict[str, float] = {}
-    for key in ("step_ms", "images_per_second"):
+    for key in ("step_ms", "images_per_second", "mfu"):
         numbers = sorted(record[f"speed/{key}"] for record in epochs)
         values[key] = numbers[len(numbers) // 2]
     values["peak_memory_mib"] = max(record["speed/peak_memory_mib"] for record in epochs)

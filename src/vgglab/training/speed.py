@@ -21,9 +21,13 @@ def peak_memory_mib() -> float:
 
 
 class SpeedMeter(pl.Callback):
-    """Times whole training steps: from one batch's end to the next, data included."""
+    """Times whole training steps: from one batch's end to the next, data included.
 
-    def __init__(self) -> None:
+    ``ideal``: images a second if every operation ran at the machine's measured ceiling.
+    """
+
+    def __init__(self, ideal: float) -> None:
+        self._ideal = ideal
         self._steps: list[tuple[float, int]] = []
         self._mark = self._epoch_start = 0.0
 
@@ -41,13 +45,14 @@ class SpeedMeter(pl.Callback):
         self._mark = now
 
     def values(self) -> dict[str, float]:
-        """Of the latest epoch: median step, images a second of all processes together, the whole
-        epoch with its validation, peak memory."""
+        """Of the latest epoch: median step, images a second of all processes together, these as a
+        percentage of the ideal (MFU), the whole epoch with its validation, peak memory."""
         seconds = sum(duration for duration, _ in self._steps)
         images = sum(count for _, count in self._steps)
         return {
             "speed/step_ms": 1e3 * statistics.median(duration for duration, _ in self._steps),
             "speed/images_per_second": images / seconds,
+            "speed/mfu": 100 * images / seconds / self._ideal,
             "speed/epoch_seconds": time.perf_counter() - self._epoch_start,
             "speed/peak_memory_mib": peak_memory_mib(),
         }

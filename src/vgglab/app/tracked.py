@@ -1,0 +1,163 @@
+"""What a run says of itself to a tracker, and a training that a tracker follows."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vgglab.config import Config
+from vgglab.data.sources import channels, fingerprint, source_url
+from vgglab.models.cost import describe
+from vgglab.runs import RunDirectory, State, Status, arm_name, read_metrics, readable_name
+from vgglab.runs.atomic import write_json
+from vgglab.tracking.cards import DataCard, RunCard
+
+if TYPE_CHECKING:
+    from vgglab.tracking.wandb_run import Prediction, WandbSink
+    from vgglab.training.parallel import Group
+
+SUMMARY_ROOMS = {"validation": "validation", "cost": "cost", "whole_run": "speed"}
+"""Prefix in the summary -> part of ``result.json``."""
+NET_COSTS = ("weight_layers", "parameters", "macs")
+
+
+def train_and_track(
+    config: Config, directory: RunDirectory, status: Status, root: Path, group: Group
+) -> None:
+    """Train, and write ``result.json``; unless ``tracking=off``, W&B follows."""
+    from vgglab.training.experiment import run_experiment
+    from vgglab.training.module import Diverged
+
+    if config.tracking.mode == "off":
+        write_json(directory.result, run_experiment(config, directory, status, [], group))
+        return
+    sink = _sink(config, directory, status, root)
+    exit_code = 1
+    summary: dict[str, Any] = {}
+    try:
+        result = run_experiment(config, directory, status, [sink], group)
+        write_json(directory.result, result)
+        summary = flat(result)
+        _keep_what_was_asked_for(config, directory, result, sink)
+        exit_code = 0
+    except Diverged:
+        summary = {"outcome": str(State.DIVERGED)}
+        raise
+    finally:
+        sink.finish(summary, exit_code)
+
+
+def replay(config: Config, directory: RunDirectory, status: Status, root: Path) -> None:
+    """Tell W&B of a run that is already done, as if it had been trained just now.
+
+    A W&B sweep's agent waits for the run that it started; that the numbers were here already is
+    nothing it knows of.
+    """
+    sink = _sink(config, directory, status, root)
+    sink.start(read_metrics(directory.metrics))
+    sink.finish(flat(json.loads(directory.result.read_text(encoding="utf-8"))), 0)
+
+
+def _sink(config: Config, directory: RunDirectory, status: Status, root: Path) -> WandbSink:
+    from vgglab.tracking.wandb_run import WandbSink
+
+    return WandbSink(config.tracking, run_card(config, directory, status, root), directory.path)
+
+
+def run_card(config: Config, directory: RunDirectory, status: Status, root: Path) -> RunCard:
+    """Everything that W&B is told of a run before its first record."""
+    from vgglab.tracking.server import agent_run_id
+
+    data = DataCard(
+        name=config.data.name,
+        fingerprint=fingerprint(config.data),
+        url=source_url(config.data),
+        config=plain(config)["data"],
+    )
+    about = {
+        "run": directory.id,
+        "job_type": "train",
+        "arm": arm_name(config),
+        "command": command(),
+        "commit": status.commit,
+        "versions": status.versions,
+        "data_fingerprint": data.fingerprint,
+        "net": _net(config),
+    }
+    return RunCard(
+        id=agent_run_id() or directory.id,
+        name=readable_name(config),
+        group=config.study.name,
+        job_type="train",
+        tags=(config.model.name, config.norm.name, config.data.name, config.init.name),
+        notes=command(),
+        config=plain(config) | about,
+        data=data,
+        code=root if config.tracking.code else None,
+    )
+
+
+def _net(config: Config) -> dict[str, Any]:
+    """What follows from the config and a dashboard sorts by."""
+    cost = describe(
+        config.model,
+        config.norm,
+        classes=config.data.classes,
+        image_size=config.data.image_size,
+        in_channels=channels(config.data),
+    ).as_dict()
+    return {name: cost[name] for name in NET_COSTS}
+
+
+def _keep_what_was_asked_for(
+    config: Config, directory: RunDirectory, result: dict[str, Any], sink: WandbSink
+) -> None:
+    if config.tracking.log_model:
+        errors, epoch = result["errors"], result["validation"]["best_epoch"]
+        sink.keep_checkpoint(directory.best_checkpoint, {"errors": errors}, epoch)
+    if config.tracking.predictions:
+        for protocol in result["errors"]:
+            sink.keep_predictions(protocol, _predictions(config, directory, protocol))
+
+
+def _predictions(config: Config, directory: RunDirectory, protocol: str) -> list[Prediction]:
+    """Rows of the table of predictions, with their images."""
+    import pyarrow.parquet as pq
+
+    from vgglab.data.sources import load_splits
+    from vgglab.evaluation.predictions import most_wrong
+
+    images_nchw = load_splits(config.data, Path(config.paths.data)).test.images_nchw
+    table = pq.read_table(directory.predictions(protocol))
+    return [
+        (index, images_nchw[index].transpose(1, 2, 0), *said)
+        for index, *said in most_wrong(table, config.tracking.predictions)
+    ]
+
+
+def command() -> str:
+    """The command line of this process, as one would type it."""
+    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """The whole config as YAML and W&B take it."""
+    tree: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return tree
+
+
+def flat(result: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a ``result.json`` for W&B's summary.
+
+    Under names that no row has: of those, W&B's client writes the last row's value over ours.
+    """
+    summary: dict[str, Any] = {"outcome": result["trainability"]["state"]}
+    for protocol, values in result["errors"].items():
+        summary |= {f"test/{protocol}/{name}": value for name, value in values.items()}
+    for room, part in SUMMARY_ROOMS.items():
+        summary |= {f"{room}/{name}": value for name, value in result.get(part, {}).items()}
+    return summary

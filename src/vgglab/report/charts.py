@@ -1,0 +1,98 @@
+"""The numbers behind the report's main figures, for whoever draws them anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vgglab.report.comparisons import model_pairs
+from vgglab.report.depth_figure import ON_LINE, on_axis
+from vgglab.report.results import Results, results_of
+from vgglab.report.wording import model_label, norm_label
+from vgglab.study import Estimate, StudyView, Summary
+
+ERROR_COLUMNS = (
+    "net", "model", "norm", "init", "variant", "protocol", "weight_layers", "seeds", "trained",
+    "top1_mean", "top1_sd", "top1_low", "top1_high", "top5_mean",
+)  # fmt: skip
+
+Row = list[str | int | float | None]
+
+
+@dataclass(frozen=True)
+class Band:
+    """Top-1 error, percent, of nets of growing depth, with the ends of its interval over seeds."""
+
+    name: str
+    weight_layers: tuple[int, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    """The mean itself where one seed gives no interval."""
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Charts:
+    """Of one study."""
+
+    depth: tuple[Band, ...]
+    lrn: tuple[tuple[str, float], ...]
+    """Net and mean top-1 error, percent: A and A-LRN of each setting."""
+    errors: tuple[Row, ...]
+    """An arm and protocol a row; the columns are ``ERROR_COLUMNS``."""
+
+
+def charts_of(view: StudyView) -> Charts:
+    """Everything that is drawn of a study."""
+    results = results_of(view)
+    bands: list[Band] = []
+    lrn: list[tuple[str, float]] = []
+    for setting, summaries in results.by_setting().items():
+        heading = results.setting_heading(setting)
+        suffix = f", {heading}" if heading else ""
+        bands += _bands(summaries, suffix)
+        for pair in model_pairs(summaries, "a", "a_lrn"):
+            lrn += [(results.names(s.arm) + suffix, s.top1.mean) for s in pair if s.top1]
+    rows = tuple(_error_row(summary, results) for summary in results.summaries)
+    return Charts(tuple(bands), tuple(lrn), rows)
+
+
+def _bands(summaries: Sequence[Summary], suffix: str) -> list[Band]:
+    """A line for each norm through the nets of 3x3 convolutions; C by itself, beside it."""
+    shown = on_axis(summaries)
+    if len({s.arm.model for s in shown}) < 2:
+        return []
+    bands = []
+    for norm in dict.fromkeys(s.arm.norm for s in shown):
+        of_norm = [s for s in shown if s.arm.norm == norm]
+        line = [s for s in of_norm if s.arm.model in ON_LINE]
+        others = [s for s in of_norm if s.arm.model not in ON_LINE]
+        bands += [_band(norm_label(norm) + suffix, line)] if line else []
+        bands += [
+            _band(f"{model_label(s.arm.model)}, {norm_label(norm)}{suffix}", [s]) for s in others
+        ]
+    return bands
+
+
+def _band(name: str, summaries: Sequence[Summary]) -> Band:
+    means = [s.top1 for s in summaries if s.top1]
+    ends = [m.interval or (m.mean, m.mean) for m in means]
+    return Band(
+        name,
+        tuple(s.weight_layers or 0 for s in summaries),
+        tuple(m.mean for m in means),
+        tuple(low for low, _ in ends),
+        tuple(high for _, high in ends),
+    )
+
+
+def _error_row(summary: Summary, results: Results) -> Row:
+    arm, top1, top5 = summary.arm, summary.top1, summary.top5
+    names = [results.names(arm), arm.model, arm.norm, arm.init, arm.variant, summary.protocol]
+    counts = [summary.weight_layers, summary.asked, summary.trained]
+    return [*names, *counts, *_numbers(top1), top5.mean if top5 else None]
+
+
+def _numbers(found: Estimate | None) -> list[float | None]:
+    low, high = (found.interval if found else None) or (None, None)
+    return [found.mean if found else None, found.sd if found else None, low, high]

@@ -1,0 +1,89 @@
+"""What W&B is told of a run, as plain values. Does not load wandb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CODE = ("run.py", "src", "conf", "experiments", "sweeps")
+"""What of a checkout decides a run."""
+CODE_SUFFIXES = (".py", ".yaml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataCard:
+    """The data set that a run reads."""
+
+    name: str
+    fingerprint: str
+    url: str
+    """Where it comes from."""
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCard:
+    """What is known of a run before its first record."""
+
+    id: str
+    name: str
+    group: str
+    job_type: str
+    tags: tuple[str, ...]
+    notes: str
+    """The command that starts it."""
+    config: Mapping[str, Any]
+    data: DataCard | None = None
+    code: Path | None = None
+    """The checkout to keep the code of."""
+
+
+def is_code(path: str, root: str) -> bool:
+    """Whether a file of a checkout decides a run."""
+    relative = Path(path).relative_to(root)
+    return relative.parts[0] in CODE and relative.suffix in CODE_SUFFIXES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Columns and rows of plain values."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lines:
+    """A line chart: series by name, each with x and y of its own."""
+
+    title: str
+    x_label: str
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bars:
+    """A bar chart: a label and a value each."""
+
+    title: str
+    label: str
+    value: str
+    bars: Sequence[tuple[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyCard:
+    """What a study's own run shows."""
+
+    run: RunCard
+    runs: Sequence[tuple[str, str]]
+    """W&B id and state of every run that it summarises."""
+    tables: Mapping[str, Table]
+    lines: Mapping[str, Lines]
+    bars: Mapping[str, Bars]
+    figures: Mapping[str, Path]
+    """PNG files."""
+    page: Path
+    """The offline page."""

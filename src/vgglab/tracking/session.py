@@ -1,0 +1,95 @@
+"""Opens a W&B run: where its files go, online or offline, with its data and its code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import wandb
+
+from vgglab.config import TrackingConfig
+from vgglab.config.check import ConfigError
+from vgglab.tracking import server
+from vgglab.tracking.cards import DataCard, RunCard, is_code
+
+log = logging.getLogger(__name__)
+
+
+def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.Run:
+    """The W&B run of a card; its files are kept under ``directory``.
+
+    Online, a run of the same id goes on. Offline there is one file, written anew. A server that
+    does not answer makes an online run an offline one, which ``task=sync`` uploads later.
+
+    Raises:
+        ConfigError: the server refuses the run, most often for want of an API key.
+    """
+    online = tracking.mode == "online" and _is_there()
+    # A killed run would lose up to 15 s of rows that are still in W&B's memory.
+    os.environ.setdefault("WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL", "1")
+    # What an artifact is made of is copied; it has to be there still when the run is uploaded.
+    staging = directory.absolute() / "wandb" / "data"
+    os.environ["WANDB_DATA_DIR"] = str(staging)
+    _drop_unsynced_attempts(directory, card.id)
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True, exist_ok=True)
+    # An agent has told its processes to which project their sweep belongs.
+    agent = server.agent_run_id() is not None
+    try:
+        run = wandb.init(
+            project=None if agent else tracking.project,
+            entity=None if agent else tracking.entity,
+            dir=directory,
+            mode="online" if online else "offline",
+            id=card.id,
+            resume="allow" if online else None,
+            name=card.name,
+            group=card.group,
+            job_type=card.job_type,
+            tags=card.tags,
+            notes=card.notes,
+            # One root, plain containers: W&B turns nested config nodes into strings.
+            config={"cfg": dict(card.config)},
+            settings=wandb.Settings(console="off", quiet=True, silent=True),
+        )
+    except wandb.errors.Error as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ConfigError(
+            f"tracking={tracking.mode}: {server.base_url()}: {reason}; "
+            "is .venv/bin/wandb login done?"
+        ) from error
+    if card.data:
+        run.log_artifact(_data_artifact(card.data))
+    if card.code:
+        # As W&B names it; it does not find the program's name itself when a launcher started us.
+        name = f"source-{tracking.project}-run.py"
+        run.log_code(str(card.code), name=name, include_fn=is_code)
+    return run
+
+
+def _is_there() -> bool:
+    url = server.base_url()
+    if server.answers(url):
+        return True
+    log.warning("%s does not answer: kept offline; task=sync uploads it", url)
+    return False
+
+
+def _data_artifact(data: DataCard) -> wandb.Artifact:
+    """A reference: no image is uploaded, and the same data give the same version."""
+    artifact = wandb.Artifact(
+        f"data-{data.name}",
+        type="dataset",
+        metadata={"fingerprint": data.fingerprint, "config": dict(data.config)},
+    )
+    artifact.add_reference(f"{data.url}#{data.fingerprint}", name="fingerprint", checksum=False)
+    return artifact
+
+
+def _drop_unsynced_attempts(directory: Path, run_id: str) -> None:
+    """Remove the offline files of a run that no server has: what follows will hold all of it."""
+    for attempt in directory.glob(f"wandb/offline-run-*-{run_id}"):
+        if not list(attempt.glob("*.synced")):
+            shutil.rmtree(attempt)

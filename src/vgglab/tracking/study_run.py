@@ -1,0 +1,94 @@
+"""A study's own run in W&B: its tables, charts, figures and page, and links to its runs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import wandb
+
+from vgglab.config import TrackingConfig
+from vgglab.tracking.cards import Bars, Lines, StudyCard, Table
+from vgglab.tracking.server import base_url
+from vgglab.tracking.session import open_run
+
+JOB_TYPE = "report"
+PAGE = "report"
+"""Key of the page among the media."""
+
+
+def study_run_id(study: str) -> str:
+    """The same for every report of a study, so that a new one updates the run of the last."""
+    return f"{JOB_TYPE}-{study}"
+
+
+def publish(tracking: TrackingConfig, card: StudyCard, folder: Path) -> str | None:
+    """Write the study's run; its address, if it went online.
+
+    Raises:
+        ConfigError: the server wants an API key, or another one.
+    """
+    for earlier in folder.glob(f"wandb/*run-*-{card.run.id}"):
+        shutil.rmtree(earlier)  # this report takes its place, here and on the server
+    run = open_run(tracking, card.run, folder)
+    exit_code = 1
+    try:
+        project = _project_url(run, tracking)
+        links = [
+            [name, state, f"{project}/runs/{name}" if project else ""] for name, state in card.runs
+        ]
+        tables = {**card.tables, "runs": Table(columns=["run", "state", "link"], rows=links)}
+        # Without a step: the row comes after those of earlier reports of the same study.
+        run.log(_media(card, tables))
+        run.notes = _notes(card.run.notes, links)
+        exit_code = 0
+    finally:
+        address = None if run.offline else run.url
+        run.finish(exit_code=exit_code)
+    return address
+
+
+def _project_url(run: wandb.Run, tracking: TrackingConfig) -> str:
+    """Where the project's pages are; empty where that is not known before an upload."""
+    if not run.offline and run.url:
+        return run.url.rpartition("/runs/")[0]
+    if tracking.entity:
+        return f"{wandb.util.app_url(base_url())}/{tracking.entity}/{tracking.project}"
+    return ""
+
+
+def _notes(about: str, links: list[list[str]]) -> str:
+    """Markdown: the question, the command, and a link to each run."""
+    lines = [f"- [{name}]({link})" if link else f"- {name}" for name, _, link in links]
+    return "\n".join([about, "", "Runs:", *lines])
+
+
+def _media(card: StudyCard, tables: Mapping[str, Table]) -> dict[str, Any]:
+    return {
+        **{f"tables/{name}": _table(table) for name, table in tables.items()},
+        **{f"charts/{name}": _lines(chart) for name, chart in card.lines.items()},
+        **{f"charts/{name}": _bars(chart) for name, chart in card.bars.items()},
+        **{f"figures/{name}": wandb.Image(str(path)) for name, path in card.figures.items()},
+        PAGE: wandb.Html(str(card.page), inject=False),
+    }
+
+
+def _table(table: Table) -> wandb.Table:
+    return wandb.Table(columns=list(table.columns), data=[list(row) for row in table.rows])
+
+
+def _lines(chart: Lines) -> Any:
+    return wandb.plot.line_series(
+        [list(x) for x, _ in chart.series.values()],
+        [list(y) for _, y in chart.series.values()],
+        keys=list(chart.series),
+        title=chart.title,
+        xname=chart.x_label,
+    )
+
+
+def _bars(chart: Bars) -> Any:
+    table = wandb.Table(columns=[chart.label, chart.value], data=[list(bar) for bar in chart.bars])
+    return wandb.plot.bar(table, chart.label, chart.value, title=chart.title)

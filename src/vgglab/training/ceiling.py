@@ -1,0 +1,94 @@
+"""How fast this machine can multiply: what a run's speed is held against (MFU).
+
+Measured, because data sheets know neither the cores that a run was given nor the library's kernels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from torch import Tensor, nn
+
+from vgglab.runs.atomic import write_json
+
+SECONDS = 0.25
+"""Spent on each of the two operations, after a warm-up."""
+KEY = ("accelerator", "device", "host", "precision", "threads")
+"""What of a run's hardware decides its ceiling."""
+
+BACKWARD = 2
+"""A backward pass multiplies twice as much as a forward pass: by weights and by inputs."""
+
+
+def flops_per_image(macs: int) -> int:
+    """Floating-point operations of training on one image, of a net with so many MACs."""
+    return 2 * macs * (1 + BACKWARD)
+
+
+def ceiling(folder: Path, hardware: Mapping[str, Any]) -> float:
+    """Highest rate seen in a matrix product or a convolution, FLOP/s.
+
+    Measured once for each machine, precision and thread count, and kept under ``folder``; processes
+    that want it at the same time wait for one that measures alone.
+    """
+    key = {name: hardware[name] for name in KEY} | {"torch": torch.__version__}
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    path = folder / "ceilings" / f"{digest}.json"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                device = "cuda" if hardware["accelerator"] == "gpu" else "cpu"
+                dtype = torch.bfloat16 if hardware["precision"] == "bf16" else torch.float32
+                write_json(path, key | _measure(torch.device(device), dtype))
+    stored: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    return max(stored["linear"], stored["convolution"])
+
+
+@torch.no_grad()
+def _measure(device: torch.device, dtype: torch.dtype) -> dict[str, float]:
+    """FLOP/s of a linear layer and of a 3x3 convolution, both large enough to be compute-bound."""
+    size, images, side = (8192, 64, 56) if device.type == "cuda" else (1024, 8, 28)
+    channels = 256
+    draw = torch.Generator(device).manual_seed(0)  # the run's own generators stay untouched
+
+    def values(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=draw, device=device).to(dtype)
+
+    inputs, weights = values(size, size), values(size, size)
+    maps = values(images, channels, side, side).contiguous(memory_format=torch.channels_last)
+    kernels = values(channels, channels, 3, 3).contiguous(memory_format=torch.channels_last)
+    return {
+        "linear": _rate(lambda: nn.functional.linear(inputs, weights), 2 * size**3, device),
+        "convolution": _rate(
+            lambda: nn.functional.conv2d(maps, kernels, padding=1),
+            2 * images * side**2 * 9 * channels**2,
+            device,
+        ),
+    }
+
+
+def _rate(operation: Callable[[], Tensor], flops: int, device: torch.device) -> float:
+    """FLOP/s of the fastest call: whatever slows the others is not the machine's ceiling."""
+
+    def seconds() -> float:
+        begun = time.perf_counter()
+        operation()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - begun
+
+    for _ in range(3):
+        seconds()
+    deadline = time.perf_counter() + SECONDS
+    best = seconds()
+    while time.perf_counter() < deadline:
+        best = min(best, seconds())
+    return flops / best

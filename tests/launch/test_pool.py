@@ -1,0 +1,78 @@
+"""The pool with points that only say what they were started with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from vgglab.launch.pool import Point, Pool, Slots, overrides_of
+from vgglab.runs import RunDirectory, State, Status
+
+FAKE_RUN = """
+import json, os, signal, sys
+from pathlib import Path
+name = next(a.partition("=")[2] for a in sys.argv if a.startswith("name="))
+folder = Path(__file__).parent / "runs" / name
+(folder / "seen.json").write_text(json.dumps({"argv": sys.argv[1:], "env": dict(os.environ)}))
+print("said on the way")
+if name == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+sys.exit(3 if name == "broken" else 0)
+"""
+
+
+def run_pool(root: Path, names: list[str], slots: Slots) -> dict[str, Mapping[str, object]]:
+    """Run a point for each name; what each saw."""
+    (root / "run.py").write_text(FAKE_RUN)
+    points = [Point(RunDirectory(root / "runs" / name), (f"name={name}",)) for name in names]
+    most = 0
+    for running, _ in Pool(root, slots, ["trainer.threads=2"]).run(points):
+        most = max(most, len(running))
+    assert most <= slots.jobs
+    return {n: json.loads((root / "runs" / n / "seen.json").read_text()) for n in names}
+
+
+def test_a_point_is_started_as_if_typed_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    seen = run_pool(tmp_path, ["x"], Slots(jobs=1, threads=2, gpus=0))["x"]
+    assert seen["argv"] == [
+        "trainer.threads=2",
+        "name=x",
+        "hydra.mode=RUN",
+        "hydra/launcher=basic",
+    ]
+    environment = seen["env"]
+    assert isinstance(environment, dict)
+    assert not {"LOCAL_RANK", "WORLD_SIZE", "CUDA_VISIBLE_DEVICES"} & environment.keys()
+    assert environment["OMP_NUM_THREADS"] == "2"
+    assert (tmp_path / "runs/x/train.log").read_text() == "said on the way\n"
+
+
+def test_each_gpu_is_one_slots(tmp_path: Path) -> None:
+    seen = run_pool(tmp_path, ["a", "b"], Slots(jobs=2, threads=1, gpus=2))
+    devices = set()
+    for point in seen.values():
+        environment = point["env"]
+        assert isinstance(environment, dict)
+        devices.add(environment["CUDA_VISIBLE_DEVICES"])
+    assert devices == {"0", "1"}
+
+
+def test_a_point_that_cannot_speak_for_itself_is_spoken_for(tmp_path: Path) -> None:
+    run_pool(tmp_path, ["broken", "killed", "fine"], Slots(jobs=2, threads=1, gpus=0))
+    broken = Status.read(tmp_path / "runs/broken/status.json")
+    assert broken.state is State.FAILED
+    assert "exit code 3 before training; see" in broken.reason
+    killed = Status.read(tmp_path / "runs/killed/status.json")
+    assert (killed.state, killed.reason) == (State.INTERRUPTED, "killed by SIGKILL")
+    assert (tmp_path / "runs/fine/seen.json").exists()
+
+
+def test_overrides_are_spelt_as_hydra_reads_them() -> None:
+    assert overrides_of({"a.b": 1, "c": "x"}) == ["a.b=1", "c=x"]

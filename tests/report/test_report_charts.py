@@ -1,0 +1,49 @@
+"""The numbers that W&B draws are the report's own."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import pytest
+from report_runs import make_study
+
+from vgglab.report.charts import ERROR_COLUMNS, charts_of
+from vgglab.study import results_table
+
+
+def test_bands_are_the_means_and_intervals_of_the_table(tmp_path: Path) -> None:
+    view = make_study(tmp_path)
+    charts = charts_of(view)
+    line, c = charts.depth
+    assert line.weight_layers == (11, 13, 16, 19)
+    assert c.weight_layers == (16,)
+    assert c.name.startswith("C, ")
+    table = results_table(view).query("state == 'finished'")
+    for i, model in enumerate("abde"):
+        errors = table[table.model == model].top1_error.tolist()
+        assert line.mean[i] == pytest.approx(statistics.fmean(errors))
+        assert line.low[i] < line.mean[i] < line.high[i]
+
+
+def test_one_seed_has_a_band_without_width(tmp_path: Path) -> None:
+    (line,) = charts_of(make_study(tmp_path, models=("a", "b"), seeds=(0,))).depth
+    assert line.low == line.mean == line.high
+
+
+def test_both_norms_have_a_band_and_a_pair_of_bars(tmp_path: Path) -> None:
+    view = make_study(tmp_path, models=("a", "a_lrn", "b"), norms=("none", "batch"))
+    charts = charts_of(view)
+    assert [band.name for band in charts.depth] == ["no batch norm", "batch norm"]
+    assert [name for name, _ in charts.lrn] == [
+        "A without batch norm", "A-LRN without batch norm",
+        "A with batch norm", "A-LRN with batch norm",
+    ]  # fmt: skip
+
+
+def test_a_study_without_depth_or_lrn_has_no_such_chart(tmp_path: Path) -> None:
+    charts = charts_of(make_study(tmp_path, models=("b", "b_5x5")))
+    assert (charts.depth, charts.lrn) == ((), ())
+    (b, b_5x5) = (dict(zip(ERROR_COLUMNS, row, strict=True)) for row in charts.errors)
+    assert (b["model"], b["weight_layers"], b["seeds"], b["trained"]) == ("b", 13, 3, 3)
+    assert b_5x5["top1_low"] < b_5x5["top1_mean"] < b_5x5["top1_high"]  # type: ignore[operator]

@@ -1,0 +1,208 @@
+"""Against a W&B-protocol server on loopback: what it holds is what is on disk.
+
+Needs openwandb in a virtual environment of its own (``make wandb-server``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from running import SMALL, grid
+from wandb_server import MISSING, STUDY, TOOLS, Lab, Server
+
+from vgglab.runs import read_metrics
+
+pytestmark = [
+    pytest.mark.wandb_server,
+    pytest.mark.skipif(not (TOOLS / "bin" / "openwandb").exists(), reason=MISSING),
+]
+
+
+def rows_on_disk(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """``metrics.jsonl`` as W&B keeps rows: by metric, records of one step being one row."""
+    rows: dict[str, dict[int, float]] = {}
+    for record in read_metrics(run / "metrics.jsonl"):
+        for key, value in record.items():
+            if key not in ("step", "time"):
+                rows.setdefault(key, {})[record["step"]] = float(value)
+    return {key: sorted(values.items()) for key, values in rows.items()}
+
+
+def assert_same(run: Path, server: Server, project: str) -> None:
+    """Every row and the summary on the server are those on disk."""
+    assert server.rows(run.name) == rows_on_disk(run)
+    assert_same_summary(run, server, project)
+
+
+def assert_same_summary(run: Path, server: Server, project: str) -> None:
+    """The summary is that of ``result.json``."""
+    known = server.runs(project)[run.name]
+    assert known["state"] == "finished"
+    result = json.loads((run / "result.json").read_text())
+    summary = known["summary"]
+    assert summary["outcome"] == "finished"
+    for name, value in result["errors"]["center"].items():
+        assert summary[f"test/center/{name}"] == value
+    for room, part in (("validation", "validation"), ("cost", "cost"), ("whole_run", "speed")):
+        for name, value in result[part].items():
+            assert summary[f"{room}/{name}"] == value
+
+
+def test_a_study_online_is_what_is_on_disk(study: Lab, server: Server) -> None:
+    assert len(study.runs()) == 6
+    for run in study.runs():
+        assert_same(run, server, "online")
+    of_study = server.runs("online")
+    assert of_study.keys() == {run.name for run in study.runs()} | {"report-quickstart"}
+    about = of_study[study.runs()[0].name]
+    cfg = about["config"]["cfg"]["value"]
+    assert cfg["study"]["name"] == "quickstart"
+    assert cfg["net"]["weight_layers"] == 11
+    assert about["display_name"] == f"{cfg['arm']}-s{cfg['seed']}"
+    assert {"data-digits"} <= {a["name"] for a in server.artifacts(about["run_id"])}
+
+
+def test_the_studys_own_run_has_tables_charts_figures_and_the_page(
+    study: Lab, server: Server
+) -> None:
+    names = server.files("report-quickstart")
+    for start in ("media/table/tables/results", "media/table/tables/errors", "media/html/report"):
+        assert any(name.startswith(start) for name in names), names
+    assert any(name.startswith("media/images/figures/") for name in names)
+    assert any("charts/lrn" in name for name in names)
+    links = f"{server.url}/default/online/runs/{study.runs()[0].name}"
+    notes = server.runs("online")["report-quickstart"]["notes"]
+    assert links in notes
+
+
+def test_a_report_made_again_updates_the_run_of_the_last(study: Lab, server: Server) -> None:
+    before = server.runs("online").keys()
+    study.run("task=report", *STUDY)
+    assert server.runs("online").keys() == before
+    kept = (study.folder / "studies" / "quickstart" / "wandb").glob("run-*-report-quickstart")
+    assert len(list(kept)) == 1
+
+
+def kill_in_the_middle(lab: Lab, *overrides: str) -> Path:
+    """Start a run and kill it once it has a checkpoint of an epoch and rows beyond."""
+    process = lab.start(*overrides)
+
+    def half_done() -> bool:
+        statuses = [json.loads(p.read_text()) for p in lab.folder.glob("runs/*/status.json")]
+        return any(status["epoch"] >= 2 for status in statuses)
+
+    wait_for(half_done)
+    time.sleep(1.0)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    (run,) = lab.runs()
+    assert json.loads((run / "status.json").read_text())["state"] == "running"
+    return run
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+LONG = (*SMALL, "recipe.epochs=12", "trainer.log_every=5")
+
+
+def test_killed_resumed_and_synced_is_complete(lab: Lab, server: Server) -> None:
+    choices = (*LONG, "tracking=offline", "tracking.project=synced")
+    run = kill_in_the_middle(lab, *choices)
+    said = lab.run("task=sync", "tracking.project=synced")
+    assert "0 of 1 runs to upload" in said
+    assert "1 not finished yet" in said
+    lab.run(*choices)
+    said = lab.run("task=sync", "tracking.project=synced")
+    assert f"uploaded {run.name}" in said
+    assert_same(run, server, "synced")
+    again = lab.run("task=sync", "tracking.project=synced")
+    assert "0 of 1 runs to upload" in again
+    assert "1 uploaded before" in again
+
+
+def test_killed_and_resumed_online_is_one_run_without_gaps(lab: Lab, server: Server) -> None:
+    """openwandb tells no resumed client how far it got, so that rows sent before come again, and
+    does not drop them; W&B's own server does the one, its client then the other."""
+    choices = (*LONG, "seed=7", "tracking=online", "tracking.project=resumed")
+    run = kill_in_the_middle(lab, *choices)
+    before = server.rows(run.name)
+    lab.run(*choices)
+    assert server.runs("resumed").keys() == {run.name}
+    held, kept = server.rows(run.name), rows_on_disk(run)
+    assert held.keys() == kept.keys()
+    for key in kept.keys() - {key for key in kept if key.startswith("speed/")}:
+        assert sorted(set(held[key])) == kept[key]
+        assert len(held[key]) <= len(kept[key]) + len(before.get(key, []))
+    assert_same_summary(run, server, "resumed")
+
+
+def test_a_study_goes_up_later_with_its_report(lab: Lab, server: Server) -> None:
+    # openwandb knows a run by its id alone, whatever the project: other points, another name.
+    where = ("tracking=offline", "tracking.project=later", "study.name=later")
+    study = (*STUDY, "recipe.epochs=1", *grid(model="a", seed="0,1"), *where)
+    lab.run("-m", *study)
+    said = lab.run("task=sync", *study)
+    assert "2 of 2 runs to upload" in said
+    assert f"uploaded {server.url}" in said
+    for run in lab.runs():
+        assert_same(run, server, "later")
+    assert "report-later" in server.runs("later")
+
+
+def test_a_server_that_is_away_costs_nothing_but_the_upload(lab: Lab) -> None:
+    away = {"WANDB_BASE_URL": "http://127.0.0.1:9"}
+    begun = time.monotonic()
+    lab.run(*SMALL, "tracking=online", "tracking.project=away", "recipe.epochs=1", **away)
+    assert time.monotonic() - begun < 60  # W&B's own client would wait longer, twice
+    (run,) = lab.runs()
+    assert "kept offline" in (run / "train.log").read_text()
+    refused = lab.start("task=sync", "tracking.project=away", **away)
+    said, _ = refused.communicate(timeout=60)
+    assert refused.returncode == 2
+    assert "does not answer; the same command uploads later" in said
+    lab.run("task=sync", "tracking.project=away")
+    assert_same(run, lab.server, "away")
+
+
+def test_an_agents_run_has_the_agents_id_and_trains_nothing_twice(lab: Lab, server: Server) -> None:
+    lab.run(*SMALL, "recipe.epochs=1")
+    (run,) = lab.runs()
+    for name in ("agent-1", "agent-2"):
+        sweep = {"WANDB_SWEEP_ID": "abcd1234", "WANDB_RUN_ID": name, "WANDB_PROJECT": "agents"}
+        said = lab.run(*SMALL, "recipe.epochs=1", "tracking=online", **sweep)
+        assert "already finished" in said
+        assert server.rows(name) == rows_on_disk(run)
+        assert "validation/best_top1_error" in server.runs("agents")[name]["summary"]
+    assert json.loads((run / "status.json").read_text())["attempts"] == 1
+
+
+def test_a_server_without_workspaces_is_named(study: Lab) -> None:
+    process = study.start("task=dashboard", *STUDY)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "did not take the dashboard" in said
+    assert (study.folder / "studies" / "quickstart" / "workspace.json").exists()
+
+
+def test_asked_for_artifacts_and_predictions_arrive(lab: Lab, server: Server) -> None:
+    lab.run(
+        *SMALL, "tracking=online", "tracking.project=kept", "tracking.log_model=true",
+        "tracking.predictions=12", "trainer.gradient_norms=true", "trainer.log_every=5",
+    )  # fmt: skip
+    (run,) = lab.runs()
+    kinds = {a["artifact_type"] for a in server.artifacts(run.name)}
+    assert {"model", "dataset", "code"} <= kinds
+    assert any("table/predictions/center" in name for name in server.files(run.name))
+    assert "gradient_norm/block5" in server.rows(run.name)
+    assert_same(run, server, "kept")
