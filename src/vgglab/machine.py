@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 
 from vgglab.config import Config
+from vgglab.config.check import ConfigError
+from vgglab.launch import slurm
+from vgglab.world import world_of
 
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last is what Linux calls it on Arm
 
@@ -42,20 +45,53 @@ def resolve(config: Config) -> Config:
     trainer = config.trainer
     accelerator = trainer.accelerator
     if accelerator == "auto":
-        accelerator = "gpu" if gpus() else "cpu"
+        # Where jobs are submitted there is often no GPU; SLURM knows where they will run.
+        elsewhere = config.launcher.name == "slurm" and slurm.has_gpus(config.launcher.partition)
+        accelerator = "gpu" if elsewhere or gpus() else "cpu"
     precision = trainer.precision
     if precision == "auto":
         precision = "bf16" if accelerator == "gpu" or computes_in_bf16() else "fp32"
+    devices, nodes = _processes(config, accelerator)
     memory_format = trainer.memory_format
     if memory_format == "auto":
         memory_format = "channels_last"
     return dataclasses.replace(
         config,
+        devices=devices,
+        nodes=nodes,
         trainer=dataclasses.replace(
             trainer,
             accelerator=accelerator,
             precision=precision,
             memory_format=memory_format,
-            threads=trainer.threads or cores(),
+            threads=trainer.threads or max(1, cores() // devices_here(config, devices)),
         ),
     )
+
+
+def devices_here(config: Config, devices: int) -> int:
+    """Processes of the run that share this machine's cores."""
+    # Under srun each task may have cores of its own.
+    started = world_of(os.environ)
+    return 1 if started is not None and started.started_by == "srun" else devices
+
+
+def _processes(config: Config, accelerator: str) -> tuple[int, int]:
+    """Devices and nodes: as whoever started this process says, and as the config does.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    started = world_of(os.environ)
+    if started is None or started.is_alone:
+        if config.launcher.name == "slurm" and not config.devices:
+            raise ConfigError("devices = 0: launcher=slurm needs their number, devices=N")
+        return config.devices or (max(1, gpus()) if accelerator == "gpu" else 1), config.nodes
+    found = started.local_size, started.nodes
+    asked = config.devices or found[0], config.nodes if config.nodes > 1 else found[1]
+    if asked != found:
+        raise ConfigError(
+            f"devices = {config.devices}, nodes = {config.nodes}: {started.started_by} started "
+            f"{found[0]} processes on each of {found[1]} nodes; trainer=ddp takes what there is"
+        )
+    return found

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vgglab.data.augment import Augmentation, Normalisation
-from vgglab.data.batches import Batch, BatchLoader
+from vgglab.data.batches import Batch, BatchLoader, Share
 from vgglab.data.keyed_random import FLIP, SHIFT_X, SHIFT_Y, keyed_bits, keyed_integers
 from vgglab.data.splits import ImageSet
 
@@ -41,6 +41,42 @@ def test_an_epoch_goes_on_where_it_was_left() -> None:
     whole = BatchLoader(images, 8, shuffle_seed=1, position=lambda: (3, 0))
     rest = BatchLoader(images, 8, shuffle_seed=1, position=lambda: (3, 4))
     assert samples(rest) == samples(whole)[4 * 8 :]
+
+
+@pytest.mark.parametrize("size", [1, 7, 32, 33, 50])
+@pytest.mark.parametrize(("world", "accumulate"), [(2, 1), (3, 2), (1, 4)])
+def test_shares_cover_each_step_once_in_its_order(size: int, world: int, accumulate: int) -> None:
+    images = image_set(size)
+    alone = BatchLoader(images, 8, shuffle_seed=3)
+    shares = [
+        list(
+            BatchLoader(
+                images,
+                8,
+                shuffle_seed=3,
+                share=Share(rank=rank, world=world, accumulate=accumulate),
+            )
+        )
+        for rank in range(world)
+    ]
+    assert {len(share) for share in shares} == {len(alone) * accumulate}
+    for step, whole in enumerate(alone):
+        parts = [
+            share[step * accumulate + micro] for micro in range(accumulate) for share in shares
+        ]
+        assert np.array_equal(np.concatenate([p.samples_n for p in parts]), whole.samples_n)
+        assert {part.step_images for part in parts} == {len(whole.samples_n)}
+        sizes = [len(part.samples_n) for part in parts]
+        assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("size", [1, 31, 33])
+def test_processes_evaluate_each_image_once(size: int) -> None:
+    images = image_set(size)
+    loaders = [BatchLoader(images, 8, share=Share(rank=rank, world=2)) for rank in range(2)]
+    assert sorted(samples(loaders[0]) + samples(loaders[1])) == list(range(size))
+    for loader in loaders:
+        assert len(list(loader)) == len(loader)
 
 
 def test_epochs_differ() -> None:

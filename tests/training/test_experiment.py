@@ -17,10 +17,10 @@ import torch
 from vgglab.config import Config, ScheduleConfig
 from vgglab.evaluation.predictions import errors_of
 from vgglab.runs import Record, RunDirectory, Status, read_metrics
-from vgglab.training.callbacks import Interrupted
 from vgglab.training.checkpoints import AtomicCheckpointIO, checkpoint_step
 from vgglab.training.experiment import run_experiment
 from vgglab.training.module import Diverged
+from vgglab.training.stop import Interrupted
 
 VOLATILE = ("time", "speed/")
 
@@ -176,6 +176,24 @@ def test_interrupted_and_resumed_is_uninterrupted(
     assert steady([*sink.history, *sink.records]) == steady(undisturbed.records)
     assert result["errors"] == expected["errors"]
     assert result["validation"] == expected["validation"]
+
+
+def test_a_kill_within_an_epoch_loses_minutes_not_the_epoch(
+    small_config: Config, tmp_path: Path, uninterrupted: Uninterrupted
+) -> None:
+    class Killed(MemorySink):
+        def record(self, record: Record) -> None:
+            if record["step"] == 12:
+                raise RuntimeError("killed")
+
+    trainer = dataclasses.replace(small_config.trainer, checkpoint_minutes=1e-6)
+    config = dataclasses.replace(small_config, trainer=trainer)
+    run = directory(tmp_path)
+    with pytest.raises(RuntimeError, match="killed"):
+        run_experiment(config, run, Status(), [Killed()])
+    assert checkpoint_step(run.last_checkpoint) == 11
+    run_experiment(small_config, run, Status(), [])
+    assert_same_bits(weights(run), weights(uninterrupted[0]))
 
 
 def test_plateau_ends_the_training_at_the_last_plateau(

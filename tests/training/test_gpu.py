@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Literal
 
 import pytest
 import torch
+from running import SMALL, Command
 
 from vgglab.config import Config
 from vgglab.runs import RunDirectory, Status
@@ -17,6 +19,20 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"),
 ]
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two NVIDIA GPUs")
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_two_gpus_train_the_run_of_one(norm: str, command: Command, tmp_path: Path) -> None:
+    overrides = (*SMALL, f"norm={norm}", "trainer=gpu", "recipe.epochs=1")
+    errors = []
+    for devices in (1, 2):
+        folder = f"paths.runs=on{devices}"
+        ended = command(*overrides, folder, f"devices={devices}")
+        assert ended.returncode == 0, ended.stderr
+        (result,) = tmp_path.glob(f"on{devices}/*/result.json")
+        errors.append(json.loads(result.read_text())["errors"]["center"]["top1_error"])
+    assert errors[1] == pytest.approx(errors[0], abs=5)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -21,6 +21,8 @@ from vgglab.config import store
 from vgglab.config.check import ConfigError, unknown_field
 from vgglab.data.errors import DataError
 from vgglab.launch.point import is_point
+from vgglab.launch.ranks import RankFailed
+from vgglab.launch.slurm import is_slurm_point
 
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -54,7 +56,7 @@ def dispatch(composed: DictConfig, root: Path) -> None:
     if config.task.name == "train":
         from vgglab.app.train import train
 
-        if has_sweep() and not is_point():
+        if has_sweep() and not (is_point() or is_slurm_point()):
             choice = HydraConfig.get().runtime.choices["sweeps"]
             raise ConfigError(f"sweeps={choice} is a study: python run.py -m sweeps={choice}")
         train(config, root)
@@ -90,6 +92,8 @@ def exit_code_of(action: Callable[[], None]) -> int:
         return _complain(str(error), USER_MISTAKE)
     except (HydraException, OmegaConfBaseException) as error:
         return _complain(explain_hydra(error), USER_MISTAKE)
+    except RankFailed as error:
+        return _complain(str(error), error.code)
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", INTERRUPTED)
     except Exception as error:

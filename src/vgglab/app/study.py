@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -16,9 +17,10 @@ from vgglab.app.train import directory_of
 from vgglab.config import Config
 from vgglab.config.check import ConfigError
 from vgglab.data.sources import load_splits
+from vgglab.launch import slurm as slurm_jobs
 from vgglab.launch.pool import Point, Pool, Slots, overrides_of
 from vgglab.launch.screen import StudyScreen
-from vgglab.runs import RunDirectory, State, Status, load_run
+from vgglab.runs import RunDirectory, State, load_run
 from vgglab.study import MissingPoint, StudyView
 
 
@@ -50,8 +52,12 @@ def compose_points(grid: Sequence[Sequence[str]]) -> list[StudyPoint]:
     return list(points.values())
 
 
-def run_study(grid: Sequence[Sequence[str]], root: Path) -> int:
+def run_study(
+    grid: Sequence[Sequence[str]], root: Path, slurm: Mapping[str, Any] | None = None
+) -> int:
     """Train what is missing of a study and write its report; the exit code.
+
+    On this machine, or by SLURM with these options of its job array.
 
     0: every point has an outcome. 1: some failed or were interrupted; run again to finish them.
     """
@@ -67,7 +73,10 @@ def run_study(grid: Sequence[Sequence[str]], root: Path) -> int:
         # Downloaded or generated once, before the points would all want it at the same time.
         for data in {repr(p.config.data): p.config.data for p in todo}.values():
             load_splits(data, Path(first.paths.data))
-        _train(todo, root, console)
+        if slurm is None:
+            _train(todo, root, console)
+        elif not train_on_slurm(todo, root, slurm, console):
+            return 0
     failures = [p for p in points if not p.directory.read_status().state.is_outcome]
     from vgglab.app.report import write_study_report
 
@@ -87,27 +96,22 @@ def _say(console: Console, text: str) -> None:
 
 
 def slots_of(config: Config, points: int) -> Slots:
-    """How many points at a time: as asked, else one a GPU, or one a core with one thread each."""
+    """How many points at a time: as asked, else as many as GPUs or cores suffice for."""
     gpus = machine.gpus() if config.trainer.accelerator == "gpu" else 0
-    jobs = min(config.launcher.jobs or gpus or machine.cores(), points)
-    return Slots(jobs=jobs, threads=max(1, machine.cores() // jobs), gpus=gpus)
+    fitting = max(1, (gpus or machine.cores()) // config.devices)
+    jobs = min(config.launcher.jobs or fitting, points)
+    threads = max(1, machine.cores() // (jobs * config.devices))
+    return Slots(jobs=jobs, threads=threads, gpus=gpus, devices=config.devices)
 
 
 def _train(todo: Sequence[StudyPoint], root: Path, console: Console) -> None:
     config = todo[0].config
     slots = slots_of(config, len(todo))
     # What this process resolved, so that a point's run has the name that this process gave it.
-    resolved = overrides_of(
-        {
-            "trainer.accelerator": config.trainer.accelerator,
-            "trainer.precision": config.trainer.precision,
-            "trainer.threads": slots.threads,
-            "trainer.progress": "false",
-        }
-    )
+    resolved = [*resolved_overrides(config), f"trainer.threads={slots.threads}"]
     points = [p.point for p in todo]
     for point in todo:
-        _mark_pending(point)
+        mark_pending(point.directory, point.config)
     with (
         StudyScreen(config.study.name, points, console) as screen,
         contextlib.closing(Pool(root, slots, resolved).run(points)) as looks,
@@ -116,10 +120,73 @@ def _train(todo: Sequence[StudyPoint], root: Path, console: Console) -> None:
             screen.update(running, ended)
 
 
-def _mark_pending(point: StudyPoint) -> None:
+def resolved_overrides(config: Config) -> list[str]:
+    """What this process has decided for its points, put before their own."""
+    return overrides_of(
+        {
+            "devices": config.devices,
+            "trainer.accelerator": config.trainer.accelerator,
+            "trainer.precision": config.trainer.precision,
+            "trainer.progress": "false",
+        }
+    )
+
+
+def mark_pending(directory: RunDirectory, config: Config, reason: str = "") -> None:
     """A point that waits for its turn is in the ledger, with the epochs it will take."""
-    if not point.directory.status.exists():
-        Status(state=State.PENDING, epochs=point.config.recipe.epochs).write(point.directory.status)
+    status = directory.read_status()
+    if status.state is not State.RUNNING:
+        status.state, status.reason = State.PENDING, reason
+        status.epochs = config.recipe.epochs
+        status.write(directory.status)
+
+
+def train_on_slurm(
+    todo: Sequence[StudyPoint], root: Path, options: Mapping[str, Any], console: Console
+) -> bool:
+    """Submit what is missing; whether it was waited for."""
+    config = todo[0].config
+    points = [p.point for p in todo]
+    jobs = slurm_jobs.submit(
+        points, resolved_overrides(config), root, slurm_options(config, options)
+    )
+    for point, job in zip(todo, jobs, strict=True):
+        mark_pending(point.directory, point.config, f"SLURM job {job}")
+        _say(console, f"{point.directory.id}: SLURM job {job}")
+    if not config.launcher.wait:
+        _say(
+            console,
+            f"see what becomes of them: python run.py task=runs paths.runs={config.paths.runs}",
+        )
+        return False
+    with StudyScreen(config.study.name, points, console) as screen:
+        slurm_jobs.wait_for(jobs, lambda: screen.update(*_at_work(points)))
+    return True
+
+
+def _at_work(points: Sequence[Point]) -> tuple[list[Point], list[Point]]:
+    """Points that are being trained, and those that are done."""
+    states = [(point, point.directory.read_status().state) for point in points]
+    running = [point for point, state in states if state is State.RUNNING]
+    return running, [point for point, state in states if state.is_outcome]
+
+
+def slurm_options(config: Config, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The job array's options with what follows from the run: tasks, GPUs, jobs at a time.
+
+    Raises:
+        ConfigError: the launcher is not installed.
+    """
+    if "submitit_folder" not in options:
+        raise ConfigError(
+            "launcher=slurm needs hydra-submitit-launcher: pip install 'vgglab[slurm]'"
+        )
+    derived: dict[str, Any] = {"tasks_per_node": config.devices}
+    if config.trainer.accelerator == "gpu" and not options["gpus_per_node"]:
+        derived["gpus_per_node"] = config.devices
+    if config.launcher.jobs:
+        derived["array_parallelism"] = config.launcher.jobs
+    return {**options, **derived}
 
 
 def view_of(points: Sequence[StudyPoint]) -> StudyView:

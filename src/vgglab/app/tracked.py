@@ -18,25 +18,28 @@ from vgglab.tracking.cards import DataCard, RunCard
 
 if TYPE_CHECKING:
     from vgglab.tracking.wandb_run import Prediction, WandbSink
+    from vgglab.training.parallel import Group
 
 SUMMARY_ROOMS = {"validation": "validation", "cost": "cost", "whole_run": "speed"}
 """Prefix in the summary -> part of ``result.json``."""
 NET_COSTS = ("weight_layers", "parameters", "macs")
 
 
-def train_and_track(config: Config, directory: RunDirectory, status: Status, root: Path) -> None:
+def train_and_track(
+    config: Config, directory: RunDirectory, status: Status, root: Path, group: Group
+) -> None:
     """Train, and write ``result.json``; unless ``tracking=off``, W&B follows."""
     from vgglab.training.experiment import run_experiment
     from vgglab.training.module import Diverged
 
     if config.tracking.mode == "off":
-        write_json(directory.result, run_experiment(config, directory, status, []))
+        write_json(directory.result, run_experiment(config, directory, status, [], group))
         return
     sink = _sink(config, directory, status, root)
     exit_code = 1
     summary: dict[str, Any] = {}
     try:
-        result = run_experiment(config, directory, status, [sink])
+        result = run_experiment(config, directory, status, [sink], group)
         write_json(directory.result, result)
         summary = flat(result)
         _keep_what_was_asked_for(config, directory, result, sink)

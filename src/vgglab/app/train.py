@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import yaml
+from filelock import Timeout
 
+from vgglab.app.attempt import attempt
 from vgglab.app.logs import log_to
-from vgglab.app.provenance import commit, versions
-from vgglab.app.tracked import plain, replay, train_and_track
+from vgglab.app.tracked import replay
 from vgglab.config import Config
+from vgglab.config.check import ConfigError
 from vgglab.data.sources import fingerprint
 from vgglab.launch.point import die_with_parent, is_point
-from vgglab.runs import RunDirectory, State, Status, run_id
-from vgglab.runs.atomic import write_json, write_text
+from vgglab.launch.ranks import RankFailed, command_of_this_process, note_rank_death, run_ranks
+from vgglab.runs import RunDirectory, Status, run_id
+from vgglab.signals import StopRequest
+from vgglab.world import ALONE, World, world_of
+
+if TYPE_CHECKING:
+    from vgglab.training.parallel import Group
 
 log = logging.getLogger(__name__)
+
+WAIT, WAIT_SECONDS = "wait", 30.0
+"""What the first process tells the others while another command trains the run, and how often."""
 
 
 def directory_of(config: Config) -> RunDirectory:
@@ -33,25 +44,103 @@ def train(config: Config, root: Path) -> None:
     Raises:
         Interrupted: a signal asked to stop; the checkpoint is written.
         DataError: the data set cannot be had.
+        RankFailed: one of the run's processes did not end well.
     """
     if is_point():
         die_with_parent()
     directory = directory_of(config)
+    world = world_of(os.environ)
+    # What SLURM sends ahead of a preemption would kill a process that is still loading its data.
+    with StopRequest((signal.SIGUSR1, signal.SIGUSR2)):
+        if config.processes > 1 and world is None:
+            _start_ranks(config, directory, root)
+        elif world is None or world.is_alone:
+            _train_claimed(config, directory, root)
+        else:
+            _train_as_rank(config, directory, root, world)
+
+
+def _say_if_done(config: Config, directory: RunDirectory, status: Status, root: Path) -> bool:
+    if status.state.is_outcome:
+        if waits_for_online_run(config):
+            replay(config, directory, status, root)
+        print(f"{directory.id}: already {status.state}; {summary_line(directory)}")
+    return status.state.is_outcome
+
+
+def _train_claimed(config: Config, directory: RunDirectory, root: Path) -> None:
     if directory.is_claimed():
         print(f"{directory.id}: another process trains it; waiting", flush=True)
     with directory.claim():
         status = directory.read_status()
-        if status.state.is_outcome:
-            if waits_for_online_run(config):
-                replay(config, directory, status, root)
-            print(f"{directory.id}: already {status.state}; {summary_line(directory)}")
+        if _say_if_done(config, directory, status, root):
             return
         # Imported only now: a run that is already done is found without loading torch.
-        import vgglab.training.experiment  # noqa: F401
+        from vgglab.training.parallel import Group
 
         with log_to(directory.log):
-            _attempt(config, directory, status, root)
+            attempt(config, directory, status, root, Group(ALONE))
     print(f"{directory.id}: {Status.read(directory.status).state}; {summary_line(directory)}")
+
+
+def _train_as_rank(config: Config, directory: RunDirectory, root: Path, world: World) -> None:
+    """The first process claims the run and writes; the others compute with it."""
+    from vgglab.training.parallel import joined
+
+    with joined(world, config.trainer.accelerator) as group, contextlib.ExitStack() as claim:
+        if not world.is_first:
+            while (go := group.from_first(None)) == WAIT:
+                pass
+            if go:
+                with log_to(directory.rank_log(world.rank)):
+                    _follow(config, directory, group)
+            return
+        while True:
+            try:
+                claim.enter_context(directory.claim(timeout=WAIT_SECONDS))
+                break
+            except Timeout:
+                group.from_first(WAIT)  # keeps the others from believing that this one died
+        status = directory.read_status()
+        done = _say_if_done(config, directory, status, root)
+        group.from_first(not done)
+        if done:
+            return
+        with log_to(directory.log):
+            attempt(config, directory, status, root, group)
+    print(f"{directory.id}: {Status.read(directory.status).state}; {summary_line(directory)}")
+
+
+def _follow(config: Config, directory: RunDirectory, group: Group) -> None:
+    from vgglab.training.experiment import run_experiment
+    from vgglab.training.module import Diverged
+
+    log.info("rank %d of %d", group.world.rank, group.world.size)
+    try:
+        run_experiment(config, directory, Status(), [], group)
+    except Diverged as error:
+        log.info("%s", error)
+    except Exception:
+        log.exception("failed")
+        raise
+
+
+def _start_ranks(config: Config, directory: RunDirectory, root: Path) -> None:
+    if config.nodes > 1:
+        raise ConfigError(
+            f"nodes = {config.nodes}: start it with launcher=slurm, srun or torchrun "
+            "(docs/scaling.md)"
+        )
+    if _say_if_done(config, directory, directory.read_status(), root):
+        return
+    command = command_of_this_process()
+    died = run_ranks(command, directory, config.devices, config.trainer.threads)
+    if died is None:
+        return
+    if died.code in (2, 130):  # a mistake of the user, or Ctrl-C: it has said so itself
+        raise RankFailed(died.error, died.code)
+    note_rank_death(directory, died)
+    raise RankFailed(f"{died} (log: {died.log})", 1)
 
 
 def waits_for_online_run(config: Config) -> bool:
@@ -67,42 +156,3 @@ def summary_line(directory: RunDirectory) -> str:
         for protocol, values in result["errors"].items()
     )
     return f"{errors or result['trainability']['reason']} ({directory.path})"
-
-
-def _attempt(config: Config, directory: RunDirectory, status: Status, root: Path) -> None:
-    from vgglab.training.callbacks import Interrupted
-    from vgglab.training.module import Diverged
-
-    write_text(directory.config, yaml.safe_dump(plain(config), sort_keys=False))
-    status.begin_attempt()
-    status.epochs = config.recipe.epochs
-    status.commit, status.versions = commit(root), versions()
-    status.write(directory.status)
-    log.info("attempt %d of %s", status.attempts, directory.id)
-    state, reason = State.FAILED, ""
-    try:
-        train_and_track(config, directory, status, root)
-        state = State.FINISHED
-    except Diverged as error:
-        state, reason = State.DIVERGED, str(error)
-        write_json(directory.result, _diverged(directory, reason))
-    except (Interrupted, KeyboardInterrupt) as error:
-        state, reason = State.INTERRUPTED, str(error)
-        raise
-    except BaseException as error:
-        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        log.exception("failed")
-        error.vgglab_log = str(directory.log)  # type: ignore[attr-defined]
-        raise
-    finally:
-        status.state, status.reason = state, reason
-        status.write(directory.status)
-        log.info("%s %s", state, reason)
-
-
-def _diverged(directory: RunDirectory, reason: str) -> dict[str, Any]:
-    return {
-        "run": directory.id,
-        "errors": {},
-        "trainability": {"state": str(State.DIVERGED), "reason": reason},
-    }

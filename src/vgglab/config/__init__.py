@@ -1,7 +1,7 @@
 """Typed schemas of every config group, their checks, and the identity rule. Knows no torch."""
 
 from vgglab.config.data import CifarConfig, ClutteredDigitsConfig, DataConfig, DigitsConfig
-from vgglab.config.identity import SCHEMA_VERSION, semantic
+from vgglab.config.identity import SCHEMA_VERSION, division, semantic
 from vgglab.config.infrastructure import (
     LauncherConfig,
     PathsConfig,
@@ -32,5 +32,6 @@ __all__ = [
     "TaskConfig",
     "TrackingConfig",
     "TrainerConfig",
+    "division",
     "semantic",
 ]

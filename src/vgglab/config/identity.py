@@ -6,8 +6,9 @@ import dataclasses
 from typing import Any
 
 from vgglab.config.fields import Role, roles
+from vgglab.config.root import Config
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when the same config comes to mean another computation."""
 
 
@@ -19,3 +20,19 @@ def semantic(config: Any) -> dict[str, Any]:
             continue
         kept[name] = semantic(value) if dataclasses.is_dataclass(value) else value
     return kept
+
+
+def division(config: Config) -> dict[str, Any]:
+    """What the division of a step over devices and micro-batches does to the result.
+
+    Empty where it does nothing, so that such a run has one name wherever it is trained. Batch norm
+    sees one micro-batch at a time, and one device's part of it where ``trainer.batch_norm`` is
+    ``local``; compressed gradients are rounded on each device.
+    """
+    found: dict[str, Any] = {}
+    ranks = config.processes if config.trainer.batch_norm == "local" else 1
+    if config.norm.name == "batch" and (ranks, config.trainer.accumulate) != (1, 1):
+        found["batch_norm"] = {"devices": ranks, "micro_batches": config.trainer.accumulate}
+    if config.processes > 1 and config.trainer.compress_gradients != "none":
+        found["compressed"] = [config.trainer.compress_gradients, config.processes]
+    return found

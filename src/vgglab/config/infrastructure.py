@@ -1,4 +1,4 @@
-"""Where and how fast a run happens. Only ``trainer.precision`` changes what it computes."""
+"""Where and how fast a run happens. ``identity.py`` says what of it changes what is computed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,18 @@ class TrainerConfig:
         Literal["auto", "channels_last", "contiguous"], Role.INFRASTRUCTURE
     ] = "auto"
     threads: Annotated[int, Field(ge=0, le=1024), Role.INFRASTRUCTURE] = 0
-    """CPU threads of a run; 0: all cores."""
+    """CPU threads of each process of a run; 0: its share of the cores."""
+    accumulate: Annotated[int, Field(ge=1, le=65_536), Role.INFRASTRUCTURE] = 1
+    """Micro-batches that each device makes of its share of a step, one after the other."""
+    batch_norm: Annotated[Literal["sync", "local"], Role.INFRASTRUCTURE] = "sync"
+    """Batch norm on several devices. ``sync``: moments of a micro-batch over all of them, as on one
+    device. ``local``: each device's own; another computation, and therefore another run."""
+    compress_gradients: Annotated[Literal["none", "bf16"], Role.INFRASTRUCTURE] = "none"
+    """``bf16``: half the bytes between devices; another computation, and therefore another run."""
+    bucket_mib: Annotated[float, Field(gt=0, le=4096), Role.INFRASTRUCTURE] = 25.0
+    """MiB of gradients that are sent at a time while the rest is still computed."""
+    checkpoint_minutes: Annotated[float, Field(ge=0), Role.INFRASTRUCTURE] = 15.0
+    """A checkpoint within an epoch after so many minutes without one; 0: only between epochs."""
     keep_memory: Annotated[bool, Role.INFRASTRUCTURE] = True
     """On Linux CPUs, keep freed memory for the next step instead of giving it back and faulting
     its pages in again."""
@@ -51,11 +62,19 @@ class TrackingConfig:
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class LauncherConfig:
-    """How the points of a sweep are run on this machine."""
+    """How the points of a sweep are run: on this machine or by SLURM."""
 
-    name: Annotated[Literal["local"], Role.INFRASTRUCTURE] = "local"
+    name: Annotated[Literal["local", "slurm"], Role.INFRASTRUCTURE] = "local"
     jobs: Annotated[int, Field(ge=0, le=1024), Role.INFRASTRUCTURE] = 0
-    """Points trained at a time; 0: one a core on CPU, one a GPU on GPUs."""
+    """Points trained at a time; 0: as many as cores or GPUs suffice for, or 256 under SLURM."""
+    partition: Annotated[str | None, Role.INFRASTRUCTURE] = None
+    """SLURM's; null: the cluster's default. Its other options are ``hydra.launcher.*``."""
+    minutes: Annotated[int, Field(ge=1, le=100_000), Role.INFRASTRUCTURE] = 240
+    """SLURM's time limit of a job; a run that needs longer goes on in the next."""
+    wait: Annotated[bool, Role.INFRASTRUCTURE] = True
+    """``false``: submit to SLURM and leave; ``task=runs`` shows what became of the points."""
+    max_attempts: Annotated[int, Field(ge=1, le=10_000), Role.INFRASTRUCTURE] = 20
+    """Times that SLURM starts a point which is interrupted again and again; then it has failed."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)

@@ -75,10 +75,29 @@ class Config:
     launcher: Annotated[LauncherConfig, Role.INFRASTRUCTURE] = Field(default_factory=LauncherConfig)
     paths: Annotated[PathsConfig, Role.INFRASTRUCTURE] = Field(default_factory=PathsConfig)
     study: Annotated[StudyConfig, Role.INFRASTRUCTURE] = Field(default_factory=StudyConfig)
+    devices: Annotated[int, Field(ge=0, le=1024), Role.INFRASTRUCTURE] = 1
+    """GPUs of a run on each node, or processes that share its cores; 0: all GPUs there are."""
+    nodes: Annotated[int, Field(ge=1, le=10_000), Role.INFRASTRUCTURE] = 1
+    """Machines of a run; more than 1 are started by SLURM or torchrun."""
     format: Annotated[Literal["table", "json", "csv"], Role.INFRASTRUCTURE] = "table"
     """What ``task=describe`` and ``task=runs`` print."""
 
+    @property
+    def processes(self) -> int:
+        """Of a run, over all nodes."""
+        return self.devices * self.nodes
+
+    @property
+    def parts(self) -> int:
+        """That the batch of a step is divided into: devices times micro-batches."""
+        return self.processes * self.trainer.accumulate
+
     def __post_init__(self) -> None:
+        if self.recipe.batch_size < self.parts:
+            raise ValueError(
+                f"recipe.batch_size = {self.recipe.batch_size}: must be at least "
+                f"devices x nodes x trainer.accumulate = {self.parts}"
+            )
         too_many = [k for k in self.protocol.top_k if k >= self.data.classes]
         if too_many:
             raise ValueError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-ORDER, SHIFT_X, SHIFT_Y, FLIP = range(4)
+ORDER, SHIFT_X, SHIFT_Y, FLIP, DROPOUT = range(5)
 """Streams: independent draws for the same sample."""
 
 

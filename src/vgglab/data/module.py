@@ -9,8 +9,9 @@ import torch
 
 from vgglab.config import Config
 from vgglab.data.augment import Augmentation, Normalisation
-from vgglab.data.batches import Batch, BatchLoader, Position
+from vgglab.data.batches import Batch, BatchLoader, Position, Share
 from vgglab.data.sources import load_splits
+from vgglab.world import ALONE, World
 
 EVALUATION_BATCH = 250
 """Images of a validation or test batch; evaluation does not depend on it."""
@@ -19,8 +20,11 @@ EVALUATION_BATCH = 250
 class InMemoryData(pl.LightningDataModule):
     """Loaders of the three splits; augmentation and normalisation happen on the device."""
 
-    def __init__(self, config: Config, memory_format: torch.memory_format) -> None:
+    def __init__(
+        self, config: Config, memory_format: torch.memory_format, world: World = ALONE
+    ) -> None:
         super().__init__()
+        self._share = Share(rank=world.rank, world=world.size, accumulate=config.trainer.accumulate)
         self._batch_size = config.recipe.batch_size
         self._seed = config.seed
         self._memory_format = memory_format
@@ -39,7 +43,8 @@ class InMemoryData(pl.LightningDataModule):
         assert self.trainer is not None
         loop = self.trainer.fit_loop
         epochs_done = loop.epoch_progress.current.processed  # type: ignore[attr-defined]
-        return epochs_done, loop.epoch_loop.batch_progress.current.ready
+        micro_batches = loop.epoch_loop.batch_progress.current.ready
+        return epochs_done, micro_batches // self._share.accumulate
 
     def train_dataloader(self) -> BatchLoader:
         return BatchLoader(
@@ -47,13 +52,14 @@ class InMemoryData(pl.LightningDataModule):
             self._batch_size,
             shuffle_seed=self._seed,
             position=self._position,
+            share=self._share,
         )
 
     def val_dataloader(self) -> BatchLoader:
-        return BatchLoader(self.splits.validation, EVALUATION_BATCH)
+        return BatchLoader(self.splits.validation, EVALUATION_BATCH, share=self._share)
 
     def test_dataloader(self) -> BatchLoader:
-        return BatchLoader(self.splits.test, EVALUATION_BATCH)
+        return BatchLoader(self.splits.test, EVALUATION_BATCH, share=self._share)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int

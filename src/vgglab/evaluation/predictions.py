@@ -55,6 +55,19 @@ class PredictionCollector:
         )
 
 
+def merged(tables: Sequence[pa.Table]) -> pa.Table:
+    """The predictions of several processes in the order of the split.
+
+    Raises:
+        ValueError: an image was predicted twice.
+    """
+    table = pa.concat_tables(tables).sort_by("index")
+    index = table["index"].to_numpy()
+    if (index[1:] == index[:-1]).any():
+        raise ValueError("an image was predicted twice")
+    return table
+
+
 def write_predictions(table: pa.Table, path: Path) -> None:
     """Write the table as parquet, in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vgglab.launch.point import PARENT
 from vgglab.runs import RunDirectory, State, Status
+from vgglab.world import without_world
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 60.0
@@ -34,17 +35,21 @@ class Slots:
 
     jobs: int
     threads: int
+    """Of each process."""
     gpus: int
+    devices: int = 1
+    """Processes of a point, or its GPUs."""
 
     def environment(self, slot: int) -> dict[str, str]:
-        """Variables of the process in a slot: its threads, and one GPU where there are any."""
+        """Variables of the process in a slot: its threads, and its GPUs where there are any."""
         variables = {
             PARENT: str(os.getpid()),
             "OMP_NUM_THREADS": str(self.threads),
             "MKL_NUM_THREADS": str(self.threads),
         }
         if self.gpus:
-            variables["CUDA_VISIBLE_DEVICES"] = str(slot % self.gpus)
+            mine = (str((slot * self.devices + i) % self.gpus) for i in range(self.devices))
+            variables["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
         return variables
 
 
@@ -82,8 +87,6 @@ class Pool:
     def _start(self, point: Point, slot: int) -> subprocess.Popen[bytes]:
         # Without the launcher's choice and with the variables of any outer process group gone,
         # each point composes and trains as if it had been typed alone.
-        outer = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"}
-        environment = {name: value for name, value in os.environ.items() if name not in outer}
         point.directory.path.mkdir(parents=True, exist_ok=True)
         with point.directory.log.open("ab") as output:
             return subprocess.Popen(
@@ -98,7 +101,7 @@ class Pool:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment | self.slots.environment(slot),
+                env=without_world(os.environ) | self.slots.environment(slot),
                 # Ctrl-C at the terminal is the launcher's to pass on, once.
                 start_new_session=True,
             )
@@ -135,11 +138,10 @@ def note_death(directory: RunDirectory, code: int) -> None:
     status = Status.read(directory.status)
     if status.state in (State.RUNNING, State.PENDING):
         if code < 0:
-            status.state = State.INTERRUPTED
-            status.reason = f"killed by {signal.Signals(-code).name}"
+            status.end_attempt(State.INTERRUPTED, f"killed by {signal.Signals(-code).name}")
         else:
-            status.state = State.FAILED
-            status.reason = f"exit code {code} before training; see {directory.log}"
+            reason = f"exit code {code} before training; see {directory.log}"
+            status.end_attempt(State.FAILED, reason)
         status.write(directory.status)
 
 

@@ -55,6 +55,7 @@ class StudyScreen:
         self._live: Live | None = None
         self._begun = time.monotonic()
         self._shown: set[str] = set()
+        self._ended: set[str] = set()
 
     def __enter__(self) -> StudyScreen:
         if self._console.is_terminal:
@@ -81,6 +82,9 @@ class StudyScreen:
                 self._shown.add(point.directory.id)
                 self._say(f"{point.directory.id}: started")
         for point in ended:
+            if point.directory.id in self._ended:
+                continue
+            self._ended.add(point.directory.id)
             status = Status.read(point.directory.status)
             error = status.validation_error
             outcome = f", validation error {error:.2f}%" if error is not None else ""

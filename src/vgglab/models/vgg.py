@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from vgglab.config.model import ModelConfig, NormConfig
+from vgglab.models.dropout import KeyedDropout
 from vgglab.models.layers import HIDDEN_UNITS, LAYERS, Conv, check_sizes, map_size, scaled
 from vgglab.models.lrn import LocalResponseNorm
 
@@ -90,8 +91,9 @@ def _classifier(model: ModelConfig, last_map: int, classes: int) -> nn.Sequentia
     last_conv = [layer for layer in LAYERS[model.name] if isinstance(layer, Conv)][-1]
     inputs = scaled(last_conv.channels, model.width) * last_map**2
     modules: list[nn.Module] = []
-    for hidden in HIDDEN_UNITS:
+    for number, hidden in enumerate(HIDDEN_UNITS):
         units = scaled(hidden, model.width)
-        modules += [nn.Linear(inputs, units), nn.ReLU(inplace=True), nn.Dropout(model.dropout)]
+        dropout = KeyedDropout(model.dropout, number)
+        modules += [nn.Linear(inputs, units), nn.ReLU(inplace=True), dropout]
         inputs = units
     return nn.Sequential(*modules, nn.Linear(inputs, classes))

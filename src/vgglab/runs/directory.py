@@ -54,6 +54,10 @@ class RunDirectory:
     def log(self) -> Path:
         return self.path / "train.log"
 
+    def rank_log(self, rank: int) -> Path:
+        """What a process of the run says; the first one's is ``train.log``."""
+        return self.path / f"train.rank{rank}.log" if rank else self.log
+
     def predictions(self, protocol: str) -> Path:
         return self.path / "predictions" / f"{protocol}.parquet"
 

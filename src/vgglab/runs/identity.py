@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from vgglab.config import SCHEMA_VERSION, Config, semantic
+from vgglab.config import SCHEMA_VERSION, Config, division, semantic
 
 
 def canonical_json(value: Any) -> str:
@@ -20,8 +20,11 @@ def content_hash(config: Config, fingerprint: str) -> str:
     """sha256 over the semantic config, the data's fingerprint and the schema version.
 
     Raises:
-        ValueError: the precision is still ``auto``; the hash would depend on the machine.
+        ValueError: precision or devices are still to be chosen; the hash would depend on the
+            machine.
     """
+    if config.devices == 0:
+        raise ValueError("devices = 0: must be resolved before a run has a name")
     if config.trainer.precision == "auto":
         raise ValueError("trainer.precision = 'auto': must be resolved before a run has a name")
     content = {
@@ -29,6 +32,8 @@ def content_hash(config: Config, fingerprint: str) -> str:
         "data_fingerprint": fingerprint,
         "schema_version": SCHEMA_VERSION,
     }
+    if divided := division(config):
+        content["division"] = divided
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 

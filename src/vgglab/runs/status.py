@@ -32,6 +32,17 @@ class State(StrEnum):
         return self in (State.FINISHED, State.DIVERGED, State.UNTRAINABLE)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where an attempt computes, as the record keeps it."""
+
+    accelerator: str = ""
+    devices: int = 1
+    nodes: int = 1
+    job: str = ""
+    """SLURM's number of the job, if it is one."""
+
+
 @dataclass(kw_only=True)
 class Status:
     """Contents of ``status.json``. Times are seconds since the epoch."""
@@ -52,6 +63,8 @@ class Status:
     pid: int = 0
     commit: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """Every attempt: where, from and to which time and epoch, how it ended and why."""
 
     @classmethod
     def read(cls, path: Path) -> Status:
@@ -69,10 +82,33 @@ class Status:
         self.heartbeat = time.time()
         write_json(path, dataclasses.asdict(self))
 
-    def begin_attempt(self) -> None:
+    def begin_attempt(self, place: Place | None = None) -> None:
         """Mark that this process now works on the run."""
         now = time.time()
+        if self.history and self.history[-1]["ended"] is None:
+            # It was killed before it could say so; its last sign of life is what is known.
+            self._end_last(State.INTERRUPTED, self.reason or "died", self.heartbeat)
         self.started = self.started or now
         self.attempts += 1
         self.state, self.reason = State.RUNNING, ""
         self.host, self.pid = platform.node(), os.getpid()
+        self.history.append(
+            {"host": self.host}
+            | dataclasses.asdict(place or Place())
+            | {"started": now, "ended": None, "from_epoch": self.epoch, "to_epoch": self.epoch}
+            | {"state": str(State.RUNNING), "reason": ""}
+        )
+
+    def end_attempt(self, state: State, reason: str) -> None:
+        """Mark how the attempt ended."""
+        self.state, self.reason = state, reason
+        if self.history:
+            self._end_last(state, reason, time.time())
+
+    def _end_last(self, state: State, reason: str, ended: float) -> None:
+        self.history[-1] |= {
+            "ended": ended,
+            "to_epoch": self.epoch,
+            "state": str(state),
+            "reason": reason,
+        }

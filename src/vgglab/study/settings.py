@@ -12,7 +12,8 @@ from vgglab.study.view import StudyView
 FACTORS = ("model.name", "norm.name", "init.name")
 """What an arm is named after."""
 _SECTIONS = ("model", "norm", "init", "data", "recipe", "protocol")
-"""Config groups that decide what a run computes; of ``trainer`` only the precision does."""
+"""Config groups that decide what a run computes; of ``trainer`` only the precision
+does, and what ``_division`` names."""
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -27,8 +28,26 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 def semantic_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     """The leaves that decide what a run computes, seed left out."""
     fields = dict(flatten({name: config[name] for name in _SECTIONS if name in config}))
-    precision = config.get("trainer", {}).get("precision")
-    return fields if precision is None else fields | {"trainer.precision": precision}
+    trainer = config.get("trainer", {})
+    if "precision" in trainer:
+        fields["trainer.precision"] = trainer["precision"]
+    return fields | _division(config)
+
+
+def _division(config: Mapping[str, Any]) -> dict[str, Any]:
+    """How a step was divided, where that changes its result; see ``vgglab.config.division``."""
+    if "devices" not in config or "trainer" not in config:
+        return {}
+    trainer, processes = config["trainer"], config["devices"] * config["nodes"]
+    found: dict[str, Any] = {}
+    if config["norm"]["name"] == "batch":
+        if trainer["accumulate"] > 1:
+            found["trainer.accumulate"] = trainer["accumulate"]
+        if trainer["batch_norm"] == "local" and processes > 1:
+            found |= {"trainer.batch_norm": "local", "devices": processes}
+    if processes > 1 and trainer["compress_gradients"] != "none":
+        found |= {"trainer.compress_gradients": trainer["compress_gradients"]}
+    return found
 
 
 def _telling(fields: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -1,21 +1,20 @@
-"""What happens around the steps: records, heartbeat, stop rules, interruption."""
+"""What happens around the steps: records, heartbeat, stop rules."""
 
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Sequence
-from types import FrameType
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import pytorch_lightning as pl
+from torch import Tensor
 
 from vgglab.config import ScheduleConfig
 from vgglab.runs import MetricsLog, Record, RunDirectory, Status
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import Classifier, Diverged
+from vgglab.training.parallel import Group
 from vgglab.training.schedules import Plateau
 from vgglab.training.speed import SpeedMeter
 
@@ -32,10 +31,6 @@ class Sink(Protocol):
         """Take one more."""
 
 
-class Interrupted(Exception):
-    """The run was asked to stop; the checkpoint is written."""
-
-
 class Recorder(pl.Callback):
     """One record every so many steps, and one with every split's values at the end of an epoch."""
 
@@ -45,8 +40,12 @@ class Recorder(pl.Callback):
         sinks: Sequence[Sink],
         speed: SpeedMeter,
         gradients: GradientNorms | None,
+        group: Group,
     ) -> None:
         self._log, self._sinks, self._speed, self._gradients = log, sinks, speed, gradients
+        self._group = group
+        self._loss: Tensor | None = None
+        """Of the micro-batches so far of a step."""
         self._held: dict[str, float] = {}
         """Values of an epoch's last step, which go into the epoch's record: one record a step."""
 
@@ -54,21 +53,27 @@ class Recorder(pl.Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         assert isinstance(module, Classifier)
+        # Of each micro-batch, already divided by their number.
+        loss_so_far = outputs["loss"] if self._loss is None else self._loss + outputs["loss"]
+        self._loss = loss_so_far if (index + 1) % trainer.accumulate_grad_batches else None
+        if self._loss is not None:
+            return  # the step goes on
         if trainer.global_step % module.config.trainer.log_every == 0:
-            loss = float(outputs["loss"])
+            loss = self._group.mean(float(loss_so_far))
             if not math.isfinite(loss):
                 raise Diverged(f"train loss = {loss} at step {trainer.global_step}")
-            batches = trainer.current_epoch, index + 1
+            done = trainer.current_epoch, (index + 1) // trainer.accumulate_grad_batches
             norms = self._gradients.values() if self._gradients else {}
             values = {"train/step_loss": loss} | norms
             if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
                 self._held = values
             else:
-                self._write(trainer, module, *batches, values)
+                self._write(trainer, module, *done, values)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, Classifier)
         module.close("train")  # here: Lightning calls callbacks before the module's own hook
+        # Each process computes the values, for that is how they sum their counts; one keeps them.
         values = module.records("train", "validation") | self._speed.values() | self._held
         self._held = {}
         self._write(trainer, module, trainer.current_epoch + 1, 0, values)
@@ -78,13 +83,15 @@ class Recorder(pl.Callback):
         trainer: pl.Trainer,
         module: Classifier,
         epochs: int,
-        batches: int,
+        steps: int,
         values: dict[str, float],
     ) -> None:
-        """One record after whole epochs and so many batches of the next, of which the last may be
+        """One record after whole epochs and so many steps of the next, of which the last may be
         smaller than the others."""
+        if not self._group.world.is_first:
+            return
         images: int = trainer.datamodule.train_images  # type: ignore[attr-defined]
-        seen = epochs * images + min(batches * module.config.recipe.batch_size, images)
+        seen = epochs * images + min(steps * module.config.recipe.batch_size, images)
         record: Record = {
             "step": trainer.global_step,
             "epoch": round(seen / images, 6),
@@ -154,43 +161,3 @@ class PlateauRule(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._state = state_dict
-
-
-class StopOnSignal(pl.Callback):
-    """SIGINT or SIGTERM: finish the step, write ``last.ckpt``, stop. A second one stops at once."""
-
-    def __init__(self, directory: RunDirectory) -> None:
-        self._directory = directory
-        self._signal: signal.Signals | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> StopOnSignal:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._signal is not None:
-            raise Interrupted(f"{signal.Signals(number).name} twice")
-        self._signal = signal.Signals(number)
-
-    def _stop(self, save: Callable[[], None] | None = None) -> None:
-        if self._signal is not None:
-            if save is not None:
-                save()
-            raise Interrupted(self._signal.name)
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
-            self._stop(lambda: trainer.save_checkpoint(self._directory.last_checkpoint))
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._stop()  # the last epoch's checkpoint is complete
-
-    def on_test_batch_end(self, *_: Any) -> None:
-        self._stop()  # training is over and its checkpoints are complete

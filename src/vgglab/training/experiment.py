@@ -13,31 +13,29 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import RichProgressBar
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from vgglab.config import Config
+from vgglab.data.errors import DataError
 from vgglab.data.module import InMemoryData
 from vgglab.data.sources import channels
-from vgglab.evaluation.predictions import write_predictions
+from vgglab.evaluation.predictions import merged, write_predictions
+from vgglab.models.batch_norm import synchronised
 from vgglab.models.blocks import parameters_by_block
 from vgglab.models.build import build
 from vgglab.models.cost import NetCost, describe
 from vgglab.models.vgg import VGG
 from vgglab.runs import MetricsLog, RunDirectory, Status, read_metrics
+from vgglab.signals import StopRequest
 from vgglab.training.allocator import keep_freed_memory
-from vgglab.training.callbacks import (
-    Heartbeat,
-    Interrupted,
-    PlateauRule,
-    Recorder,
-    Sink,
-    StopOnSignal,
-)
+from vgglab.training.callbacks import Heartbeat, PlateauRule, Recorder, Sink
 from vgglab.training.ceiling import ceiling, flops_per_image
 from vgglab.training.checkpoints import AtomicCheckpointIO, checkpoint_callbacks, checkpoint_step
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import SELECTION_METRIC, Classifier
+from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
 from vgglab.training.speed import SpeedMeter
+from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
+from vgglab.world import ALONE, World
 
 MEMORY_FORMATS = {
     "channels_last": torch.channels_last,
@@ -47,70 +45,100 @@ PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
 def run_experiment(
-    config: Config, directory: RunDirectory, status: Status, sinks: Sequence[Sink]
+    config: Config,
+    directory: RunDirectory,
+    status: Status,
+    sinks: Sequence[Sink],
+    group: Group | None = None,
 ) -> dict[str, Any]:
     """Train what is left to train of a run, test it once, and return its ``result.json``.
+
+    With several processes, each calls it; the first writes and returns, the others return nothing.
 
     Raises:
         Diverged: a loss stopped being finite.
         Interrupted: a signal asked to stop; ``last.ckpt`` says where to go on.
         DataError: the data set cannot be had.
     """
+    group = group or Group(ALONE)
     if config.trainer.keep_memory and config.trainer.accelerator == "cpu":
         keep_freed_memory()
     torch.set_num_threads(config.trainer.threads)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
-    data = InMemoryData(config, memory_format)
+    with group.first_alone_first():
+        data = InMemoryData(config, memory_format, group.world)
     module = Classifier(
-        _net(config).to(memory_format=memory_format),
+        _net(config, group.world).to(memory_format=memory_format),
         config,
-        steps_per_epoch=len(data.train_dataloader()),
+        steps_per_epoch=data.train_dataloader().steps,
     )
+    check_parts(config, data)
+    step = group.from_first(checkpoint_step(directory.last_checkpoint))
     log = MetricsLog(directory.metrics)
-    history = log.rewind(checkpoint_step(directory.last_checkpoint))
-    for sink in sinks:
-        sink.start(history)
+    if group.world.is_first:
+        history = log.rewind(step)
+        for sink in sinks:
+            sink.start(history)
     cost = _cost(config)
-    peak = ceiling(Path(config.paths.data), hardware(config))
-    speed = SpeedMeter(ideal=peak / flops_per_image(cost.macs))
+    speed = SpeedMeter(ideal=_ideal_speed(config, group, cost))
     gradients = _gradient_norms(config, module)
-    recorder = Recorder(log, sinks, speed, gradients)
-    with StopOnSignal(directory) as stop:
-        trainer = _trainer(
-            config,
-            # Norms and times are taken before they are recorded.
-            [
-                *([gradients] if gradients else []),
-                speed,
-                recorder,
-                Heartbeat(directory, status),
-                *_rules(config),
-            ],
-            [stop, *checkpoint_callbacks(directory)],
-        )
-        resume = directory.last_checkpoint if directory.last_checkpoint.exists() else None
-        with warnings.catch_warnings(), as_interrupted():
+    # Norms and times are taken before they are recorded.
+    watchers: list[pl.Callback] = [
+        *([gradients] if gradients else []),
+        speed,
+        Recorder(log, sinks, speed, gradients, group),
+        *([Heartbeat(directory, status)] if group.world.is_first else []),
+        *_rules(config),
+    ]
+    with StopRequest() as request:
+        minutes = config.trainer.checkpoint_minutes
+        within = CheckpointWithinEpoch(directory, request, group, minutes)
+        trainer = _trainer(config, group, watchers, [within, *checkpoint_callbacks(directory)])
+        with warnings.catch_warnings(), as_interrupted(request):
             # Not empty is as it should be: it holds what training resumes from.
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+            # One process in a job of its own, or several that we have started ourselves.
+            warnings.filterwarnings("ignore", "The `srun` command is available")
+            resume = directory.last_checkpoint if step else None
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
             _load_selected(config, module, directory)
             trainer.test(module, datamodule=data, verbose=False)
-    write_predictions(module.predictions.table(), directory.predictions(config.protocol.name))
+            tables = group.to_first(module.predictions.table())
+    if not group.world.is_first:
+        return {}
+    write_predictions(merged(tables), directory.predictions(config.protocol.name))
     return _result(config, directory, module, data, cost)
 
 
 @contextlib.contextmanager
-def as_interrupted() -> Iterator[None]:
-    """Lightning sees a SIGTERM too, and leaves at the end of an epoch in its own way."""
+def as_interrupted(request: StopRequest) -> Iterator[None]:
+    """Asked to stop, a process may be gone before another has found a place to stop at."""
     try:
         yield
-    except SIGTERMException as error:
-        raise Interrupted("SIGTERM") from error
+    except RuntimeError as error:
+        if request.noted is None:
+            raise
+        raise Interrupted(request.noted.name) from error
 
 
-def _net(config: Config) -> torch.nn.Module:
-    return build(
+def check_parts(config: Config, data: InMemoryData) -> None:
+    """Batch norm needs an image in every micro-batch, also in the last step of an epoch.
+
+    Raises:
+        DataError: there is none.
+    """
+    last = data.train_images % config.recipe.batch_size or config.recipe.batch_size
+    parts = config.parts if config.trainer.batch_norm == "local" else config.trainer.accumulate
+    if config.norm.name == "batch" and last < parts:
+        raise DataError(
+            f"norm=batch: the last step of an epoch has {last} of {data.train_images} images, "
+            f"fewer than its {parts} parts; change recipe.batch_size, devices or trainer.accumulate"
+        )
+
+
+def _net(config: Config, world: World) -> torch.nn.Module:
+    net = build(
         config.model,
         config.norm,
         config.init,
@@ -119,6 +147,9 @@ def _net(config: Config) -> torch.nn.Module:
         in_channels=channels(config.data),
         seed=config.seed,
     )
+    if world.is_alone or config.trainer.batch_norm == "local":
+        return net
+    return synchronised(net, on_gpu=config.trainer.accelerator == "gpu")
 
 
 def _cost(config: Config) -> NetCost:
@@ -129,6 +160,13 @@ def _cost(config: Config) -> NetCost:
         image_size=config.data.image_size,
         in_channels=channels(config.data),
     )
+
+
+def _ideal_speed(config: Config, group: Group, cost: NetCost) -> float:
+    """Images a second if every device worked at the ceiling of the first one's."""
+    first = group.world.is_first
+    peak = ceiling(Path(config.paths.data), hardware(config)) if first else 0.0
+    return config.processes * float(group.from_first(peak)) / flops_per_image(cost.macs)
 
 
 def _gradient_norms(config: Config, module: Classifier) -> GradientNorms | None:
@@ -144,16 +182,24 @@ def _rules(config: Config) -> list[pl.Callback]:
 
 
 def _trainer(
-    config: Config, callbacks: Sequence[pl.Callback], last: Sequence[pl.Callback]
+    config: Config, group: Group, callbacks: Sequence[pl.Callback], last: Sequence[pl.Callback]
 ) -> pl.Trainer:
     bar = config.trainer.progress and sys.stdout.isatty()
-    return pl.Trainer(
+    trainer = pl.Trainer(
         accelerator=config.trainer.accelerator,
-        devices=1,
+        devices=group.world.local_size,
+        num_nodes=group.world.nodes,
+        strategy=strategy_of(config.trainer, group.world),
         precision=PRECISIONS[config.trainer.precision],  # type: ignore[arg-type]
         max_epochs=config.recipe.epochs,
-        callbacks=[*callbacks, *([RichProgressBar(refresh_rate=20)] if bar else []), *last],
-        plugins=[AtomicCheckpointIO()],
+        accumulate_grad_batches=config.trainer.accumulate,
+        callbacks=[
+            SizeGuard(config.processes),
+            *callbacks,
+            *([RichProgressBar(refresh_rate=20)] if bar else []),
+            *last,
+        ],
+        plugins=[AtomicCheckpointIO(), Environment(group.world)],
         logger=False,
         enable_progress_bar=bar,
         enable_model_summary=False,
@@ -161,6 +207,10 @@ def _trainer(
         use_distributed_sampler=False,
         benchmark=config.trainer.accelerator == "gpu",
     )
+    # Lightning's handler of SIGTERM waits for the other processes in the middle of whatever this
+    # one was doing. Ours notes the signal, and all agree at the end of a step.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 def _load_selected(config: Config, module: Classifier, directory: RunDirectory) -> None:
@@ -217,6 +267,8 @@ def hardware(config: Config) -> dict[str, Any]:
         "precision": trainer.precision,
         "memory_format": trainer.memory_format,
         "threads": trainer.threads,
+        "devices": config.devices,
+        "nodes": config.nodes,
         "keep_memory": trainer.keep_memory,
         "host": platform.node(),
     }

@@ -5,75 +5,37 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy
 
 from vgglab.config import Config
 from vgglab.data.batches import Batch
+from vgglab.data.keyed_random import DROPOUT, keyed_bits
 from vgglab.evaluation.predictions import PredictionCollector
 from vgglab.evaluation.protocols import PROTOCOLS
+from vgglab.models.batch_norm import share_running_moments
+from vgglab.models.dropout import keyed_dropout
+from vgglab.training.meters import SplitMeter
 from vgglab.training.schedules import lambda_rule
 
 SELECTION_METRIC = "validation/top1_error"
+ACCUMULATE = "micro_batches_of_a_step"
+"""Key of a checkpoint."""
 
 
 class Diverged(Exception):
     """The loss or the logits stopped being finite."""
 
 
-def split_metrics(classes: int, top_k: tuple[int, ...]) -> MetricCollection:
-    """Loss and top-k accuracy of a split, as states that a checkpoint keeps."""
-    metrics: dict[str, Any] = {
-        # Micro: the share of images, not the mean over classes that torchmetrics defaults to.
-        f"top{k}_error": MulticlassAccuracy(classes, top_k=k, average="micro")
-        for k in top_k
-    }
-    collection = MetricCollection(metrics, compute_groups=False)
-    collection.persistent(True)
-    return collection
-
-
-class SplitMeter(nn.Module):
-    """Error and loss of one split, over every image seen since the last reset."""
-
-    def __init__(self, classes: int, top_k: tuple[int, ...]) -> None:
-        super().__init__()
-        self.accuracies = split_metrics(classes, top_k)
-        self.loss = MeanMetric(nan_strategy="disable")  # a NaN must show, not be left out
-        self.loss.persistent(True)
-
-    def update(self, logits_nk: Tensor, labels_n: Tensor, loss: Tensor) -> None:
-        """Count a batch; ``loss`` is its mean."""
-        self.accuracies.update(logits_nk, labels_n)
-        self.loss.update(loss, weight=len(labels_n))
-
-    def values(self) -> dict[str, float]:
-        """``loss`` and ``top<k>_error`` in percent."""
-        # torchmetrics computes in float32: without rounding, 76.1 would read 76.1000007. Four
-        # decimals tell apart any two counts of up to a million images.
-        errors = {
-            name: round(100.0 * (1.0 - float(value)), 4)
-            for name, value in self.accuracies.compute().items()
-        }
-        return {"loss": float(self.loss.compute())} | errors
-
-    def reset(self) -> None:
-        """Forget every image."""
-        self.accuracies.reset()
-        self.loss.reset()
-
-
-def step_seed(seed: int, step: int) -> int:
-    """Seed of the dropout masks of one step: a resumed step draws what it would have drawn."""
-    return (seed * 0x9E3779B1 + step * 0x85EBCA77 + 1) % 2**63
-
-
 class Classifier(pl.LightningModule):
-    """Cross entropy by SGD with momentum, errors by torchmetrics, randomness keyed by the step."""
+    """Cross entropy by SGD with momentum, errors by torchmetrics.
+
+    A step's loss is the mean over its images, however they are divided over processes and
+    micro-batches. What is random is keyed by epoch and sample.
+    """
 
     def __init__(self, net: nn.Module, config: Config, *, steps_per_epoch: int) -> None:
         super().__init__()
@@ -102,20 +64,24 @@ class Classifier(pl.LightningModule):
             "test": self.test_meter,
         }[split]
 
-    def _loss(self, batch: Batch, split: str) -> Tensor:
+    def _loss_sum(self, batch: Batch, split: str) -> Tensor:
         logits_nk = self(batch.images_nchw).float()
-        loss = nn.functional.cross_entropy(logits_nk, batch.labels_n)
+        loss = nn.functional.cross_entropy(logits_nk, batch.labels_n, reduction="sum")
         self._meter(split).update(logits_nk.detach(), batch.labels_n, loss.detach())
         return loss
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        torch.manual_seed(step_seed(self.config.seed, self.global_step))
-
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        return self._loss(batch, "train")
+        bits = keyed_bits(self.config.seed, batch.epoch, batch.samples_n, DROPOUT)
+        keys = torch.from_numpy((bits >> np.uint64(32)).astype(np.uint32).view(np.int32))
+        with keyed_dropout(self.net, keys.to(batch.labels_n.device)):
+            loss_sum = self._loss_sum(batch, "train")
+        # Processes average their gradients and Lightning divides by the micro-batches: times the
+        # number of parts, what comes out is the sum over all images divided by their number, also
+        # where the parts are not of one size.
+        return loss_sum / batch.step_images * self.config.parts
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._loss(batch, "validation")
+        self._loss_sum(batch, "validation")
 
     def on_test_epoch_start(self) -> None:
         self.predictions = PredictionCollector()
@@ -123,17 +89,21 @@ class Classifier(pl.LightningModule):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         protocol = PROTOCOLS[self.config.protocol.name]
         log_probabilities_nk = protocol(self.net, batch.images_nchw)
-        loss = nn.functional.nll_loss(log_probabilities_nk, batch.labels_n)
+        loss = nn.functional.nll_loss(log_probabilities_nk, batch.labels_n, reduction="sum")
         self._meter("test").update(log_probabilities_nk, batch.labels_n, loss)
         self.predictions.add(batch.samples_n, batch.labels_n, log_probabilities_nk)
 
     def on_validation_epoch_start(self) -> None:
         self._meter("validation").reset()  # the sanity check, or a validation that was cut short
+        if self.trainer.world_size > 1 and self.config.trainer.batch_norm == "local":
+            share_running_moments(self.net)
 
     def on_validation_epoch_end(self) -> None:
         self.close("validation")
         # Before the first epoch ends, nothing may select by this value.
-        self.log(SELECTION_METRIC, self.results["validation"]["top1_error"], logger=False)
+        error = self.results["validation"]["top1_error"]
+        # The same in every process; their mean could differ from it by rounding, their maximum not.
+        self.log(SELECTION_METRIC, error, logger=False, sync_dist=True, reduce_fx="max")
 
     def on_test_epoch_end(self) -> None:
         self.close("test")
@@ -158,6 +128,29 @@ class Classifier(pl.LightningModule):
             for split in splits
             for name, value in self.results[split].items()
         }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Make a checkpoint that any number of processes and micro-batches can go on from."""
+        checkpoint[ACCUMULATE] = self.config.trainer.accumulate
+        if self.trainer.world_size > 1:
+            for name, value in self.train_meter.state_of_all().items():
+                checkpoint["state_dict"][f"train_meter.{name}"] = value
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Count batches as this run's micro-batches; steps are what both have in common."""
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        for counts in (progress["total"], progress["current"]):
+            # Within an epoch it was written before Lightning had counted the batch as completed,
+            # which is how Lightning knows it again.
+            open_batches = counts["processed"] - counts["completed"]
+            for name in ("ready", "started", "processed"):
+                steps = counts[name] // checkpoint[ACCUMULATE]
+                counts[name] = steps * self.config.trainer.accumulate
+            counts["completed"] = counts["processed"] - open_batches
+
+    def on_train_start(self) -> None:
+        if self.global_rank:
+            self.train_meter.reset()  # the first process has what all had counted
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         recipe = self.config.recipe

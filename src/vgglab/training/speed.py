@@ -38,13 +38,15 @@ class SpeedMeter(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
+        if (index + 1) % trainer.accumulate_grad_batches:
+            return  # a step ends with its last micro-batch
         now = time.perf_counter()
-        self._steps.append((now - self._mark, len(batch.labels_n)))
+        self._steps.append((now - self._mark, batch.step_images))
         self._mark = now
 
     def values(self) -> dict[str, float]:
-        """Of the latest epoch: median step, images a second over all steps, these as a percentage
-        of the ideal (MFU), the whole epoch with its validation, peak memory."""
+        """Of the latest epoch: median step, images a second of all processes together, these as a
+        percentage of the ideal (MFU), the whole epoch with its validation, peak memory."""
         seconds = sum(duration for duration, _ in self._steps)
         images = sum(count for _, count in self._steps)
         return {

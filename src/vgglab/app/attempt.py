@@ -1,0 +1,80 @@
+"""One attempt at a run: its status, its records, how it ends and what follows from that."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from vgglab.app.provenance import commit, versions
+from vgglab.app.tracked import plain, train_and_track
+from vgglab.config import Config
+from vgglab.launch import slurm
+from vgglab.runs import Place, RunDirectory, State, Status
+from vgglab.runs.atomic import write_json, write_text
+
+if TYPE_CHECKING:
+    from vgglab.training.parallel import Group
+
+log = logging.getLogger(__name__)
+
+
+def attempt(
+    config: Config, directory: RunDirectory, status: Status, root: Path, group: Group
+) -> None:
+    from vgglab.training.module import Diverged
+    from vgglab.training.stop import Interrupted
+
+    write_text(directory.config, yaml.safe_dump(plain(config), sort_keys=False))
+    trainer = config.trainer
+    status.begin_attempt(
+        Place(
+            accelerator=trainer.accelerator,
+            devices=config.devices,
+            nodes=config.nodes,
+            job=slurm.job_number(),
+        )
+    )
+    status.epochs = config.recipe.epochs
+    status.commit, status.versions = commit(root), versions()
+    status.write(directory.status)
+    log.info("attempt %d of %s", status.attempts, directory.id)
+    state, reason = State.FAILED, ""
+    try:
+        train_and_track(config, directory, status, root, group)
+        state = State.FINISHED
+    except Diverged as error:
+        state, reason = State.DIVERGED, str(error)
+        write_json(directory.result, _diverged(directory, reason))
+    except (Interrupted, KeyboardInterrupt) as error:
+        state, reason = interrupted(config, str(error))
+        raise
+    except BaseException as error:
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        log.exception("failed")
+        error.vgglab_log = str(directory.log)  # type: ignore[attr-defined]
+        raise
+    finally:
+        status.end_attempt(state, reason)
+        status.write(directory.status)
+        log.info("%s %s", state, reason)
+        if state is State.INTERRUPTED and slurm.is_slurm_point():
+            log.info("requeued: %s", slurm.requeue())
+
+
+def interrupted(config: Config, reason: str) -> tuple[State, str]:
+    """What an interruption makes of a run: under SLURM one that never ends has failed."""
+    starts, most = slurm.starts(), config.launcher.max_attempts
+    if slurm.is_slurm_point() and starts >= most:
+        return State.FAILED, f"interrupted {starts} times (launcher.max_attempts): {reason}"
+    return State.INTERRUPTED, reason
+
+
+def _diverged(directory: RunDirectory, reason: str) -> dict[str, Any]:
+    return {
+        "run": directory.id,
+        "errors": {},
+        "trainability": {"state": str(State.DIVERGED), "reason": reason},
+    }

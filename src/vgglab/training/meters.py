@@ -1,0 +1,62 @@
+"""Error and loss of a split, summed over processes exactly."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+
+def split_metrics(classes: int, top_k: tuple[int, ...]) -> MetricCollection:
+    """Loss and top-k accuracy of a split, as states that a checkpoint keeps."""
+    metrics: dict[str, Any] = {
+        # Micro: the share of images, not the mean over classes that torchmetrics defaults to.
+        f"top{k}_error": MulticlassAccuracy(classes, top_k=k, average="micro")
+        for k in top_k
+    }
+    collection = MetricCollection(metrics, compute_groups=False)
+    collection.persistent(True)
+    return collection
+
+
+class SplitMeter(nn.Module):
+    """Error and loss of one split, over every image seen since the last reset."""
+
+    def __init__(self, classes: int, top_k: tuple[int, ...]) -> None:
+        super().__init__()
+        self.accuracies = split_metrics(classes, top_k)
+        self.loss = MeanMetric(nan_strategy="disable")  # a NaN must show, not be left out
+        self.loss.persistent(True)
+
+    def update(self, logits_nk: Tensor, labels_n: Tensor, loss_sum: Tensor) -> None:
+        """Count this process's part of a batch; it may be empty."""
+        count = len(labels_n)
+        if count:
+            self.accuracies.update(logits_nk, labels_n)
+            self.loss.update(loss_sum / count, weight=count)
+
+    def values(self) -> dict[str, float]:
+        """``loss`` and ``top<k>_error`` in percent, over the images of all processes."""
+        # torchmetrics computes in float32: without rounding, 76.1 would read 76.1000007. Four
+        # decimals tell apart any two counts of up to a million images.
+        errors = {
+            name: round(100.0 * (1.0 - float(value)), 4)
+            for name, value in self.accuracies.compute().items()
+        }
+        return {"loss": float(self.loss.compute())} | errors
+
+    def state_of_all(self) -> dict[str, Tensor]:
+        """The state dict that one process alone would have."""
+        with contextlib.ExitStack() as stack:
+            for metric in (*self.accuracies.values(), self.loss):
+                assert isinstance(metric, Metric)
+                stack.enter_context(metric.sync_context())
+            return {name: value.clone() for name, value in self.state_dict().items()}
+
+    def reset(self) -> None:
+        """Forget every image."""
+        self.accuracies.reset()
+        self.loss.reset()

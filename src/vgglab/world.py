@@ -1,0 +1,102 @@
+"""Which of the processes of a run this one is. Knows no torch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+"""What torchrun sets for each process, and our own launcher too."""
+
+_OURS = 20_000, 12_000
+"""First port, and how many, that SLURM jobs choose from by their number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A process among those that train one run together."""
+
+    rank: int = 0
+    local_rank: int = 0
+    size: int = 1
+    local_size: int = 1
+    """Processes on this machine."""
+    started_by: str = ""
+    """``torchrun``, ``srun`` or nothing."""
+
+    @property
+    def is_alone(self) -> bool:
+        return self.size == 1
+
+    @property
+    def is_first(self) -> bool:
+        """The one that writes, logs and downloads."""
+        return self.rank == 0
+
+    @property
+    def nodes(self) -> int:
+        return self.size // self.local_size
+
+    @property
+    def node(self) -> int:
+        return self.rank // self.local_size
+
+
+ALONE = World()
+
+
+def world_of(environment: Mapping[str, str]) -> World | None:
+    """What the environment says; none where this process was started by itself."""
+    if "RANK" in environment and "WORLD_SIZE" in environment:
+        size = int(environment["WORLD_SIZE"])
+        return World(
+            rank=int(environment["RANK"]),
+            local_rank=int(environment["LOCAL_RANK"]),
+            size=size,
+            local_size=int(environment.get("LOCAL_WORLD_SIZE", size)),
+            started_by="torchrun",
+        )
+    # SLURM_NTASKS is set in a batch script too; only srun numbers its tasks within a step.
+    if "SLURM_STEP_NUM_TASKS" in environment and "SLURM_PROCID" in environment:
+        size = int(environment["SLURM_STEP_NUM_TASKS"])
+        nodes = int(environment.get("SLURM_STEP_NUM_NODES", "1"))
+        return World(
+            rank=int(environment["SLURM_PROCID"]),
+            local_rank=int(environment["SLURM_LOCALID"]),
+            size=size,
+            local_size=size // nodes,
+            started_by="srun",
+        )
+    return None
+
+
+def find_master(world: World) -> None:
+    """Make sure that the environment says where the processes of this world meet."""
+    if world.is_alone or "MASTER_ADDR" in os.environ:
+        return
+    os.environ["MASTER_ADDR"] = _first_host(os.environ["SLURM_STEP_NODELIST"])
+    first, count = _OURS
+    os.environ["MASTER_PORT"] = str(first + int(os.environ["SLURM_JOB_ID"]) % count)
+
+
+def _first_host(nodes: str) -> str:
+    """The first name of a SLURM node list such as ``gpu[3-5,8]``."""
+    if "[" not in nodes:
+        return nodes.partition(",")[0]
+    listed = subprocess.run(
+        ["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True
+    )
+    return listed.stdout.split()[0]
+
+
+def without_world(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that starts a run of its own."""
+    step = ("SLURM_STEP", "SLURM_PROCID", "SLURM_LOCALID")
+    outer = (*VARIABLES, "NODE_RANK", "GROUP_RANK", "TORCHELASTIC_USE_AGENT_STORE")
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in outer and not name.startswith(step)
+    }

@@ -1,0 +1,155 @@
+"""One run in several processes of this machine, from the command line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from running import ROOT, SMALL, Command, command_environment, command_line
+
+DDP = (*SMALL, "trainer=ddp", "devices=2", "trainer.log_every=4")
+
+
+def the_run(folder: Path) -> Path:
+    (run,) = (folder / "runs").iterdir()
+    return run
+
+
+def status(folder: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((the_run(folder) / "status.json").read_text())
+    return loaded
+
+
+def test_two_processes_then_one_that_finds_it_done(command: Command, tmp_path: Path) -> None:
+    ended = command(*DDP, "tracking=offline")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    run = the_run(tmp_path)
+    assert ended.stdout.startswith(f"{run.name}: finished; center top-1 error ")
+    assert "rank 1 of 2" in (run / "train.rank1.log").read_text()
+    assert len(list(run.glob("wandb/offline-run-*"))) == 1  # the first process alone has one
+    (attempt,) = status(tmp_path)["history"]
+    assert (attempt["devices"], attempt["nodes"], attempt["state"]) == (2, 1, "finished")
+    assert json.loads((run / "result.json").read_text())["hardware"]["devices"] == 2
+    # Synchronised batch norm: one device computes the same run.
+    again = command(*SMALL)
+    assert again.stdout.startswith(f"{run.name}: already finished; ")
+
+
+def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command_line(*overrides),
+        cwd=folder,
+        env=command_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_until_it_trains(folder: Path, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not any(path.stat().st_size for path in folder.glob("runs/*/metrics.jsonl")):
+        assert time.monotonic() < deadline, "it does not train"
+        time.sleep(0.05)
+
+
+def ranks_of(parent: subprocess.Popen[str]) -> dict[int, psutil.Process]:
+    children = psutil.Process(parent.pid).children()
+    return {int(child.environ()["RANK"]): child for child in children}
+
+
+def test_a_killed_rank_takes_the_run_down_with_a_message(tmp_path: Path, datasets: Path) -> None:
+    parent = start(tmp_path, f"paths.data={datasets}", *DDP, "recipe.epochs=500")
+    wait_until_it_trains(tmp_path)
+    ranks = ranks_of(parent)
+    ranks[1].send_signal(signal.SIGKILL)
+    killed = time.monotonic()
+    _, said = parent.communicate(timeout=60)
+    assert time.monotonic() - killed < 15
+    assert parent.returncode == 1
+    (line,) = said.splitlines()
+    assert line.startswith("error: rank 1 was killed by SIGKILL (log: ")
+    assert not psutil.wait_procs(ranks.values(), timeout=5)[1]
+    ended = status(tmp_path)
+    assert ended["state"] == "failed"
+    assert ended["reason"].startswith("rank 1 was killed by SIGKILL")
+    assert ended["history"][0]["reason"] == ended["reason"]
+
+
+def test_ctrl_c_and_the_other_number_of_devices(
+    command: Command, tmp_path: Path, datasets: Path
+) -> None:
+    overrides = (*SMALL, "recipe.epochs=12", "trainer.log_every=4")
+    parent = start(tmp_path, f"paths.data={datasets}", *overrides, "devices=2")
+    wait_until_it_trains(tmp_path)
+    parent.send_signal(signal.SIGINT)
+    _, said = parent.communicate(timeout=60)
+    assert parent.returncode == 130
+    assert said == "error: interrupted by SIGINT; the same command goes on from here\n"
+    assert status(tmp_path)["state"] == "interrupted"
+    ended = command(*overrides)
+    assert ended.returncode == 0, ended.stderr
+    history = status(tmp_path)["history"]
+    assert [(a["devices"], a["state"]) for a in history] == [(2, "interrupted"), (1, "finished")]
+    assert history[0]["reason"] == "SIGINT"
+
+
+def test_torchrun(tmp_path: Path, datasets: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    torchrun += ["--master-port=0", str(ROOT / "run.py"), f"paths.data={datasets}", *SMALL]
+    ended = subprocess.run(
+        [*torchrun, "trainer=ddp", "recipe.epochs=1"],
+        cwd=tmp_path,
+        env=command_environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert status(tmp_path)["history"][0]["devices"] == 2
+
+
+def test_points_of_a_sweep_in_two_processes_each(command: Command, tmp_path: Path) -> None:
+    ended = command("-m", *DDP, "seed=0,1", "recipe.epochs=1", "study.name=two", "launcher.jobs=1")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    for path in tmp_path.glob("runs/*/status.json"):
+        (attempt,) = json.loads(path.read_text())["history"]
+        assert (attempt["devices"], attempt["state"]) == (2, "finished")
+    assert len(list(tmp_path.glob("runs/*/train.rank1.log"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("overrides", "variables", "message"),
+    [
+        (["nodes=2"], {}, "nodes = 2: start it with launcher=slurm, srun or torchrun"),
+        (["devices=200"], {}, "recipe.batch_size = 128: must be at least devices x nodes x"),
+        (
+            ["devices=3"],
+            {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2"},
+            "devices = 3, nodes = 1: torchrun started 2 processes on each of 1 nodes",
+        ),
+    ],
+)
+def test_mistakes(
+    overrides: list[str], variables: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    ended = subprocess.run(
+        command_line(*SMALL, *overrides),
+        cwd=tmp_path,
+        env=command_environment() | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert message in line
+    assert not list(tmp_path.iterdir())

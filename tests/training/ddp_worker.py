@@ -1,0 +1,82 @@
+"""One process of a run, for tests: trains a config and leaves what it saw behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vgglab.config.check import parse
+from vgglab.data.batches import Batch
+from vgglab.runs import Record, RunDirectory, Status
+from vgglab.training.experiment import run_experiment
+from vgglab.training.module import Classifier
+from vgglab.training.parallel import joined
+from vgglab.training.stop import Interrupted
+from vgglab.world import ALONE, world_of
+
+
+class StopAt:
+    """A sink that sends this process SIGTERM at one of its records."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def start(self, history: Sequence[Record]) -> None:
+        """Nothing to keep."""
+
+    def record(self, record: Record) -> None:
+        if record["step"] == self._step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main(folder: Path) -> None:
+    """Train ``folder/config.json``; write what each step saw, and the parameters at the end.
+
+    With ``DOUBLE`` in the environment, everything is computed in double precision. With
+    ``STOP_AT``, the first process alone is asked to stop at that step.
+    """
+    tree = json.loads((folder / "config.json").read_text())
+    world = world_of(os.environ) or ALONE
+    config = dataclasses.replace(parse(tree), devices=world.size)
+    seen: list[Any] = []
+
+    class Watching(Classifier):
+        def __init__(self, net: nn.Module, *arguments: Any, **named: Any) -> None:
+            super().__init__(net, *arguments, **named)
+            if "DOUBLE" in os.environ:
+                net.register_forward_pre_hook(lambda _, images: (images[0].double(),))
+
+        def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+            pixels_n = batch.images_nchw.double().sum((1, 2, 3)).tolist()
+            seen.append([self.global_step, batch.samples_n.tolist(), pixels_n])
+
+    import vgglab.training.experiment as module
+
+    module.Classifier = Watching
+    run = RunDirectory(folder / "run")
+    run.path.mkdir(exist_ok=True)
+    if "DOUBLE" in os.environ:
+        module.PRECISIONS["fp32"] = "64-true"
+    sinks = [StopAt(int(os.environ["STOP_AT"]))] if "STOP_AT" in os.environ else []
+    with joined(world, "cpu") as group:
+        try:
+            result = run_experiment(config, run, Status(), sinks if world.is_first else [], group)
+        except Interrupted:
+            sys.exit(130)
+    (folder / f"seen.{world.rank}.json").write_text(json.dumps(seen))
+    if world.is_first:
+        (folder / "result.json").write_text(json.dumps(result))
+        assert torch.get_num_threads() == config.trainer.threads
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

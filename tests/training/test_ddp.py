@@ -1,0 +1,229 @@
+"""One experiment, whatever the number of processes and micro-batches (gloo, CPU).
+
+In double precision the parts give the whole to the last digits, in every tensor. In single
+precision too, until a sum rounded in another order moves one ReLU or one maximum to its other side;
+from there two trainings part, on any hardware. So what is asked of float32 is asked where that
+matters little: at a low learning rate, of all parameters together.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from running import ROOT
+
+from vgglab.runs import read_metrics
+from vgglab.training.checkpoints import checkpoint_step
+
+STEPS, TRAIN_IMAGES = 20, 2400
+"""2,400 images in batches of 125: the 20th and last has 25, which no even number divides."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run left behind."""
+
+    folder: Path
+
+    @property
+    def state(self) -> dict[str, torch.Tensor]:
+        stored = torch.load(self.folder / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+        return {k: v for k, v in stored["state_dict"].items() if k.startswith("net.")}
+
+    @property
+    def result(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.folder / "result.json").read_text())
+        return loaded
+
+    @property
+    def seen(self) -> dict[int, dict[int, float]]:
+        """Step -> sample -> sum of its pixels as augmented, over all processes."""
+        steps: dict[int, dict[int, float]] = {}
+        for path in self.folder.glob("seen.*.json"):
+            for step, samples, pixels in json.loads(path.read_text()):
+                drawn = dict(zip(samples, pixels, strict=True))
+                assert not drawn.keys() & steps.get(step, {}).keys(), "an image twice in a step"
+                steps.setdefault(step, {}).update(drawn)
+        return steps
+
+    @property
+    def errors(self) -> list[float]:
+        """Top-1 errors by split, percent."""
+        (last,) = [
+            r for r in read_metrics(self.folder / "run" / "metrics.jsonl") if "validation/loss" in r
+        ]
+        test = self.result["errors"]["center"]["top1_error"]
+        return [last["train/top1_error"], last["validation/top1_error"], test]
+
+
+Train = Callable[..., Trained]
+
+
+def train(
+    folder: Path,
+    datasets: Path,
+    world: int,
+    *,
+    stop_at: int | None = None,
+    double: bool = True,
+    **changes: Any,
+) -> Trained:
+    """Train in ``world`` processes; ``trainer`` and ``norm`` replace the config's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "model": {"name": "a", "width": 0.0625, "dropout": 0.5},
+        "data": {"name": "digits", "classes": 6, "test_fraction": 0.1},
+        "recipe": {"epochs": 1, "batch_size": 125, "learning_rate": 0.02 if double else 0.002},
+        "norm": {"name": changes.get("norm", "none")},
+        "trainer": {
+            "accelerator": "cpu",
+            "precision": "fp32",
+            "memory_format": "channels_last",
+            "threads": 1,
+            "log_every": 1,
+        }
+        | changes.get("trainer", {}),
+        "paths": {"runs": str(folder), "data": str(datasets)},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    processes = []
+    for rank in range(world):
+        variables = {"OMP_NUM_THREADS": "1"} | ({"DOUBLE": "1"} if double else {})
+        if world > 1:
+            variables |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
+            variables |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        if stop_at is not None:
+            variables["STOP_AT"] = str(stop_at)
+        command = [sys.executable, str(ROOT / "tests" / "training" / "ddp_worker.py"), str(folder)]
+        processes.append(
+            subprocess.Popen(command, env=os.environ | variables, stderr=subprocess.PIPE, text=True)
+        )
+    codes = []
+    for process in processes:
+        _, said = process.communicate(timeout=240)
+        codes.append(process.returncode)
+        assert process.returncode == (0 if stop_at is None else 130), said
+    return Trained(folder)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> dict[bool, Trained]:
+    """World size 1, without accumulation; by whether it is in double precision."""
+    return {
+        double: train(tmp_path_factory.mktemp("alone"), datasets, 1, double=double)
+        for double in (True, False)
+    }
+
+
+def distances(one: Trained, other: Trained) -> dict[str, float]:
+    """Relative difference of each parameter and buffer, in its norm, and of all together."""
+    mine, theirs = one.state, other.state
+    assert mine.keys() == theirs.keys()
+    # A bias before batch norm has no gradient but rounding.
+    names = [n for n, v in mine.items() if v.is_floating_point() and v.norm() > 1e-9]
+    gaps = {name: float((mine[name].double() - theirs[name].double()).norm()) for name in names}
+    norms = {name: float(mine[name].double().norm()) for name in names}
+    together = np.linalg.norm(list(gaps.values())) / np.linalg.norm(list(norms.values()))
+    return {name: gaps[name] / norms[name] for name in names} | {"all": float(together)}
+
+
+@pytest.mark.parametrize("double", [False, True], ids=["float32", "float64"])
+@pytest.mark.parametrize(
+    ("world", "accumulate"),
+    [(2, 1), pytest.param(1, 3, marks=pytest.mark.slow), (2, 2)],
+)
+def test_the_same_run_in_parts(
+    world: int,
+    accumulate: int,
+    double: bool,
+    alone: dict[bool, Trained],
+    tmp_path: Path,
+    datasets: Path,
+) -> None:
+    whole = alone[double]
+    parts = train(tmp_path, datasets, world, double=double, trainer={"accumulate": accumulate})
+    assert parts.seen == whole.seen
+    assert len(whole.seen) == STEPS
+    assert len(whole.seen[STEPS - 1]) == TRAIN_IMAGES % 125 == 25
+    assert parts.errors == whole.errors
+    apart = distances(parts, whole)
+    print(
+        f"world {world} x accumulation {accumulate}, {'float64' if double else 'float32'}: all "
+        f"{apart.pop('all'):.1e}, worst tensor {max(apart.values()):.1e}, errors {parts.errors}"
+    )
+    if double:
+        assert 0 < max(apart.values()) < 1e-12
+    else:
+        assert 0 < distances(parts, whole)["all"] < 1e-5
+    losses = [step_losses(run) for run in (whole, parts)]
+    assert len(losses[0]) == STEPS
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6 if double else 1e-3)
+    tables = [pq.read_table(r.folder / "run/predictions/center.parquet") for r in (parts, whole)]
+    for column in ("index", "label"):
+        assert tables[0][column].equals(tables[1][column])
+    values = [np.stack(table["log_probabilities"].to_numpy()) for table in tables]
+    np.testing.assert_allclose(values[0], values[1], atol=1e-6 if double else 1e-2)
+
+
+def step_losses(run: Trained) -> list[float]:
+    records = read_metrics(run.folder / "run/metrics.jsonl")
+    return [r["train/step_loss"] for r in records if "train/step_loss" in r]
+
+
+@pytest.mark.slow
+def test_batch_norm_synchronised_is_batch_norm(tmp_path: Path, datasets: Path) -> None:
+    one = train(tmp_path / "one", datasets, 1, norm="batch")
+    two = train(tmp_path / "two", datasets, 2, norm="batch")
+    local = train(tmp_path / "local", datasets, 2, norm="batch", trainer={"batch_norm": "local"})
+    assert two.errors == one.errors
+    assert max(distances(two, one).values()) < 1e-8
+    assert distances(local, one)["all"] > 1e-2
+
+
+@pytest.mark.slow
+def test_compressed_gradients_are_rounded(
+    alone: dict[bool, Trained], tmp_path: Path, datasets: Path
+) -> None:
+    rounded = train(tmp_path, datasets, 2, double=False, trainer={"compress_gradients": "bf16"})
+    assert rounded.seen == alone[False].seen
+    assert 1e-6 < distances(rounded, alone[False])["all"] < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [((1, 1), (2, 2)), pytest.param((2, 2), (1, 1), marks=pytest.mark.slow)],
+    ids=["1 to 2x2", "2x2 to 1"],
+)
+def test_begun_on_some_and_finished_on_others(
+    before: tuple[int, int],
+    after: tuple[int, int],
+    alone: dict[bool, Trained],
+    tmp_path: Path,
+    datasets: Path,
+) -> None:
+    train(tmp_path, datasets, before[0], stop_at=7, trainer={"accumulate": before[1]})
+    step = checkpoint_step(tmp_path / "run/checkpoints/last.ckpt")
+    assert step == (7 if before[0] == 1 else 8)  # several processes agree a step later
+    moved = train(tmp_path, datasets, after[0], trainer={"accumulate": after[1]})
+    assert sorted(moved.seen) == list(range(step, STEPS))
+    # Lightning loads a checkpoint before it makes the net one of double precision.
+    assert max(distances(moved, alone[True]).values()) < 1e-6
+    assert moved.errors == alone[True].errors
+    steps = [r["step"] for r in read_metrics(tmp_path / "run/metrics.jsonl")]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == STEPS
