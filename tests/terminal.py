@@ -45,7 +45,7 @@ def screen(
 
 def _shown(tmux: Sequence[str], wanted: Sequence[str]) -> str:
     """The screen once it shows all that is wanted."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while True:
         shown = subprocess.run(
             [*tmux, "capture-pane", "-e", "-p"], check=True, capture_output=True, text=True
