@@ -24,7 +24,7 @@ class ScheduleConfig:
     """``plateau``: epochs without a better validation error before a drop."""
     step_epochs: Annotated[PositiveInt, Role.NUISANCE] = 30
     """``step``: epochs between drops."""
-    warmup_epochs: Annotated[float, Field(ge=0), Role.NUISANCE] = 0.5
+    warmup_epochs: Annotated[float, Field(ge=0), Role.NUISANCE] = 0.0
     """``cosine`` and ``step``: linear rise from 0 over so many epochs."""
 
 

@@ -41,7 +41,7 @@ def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.
         run = wandb.init(
             project=None if agent else tracking.project,
             entity=None if agent else tracking.entity,
-            dir=directory,
+            dir=directory.absolute(),  # a service that another process began has another folder
             mode="online" if online else "offline",
             id=card.id,
             resume="allow" if online else None,
