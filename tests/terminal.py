@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 WIDTH, HEIGHT = 170, 48
@@ -57,12 +58,17 @@ def _shown(tmux: Sequence[str], wanted: Sequence[str]) -> str:
         time.sleep(0.3)
 
 
+PAGE = """<style>
+/* Braille comes from a proportional font: made as wide as the others. */
+@font-face {{ font-family: braille; src: local("DejaVu Sans"); unicode-range: U+2800-28FF;
+  size-adjust: 82.2%; }}
+body {{ background: {background}; color: {foreground}; margin: 12px; }}
+pre {{ font: 14px/1.3 braille, "DejaVu Sans Mono", monospace; }}
+</style><pre>{code}</pre>"""
+
+
 def html_of(shown: str) -> str:
     """A screen as a page."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(shown), soft_wrap=True)
-    return console.export_html(
-        code_format='<body style="background:#111;color:#ddd;margin:12px">'
-        '<pre style="font:14px/1.15 DejaVu Sans Mono,monospace">{code}</pre></body>',
-        inline_styles=True,
-    )
+    return console.export_html(theme=MONOKAI, code_format=PAGE, inline_styles=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from running import ROOT, SMALL, command_environment, command_line, grid
 
 TOOLS = Path(os.environ.get("VGGLAB_WANDB_SERVER", ROOT / ".wandb-server"))
@@ -172,6 +173,8 @@ def look(url: str, picture: Path, size: str = "1400,1200", milliseconds: int = 4
     ]  # fmt: skip
     shot = [*options, f"--screenshot={picture}", url]
     subprocess.run(shot, check=True, capture_output=True, timeout=120)
+    with Image.open(picture) as shown:
+        shown.convert("RGB").quantize(128).save(picture, optimize=True)  # small enough for docs/
     dump = subprocess.run(
         [*options, "--dump-dom", url], check=True, capture_output=True, text=True, timeout=120
     )

@@ -78,17 +78,17 @@ def test_the_offline_page_links_to_the_runs(study: Lab, pictures: Path) -> None:
 def test_leet_shows_every_run_of_the_study(study: Lab, pictures: Path, tmp_path: Path) -> None:
     flat = study.folder / "studies" / "quickstart" / "wandb"
     # The latest, the study's own run, is unticked and the next two are ticked; then only their
-    # errors are shown.
+    # errors and losses are shown.
     listed = sorted(path.name for path in flat.glob("run-*"))[::-1]
     first, second = (name.split("-", 2)[2].rpartition("-")[0] for name in listed[1:3])
     steps = [
         ("charts/", "Space"), ("Select a run", "Down"), (f"ID: {first}", "Space"),
         ("Metrics [1-9", "Down"), (f"ID: {second}", "Space"), (f"● {listed[2][:20]}", "/"),
-        ("Filter", "top1"), ("top1", "Enter"),
+        ("Filter", "error|loss"), ("error|loss", "Enter"),
     ]  # fmt: skip
     names = [run.name.rpartition("-")[0] for run in study.runs()]  # the list cuts them short
-    wanted = [*names, "Runs [7 items]", "validation/top1_error"]
+    wanted = [*names, "Runs [7 items]", "Metrics [1-7 of 7 filtered", "validation/"]
     shown = screen(["leet", str(flat)], steps, wanted, tmp_path)
     page = tmp_path / "terminal.html"
     page.write_text(html_of(shown), encoding="utf-8")
-    look(page.as_uri(), pictures / "leet.png", "1500,1000")
+    look(page.as_uri(), pictures / "leet.png", "1500,940")
