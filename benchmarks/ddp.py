@@ -179,7 +179,7 @@ def measure(case: tuple[Any, ...], world: int) -> Measured:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    spawn(_process, args=(world, port, case, results), nprocs=world)
+    spawn(_process, args=(world, port, case, results), nprocs=world)  # type: ignore[no-untyped-call]
     return Measured(*results.get())
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from vgglab.config.check import parse
 from vgglab.data.batches import Batch
 from vgglab.runs import Record, RunDirectory, Status
-from vgglab.training.experiment import run_experiment
+from vgglab.training import experiment
 from vgglab.training.module import Classifier
 from vgglab.training.parallel import joined
 from vgglab.training.stop import Interrupted
@@ -59,17 +59,17 @@ def main(folder: Path) -> None:
             pixels_n = batch.images_nchw.double().sum((1, 2, 3)).tolist()
             seen.append([self.global_step, batch.samples_n.tolist(), pixels_n])
 
-    import vgglab.training.experiment as module
-
-    module.Classifier = Watching
+    vars(experiment)["Classifier"] = Watching
     run = RunDirectory(folder / "run")
     run.path.mkdir(exist_ok=True)
     if "DOUBLE" in os.environ:
-        module.PRECISIONS["fp32"] = "64-true"
+        experiment.PRECISIONS["fp32"] = "64-true"
     sinks = [StopAt(int(os.environ["STOP_AT"]))] if "STOP_AT" in os.environ else []
     with joined(world, "cpu") as group:
         try:
-            result = run_experiment(config, run, Status(), sinks if world.is_first else [], group)
+            result = experiment.run_experiment(
+                config, run, Status(), sinks if world.is_first else [], group
+            )
         except Interrupted:
             sys.exit(130)
     (folder / f"seen.{world.rank}.json").write_text(json.dumps(seen))

@@ -175,6 +175,7 @@ def strategy_of(trainer: TrainerConfig, world: World) -> Strategy | str:
     # Batch norm's are equal, or shared before they are used. torch 2.14 has renamed the argument.
     named = inspect.signature(DistributedDataParallel).parameters
     buffers = "forward_sync_buffers" if "forward_sync_buffers" in named else "broadcast_buffers"
+    named_anew: dict[str, Any] = {buffers: False}
     return DDPStrategy(
         process_group_backend=None,  # the group is there already
         gradient_as_bucket_view=True,  # no second copy of all gradients
@@ -183,5 +184,5 @@ def strategy_of(trainer: TrainerConfig, world: World) -> Strategy | str:
         static_graph=trainer.accumulate == 1,
         bucket_cap_mb=trainer.bucket_mib,
         ddp_comm_hook=bf16_compress_hook if compress else None,
-        **{buffers: False},
+        **named_anew,
     )
