@@ -39,6 +39,10 @@ class RecipeConfig:
     momentum: Annotated[Fraction, Role.NUISANCE] = 0.9
     weight_decay: Annotated[Fraction, Role.NUISANCE] = 5e-4
     """L2 penalty on every parameter, biases and batch-norm scales included, as in the paper."""
+    scale_min: Annotated[int, Field(ge=0, le=4096), Role.NUISANCE] = 0
+    """Smallest shorter side S that a training image is rescaled to, px; 0: the image as it is."""
+    scale_max: Annotated[int, Field(ge=0, le=4096), Role.NUISANCE] = 0
+    """Largest S; each image draws its own in each epoch. Equal to ``scale_min``: S is fixed."""
     schedule: Annotated[ScheduleConfig, Role.NUISANCE] = Field(default_factory=ScheduleConfig)
     select: Annotated[Literal["best", "last"], Role.FIXED] = "best"
     """Weights that are tested: of the lowest validation error, or of the last epoch."""

@@ -7,13 +7,28 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import torch
 from filelock import FileLock
 from numpy.typing import NDArray
+from torch import Tensor
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
+
+
+class WholeImages(Protocol):
+    """A split as a protocol reads it: labels and, one at a time, whole images of any size."""
+
+    @property
+    def labels_n(self) -> Labels: ...
+
+    def __len__(self) -> int: ...
+
+    def image_chw(self, index: int) -> Tensor:
+        """One whole image (C, H, W), uint8, at its own size."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +42,10 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.labels_n)
+
+    def image_chw(self, index: int) -> Tensor:
+        """One whole image (C, H, W), uint8."""
+        return torch.from_numpy(self.images_nchw[index])
 
 
 @dataclass(frozen=True)
