@@ -10,4 +10,5 @@ def rescaled(images_chw: Tensor, shorter_side: int) -> Tensor:
     """The images (..., C, H, W), uint8, with their shorter side at so many px, antialiased."""
     if min(images_chw.shape[-2:]) == shorter_side:
         return images_chw
-    return functional.resize(images_chw, [shorter_side], antialias=True)
+    resized: Tensor = functional.resize(images_chw, [shorter_side], antialias=True)
+    return resized
