@@ -30,7 +30,7 @@ from vgglab.study.verdict import ALPHA, equal_tests, lower_tests, trend_tests, t
 POPULATIONS = {
     # fit() of A, A-LRN, B, C, D, E with seeds 0, 1, 2: the README's quickstart study
     "quickstart": Population(difficulty=1.81, taste=0.0, shift=0.029),
-    # the same nets trained for a shorter time, the seeds' errors 1 to 4 points apart
+    # the same nets under an earlier recipe, the errors of a net's seeds 1 to 4 points apart
     "noisy seeds": Population(difficulty=1.65, taste=0.24, shift=0.12),
     # nets that find other images hard, their seeds alike: what the test images hold then matters
     "unlike nets": Population(difficulty=1.5, taste=0.8, shift=0.029),
