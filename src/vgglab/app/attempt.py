@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from vgglab.app.provenance import commit, versions
+from vgglab.app.cost import net_cost
+from vgglab.app.provenance import commit, source, versions
 from vgglab.app.tracked import plain, train_and_track
 from vgglab.config import Config
 from vgglab.launch import slurm
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 def attempt(
     config: Config, directory: RunDirectory, status: Status, root: Path, group: Group
 ) -> None:
-    from vgglab.training.module import Diverged
+    from vgglab.training.outcomes import Outcome
     from vgglab.training.stop import Interrupted
 
     write_text(directory.config, yaml.safe_dump(plain(config), sort_keys=False))
@@ -38,16 +39,17 @@ def attempt(
         )
     )
     status.epochs = config.recipe.epochs
-    status.commit, status.versions = commit(root), versions()
+    status.note_code(commit(root), source(), versions())
     status.write(directory.status)
     log.info("attempt %d of %s", status.attempts, directory.id)
     state, reason = State.FAILED, ""
     try:
         train_and_track(config, directory, status, root, group)
         state = State.FINISHED
-    except Diverged as error:
-        state, reason = State.DIVERGED, str(error)
-        write_json(directory.result, _diverged(directory, reason))
+    except Outcome as outcome:
+        state, reason = outcome.state, str(outcome)
+        details = {"state": str(state), "reason": reason} | outcome.details
+        write_json(directory.result, _without_errors(config, directory, details))
     except (Interrupted, KeyboardInterrupt) as error:
         state, reason = interrupted(config, str(error))
         raise
@@ -72,9 +74,14 @@ def interrupted(config: Config, reason: str) -> tuple[State, str]:
     return State.INTERRUPTED, reason
 
 
-def _diverged(directory: RunDirectory, reason: str) -> dict[str, Any]:
+def _without_errors(
+    config: Config, directory: RunDirectory, trainability: dict[str, Any]
+) -> dict[str, Any]:
+    """``result.json`` of a net that has not learnt."""
+    cost = net_cost(config).as_dict()
     return {
         "run": directory.id,
         "errors": {},
-        "trainability": {"state": str(State.DIVERGED), "reason": reason},
+        "cost": {key: value for key, value in cost.items() if isinstance(value, int)},
+        "trainability": trainability,
     }

@@ -9,22 +9,15 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from vgglab.app.cost import net_cost
 from vgglab.config import Config
-from vgglab.data.sources import channels
-from vgglab.models.cost import describe
 
 COLUMNS = ("name", "type", "output_shape", "parameters", "macs", "receptive_field")
 
 
 def print_description(config: Config) -> None:
     """Print the net of a config, layer by layer."""
-    cost = describe(
-        config.model,
-        config.norm,
-        classes=config.data.classes,
-        image_size=config.data.image_size,
-        in_channels=channels(config.data),
-    ).as_dict()
+    cost = net_cost(config).as_dict()
     rows = [[_text(layer[column]) for column in COLUMNS] for layer in cost["layers"]]
     if config.format == "json":
         print(json.dumps(cost))

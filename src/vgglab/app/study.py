@@ -12,6 +12,7 @@ from rich.console import Console
 
 from vgglab import machine
 from vgglab.app.compose import compose_point
+from vgglab.app.guard import guard_study
 from vgglab.app.tracked import plain
 from vgglab.app.train import directory_of
 from vgglab.config import Config
@@ -63,6 +64,7 @@ def run_study(
     """
     console = Console()
     points = compose_points(grid)
+    refuse_confounds(points)
     first = points[0].config
     todo = [p for p in points if not p.directory.read_status().state.is_outcome]
     _say(
@@ -89,6 +91,19 @@ def run_study(
         _say(console, "run the same command again to finish what is missing")
     _say(console, f"report: {page}")
     return 1 if failures else 0
+
+
+def refuse_confounds(points: Sequence[StudyPoint]) -> None:
+    """Raises:
+    ConfigError: points differ in fields that the study neither declares nor allows.
+    """
+    found = guard_study(points, launching=True)
+    if found.confounds and not found.allowed:
+        raise ConfigError(
+            f"study {points[0].config.study.name}: {found.complaint}; name them in "
+            "study.scientific or study.nuisance, or launch with study.allow_confounds=true, "
+            "and the report will say so"
+        )
 
 
 def _say(console: Console, text: str) -> None:
@@ -200,4 +215,5 @@ def view_of(points: Sequence[StudyPoint]) -> StudyView:
         paper=study.paper,
         runs=tuple(load_run(p.directory.path) for p in present),
         missing=tuple(MissingPoint(p.directory.id, plain(p.config)) for p in missing),
+        guard=guard_study(points),
     )

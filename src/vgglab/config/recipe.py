@@ -44,5 +44,8 @@ class RecipeConfig:
     scale_max: Annotated[int, Field(ge=0, le=4096), Role.NUISANCE] = 0
     """Largest S; each image draws its own in each epoch. Equal to ``scale_min``: S is fixed."""
     schedule: Annotated[ScheduleConfig, Role.NUISANCE] = Field(default_factory=ScheduleConfig)
+    untrainable_after: Annotated[int, Field(ge=0, le=1_000_000), Role.FIXED] = 200
+    """Steps that a net may sit on the plateau of ln K with no gradient that could move it, before
+    it is stopped as ``untrainable`` (docs/trainability.md); 0: it is trained to the end."""
     select: Annotated[Literal["best", "last"], Role.FIXED] = "best"
     """Weights that are tested: of the lowest validation error, or of the last epoch."""

@@ -49,6 +49,14 @@ class StudyConfig:
     """The question, in a sentence, for the report."""
     paper: Annotated[str, Role.INFRASTRUCTURE] = ""
     """What the paper found, in a sentence, for the report."""
+    scientific: Annotated[tuple[str, ...], Role.INFRASTRUCTURE] = ()
+    """Fields or groups whose effect the study asks about. What its grid varies counts as one of
+    them without being named; what a choice of the grid changes elsewhere does not."""
+    nuisance: Annotated[tuple[str, ...], Role.INFRASTRUCTURE] = ("seed",)
+    """Fields or groups that may differ between points although the study does not ask about them,
+    such as a learning rate tuned for each net. The report says so."""
+    allow_confounds: Annotated[bool, Role.INFRASTRUCTURE] = False
+    """Launch although points differ in fields that are not declared. The report says so."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", self.name):

@@ -5,18 +5,32 @@ from vgglab.study.contrast import Difference, paired_difference
 from vgglab.study.cost import Cost, costs
 from vgglab.study.curves import Curve, Split, learning_curves, mean_curve
 from vgglab.study.estimate import CONFIDENCE, Estimate, estimate
-from vgglab.study.settings import arms, values_by_arm
+from vgglab.study.guard import (
+    UNKNOWN,
+    Declaration,
+    Declared,
+    FieldDifference,
+    Guard,
+    grid_keys,
+    guard,
+)
+from vgglab.study.settings import arms, semantic_fields, values_by_arm
 from vgglab.study.summary import Summary, summarise
 from vgglab.study.table import ResultRow, result_rows, results_table
 from vgglab.study.view import MissingPoint, StudyView
 
 __all__ = [
     "CONFIDENCE",
+    "UNKNOWN",
     "Arm",
     "Cost",
     "Curve",
+    "Declaration",
+    "Declared",
     "Difference",
     "Estimate",
+    "FieldDifference",
+    "Guard",
     "MissingPoint",
     "ResultRow",
     "Split",
@@ -25,11 +39,14 @@ __all__ = [
     "arms",
     "costs",
     "estimate",
+    "grid_keys",
+    "guard",
     "learning_curves",
     "mean_curve",
     "paired_difference",
     "result_rows",
     "results_table",
+    "semantic_fields",
     "summarise",
     "values_by_arm",
 ]

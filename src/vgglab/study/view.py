@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vgglab.runs import RunRecord
+from vgglab.study.guard import Guard
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class StudyView:
     """What the paper found, in a sentence."""
     runs: Sequence[RunRecord]
     missing: Sequence[MissingPoint] = ()
+    guard: Guard | None = None
+    """What differs between the points; None: nobody has looked."""
 
     @property
     def points(self) -> tuple[RunRecord | MissingPoint, ...]:

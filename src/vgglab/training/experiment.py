@@ -35,6 +35,7 @@ from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
 from vgglab.training.speed import SpeedMeter
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
+from vgglab.training.trainability import TrainabilityWatch
 from vgglab.world import ALONE, World
 
 MEMORY_FORMATS = {
@@ -57,6 +58,7 @@ def run_experiment(
 
     Raises:
         Diverged: a loss stopped being finite.
+        Untrainable: the net sits on the plateau of ln K.
         Interrupted: a signal asked to stop; ``last.ckpt`` says where to go on.
         DataError: the data set cannot be had.
     """
@@ -83,12 +85,14 @@ def run_experiment(
     cost = _cost(config)
     speed = SpeedMeter(ideal=_ideal_speed(config, group, cost))
     gradients = _gradient_norms(config, module)
+    watch = _trainability_watch(config, cost, data.train_dataloader().steps, group)
     # Norms and times are taken before they are recorded.
     watchers: list[pl.Callback] = [
         *([gradients] if gradients else []),
         speed,
         Recorder(log, sinks, speed, gradients, group),
         *([Heartbeat(directory, status)] if group.world.is_first else []),
+        *([watch] if watch else []),
         *_rules(config),
     ]
     with StopRequest() as request:
@@ -174,6 +178,15 @@ def _gradient_norms(config: Config, module: Classifier) -> GradientNorms | None:
         return None
     assert isinstance(module.net, VGG)
     return GradientNorms(parameters_by_block(module.net), config.trainer.log_every)
+
+
+def _trainability_watch(
+    config: Config, cost: NetCost, steps_per_epoch: int, group: Group
+) -> TrainabilityWatch | None:
+    if not config.recipe.untrainable_after:
+        return None
+    layers = [row.name for row in cost.layers if row.type in ("conv", "fc")]
+    return TrainabilityWatch(config, layers, steps_per_epoch * config.recipe.epochs, group)
 
 
 def _rules(config: Config) -> list[pl.Callback]:
