@@ -12,7 +12,7 @@ from vgglab.app.tracked import plain
 from vgglab.config.check import ConfigError
 from vgglab.data.sources import fingerprint
 from vgglab.runs import Status
-from vgglab.study import UNKNOWN, Declared, Guard, grid_keys, guard, semantic_fields
+from vgglab.study import UNKNOWN, Declared, Guard, compare, grid_keys, semantic_fields
 
 if TYPE_CHECKING:
     from vgglab.app.study import StudyPoint
@@ -44,7 +44,7 @@ def guard_study(points: Sequence[StudyPoint], *, launching: bool = False) -> Gua
         Declared(scientific=study.scientific, nuisance=study.nuisance).check(known)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    return guard(facts, declared, allowed=study.allow_confounds)
+    return compare(facts, declared, allowed=study.allow_confounds)
 
 
 def _fields(point: StudyPoint, launching: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from vgglab import machine
-from vgglab.app.compose import compose_point
+from vgglab.app.compose import compose_point, composed_claims
 from vgglab.app.guard import guard_study
 from vgglab.app.tracked import plain
 from vgglab.app.train import directory_of
@@ -213,6 +213,7 @@ def view_of(points: Sequence[StudyPoint]) -> StudyView:
         name=study.name,
         asks=study.asks,
         paper=study.paper,
+        claims=composed_claims(points[0].point.overrides),
         runs=tuple(load_run(p.directory.path) for p in present),
         missing=tuple(MissingPoint(p.directory.id, plain(p.config)) for p in missing),
         guard=guard_study(points),

@@ -123,7 +123,7 @@ class Guard:
         return "; ".join(map(str, self.confounds))
 
 
-def guard(points: Mapping[str, Fields], declared: Declared, *, allowed: bool = False) -> Guard:
+def compare(points: Mapping[str, Fields], declared: Declared, *, allowed: bool = False) -> Guard:
     """Compare all points of a study, field by field.
 
     Args:
