@@ -13,6 +13,7 @@ from vgglab.app.provenance import commit, source, versions
 from vgglab.app.tracked import plain, train_and_track
 from vgglab.config import Config
 from vgglab.launch import slurm
+from vgglab.launch.point import launched
 from vgglab.runs import Place, RunDirectory, State, Status
 from vgglab.runs.atomic import write_json, write_text
 
@@ -36,6 +37,7 @@ def attempt(
             devices=config.devices,
             nodes=config.nodes,
             job=slurm.job_number(),
+            launched=launched(),
         )
     )
     status.epochs = config.recipe.epochs

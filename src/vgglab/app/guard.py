@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from vgglab.app.provenance import commit, knows, source, versions
 from vgglab.app.tracked import plain
+from vgglab.config import semantic
 from vgglab.config.check import ConfigError
 from vgglab.data.sources import fingerprint
 from vgglab.runs import Status
 from vgglab.study import UNKNOWN, Declared, Guard, compare, grid_keys, semantic_fields
+from vgglab.study.settings import flatten
 
 if TYPE_CHECKING:
     from vgglab.app.study import StudyPoint
 
+PLACED = ("data.", "protocol.")
+"""Groups that also hold infrastructure."""
 LIBRARIES = ("numpy", "pytorch-lightning", "torch", "torchmetrics", "torchvision")
 """Whose versions can change a run's numbers."""
 
@@ -47,10 +51,30 @@ def guard_study(points: Sequence[StudyPoint], *, launching: bool = False) -> Gua
     return compare(facts, declared, allowed=study.allow_confounds)
 
 
+def refuse_confounds(points: Sequence[StudyPoint]) -> None:
+    """Let a study be launched only if its points differ in what it declares, or allows.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    found = guard_study(points, launching=True)
+    if found.confounds and not found.allowed:
+        raise ConfigError(
+            f"study {points[0].config.study.name}: {found.complaint}; name them in "
+            "study.scientific or study.nuisance, or launch with study.allow_confounds=true, "
+            "and the report will say so"
+        )
+
+
 def _fields(point: StudyPoint, launching: bool) -> dict[str, Any]:
     config = point.config
+    # Where the images lie, say, is no difference between runs: what they are is.
+    semantic_names = {name for name, _ in flatten(semantic(config))}
+    infrastructure = {name for name, _ in flatten(plain(config))} - semantic_names
+    fields = semantic_fields(plain(config))
+    placed = {name for name in fields if name in infrastructure and name.startswith(PLACED)}
     return (
-        semantic_fields(plain(config))
+        {name: value for name, value in fields.items() if name not in placed}
         | {"seed": config.seed, "data.fingerprint": fingerprint(config.data)}
         | _code(point.directory.read_status(), launching)
     )

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from vgglab import machine
 from vgglab.app.compose import compose_point, composed_claims
-from vgglab.app.guard import guard_study
+from vgglab.app.guard import guard_study, refuse_confounds
 from vgglab.app.tracked import plain
 from vgglab.app.train import directory_of
 from vgglab.config import Config
@@ -91,19 +91,6 @@ def run_study(
         _say(console, "run the same command again to finish what is missing")
     _say(console, f"report: {page}")
     return 1 if failures else 0
-
-
-def refuse_confounds(points: Sequence[StudyPoint]) -> None:
-    """Raises:
-    ConfigError: points differ in fields that the study neither declares nor allows.
-    """
-    found = guard_study(points, launching=True)
-    if found.confounds and not found.allowed:
-        raise ConfigError(
-            f"study {points[0].config.study.name}: {found.complaint}; name them in "
-            "study.scientific or study.nuisance, or launch with study.allow_confounds=true, "
-            "and the report will say so"
-        )
 
 
 def _say(console: Console, text: str) -> None:

@@ -19,7 +19,7 @@ from vgglab.config.infrastructure import (
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.config.recipe import RecipeConfig
 
-TaskName = Literal["train", "report", "runs", "describe", "sync", "dashboard"]
+TaskName = Literal["train", "report", "runs", "describe", "sync", "dashboard", "plan"]
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)

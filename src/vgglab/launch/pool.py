@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vgglab.launch.point import PARENT
+from vgglab.launch.point import LAUNCHED, PARENT
 from vgglab.runs import RunDirectory, State, Status
 from vgglab.world import without_world
 
@@ -44,6 +44,7 @@ class Slots:
         """Variables of the process in a slot: its threads, and its GPUs where there are any."""
         variables = {
             PARENT: str(os.getpid()),
+            LAUNCHED: repr(time.time()),
             "OMP_NUM_THREADS": str(self.threads),
             "MKL_NUM_THREADS": str(self.threads),
         }
@@ -77,34 +78,13 @@ class Pool:
                 free = [slot for slot in range(self.slots.jobs) if slot not in self._running]
                 for slot in free[: len(waiting)]:
                     point = waiting.pop(0)
-                    self._running[slot] = point, self._start(point, slot)
+                    process = start(point, self.root, self.extra_overrides, self.slots, slot)
+                    self._running[slot] = point, process
                 yield [point for point, _ in self._running.values()], self._reap()
                 if self._running:
                     time.sleep(POLL_SECONDS)
         finally:
             self._stop_all()
-
-    def _start(self, point: Point, slot: int) -> subprocess.Popen[bytes]:
-        # Without the launcher's choice and with the variables of any outer process group gone,
-        # each point composes and trains as if it had been typed alone.
-        point.directory.path.mkdir(parents=True, exist_ok=True)
-        with point.directory.log.open("ab") as output:
-            return subprocess.Popen(
-                [
-                    sys.executable,
-                    str(self.root / "run.py"),
-                    *self.extra_overrides,
-                    *point.overrides,
-                    "hydra.mode=RUN",
-                    "hydra/launcher=basic",
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=without_world(os.environ) | self.slots.environment(slot),
-                # Ctrl-C at the terminal is the launcher's to pass on, once.
-                start_new_session=True,
-            )
 
     def _reap(self) -> list[Point]:
         ended = []
@@ -129,6 +109,34 @@ class Pool:
                 process.wait()
             note_death(point.directory, process.returncode)
         self._running.clear()
+
+
+def start(
+    point: Point, root: Path, extra_overrides: Sequence[str], slots: Slots, slot: int
+) -> subprocess.Popen[bytes]:
+    """Start a point's process.
+
+    Without the launcher's choice and with the variables of any outer process group gone, it
+    composes and trains as if it had been typed alone.
+    """
+    point.directory.path.mkdir(parents=True, exist_ok=True)
+    with point.directory.log.open("ab") as output:
+        return subprocess.Popen(
+            [
+                sys.executable,
+                str(root / "run.py"),
+                *extra_overrides,
+                *point.overrides,
+                "hydra.mode=RUN",
+                "hydra/launcher=basic",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=without_world(os.environ) | slots.environment(slot),
+            # Ctrl-C at the terminal is the launcher's to pass on, once.
+            start_new_session=True,
+        )
 
 
 def note_death(directory: RunDirectory, code: int) -> None:

@@ -41,6 +41,8 @@ class Place:
     nodes: int = 1
     job: str = ""
     """SLURM's number of the job, if it is one."""
+    launched: float | None = None
+    """When a launcher started the process; None where it was typed."""
 
 
 @dataclass(kw_only=True)
