@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from vgglab.app.lineage import check_net
 from vgglab.config import Config
 from vgglab.config.check import ConfigError, parse
 from vgglab.machine import resolve
@@ -24,7 +25,9 @@ def checked(composed: DictConfig) -> Config:
     tree.pop("hydra", None)
     for group in ("experiments", "sweeps"):  # an empty choice leaves its name behind
         tree.pop(group, None)
-    return resolve(parse(tree))
+    config = resolve(parse(tree))
+    check_net(config)
+    return config
 
 
 def compose_point(overrides: Sequence[str]) -> Config:
