@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
+from vgglab.app.lineage import parent_id, without_errors
 from vgglab.app.provenance import commit, versions
-from vgglab.app.tracked import plain, train_and_track
-from vgglab.config import Config
+from vgglab.app.tracked import train_and_track
+from vgglab.config import Config, plain
 from vgglab.launch import slurm
 from vgglab.runs import Place, RunDirectory, State, Status
 from vgglab.runs.atomic import write_json, write_text
@@ -37,7 +38,7 @@ def attempt(
             job=slurm.job_number(),
         )
     )
-    status.epochs = config.recipe.epochs
+    status.epochs, status.parent = config.recipe.epochs, parent_id(config)
     status.commit, status.versions = commit(root), versions()
     status.write(directory.status)
     log.info("attempt %d of %s", status.attempts, directory.id)
@@ -47,7 +48,7 @@ def attempt(
         state = State.FINISHED
     except Diverged as error:
         state, reason = State.DIVERGED, str(error)
-        write_json(directory.result, _diverged(directory, reason))
+        write_json(directory.result, without_errors(directory, state, reason))
     except (Interrupted, KeyboardInterrupt) as error:
         state, reason = interrupted(config, str(error))
         raise
@@ -70,11 +71,3 @@ def interrupted(config: Config, reason: str) -> tuple[State, str]:
     if slurm.is_slurm_point() and starts >= most:
         return State.FAILED, f"interrupted {starts} times (launcher.max_attempts): {reason}"
     return State.INTERRUPTED, reason
-
-
-def _diverged(directory: RunDirectory, reason: str) -> dict[str, Any]:
-    return {
-        "run": directory.id,
-        "errors": {},
-        "trainability": {"state": str(State.DIVERGED), "reason": reason},
-    }

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from vgglab.app.lineage import check_net
+from vgglab.app.fits import check_net
 from vgglab.config import Config
 from vgglab.config.check import ConfigError, parse
 from vgglab.machine import resolve

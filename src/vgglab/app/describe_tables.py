@@ -17,6 +17,7 @@ from vgglab.models.published import Comparison
 
 MIB = 2**20
 QUANTITIES = {
+    "parameters_without_biases": "parameters without biases",
     "macs": "MACs",
     "activations_all": "values of all rows",
     "activations_convolutions": "values of convolutions",
@@ -49,7 +50,8 @@ def _table(title: str, columns: str, *, words: Sequence[int] = (0,)) -> Table:
     """A table with these columns, numbers to the right, ``words`` to the left."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
     for index, name in enumerate(columns.split("|")):
-        table.add_column(name, justify="left" if index in words else "right")
+        left = index in words
+        table.add_column(name, justify="left" if left else "right", no_wrap=not left)
     return table
 
 
@@ -63,7 +65,7 @@ def _title(config: Config, cost: NetCost, in_channels: int) -> str:
 
 
 def _layers(title: str, cost: NetCost) -> Table:
-    columns = "layer|output|parameters|MACs|values|sees, px|forward, MiB|training, MiB"
+    columns = "layer|output|parameters|MACs|values|field|forward|training"
     table = _table(title, columns, words=(0, 1))
     for row in cost.layers:
         table.add_row(
@@ -77,8 +79,8 @@ def _layers(title: str, cost: NetCost) -> Table:
             f"{row.memory_training / MIB:.2f}",
         )
     table.caption = (
-        f"For one image. forward: its output at {BYTES_A_VALUE} bytes a value; training: with its "
-        "gradient. sees: side of the receptive field."
+        "For one image. field: side of the receptive field, px. forward: MiB of the output at "
+        f"{BYTES_A_VALUE} bytes a value; training: with its gradient."
     )
     table.caption_justify = "left"
     return table
@@ -90,13 +92,13 @@ def _totals(cost: NetCost) -> Table:
         "parameters": cost.parameters,
         "parameters without biases": cost.parameters_without_biases,
         "values of convolutions' outputs only": cost.activations_convolutions,
-        "values of all rows: input, convolutions, poolings, fully connected": cost.activations_all,
+        "values of all rows (input, conv, pool, fc)": cost.activations_all,
     }
     for name, count in counts.items():
         mebibytes = count * BYTES_A_VALUE / MIB
         twice = f"{2 * mebibytes:,.2f}" if "values" in name else ""
         table.add_row(name, f"{count:,}", f"{mebibytes:,.2f}", twice)
-    table.add_row("multiply-accumulates (MACs); FLOPs are twice as many", f"{cost.macs:,}", "", "")
+    table.add_row("multiply-accumulates (MACs); FLOPs: twice", f"{cost.macs:,}", "", "")
     return table
 
 
@@ -122,17 +124,16 @@ def _memory(cost: NetCost, batch_size: int) -> Table:
 def _published(beside: Sequence[Comparison]) -> Table:
     table = _table("Beside what others print", "quantity|here|printed|by|", words=(0, 3, 4))
     for figure in beside:
-        name = QUANTITIES.get(figure.quantity, figure.quantity.replace("_", " "))
+        name = QUANTITIES.get(figure.quantity, figure.quantity.replace("_of_", " of "))
         unit = f", {figure.unit}" if figure.unit else ""
-        verdict = "the same" if figure.agrees else f"printed is wrong: {figure.wrong}"
-        table.add_row(
-            name + unit, _number(figure.here), _number(figure.printed), figure.source, verdict
-        )
+        verdict = "the same" if figure.agrees else f"wrong: {figure.wrong}"
+        here, printed = (_number(v, figure.digits) for v in (figure.here, figure.printed))
+        table.add_row(name + unit, here, printed, figure.source, verdict)
     return table
 
 
-def _number(value: float | int | str) -> str:
-    return value if isinstance(value, str) else f"{value:,}"
+def _number(value: float | int | str, digits: int) -> str:
+    return value if isinstance(value, str) else f"{value:,.{digits}f}"
 
 
 def _filters() -> Table:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from vgglab.config import Config
+import yaml
+
+from vgglab.config import Config, plain
 from vgglab.config.check import ConfigError
 from vgglab.config.parent import ancestors, parent_of
-from vgglab.data.sources import channels, fingerprint
-from vgglab.models.layers import check_sizes, map_size, shared_with_a
-from vgglab.runs import RunDirectory, run_id
+from vgglab.data.sources import fingerprint
+from vgglab.runs import RunDirectory, State, Status, run_id
+from vgglab.runs.atomic import write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -42,62 +45,97 @@ def stage_of(config: Config) -> Stage:
     return stages_of(config)[-1]
 
 
+def parent_id(config: Config) -> str:
+    """Id of the run that a resolved config's first weights come from; empty where there is none."""
+    parent = stage_of(config).parent
+    return parent.id if parent else ""
+
+
 def directory_of(config: Config) -> RunDirectory:
     """Where a resolved config's run lives."""
     return stage_of(config).directory
 
 
-def check_net(config: Config) -> None:
-    """See that the net fits its images and its parent's weights fit the net.
+def still_to_train(stages: Sequence[Stage]) -> list[Stage]:
+    """What of a chain must be trained for its last run to end, in order.
+
+    A run that is done, or has a checkpoint of its own to go on from, needs its parent no more.
+    """
+    found: list[Stage] = []
+    for stage in reversed(stages):
+        if stage.directory.read_status().state.is_outcome:
+            break
+        found.append(stage)
+        if stage.directory.last_checkpoint.exists():
+            break
+    return found[::-1]
+
+
+def why_it_cannot_start(stage: Stage) -> str:
+    """What is known of the parent that leaves this run without its first weights; else nothing.
 
     Raises:
-        ConfigError: they do not.
+        ConfigError: the parent is done, but somebody has removed its weights.
     """
-    try:
-        check_sizes(
-            config.model.name,
-            classes=config.data.classes,
-            image_size=config.data.image_size,
-            in_channels=channels(config.data),
-        )
-    except ValueError as error:
-        raise ConfigError(f"data.{error}") from error
-    parent = parent_of(config)
-    if parent is None:
-        return
-    if config.init.name == "pretrained_a":
-        _check_pretrained(config, parent)
-    else:
-        _check_same_net(config, parent)
-    check_net(parent)
-
-
-def _check_pretrained(config: Config, parent: Config) -> None:
-    if not shared_with_a(config.model.name):
+    if stage.parent is None or stage.directory.last_checkpoint.exists():
+        return ""
+    status = stage.parent.read_status()
+    if status.state is not State.FINISHED:
+        return f"its parent {stage.parent.id} is {status.state}: {status.reason}"
+    if not weights_of(stage).exists():
         raise ConfigError(
-            f"init=pretrained_a: model={config.model.name} has not the layers of A that it copies; "
-            "must be one of b, c, d, e"
+            f"{weights_of(stage)} is gone, which {stage.directory.id} starts from; "
+            f"remove {stage.parent.path} to train it again"
         )
-    # A's name is what the choice says, and the last map may differ in nothing else.
-    as_a = dataclasses.replace(parent.model, name=config.model.name)
-    _check_same_net(config, dataclasses.replace(parent, model=as_a))
+    return ""
 
 
-def _check_same_net(config: Config, parent: Config) -> None:
-    for field, ours, theirs in (
-        ("model.name", config.model.name, parent.model.name),
-        ("model.width", config.model.width, parent.model.width),
-        ("norm.name", config.norm.name, parent.norm.name),
-        ("data.classes", config.data.classes, parent.data.classes),
-        ("colour channels", channels(config.data), channels(parent.data)),
-        ("map before the first fully connected layer", _last_map(config), _last_map(parent)),
-    ):
-        if ours != theirs:
-            raise ConfigError(
-                f"init={config.init.name}: its parent's {field} is {theirs}, must be {ours} "
-                "for its weights to fit"
-            )
+def weights_of(stage: Stage) -> Path:
+    """The checkpoint that a run with a parent starts from: what the parent was tested with."""
+    parent = parent_of(stage.config)
+    assert parent is not None
+    assert stage.parent is not None
+    if parent.recipe.select == "best":
+        return stage.parent.best_checkpoint
+    return stage.parent.last_checkpoint
 
 
-def _last_map(config: Config) -> int:
-    return map_size(config.model.name, config.data.image_size)
+def first_weights(config: Config) -> Path | None:
+    """``weights_of`` the run of a resolved config; none where it draws its own."""
+    stage = stage_of(config)
+    return weights_of(stage) if stage.parent else None
+
+
+def without_errors(directory: RunDirectory, state: State, reason: str) -> dict[str, Any]:
+    """``result.json`` of a run whose outcome is that it has none."""
+    return {
+        "run": directory.id,
+        "errors": {},
+        "trainability": {"state": str(state), "reason": reason},
+    }
+
+
+def mark_pending(stage: Stage, reason: str = "") -> None:
+    """A run that waits for its turn is in the ledger, with the epochs it will take."""
+    status = stage.directory.read_status()
+    if status.state is not State.RUNNING:
+        status.state, status.reason = State.PENDING, reason
+        if stage.parent and not reason:
+            status.reason = f"starts from {stage.parent.id}"
+        _note_what_is_known(stage, status)
+        status.write(stage.directory.status)
+
+
+def note_untrainable(stage: Stage, status: Status, reason: str) -> None:
+    """A run whose parent has no weights to give is never trained; that is its outcome."""
+    directory = stage.directory
+    write_text(directory.config, yaml.safe_dump(plain(stage.config), sort_keys=False))
+    write_json(directory.result, without_errors(directory, State.UNTRAINABLE, reason))
+    status.state, status.reason = State.UNTRAINABLE, reason
+    _note_what_is_known(stage, status)
+    status.write(directory.status)
+
+
+def _note_what_is_known(stage: Stage, status: Status) -> None:
+    status.epochs = stage.config.recipe.epochs
+    status.parent = stage.parent.id if stage.parent else ""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vgglab.config import Config
+from vgglab.app.lineage import first_weights
+from vgglab.config import Config, plain
 from vgglab.data.sources import channels, fingerprint, source_url
 from vgglab.models.cost import describe
 from vgglab.runs import RunDirectory, State, Status, arm_name, read_metrics, readable_name
@@ -32,14 +32,16 @@ def train_and_track(
     from vgglab.training.experiment import run_experiment
     from vgglab.training.module import Diverged
 
+    weights = first_weights(config)
     if config.tracking.mode == "off":
-        write_json(directory.result, run_experiment(config, directory, status, [], group))
+        result = run_experiment(config, directory, status, [], group, weights)
+        write_json(directory.result, result)
         return
     sink = _sink(config, directory, status, root)
     exit_code = 1
     summary: dict[str, Any] = {}
     try:
-        result = run_experiment(config, directory, status, [sink], group)
+        result = run_experiment(config, directory, status, [sink], group, weights)
         write_json(directory.result, result)
         summary = flat(result)
         _keep_what_was_asked_for(config, directory, result, sink)
@@ -86,6 +88,7 @@ def run_card(config: Config, directory: RunDirectory, status: Status, root: Path
         "commit": status.commit,
         "versions": status.versions,
         "data_fingerprint": data.fingerprint,
+        "parent": status.parent,
         "net": _net(config),
     }
     return RunCard(
@@ -142,12 +145,6 @@ def _predictions(config: Config, directory: RunDirectory, protocol: str) -> list
 def command() -> str:
     """The command line of this process, as one would type it."""
     return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def plain(config: Config) -> dict[str, Any]:
-    """The whole config as YAML and W&B take it."""
-    tree: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
-    return tree
 
 
 def flat(result: dict[str, Any]) -> dict[str, Any]:

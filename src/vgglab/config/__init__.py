@@ -1,7 +1,7 @@
 """Typed schemas of every config group, their checks, and the identity rule. Knows no torch."""
 
 from vgglab.config.data import CifarConfig, ClutteredDigitsConfig, DataConfig, DigitsConfig
-from vgglab.config.identity import SCHEMA_VERSION, division, semantic
+from vgglab.config.identity import SCHEMA_VERSION, division, plain, semantic
 from vgglab.config.infrastructure import (
     LauncherConfig,
     PathsConfig,
@@ -33,5 +33,6 @@ __all__ = [
     "TrackingConfig",
     "TrainerConfig",
     "division",
+    "plain",
     "semantic",
 ]

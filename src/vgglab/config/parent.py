@@ -6,19 +6,18 @@ that seed, width and data follow, and so that it can be trained where it is miss
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from vgglab.config.check import ConfigError, parse
+from vgglab.config.identity import plain
 from vgglab.config.model import FROM_PARENT
 from vgglab.config.root import Config
 
 CHANGEABLE = ("seed", "model", "norm", "init", "data", "recipe", "protocol")
 """What a parent may have different."""
 
-_ALWAYS: dict[str, dict[str, Any]] = {
+_USUALLY: dict[str, dict[str, Any]] = {
     "pretrained_a": {"model": {"name": "a"}},
     "from_run": {},
 }
@@ -37,9 +36,9 @@ def parent_of(config: Config) -> Config | None:
         raise ConfigError(
             f"init.parent.{unknown[0]}: a parent may differ in {', '.join(CHANGEABLE)}"
         )
-    tree: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    tree = plain(config)
     tree["init"] = {"name": "gaussian"}
-    changes = _merged(init.parent, _ALWAYS[init.name])
+    changes = _merged(_USUALLY[init.name], init.parent)
     if changes.get("data", {}).get("name", config.data.name) != config.data.name:
         del tree["data"]  # another data set has other fields
     try:
@@ -67,6 +66,8 @@ def _merged(tree: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     merged = dict(tree)
     for key, value in changes.items():
         below = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(below, Mapping)
-        merged[key] = _merged(below, value) if both else value
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            merged[key] = _merged(below, value)
+        else:
+            merged[key] = value
     return merged

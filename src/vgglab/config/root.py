@@ -27,6 +27,8 @@ class TaskConfig:
     """What the command does with the config."""
 
     name: Annotated[TaskName, Role.INFRASTRUCTURE] = "train"
+    ancestor: Annotated[int, Field(ge=0, le=100), Role.INFRASTRUCTURE] = 0
+    """``train``: not the run, but the one that its weights come from (1), that one's (2), ..."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)

@@ -29,6 +29,8 @@ class Comparison:
 
     quantity: str
     unit: str
+    digits: int
+    """Decimals that are printed."""
     source: str
     printed: float | int | str
     here: float | int | str
@@ -53,6 +55,7 @@ def comparisons(cost: NetCost) -> list[Comparison]:
         Comparison(
             quantity=entry["quantity"],
             unit=entry.get("unit", ""),
+            digits=entry.get("digits", 0),
             source=entry["source"],
             printed=entry["printed"][cost.model],
             here=_in_unit(_value(cost, entry["quantity"]), entry),
@@ -87,4 +90,5 @@ def _value(cost: NetCost, quantity: str) -> int | str:
 def _in_unit(value: int | str, entry: Mapping[str, Any]) -> float | int | str:
     if isinstance(value, str) or "unit" not in entry:
         return value
-    return round(value / _UNITS[entry["unit"]], entry["digits"])
+    digits: int = entry["digits"]
+    return round(value / _UNITS[entry["unit"]], digits)

@@ -21,6 +21,7 @@ def runs_section(results: Results, folder: Path) -> Section | None:
         )
         for run in results.view.runs
     }
+    with_parents = any(row.parent for row in results.rows)
     rows: list[list[Cell | str]] = [
         [
             Cell(row.run, links.get(row.run, "")),
@@ -31,13 +32,15 @@ def runs_section(results: Results, folder: Path) -> Section | None:
             number(row.top1_error),
             number(row.top5_error),
             number(row.validation_top1_error),
+            *([Cell(row.parent, links.get(row.parent, ""))] if with_parents else []),
         ]
         for row in results.rows
     ]
     columns = ["run", "net", "seed", "state", "protocol", "top-1 error, %", "top-5 error, %"]
     columns += ["lowest validation top-1 error, %"]
+    columns += ["starts from"] if with_parents else []
     caption = (
         "Every point of the study; results.csv, next to this page, has these and more columns."
     )
-    table = Table(columns, rows, caption, words=frozenset({0, 1, 3, 4}))
+    table = Table(columns, rows, caption, words=frozenset({0, 1, 3, 4, 8}))
     return Section("runs", "Every run", [table])

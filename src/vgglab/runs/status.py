@@ -63,6 +63,8 @@ class Status:
     pid: int = 0
     commit: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    parent: str = ""
+    """Id of the run whose weights this one starts from."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """Every attempt: where, from and to which time and epoch, how it ended and why."""
 

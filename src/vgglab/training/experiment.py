@@ -33,6 +33,7 @@ from vgglab.training.checkpoints import AtomicCheckpointIO, checkpoint_callbacks
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
+from vgglab.training.parent import start_from
 from vgglab.training.speed import SpeedMeter
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
 from vgglab.world import ALONE, World
@@ -50,8 +51,11 @@ def run_experiment(
     status: Status,
     sinks: Sequence[Sink],
     group: Group | None = None,
+    first_weights: Path | None = None,
 ) -> dict[str, Any]:
     """Train what is left to train of a run, test it once, and return its ``result.json``.
+
+    ``first_weights`` is the checkpoint of its parent, where it has one.
 
     With several processes, each calls it; the first writes and returns, the others return nothing.
 
@@ -68,13 +72,13 @@ def run_experiment(
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
     with group.first_alone_first():
         data = InMemoryData(config, memory_format, group.world)
+    step = group.from_first(checkpoint_step(directory.last_checkpoint))
     module = Classifier(
-        _net(config, group.world).to(memory_format=memory_format),
+        _net(config, group.world, None if step else first_weights).to(memory_format=memory_format),
         config,
         steps_per_epoch=data.train_dataloader().steps,
     )
     check_parts(config, data)
-    step = group.from_first(checkpoint_step(directory.last_checkpoint))
     log = MetricsLog(directory.metrics)
     if group.world.is_first:
         history = log.rewind(step)
@@ -137,7 +141,7 @@ def check_parts(config: Config, data: InMemoryData) -> None:
         )
 
 
-def _net(config: Config, world: World) -> torch.nn.Module:
+def _net(config: Config, world: World, first_weights: Path | None) -> torch.nn.Module:
     net = build(
         config.model,
         config.norm,
@@ -147,6 +151,8 @@ def _net(config: Config, world: World) -> torch.nn.Module:
         in_channels=channels(config.data),
         seed=config.seed,
     )
+    if first_weights is not None:
+        start_from(net, config, first_weights)
     if world.is_alone or config.trainer.batch_norm == "local":
         return net
     return synchronised(net, on_gpu=config.trainer.accelerator == "gpu")
