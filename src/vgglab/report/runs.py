@@ -15,11 +15,14 @@ def runs_section(results: Results, folder: Path) -> Section | None:
     """A row a run and protocol, linked to its directory as seen from ``folder``."""
     if not results.rows:
         return None
+    # A parent need not be a point of the study, but it lies beside its children.
+    paths = {run.id: run.directory.path for run in results.view.runs}
+    for run in results.view.runs:
+        if run.status.parent:
+            paths[run.status.parent] = run.directory.path.parent / run.status.parent
     links = {
-        run.id: quote(
-            Path(os.path.relpath(run.directory.path.resolve(), folder.resolve())).as_posix()
-        )
-        for run in results.view.runs
+        name: quote(Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix())
+        for name, path in paths.items()
     }
     with_parents = any(row.parent for row in results.rows)
     rows: list[list[Cell | str]] = [
