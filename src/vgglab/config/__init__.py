@@ -9,8 +9,9 @@ from vgglab.config.infrastructure import (
     TrainerConfig,
 )
 from vgglab.config.model import InitConfig, LrnConfig, ModelConfig, NormConfig
+from vgglab.config.protocol import Procedure, ProtocolConfig, ProtocolName
 from vgglab.config.recipe import RecipeConfig, ScheduleConfig
-from vgglab.config.root import Config, ProtocolConfig, StudyConfig, TaskConfig
+from vgglab.config.root import Config, StudyConfig, TaskConfig
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -25,7 +26,9 @@ __all__ = [
     "ModelConfig",
     "NormConfig",
     "PathsConfig",
+    "Procedure",
     "ProtocolConfig",
+    "ProtocolName",
     "RecipeConfig",
     "ScheduleConfig",
     "StudyConfig",

@@ -14,11 +14,12 @@ from vgglab.data.sources import load_splits
 from vgglab.world import ALONE, World
 
 EVALUATION_BATCH = 250
-"""Images of a validation or test batch; evaluation does not depend on it."""
+"""Images of a validation batch; the error does not depend on it."""
 
 
 class InMemoryData(pl.LightningDataModule):
-    """Loaders of the three splits; augmentation and normalisation happen on the device."""
+    """Loaders of training and validation, augmented and normalised on the device; for the test, its
+    images as they are and ``normalise``."""
 
     def __init__(
         self, config: Config, memory_format: torch.memory_format, world: World = ALONE
@@ -30,7 +31,7 @@ class InMemoryData(pl.LightningDataModule):
         self._memory_format = memory_format
         self.splits = load_splits(config.data, Path(config.paths.data))
         self._augment = Augmentation(config.seed, config.data.shift, config.data.flip)
-        self._normalise = Normalisation.of(self.splits.train.images_nchw)
+        self.normalise = Normalisation.of(self.splits.train.images_nchw)
 
     @property
     def train_images(self) -> int:
@@ -58,9 +59,6 @@ class InMemoryData(pl.LightningDataModule):
     def val_dataloader(self) -> BatchLoader:
         return BatchLoader(self.splits.validation, EVALUATION_BATCH, share=self._share)
 
-    def test_dataloader(self) -> BatchLoader:
-        return BatchLoader(self.splits.test, EVALUATION_BATCH, share=self._share)
-
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
@@ -71,5 +69,5 @@ class InMemoryData(pl.LightningDataModule):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         assert self.trainer is not None
         images_nchw = self._augment(batch) if self.trainer.training else batch.images_nchw
-        normal_nchw = self._normalise(images_nchw)
+        normal_nchw = self.normalise(images_nchw)
         return batch._replace(images_nchw=normal_nchw.contiguous(memory_format=self._memory_format))
