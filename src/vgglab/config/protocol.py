@@ -12,6 +12,16 @@ from vgglab.config.recipe import RecipeConfig
 
 ProtocolName = Literal["center", "dense", "multi_scale", "multi_crop", "both"]
 
+Kind = Literal["center", "dense", "crops"]
+"""What a net can be shown: the centre crop, the whole image as convolutions, a grid of crops."""
+
+KINDS: dict[ProtocolName, tuple[Kind, ...]] = {
+    "center": ("center",),
+    "dense": ("dense",),
+    "multi_scale": ("dense",),
+    "multi_crop": ("crops",),
+    "both": ("dense", "crops"),
+}
 ONE_SCALE = ("center", "dense")
 """Protocols of one test scale; the others take several."""
 CUTS_CROPS = ("multi_crop", "both")
@@ -60,15 +70,19 @@ class Procedure:
     """Whether each image's mirror image is asked too; the centre crop's is not."""
 
     @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What the net is shown; of several, the posteriors are averaged."""
+        return KINDS[self.name]
+
+    @property
     def mirrored(self) -> bool:
         """Whether posteriors of the image and of its mirror image are averaged."""
         return self.flip and self.name != "center"
 
     @property
     def forwards(self) -> int:
-        """Of one image: 150 crops over three scales with flips."""
-        dense = self.name in ("dense", "multi_scale", "both")
-        views = 25 * (self.name in CUTS_CROPS) + dense + (self.name == "center")
+        """Of one image: 150 crops over three scales with mirror images."""
+        views = sum(25 if kind == "crops" else 1 for kind in self.kinds)
         return views * len(self.scales) * (2 if self.mirrored else 1)
 
 
