@@ -98,6 +98,11 @@ class Config:
                 f"recipe.batch_size = {self.recipe.batch_size}: must be at least "
                 f"devices x nodes x trainer.accumulate = {self.parts}"
             )
+        if 0 < self.recipe.scale_min < self.data.image_size:
+            raise ValueError(
+                f"recipe.scale_min = {self.recipe.scale_min}: must be 0 or at least the crop, "
+                f"data.image_size = {self.data.image_size}"
+            )
         too_many = [k for k in self.protocol.top_k if k >= self.data.classes]
         if too_many:
             raise ValueError(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vgglab.data.batches import Batch
-from vgglab.data.keyed_random import FLIP, SHIFT_X, SHIFT_Y, keyed_bits, keyed_integers
+from vgglab.data.keyed_random import FLIP, SHIFT_X, SHIFT_Y, keyed_flags, keyed_integers
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,7 @@ class Augmentation:
             self._offsets(batch, stream)[:, None] + np.arange(size) for stream in (SHIFT_Y, SHIFT_X)
         )
         if self.flip:
-            bits = keyed_bits(self.seed, batch.epoch, batch.samples_n, FLIP)
-            flipped = (bits >> np.uint64(63)).astype(bool)
+            flipped = keyed_flags(self.seed, batch.epoch, batch.samples_n, FLIP)
             columns = np.where(flipped[:, None], columns[:, ::-1], columns)
         padded_nchw = torch.nn.functional.pad(batch.images_nchw, (self.shift,) * 4)
         images_n = torch.arange(len(rows), device=device)[:, None, None]
