@@ -20,8 +20,9 @@ from vgglab.config.infrastructure import (
     TrainerConfig,
 )
 from vgglab.config.model import InitConfig, LrnConfig, ModelConfig, NormConfig
+from vgglab.config.protocol import Procedure, ProtocolConfig, ProtocolName
 from vgglab.config.recipe import RecipeConfig, ScheduleConfig
-from vgglab.config.root import Config, ProtocolConfig, StudyConfig, TaskConfig
+from vgglab.config.root import Config, StudyConfig, TaskConfig
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -42,7 +43,9 @@ __all__ = [
     "NormConfig",
     "PathsConfig",
     "PrepareConfig",
+    "Procedure",
     "ProtocolConfig",
+    "ProtocolName",
     "RecipeConfig",
     "ScheduleConfig",
     "StudyConfig",

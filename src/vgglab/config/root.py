@@ -18,9 +18,14 @@ from vgglab.config.infrastructure import (
     TrainerConfig,
 )
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
+from vgglab.config.protocol import Procedure, ProtocolConfig, procedure
 from vgglab.config.recipe import RecipeConfig
 
-TaskName = Literal["train", "report", "runs", "describe", "prepare", "sync", "dashboard"]
+TaskName = Literal[
+    "train", "evaluate", "report", "runs", "describe", "prepare", "sync", "dashboard"
+]
+Names = str | tuple[str, ...]
+"""One, or a list."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -28,16 +33,6 @@ class TaskConfig:
     """What the command does with the config."""
 
     name: Annotated[TaskName, Role.INFRASTRUCTURE] = "train"
-
-
-@dataclass(config=STRICT, kw_only=True, frozen=True)
-class ProtocolConfig:
-    """How a trained net is tested."""
-
-    name: Annotated[Literal["center"], Role.SCIENTIFIC] = "center"
-    """``center``: one forward of the image at the size it was trained at."""
-    top_k: Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Role.FIXED] = (1, 5)
-    """Errors that are reported; each k must be below the number of classes."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -82,7 +77,13 @@ class Config:
     nodes: Annotated[int, Field(ge=1, le=10_000), Role.INFRASTRUCTURE] = 1
     """Machines of a run; more than 1 are started by SLURM or torchrun."""
     format: Annotated[Literal["table", "json", "csv"], Role.INFRASTRUCTURE] = "table"
-    """What ``task=describe``, ``task=runs`` and ``task=prepare`` print."""
+    """What ``task=describe``, ``task=evaluate``, ``task=prepare`` and ``task=runs`` print."""
+    run: Annotated[Names, Role.INFRASTRUCTURE] = ()
+    """``task=evaluate``: ids of the runs to test."""
+    fuse: Annotated[Names, Role.INFRASTRUCTURE] = ()
+    """``task=evaluate``: stored predictions to average, each ``<run>`` or ``<run>:<protocol>``."""
+    weights: Annotated[str, Role.INFRASTRUCTURE] = ""
+    """``task=evaluate``: published weights to test, ``torchvision:<name>`` or a file of theirs."""
 
     @property
     def processes(self) -> int:
@@ -93,6 +94,26 @@ class Config:
     def parts(self) -> int:
         """That the batch of a step is divided into: devices times micro-batches."""
         return self.processes * self.trainer.accumulate
+
+    @property
+    def procedures(self) -> tuple[Procedure, ...]:
+        """What the run is tested under: its protocol, then those of ``protocol.also``, once each.
+
+        Raises:
+            ValueError: one of them does not fit the images.
+        """
+        asked = {self.protocol.name: self.protocol.scales}
+        asked |= {name: () for name in self.protocol.also if name != self.protocol.name}
+        return tuple(
+            procedure(
+                name,
+                self.recipe,
+                image_size=self.data.image_size,
+                flip=self.data.flip,
+                scales=scales,
+            )
+            for name, scales in asked.items()
+        )
 
     def __post_init__(self) -> None:
         if self.recipe.batch_size < self.parts:
@@ -123,3 +144,5 @@ class Config:
                 f"protocol.top_k = {list(self.protocol.top_k)}: must contain 1, "
                 "the error that selects the best epoch"
             )
+        if self.task.name == "train":  # ``task=evaluate`` is about other runs' images
+            _ = self.procedures

@@ -22,12 +22,14 @@ from vgglab.data.steps import Position, Share, Steps
 from vgglab.world import ALONE, World
 
 EVALUATION_BATCH = 250
-"""Images of a validation or test batch; evaluation does not depend on it."""
+"""Images of a validation batch; the error does not depend on it."""
 
 
 class ImageData(pl.LightningDataModule):
-    """Loaders of the three splits. Files are decoded and cropped one by one in the loader's
-    workers; everything else is done by batch, on the device."""
+    """Loaders of training and validation; for the test, its images as they are and ``normalise``.
+
+    Files are decoded and cropped one by one in the loader's workers; everything else is done by
+    batch, on the device."""
 
     def __init__(
         self, config: Config, memory_format: torch.memory_format, world: World = ALONE
@@ -75,12 +77,7 @@ class ImageData(pl.LightningDataModule):
         return self._loader(self.splits.train, order)
 
     def val_dataloader(self) -> Loader:
-        return self._evaluated(self.splits.validation)
-
-    def test_dataloader(self) -> Loader:
-        return self._evaluated(self.splits.test)
-
-    def _evaluated(self, images: ImageSet | FileSet) -> Loader:
+        images = self.splits.validation
         return self._loader(images, Steps(len(images), EVALUATION_BATCH, share=self._share))
 
     def _loader(self, images: ImageSet | FileSet, order: Steps) -> Loader:
