@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,36 +40,33 @@ def decoded(path: Path) -> Tensor:
     Raises:
         UnreadableImage: names the file and the reason.
     """
+    with opened(path) as image:
+        return torch.from_numpy(_rgb(image)).permute(2, 0, 1)
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """The image of a file, of which only the header has been read.
+
+    Raises:
+        UnreadableImage: it is no image, or too large a one, or what is done with it goes wrong.
+    """
     try:
-        with opened(path) as image:
-            return torch.from_numpy(_rgb(image)).permute(2, 0, 1)
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                raise UnreadableImage(path, "an empty file")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd metadata
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                image = Image.open(file)
+            width, height = image.size
+            if max(width, height) > LONGEST * min(width, height):
+                raise UnreadableImage(path, f"{width} x {height} px: longer than {LONGEST}:1")
+            yield image
     except UnreadableImage:
         raise
     except Exception as error:  # what a broken file makes of a decoder is not to be foreseen
         raise UnreadableImage(path, _reason(error)) from error
-
-
-def opened(path: Path) -> Image.Image:
-    """The image of a file, of which only the header has been read.
-
-    Raises:
-        UnreadableImage: it is no image, or too large a one.
-    """
-    try:
-        if os.stat(path).st_size == 0:  # noqa: PTH116 - a Path's own is slower, a million times
-            raise UnreadableImage(path, "an empty file")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(path)
-        width, height = image.size
-        if max(width, height) > LONGEST * min(width, height):
-            raise UnreadableImage(path, f"{width} x {height} px: longer than {LONGEST}:1")
-    except UnreadableImage:
-        raise
-    except Exception as error:
-        raise UnreadableImage(path, _reason(error)) from error
-    return image
 
 
 def _reason(error: Exception) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -18,35 +19,47 @@ from vgglab.data.files import FileSet
 from vgglab.data.scale import center_crop, rescaled
 from vgglab.data.steps import Part, Steps
 
-View = Callable[[Tensor, int, int], Tensor]
-"""From a whole image (C, H, W), the epoch and the sample's index to what the net sees of it."""
 Item = TypeVar("Item")
 
 
+class Views(Protocol):
+    """What the net is shown of whole images of any size."""
+
+    def each(
+        self, epoch: int, samples_n: NDArray[np.int64]
+    ) -> Iterator[Callable[[Tensor], Tensor]]:
+        """For each sample, what makes its view (C, size, size) of its whole image (C, H, W)."""
+
+
 @dataclass(frozen=True)
-class CenterView:
+class CenterViews:
     """The centre crop at test scale Q."""
 
     test_scale: int
     """Shorter side Q of the whole image, px."""
     size: int
 
-    def __call__(self, image_chw: Tensor, epoch: int, sample: int) -> Tensor:
+    def each(
+        self, epoch: int, samples_n: NDArray[np.int64]
+    ) -> Iterator[Callable[[Tensor], Tensor]]:
+        return itertools.repeat(self._center, len(samples_n))
+
+    def _center(self, image_chw: Tensor) -> Tensor:
         return center_crop(rescaled(image_chw, self.test_scale), self.size)
 
 
-class _Views(Dataset["Batch | DataError"]):
+class _Batches(Dataset["Batch | DataError"]):
     """Batches by what of the split they consist of."""
 
-    def __init__(self, files: FileSet, view: View, size: int) -> None:
-        self._files, self._view, self._size = files, view, size
+    def __init__(self, files: FileSet, views: Views, size: int) -> None:
+        self._files, self._views, self._size = files, views, size
 
     def __getitem__(self, part: Part) -> Batch | DataError:
         shape = (len(part.samples_n), 3, self._size, self._size)
         images_nchw = torch.empty(shape, dtype=torch.uint8, memory_format=torch.channels_last)
         try:
-            for place, sample in enumerate(part.samples_n.tolist()):
-                images_nchw[place] = self._view(self._files.image_chw(sample), part.epoch, sample)
+            for place, view in enumerate(self._views.each(part.epoch, part.samples_n)):
+                images_nchw[place] = view(self._files.image_chw(int(part.samples_n[place])))
         except DataError as error:
             return error  # raised in a worker, it would arrive wrapped in the worker's traceback
         labels_n = torch.from_numpy(self._files.labels_n[part.samples_n])
@@ -116,14 +129,16 @@ class FileLoader(Loader):
         files: FileSet,
         order: Steps,
         *,
-        view: View,
+        views: Views,
         size: int,
         workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
         super().__init__(order)
-        self._views = _Views(files, view, size)
+        self._batches = _Batches(files, views, size)
         self._workers, self._pin_memory = workers, pin_memory
 
     def __iter__(self) -> Iterator[Batch]:
-        return read_by_workers(self._views, self._order, self._workers, pin_memory=self._pin_memory)
+        return read_by_workers(
+            self._batches, self._order, self._workers, pin_memory=self._pin_memory
+        )

@@ -32,16 +32,12 @@ def keyed_bits(
 
 
 def keyed_integers(
-    seed: int,
-    epoch: int,
-    samples_n: NDArray[np.int64],
-    stream: int,
-    bound: int | NDArray[np.int64],
+    seed: int, epoch: int, samples_n: NDArray[np.int64], stream: int, bound: int
 ) -> NDArray[np.int64]:
-    """A uniform integer in [0, bound) for each sample index, shape (N,); each may have its own."""
+    """A uniform integer in [0, bound) for each sample index, shape (N,)."""
     top_bits = keyed_bits(seed, epoch, samples_n, stream) >> np.uint64(32)
     # 32 bits scaled to a small range: the bias is below bound / 2**32.
-    return ((top_bits * np.asarray(bound, dtype=np.uint64)) >> np.uint64(32)).astype(np.int64)
+    return ((top_bits * np.uint64(bound)) >> np.uint64(32)).astype(np.int64)
 
 
 def keyed_flags(

@@ -12,7 +12,7 @@ from vgglab.config import Config
 from vgglab.data.augment import Augmentation
 from vgglab.data.batches import Batch, BatchLoader, Loader
 from vgglab.data.crops import RandomCrops
-from vgglab.data.file_batches import CenterView, FileLoader
+from vgglab.data.file_batches import CenterViews, FileLoader
 from vgglab.data.files import FileSet
 from vgglab.data.preprocess import color_shift, normalisation
 from vgglab.data.scale import center_crop, rescaled
@@ -87,7 +87,7 @@ class ImageData(pl.LightningDataModule):
         return FileLoader(
             images,
             order,
-            view=self._crop.one if order.is_training else CenterView(self._test_scale, self._size),
+            views=self._crop if order.is_training else CenterViews(self._test_scale, self._size),
             size=self._size,
             workers=trainer.workers,
             pin_memory=trainer.accelerator == "gpu",
