@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from vgglab.app.evaluate import ERRORS, Row, names, print_rows
 from vgglab.app.testing import config_of, result_of
-from vgglab.config import Config
+from vgglab.config import Config, semantic
 from vgglab.config.check import ConfigError
 from vgglab.evaluation.fusion import Fused, fused
 from vgglab.runs import RunDirectory
@@ -47,7 +47,7 @@ class Member:
     @property
     def data(self) -> dict[str, Any]:
         """What decides its test images."""
-        fields = dataclasses.asdict(self.config.data)
+        fields = semantic(self.config.data)
         return {name: value for name, value in fields.items() if name not in TRAINING_ONLY}
 
 

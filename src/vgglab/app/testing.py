@@ -66,6 +66,7 @@ def config_of(directory: RunDirectory, asked: Config) -> Config:
         "accelerator": trainer.accelerator,
         "memory_format": trainer.memory_format,
         "threads": trainer.threads,
+        "workers": trainer.workers,
     }
     tree["paths"]["data"] = asked.paths.data
     try:
@@ -97,7 +98,7 @@ def _tested(
 ) -> dict[str, dict[str, Any]]:
     import torch
 
-    from vgglab.data.module import InMemoryData
+    from vgglab.data.module import ImageData
     from vgglab.training.allocator import keep_freed_memory
     from vgglab.training.parallel import Group
     from vgglab.training.testing import (
@@ -113,6 +114,6 @@ def _tested(
         keep_freed_memory()
     torch.set_num_threads(config.trainer.threads)
     net = stored_net(config, selected_weights(config, directory))
-    data = InMemoryData(config, MEMORY_FORMATS[config.trainer.memory_format])
+    data = ImageData(config, MEMORY_FORMATS[config.trainer.memory_format])
     images = HeldOut(data.splits.test, data.normalise)
     return evaluate(config, directory, net, images, Group(ALONE), todo)

@@ -1,10 +1,21 @@
 """Typed schemas of every config group, their checks, and the identity rule. Knows no torch."""
 
-from vgglab.config.data import CifarConfig, ClutteredDigitsConfig, DataConfig, DigitsConfig
+from vgglab.config.data import (
+    CifarConfig,
+    ClutteredDigitsConfig,
+    DataConfig,
+    DigitsConfig,
+    FilesConfig,
+    FolderConfig,
+    ImagenetConfig,
+    ImagenetteConfig,
+    MemoryConfig,
+)
 from vgglab.config.identity import SCHEMA_VERSION, division, semantic
 from vgglab.config.infrastructure import (
     LauncherConfig,
     PathsConfig,
+    PrepareConfig,
     TrackingConfig,
     TrainerConfig,
 )
@@ -20,12 +31,18 @@ __all__ = [
     "Config",
     "DataConfig",
     "DigitsConfig",
+    "FilesConfig",
+    "FolderConfig",
+    "ImagenetConfig",
+    "ImagenetteConfig",
     "InitConfig",
     "LauncherConfig",
     "LrnConfig",
+    "MemoryConfig",
     "ModelConfig",
     "NormConfig",
     "PathsConfig",
+    "PrepareConfig",
     "Procedure",
     "ProtocolConfig",
     "ProtocolName",

@@ -86,15 +86,9 @@ class Procedure:
         return views * len(self.scales) * (2 if self.mirrored else 1)
 
 
-def train_scales(recipe: RecipeConfig, image_size: int) -> tuple[int, int]:
-    """Smallest and largest S, px: the image's own where nothing is rescaled."""
-    smallest = recipe.scale_min or image_size
-    return smallest, max(smallest, recipe.scale_max)
-
-
 def single_scale(recipe: RecipeConfig, image_size: int) -> int:
     """Q = S for a fixed S, (Smin + Smax) / 2 for a jittered one (section 4.1)."""
-    return sum(train_scales(recipe, image_size)) // 2
+    return recipe.test_scale or image_size
 
 
 def multiple_scales(recipe: RecipeConfig, image_size: int) -> tuple[int, int, int]:
@@ -102,7 +96,7 @@ def multiple_scales(recipe: RecipeConfig, image_size: int) -> tuple[int, int, in
 
     The paper's step of 32 px is for S of 256 and 384. Below 256 it shrinks with S, to S / 8.
     """
-    smallest, largest = train_scales(recipe, image_size)
+    smallest, largest = recipe.scale_min or image_size, recipe.scale_max or image_size
     if smallest == largest:
         step = min(FULL_STEP, max(1, round(smallest / 8)))
         smallest, largest = smallest - step, largest + step

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from vgglab.config.data import DataConfig, DigitsConfig
+from vgglab.config.data import DataConfig, DigitsConfig, FilesConfig
 from vgglab.config.fields import STRICT, Role
 from vgglab.config.infrastructure import (
     LauncherConfig,
     PathsConfig,
+    PrepareConfig,
     TrackingConfig,
     TrainerConfig,
 )
@@ -20,7 +21,9 @@ from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.config.protocol import Procedure, ProtocolConfig, procedure
 from vgglab.config.recipe import RecipeConfig
 
-TaskName = Literal["train", "evaluate", "report", "runs", "describe", "sync", "dashboard"]
+TaskName = Literal[
+    "train", "evaluate", "report", "runs", "describe", "prepare", "sync", "dashboard"
+]
 Names = str | tuple[str, ...]
 """One, or a list."""
 
@@ -66,6 +69,7 @@ class Config:
     trainer: TrainerConfig = Field(default_factory=TrainerConfig)
     tracking: Annotated[TrackingConfig, Role.INFRASTRUCTURE] = Field(default_factory=TrackingConfig)
     launcher: Annotated[LauncherConfig, Role.INFRASTRUCTURE] = Field(default_factory=LauncherConfig)
+    prepare: Annotated[PrepareConfig, Role.INFRASTRUCTURE] = Field(default_factory=PrepareConfig)
     paths: Annotated[PathsConfig, Role.INFRASTRUCTURE] = Field(default_factory=PathsConfig)
     study: Annotated[StudyConfig, Role.INFRASTRUCTURE] = Field(default_factory=StudyConfig)
     devices: Annotated[int, Field(ge=0, le=1024), Role.INFRASTRUCTURE] = 1
@@ -73,7 +77,7 @@ class Config:
     nodes: Annotated[int, Field(ge=1, le=10_000), Role.INFRASTRUCTURE] = 1
     """Machines of a run; more than 1 are started by SLURM or torchrun."""
     format: Annotated[Literal["table", "json", "csv"], Role.INFRASTRUCTURE] = "table"
-    """What ``task=describe``, ``task=evaluate`` and ``task=runs`` print."""
+    """What ``task=describe``, ``task=evaluate``, ``task=prepare`` and ``task=runs`` print."""
     run: Annotated[Names, Role.INFRASTRUCTURE] = ()
     """``task=evaluate``: ids of the runs to test."""
     fuse: Annotated[Names, Role.INFRASTRUCTURE] = ()
@@ -116,6 +120,18 @@ class Config:
             raise ValueError(
                 f"recipe.batch_size = {self.recipe.batch_size}: must be at least "
                 f"devices x nodes x trainer.accumulate = {self.parts}"
+            )
+        if isinstance(self.data, FilesConfig) and not self.recipe.scale_min:
+            crop = self.data.image_size
+            raise ValueError(
+                f"recipe.scale_min = 0: data={self.data.name} has images of many sizes; set "
+                f"recipe.scale_min and recipe.scale_max, the shorter side S that they are rescaled "
+                f"to before the crop of {crop} px, say {crop * 8 // 7}"
+            )
+        if 0 < self.recipe.scale_min < self.data.image_size:
+            raise ValueError(
+                f"recipe.scale_min = {self.recipe.scale_min}: must be 0 or at least the crop, "
+                f"data.image_size = {self.data.image_size}"
             )
         too_many = [k for k in self.protocol.top_k if k >= self.data.classes]
         if too_many:

@@ -7,13 +7,23 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from vgglab.config.data import CifarConfig, ClutteredDigitsConfig, DigitsConfig
+from vgglab.config.data import (
+    CifarConfig,
+    ClutteredDigitsConfig,
+    DigitsConfig,
+    FolderConfig,
+    ImagenetConfig,
+    ImagenetteConfig,
+)
 from vgglab.config.root import Config
 
 DATA_SCHEMAS = {
     "digits": DigitsConfig,
     "cluttered_digits": ClutteredDigitsConfig,
     "cifar": CifarConfig,
+    "folder": FolderConfig,
+    "imagenet": ImagenetConfig,
+    "imagenette": ImagenetteConfig,
 }
 
 

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from vgglab.config import Procedure
 from vgglab.config.protocol import Kind
+from vgglab.data.file_batches import whole_images
+from vgglab.data.files import FileSet
 from vgglab.data.splits import WholeImages
 from vgglab.evaluation.predictions import KEPT, PredictionCollector
 from vgglab.evaluation.views import Views, views_of
@@ -34,6 +36,8 @@ class Place:
     precision: str = "fp32"
     """``bf16``: autocast, as in training."""
     memory_format: torch.memory_format = torch.contiguous_format
+    workers: int = 0
+    """Processes that decode image files."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +122,10 @@ def predict(
     asked, stride = Asked(net, normalise, place), total_stride(net)
     collectors = {procedure.label: PredictionCollector(classes_kept) for procedure in procedures}
     seconds = dict.fromkeys(kinds, 0.0)
+    mine = range(rank, len(images), world)
     read = (
-        views_of(index, images.image_chw(index), kinds, scales, crop, stride)
-        for index in range(rank, len(images), world)
+        views_of(index, image_chw, kinds, scales, crop, stride)
+        for index, image_chw in zip(mine, _read(images, mine, place.workers), strict=True)
     )
     for batch in batches(read):
         samples_n = np.array([views.index for views in batch], dtype=np.int64)
@@ -141,6 +146,12 @@ def predict(
         )
         for procedure in procedures
     }
+
+
+def _read(images: WholeImages, indices: range, workers: int) -> Iterator[Tensor]:
+    if isinstance(images, FileSet):
+        return whole_images(images, np.array(indices, dtype=np.int64), workers)
+    return (images.image_chw(index) for index in indices)
 
 
 def batches(images: Iterator[Views]) -> Iterator[list[Views]]:

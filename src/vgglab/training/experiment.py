@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import RichProgressBar
 
 from vgglab.config import Config
 from vgglab.data.errors import DataError
-from vgglab.data.module import InMemoryData
+from vgglab.data.module import ImageData
 from vgglab.data.sources import channels
 from vgglab.models.batch_norm import synchronised
 from vgglab.models.blocks import parameters_by_block
@@ -63,7 +63,7 @@ def run_experiment(
     pl.seed_everything(config.seed, workers=True, verbose=False)
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
     with group.first_alone_first():
-        data = InMemoryData(config, memory_format, group.world)
+        data = ImageData(config, memory_format, group.world)
     module = Classifier(
         _net(config, group.world).to(memory_format=memory_format),
         config,
@@ -130,7 +130,7 @@ def as_interrupted(request: StopRequest) -> Iterator[None]:
         raise Interrupted(request.noted.name) from error
 
 
-def check_parts(config: Config, data: InMemoryData) -> None:
+def check_parts(config: Config, data: ImageData) -> None:
     """Batch norm needs an image in every micro-batch, also in the last step of an epoch.
 
     Raises:

@@ -127,4 +127,5 @@ def place_of(config: Config, group: Group) -> Place:
         device=torch.device("cuda", group.world.local_rank) if on_gpu else torch.device("cpu"),
         precision=config.trainer.precision,
         memory_format=MEMORY_FORMATS[config.trainer.memory_format],
+        workers=config.trainer.workers,
     )
