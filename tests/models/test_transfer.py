@@ -40,8 +40,9 @@ def test_the_seven_layers_of_a_and_no_others(
     a, child, untouched = net("a", norm, 1), net(name, norm, 2), net(name, norm, 2)
     copy_from_a(child, ModelConfig(name=name, width=1 / 32), NormConfig(name=norm), a.state_dict())
     for layer in modules_by_layer(child, ModelConfig(name=name)):
-        source = (a, "a") if layer in COPIED_FROM_A else (untouched, name)
-        pairs = zip(of_layer(child, name, layer), of_layer(*source, layer), strict=True)
+        copied = layer in COPIED_FROM_A
+        expected = of_layer(a, "a", layer) if copied else of_layer(untouched, name, layer)
+        pairs = zip(of_layer(child, name, layer), expected, strict=True)
         assert all(torch.equal(ours, theirs) for ours, theirs in pairs), layer
         values = 2 if layer.startswith("fc") or norm == "none" else 7
         assert len(of_layer(child, name, layer)) == values

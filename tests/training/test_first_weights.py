@@ -19,13 +19,13 @@ from vgglab.runs import RunDirectory, State, read_metrics
 from vgglab.training.parent import start_from
 
 
-def brief(config: Config, init: InitConfig, **recipe: float) -> Config:
+def brief(config: Config, init: InitConfig, learning_rate: float = 0.02) -> Config:
     """D for an epoch."""
     return dataclasses.replace(
         config,
         model=ModelConfig(name="d", width=0.0625),
         init=init,
-        recipe=dataclasses.replace(config.recipe, **{"epochs": 1, **recipe}),
+        recipe=dataclasses.replace(config.recipe, epochs=1, learning_rate=learning_rate),
         tracking=dataclasses.replace(config.tracking, mode="off"),
     )
 

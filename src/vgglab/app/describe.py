@@ -12,7 +12,7 @@ from vgglab.config import Config
 from vgglab.data.sources import channels
 from vgglab.models import filters
 from vgglab.models.cost import describe
-from vgglab.models.published import Comparison, comparisons, is_published_size
+from vgglab.models.printed import Comparison, comparisons, is_published_size
 
 COLUMNS = (
     "name", "type", "output_shape", "parameters", "parameters_without_biases", "macs",

@@ -13,7 +13,7 @@ from rich.text import Text
 from vgglab.config import Config
 from vgglab.models import filters
 from vgglab.models.cost import BYTES_A_VALUE, COPIES_IN_TRAINING, NetCost
-from vgglab.models.published import Comparison
+from vgglab.models.printed import Comparison
 
 MIB = 2**20
 QUANTITIES = {

@@ -116,9 +116,10 @@ def without_errors(directory: RunDirectory, state: State, reason: str) -> dict[s
 
 
 def mark_pending(stage: Stage, reason: str = "") -> None:
-    """A run that waits for its turn is in the ledger, with the epochs it will take."""
+    """A run that waits for its turn is in the ledger, with the epochs it will take; one that is
+    trained and only to be tested stays what it is."""
     status = stage.directory.read_status()
-    if status.state is not State.RUNNING:
+    if status.state is not State.RUNNING and not status.state.is_outcome:
         status.state, status.reason = State.PENDING, reason
         if stage.parent and not reason:
             status.reason = f"starts from {stage.parent.id}"

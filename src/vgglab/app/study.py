@@ -13,6 +13,7 @@ from rich.console import Console
 from vgglab import machine
 from vgglab.app.compose import compose_point
 from vgglab.app.lineage import Stage, mark_pending, stage_of, stages_of, still_to_train
+from vgglab.app.testing import is_done
 from vgglab.config import Config, plain
 from vgglab.config.check import ConfigError
 from vgglab.data.sources import load_splits
@@ -37,6 +38,11 @@ class StudyPoint:
     @property
     def config(self) -> Config:
         return self.stage.config
+
+    @property
+    def is_done(self) -> bool:
+        """Trained, or known not to train, and tested under every protocol that it asks for."""
+        return is_done(self.config, self.directory)
 
 
 def compose_points(grid: Sequence[Sequence[str]]) -> list[StudyPoint]:
@@ -68,7 +74,8 @@ def still_to_do(points: Sequence[StudyPoint]) -> list[StudyPoint]:
     found: dict[str, StudyPoint] = {}
     for point in points:
         stages = stages_of(point.config)
-        todo = still_to_train(stages)
+        # Trained, it may still have to be tested.
+        todo = still_to_train(stages) or ([] if point.is_done else stages[-1:])
         for stage in todo:
             back = len(stages) - 1 - stages.index(stage)
             overrides = [*point.point.overrides, f"task.ancestor={back}"]
@@ -111,13 +118,14 @@ def run_study(
         elif not train_on_slurm(todo, root, slurm, console):
             return 0
     asked = {p.directory.id: p for p in (*todo, *points)}.values()
-    failures = [p for p in asked if not p.directory.read_status().state.is_outcome]
+    failures = [p for p in asked if not p.is_done]
     from vgglab.app.report import write_study_report
 
     page = write_study_report(points)
     for failed in failures:
         status = failed.directory.read_status()
-        _say(console, f"{failed.directory.id}: {status.state}: {status.reason}")
+        reason = "a test is missing" if status.state.is_outcome else status.reason
+        _say(console, f"{failed.directory.id}: {status.state}: {reason}")
         _say(console, f"    log: {failed.directory.log}")
     if failures:
         _say(console, "run the same command again to finish what is missing")

@@ -134,12 +134,13 @@ def _predictions(config: Config, directory: RunDirectory, protocol: str) -> list
     from vgglab.data.sources import load_splits
     from vgglab.evaluation.predictions import most_wrong
 
-    images_nchw = load_splits(config.data, Path(config.paths.data)).test.images_nchw
+    images = load_splits(config.data, Path(config.paths.data)).test
     table = pq.read_table(directory.predictions(protocol))
-    return [
-        (index, images_nchw[index].transpose(1, 2, 0), *said)
-        for index, *said in most_wrong(table, config.tracking.predictions)
-    ]
+    rows: list[Prediction] = []
+    for index, *said in most_wrong(table, config.tracking.predictions):
+        image_hwc: Any = images.image_chw(index).permute(1, 2, 0).numpy()
+        rows.append((index, image_hwc, *said))
+    return rows
 
 
 def command() -> str:

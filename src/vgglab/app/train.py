@@ -24,13 +24,14 @@ from vgglab.app.lineage import (
     why_it_cannot_start,
 )
 from vgglab.app.logs import log_to
+from vgglab.app.testing import catch_up, untested
 from vgglab.app.tracked import replay
 from vgglab.config import Config
 from vgglab.config.check import ConfigError
 from vgglab.launch.point import die_with_parent, is_point
 from vgglab.launch.pool import note_orphan
 from vgglab.launch.ranks import RankFailed, command_of_this_process, note_rank_death, run_ranks
-from vgglab.runs import RunDirectory, Status
+from vgglab.runs import RunDirectory, State, Status
 from vgglab.signals import StopRequest
 from vgglab.world import ALONE, World, world_of
 
@@ -100,12 +101,15 @@ def _announced(descendants: Sequence[Stage]) -> Iterator[None]:
             note_orphan(stage.directory, stage.parent)
 
 
-def _say_if_done(config: Config, directory: RunDirectory, status: Status, root: Path) -> bool:
-    if status.state.is_outcome:
-        if waits_for_online_run(config):
-            replay(config, directory, status, root)
-        print(f"{directory.id}: already {status.state}; {summary_line(directory)}")
-    return status.state.is_outcome
+def _test_if_missing(config: Config, directory: RunDirectory, status: Status, root: Path) -> None:
+    """What is left of a run that has an outcome; this process has claimed it."""
+    if status.state is State.FINISHED and (todo := untested(config, directory)):
+        labels = ", ".join(procedure.label for procedure in todo)
+        print(f"{directory.id}: trained; testing under {labels}", flush=True)
+        catch_up(config, directory)
+    if waits_for_online_run(config):
+        replay(config, directory, status, root)
+    print(f"{directory.id}: already {status.state}; {summary_line(directory)}")
 
 
 def _train_claimed(stage: Stage, root: Path) -> None:
@@ -114,7 +118,10 @@ def _train_claimed(stage: Stage, root: Path) -> None:
         print(f"{directory.id}: another process trains it; waiting", flush=True)
     with directory.claim():
         status = directory.read_status()
-        if _say_if_done(config, directory, status, root) or _cannot_start(stage, status):
+        if status.state.is_outcome:
+            _test_if_missing(config, directory, status, root)
+            return
+        if _cannot_start(stage, status):
             return
         # Imported only now: a run that is already done is found without loading torch.
         from vgglab.training.parallel import Group
@@ -160,9 +167,12 @@ def _train_stage_as_rank(stage: Stage, root: Path, group: Group) -> None:
             except Timeout:
                 group.from_first(WAIT)  # keeps the others from believing that this one died
         status = directory.read_status()
-        done = _say_if_done(config, directory, status, root) or _cannot_start(stage, status)
-        group.from_first(not done)
+        done = status.state.is_outcome
+        barren = not done and _cannot_start(stage, status)
+        group.from_first(not (done or barren))
         if done:
+            _test_if_missing(config, directory, status, root)
+        if done or barren:
             return
         with log_to(directory.log):
             attempt(config, directory, status, root, group)
@@ -190,7 +200,9 @@ def _start_ranks(stage: Stage, ancestor: int, root: Path) -> None:
             f"nodes = {config.nodes}: start it with launcher=slurm, srun or torchrun "
             "(docs/scaling.md)"
         )
-    if _say_if_done(config, directory, directory.read_status(), root):
+    if directory.read_status().state.is_outcome:
+        with directory.claim():
+            _test_if_missing(config, directory, directory.read_status(), root)
         return
     command = command_of_this_process()
     if ancestor:

@@ -8,13 +8,23 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from vgglab.config.data import CifarConfig, ClutteredDigitsConfig, DigitsConfig
+from vgglab.config.data import (
+    CifarConfig,
+    ClutteredDigitsConfig,
+    DigitsConfig,
+    FolderConfig,
+    ImagenetConfig,
+    ImagenetteConfig,
+)
 from vgglab.config.root import Config
 
 DATA_SCHEMAS = {
     "digits": DigitsConfig,
     "cluttered_digits": ClutteredDigitsConfig,
     "cifar": CifarConfig,
+    "folder": FolderConfig,
+    "imagenet": ImagenetConfig,
+    "imagenette": ImagenetteConfig,
 }
 
 

@@ -1,94 +1,119 @@
-"""What others print about the nets, beside what is computed here. Knows no torch."""
+"""Weights that others have published for the same nets, in torchvision's format."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-import yaml
+import torch
+from torch import Tensor
 
-from vgglab.config.model import ModelConfig, NormConfig
-from vgglab.models.cost import BYTES_A_VALUE, NetCost
+from vgglab.config.model import ModelConfig, ModelName, NormConfig
+from vgglab.models.layers import LAYERS, Conv, scaled
 
-_UNITS = {
-    "": 1.0,
-    "millions": 1e6,
-    "billions": 1e9,
-    "MB": 1e6 / BYTES_A_VALUE,
-    "MiB": 2**20 / BYTES_A_VALUE,
-}
-"""How many of what is counted make one of the printed unit; memory is of 4-byte values."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """One printed figure and ours, in the printed unit and to its digits."""
-
-    quantity: str
-    unit: str
-    digits: int
-    """Decimals that are printed."""
-    source: str
-    printed: float | int | str
-    here: float | int | str
-    wrong: str
-    """Why the printed figure is not the net's; empty where it is."""
-
-    @property
-    def agrees(self) -> bool:
-        return self.printed == self.here
+SOURCE = "torchvision:"
+NAMES = tuple(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn"))
+"""Of torchvision's VGGs: A, B, D and E."""
+TORCHVISION_MEAN = (0.485, 0.456, 0.406)
+TORCHVISION_DEVIATION = (0.229, 0.224, 0.225)
+"""Of ImageNet's RGB in [0, 1]: what torchvision's weights were trained on."""
+TORCHVISION_RESIZE, TORCHVISION_CROP = 256, 224
+"""Shorter side and centre crop of torchvision's test, px."""
 
 
-def is_published_size(
-    model: ModelConfig, norm: NormConfig, *, classes: int, image_size: int, in_channels: int
-) -> bool:
-    """Whether a net is of the size that everyone prints figures of."""
-    return (model.width, norm.name, classes, image_size, in_channels) == (1, "none", 1000, 224, 3)
+class WeightsError(Exception):
+    """Weights that cannot be had or are not of a net of ours; the message is one line."""
 
 
-def comparisons(cost: NetCost) -> list[Comparison]:
-    """Every printed figure about a net of the published size; none for a net nobody prints."""
-    return [
-        Comparison(
-            quantity=entry["quantity"],
-            unit=entry.get("unit", ""),
-            digits=entry.get("digits", 0),
-            source=entry["source"],
-            printed=entry["printed"][cost.model],
-            here=_in_unit(_value(cost, entry["quantity"]), entry),
-            wrong=entry.get("wrong", ""),
+@dataclass(frozen=True)
+class PublishedNet:
+    """What a state dict says of its net."""
+
+    model: ModelConfig
+    norm: NormConfig
+    classes: int
+    map_size: int
+    """Side of the map that the first fully connected layer takes."""
+    in_channels: int
+
+
+def load_weights(name: str) -> dict[str, Tensor]:
+    """The state dict called ``torchvision:vgg16_bn``, or in a file. No code in it is run.
+
+    Raises:
+        WeightsError: it is not there, or is anything but tensors.
+    """
+    if name.startswith(SOURCE):
+        return _downloaded(name.removeprefix(SOURCE))
+    path = Path(name)
+    if not path.is_file():
+        raise WeightsError(f"weights={name}: no such file, and not {SOURCE}<name>")
+    try:
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        # torch's own message goes over several lines and ends in how to load it all the same.
+        raise WeightsError(
+            f"weights={name}: not a file of tensors alone, or damaged, and nothing else is loaded "
+            f"({type(error).__name__})"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(f"weights={name}: must be a state dict, names to tensors")
+    return state
+
+
+def _downloaded(name: str) -> dict[str, Tensor]:
+    """From torch.hub's cache, downloaded and checked against the hash in its name where it is not
+    there."""
+    from torchvision.models import get_model_weights
+
+    if name not in NAMES:
+        raise WeightsError(f"weights={SOURCE}{name}: must be one of {', '.join(NAMES)}")
+    url = get_model_weights(name)["IMAGENET1K_V1"].url
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    try:
+        state: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
+            url, map_location="cpu", check_hash=True, weights_only=True, progress=False
         )
-        for entry in _entries()
-        if cost.model in entry["printed"]
-    ]
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise WeightsError(
+            f"weights={SOURCE}{name}: not in {folder} and the download failed ({error}); fetch "
+            f"{url} on a machine with network, put it there and run again"
+        ) from error
+    return state
 
 
-@cache
-def _entries() -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = yaml.safe_load(
-        Path(__file__).with_name("published.yaml").read_text("utf-8")
+def net_of(state: Mapping[str, Tensor]) -> PublishedNet:
+    """Which of our nets a state dict is of, and at which width.
+
+    Raises:
+        WeightsError: none.
+    """
+    convolutions = [v for k, v in state.items() if k.startswith("features.") and v.dim() == 4]
+    linears = [v for k, v in state.items() if k.startswith("classifier.") and v.dim() == 2]
+    if not convolutions or len(linears) != 3:
+        raise WeightsError("weights: not of a VGG: need features.* and three of classifier.*")
+    kernels = [conv.shape[-1] for conv in convolutions]
+    width = convolutions[0].shape[0] / 64
+    channels = [conv.shape[0] for conv in convolutions]
+    for name in get_args(ModelName):
+        table = [layer for layer in LAYERS[name] if isinstance(layer, Conv) and not layer.lrn]
+        if [(scaled(c.channels, width), c.kernel) for c in table] == list(
+            zip(channels, kernels, strict=True)
+        ):
+            break
+    else:
+        raise WeightsError(
+            f"weights: {len(channels)} convolutions of {'-'.join(map(str, channels))} channels are "
+            "not a net of ours at any width"
+        )
+    has_moments = any(key.endswith("running_mean") for key in state)
+    return PublishedNet(
+        model=ModelConfig(name=name, width=width),
+        norm=NormConfig(name="batch" if has_moments else "none"),
+        classes=linears[-1].shape[0],
+        map_size=round((linears[0].shape[1] / channels[-1]) ** 0.5),
+        in_channels=convolutions[0].shape[1],
     )
-    return entries
-
-
-def _value(cost: NetCost, quantity: str) -> int | str:
-    kind, _, layer = quantity.rpartition("_of_")
-    row = next((row for row in cost.layers if row.name == layer), None)
-    if kind == "weights" and row is not None:
-        return row.parameters_without_biases
-    if kind == "shape" and row is not None:
-        return "x".join(map(str, row.output_shape))
-    if quantity == "activations_convolutions_twice":
-        return 2 * cost.activations_convolutions
-    value: int = getattr(cost, quantity)
-    return value
-
-
-def _in_unit(value: int | str, entry: Mapping[str, Any]) -> float | int | str:
-    if isinstance(value, str) or "unit" not in entry:
-        return value
-    digits: int = entry["digits"]
-    return round(value / _UNITS[entry["unit"]], digits)

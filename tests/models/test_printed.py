@@ -9,7 +9,7 @@ import pytest
 from vgglab.config.model import ModelConfig, ModelName, NormConfig
 from vgglab.models import filters
 from vgglab.models.cost import describe
-from vgglab.models.published import Comparison, comparisons, is_published_size
+from vgglab.models.printed import Comparison, comparisons, is_published_size
 
 
 def figures(name: ModelName) -> list[Comparison]:
