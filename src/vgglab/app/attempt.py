@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
-from vgglab.app.cost import net_cost
+from vgglab.app.lineage import parent_id, without_errors
 from vgglab.app.provenance import commit, source, versions
-from vgglab.app.tracked import plain, train_and_track
-from vgglab.config import Config
+from vgglab.app.tracked import train_and_track
+from vgglab.config import Config, plain
 from vgglab.launch import slurm
 from vgglab.launch.point import launched
 from vgglab.runs import Place, RunDirectory, State, Status
@@ -40,7 +40,7 @@ def attempt(
             launched=launched(),
         )
     )
-    status.epochs = config.recipe.epochs
+    status.epochs, status.parent = config.recipe.epochs, parent_id(config)
     status.note_code(commit(root), source(), versions())
     status.write(directory.status)
     log.info("attempt %d of %s", status.attempts, directory.id)
@@ -50,8 +50,9 @@ def attempt(
         state = State.FINISHED
     except Outcome as outcome:
         state, reason = outcome.state, str(outcome)
-        details = {"state": str(state), "reason": reason} | outcome.details
-        write_json(directory.result, _without_errors(config, directory, details))
+        found = without_errors(config, directory, state, reason)
+        found["trainability"] |= outcome.details
+        write_json(directory.result, found)
     except (Interrupted, KeyboardInterrupt) as error:
         state, reason = interrupted(config, str(error))
         raise
@@ -74,16 +75,3 @@ def interrupted(config: Config, reason: str) -> tuple[State, str]:
     if slurm.is_slurm_point() and starts >= most:
         return State.FAILED, f"interrupted {starts} times (launcher.max_attempts): {reason}"
     return State.INTERRUPTED, reason
-
-
-def _without_errors(
-    config: Config, directory: RunDirectory, trainability: dict[str, Any]
-) -> dict[str, Any]:
-    """``result.json`` of a net that has not learnt."""
-    cost = net_cost(config).as_dict()
-    return {
-        "run": directory.id,
-        "errors": {},
-        "cost": {key: value for key, value in cost.items() if isinstance(value, int)},
-        "trainability": trainability,
-    }

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vgglab.app.provenance import commit, knows, source, versions
-from vgglab.app.tracked import plain
-from vgglab.config import semantic
+from vgglab.config import plain, semantic
 from vgglab.config.check import ConfigError
 from vgglab.data.sources import fingerprint
 from vgglab.runs import Status

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from vgglab.app.guard import refuse_confounds
 from vgglab.app.plan_parts import Known, net_key, net_name
-from vgglab.app.study import StudyPoint, slots_of, view_of
+from vgglab.app.study import StudyPoint, slots_of, still_to_do, view_of
 from vgglab.config.check import ConfigError
 from vgglab.launch.pool import Slots
 from vgglab.study.plan import PlannedPoint, Resolution, Totals, resolutions, totals
@@ -46,7 +46,8 @@ def plan_study(points: Sequence[StudyPoint], root: Path, console: Console) -> Pl
         ConfigError: points differ in what the study does not declare; it would not be launched.
     """
     refuse_confounds(points)
-    todo = [p for p in points if not p.directory.read_status().state.is_outcome]
+    todo = [p for p in still_to_do(points) if not p.directory.read_status().state.is_outcome]
+    done = sum(p.directory.read_status().state.is_outcome for p in points)
     first = points[0].config
     slots = slots_of(first, max(1, len(todo)))
     nets: dict[str, list[StudyPoint]] = defaultdict(list)
@@ -67,7 +68,7 @@ def plan_study(points: Sequence[StudyPoint], root: Path, console: Console) -> Pl
     return Plan(
         study=first.study.name,
         points=len(points),
-        done=len(points) - len(todo),
+        done=done,
         seeds=tuple(sorted({p.config.seed for p in points})),
         slots=slots,
         waiting=waiting,

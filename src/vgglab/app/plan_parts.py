@@ -12,10 +12,9 @@ from rich.console import Console
 
 from vgglab.app.compose import compose_point
 from vgglab.app.cost import net_cost
+from vgglab.app.lineage import directory_of
 from vgglab.app.study import StudyPoint, resolved_overrides
-from vgglab.app.tracked import plain
-from vgglab.app.train import directory_of
-from vgglab.config import Config
+from vgglab.config import Config, plain
 from vgglab.data.errors import DataError
 from vgglab.data.sources import load_splits
 from vgglab.launch.pilot import Pilot, PilotPool, folder_bytes, start_step_tail
@@ -79,7 +78,7 @@ class Known:
                 continue
             config = first.config
             try:
-                work[key], points[key] = work_of(config), first.point
+                work[key], points[key] = work_of(config), without_parent(first)
             except DataError as error:
                 if config.data.name not in PUBLISHED_IMAGES:
                     self.notes.append(f"{net_name(config)}: nothing known: {error}")
@@ -117,6 +116,15 @@ class Known:
                 yield keys[pilot.measured], pilot
 
 
+def without_parent(point: StudyPoint) -> Point:
+    """The point with first weights of its own: those of a parent are not there yet, and a step
+    takes as long."""
+    if point.stage.parent is None:
+        return point.point
+    drawn = (*point.point.overrides, "init=he", "task.ancestor=0")
+    return Point(directory_of(compose_point(drawn)), drawn)
+
+
 def done_run(run: RunRecord, slots: Slots) -> DoneRun | None:
     """What a finished run took; None where it says nothing of this machine."""
     result = run.result or {}
@@ -144,7 +152,7 @@ def work_of(config: Config) -> Work:
         DataError: it is not.
     """
     splits = load_splits(config.data, Path(config.paths.data))
-    return _work(config, len(splits.train), len(splits.validation), len(splits.test))
+    return _work(config, *(len(part) for part in (splits.train, splits.validation, splits.test)))
 
 
 def published_work(config: Config) -> Work:
@@ -159,7 +167,7 @@ def _work(config: Config, train: int, validation: int, test: int) -> Work:
         train_images=train,
         batch_size=config.recipe.batch_size,
         validation_images=validation,
-        test_forwards=test,
+        test_forwards=test * sum(procedure.forwards for procedure in config.procedures),
     )
 
 

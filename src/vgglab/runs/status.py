@@ -67,6 +67,8 @@ class Status:
     source: str = ""
     """Hash of the source files that compute."""
     versions: dict[str, str] = field(default_factory=dict)
+    parent: str = ""
+    """Id of the run whose weights this one starts from."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """Every attempt: where, from and to which time and epoch, how it ended and why."""
 
