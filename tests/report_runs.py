@@ -172,4 +172,11 @@ def make_study(
         "paper": "It falls from 11 to 19 weight layers and saturates there.",
     } | text
     claims = parse_claims(yaml.safe_load(CLAIMS.read_text(encoding="utf-8")))
-    return StudyView(**about, runs=runs, missing=missing, claims=claims)
+    return StudyView(
+        name=about["name"],
+        asks=about["asks"],
+        paper=about["paper"],
+        runs=runs,
+        missing=missing,
+        claims=claims,
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 from vgglab.report.blocks import Page
 from vgglab.report.claims import forest_section, verdict_section
+from vgglab.report.confounds import confound_line
 from vgglab.report.cost import cost_section
 from vgglab.report.curves import curves_section
 from vgglab.report.depth import depth_section, errors_section
@@ -15,6 +16,7 @@ from vgglab.report.method import method_section
 from vgglab.report.results import results_of
 from vgglab.report.runs import runs_section
 from vgglab.report.setup import progress, setup_section
+from vgglab.report.trainability import trainability_section
 from vgglab.study import StudyView
 
 
@@ -31,6 +33,7 @@ def build_page(view: StudyView, claims: Mapping[str, Any], folder: Path) -> Page
         cost_section(results),
         curves_section(results),
         errors_section(results),
+        trainability_section(results),
         setup_section(results),
         runs_section(results, folder),
         method_section(),
@@ -39,6 +42,6 @@ def build_page(view: StudyView, claims: Mapping[str, Any], folder: Path) -> Page
         title=f"Study: {view.name}",
         asks=view.asks,
         paper=view.paper,
-        progress=progress(view),
+        progress=" ".join(filter(None, (progress(view), confound_line(view.guard)))),
         sections=[section for section in sections if section],
     )

@@ -5,6 +5,15 @@ from vgglab.study.claims_file import claims_record
 from vgglab.study.cost import Cost, costs
 from vgglab.study.curves import Curve, Split, learning_curves, mean_curve
 from vgglab.study.estimate import Estimate, estimate
+from vgglab.study.guard import (
+    UNKNOWN,
+    Declaration,
+    Declared,
+    FieldDifference,
+    Guard,
+    compare,
+    grid_keys,
+)
 from vgglab.study.inference import CONFIDENCE
 from vgglab.study.power import Noise, chance, detectable, seeds_needed
 from vgglab.study.settings import arms, semantic_fields, values_by_arm
@@ -14,10 +23,15 @@ from vgglab.study.view import MissingPoint, StudyView
 
 __all__ = [
     "CONFIDENCE",
+    "UNKNOWN",
     "Arm",
     "Cost",
     "Curve",
+    "Declaration",
+    "Declared",
     "Estimate",
+    "FieldDifference",
+    "Guard",
     "MissingPoint",
     "Noise",
     "ResultRow",
@@ -27,9 +41,11 @@ __all__ = [
     "arms",
     "chance",
     "claims_record",
+    "compare",
     "costs",
     "detectable",
     "estimate",
+    "grid_keys",
     "learning_curves",
     "mean_curve",
     "result_rows",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
@@ -66,8 +66,11 @@ def put(view: StudyView) -> tuple[list[Question], list[NotAsked]]:
     asked: list[Question] = []
     not_asked: list[NotAsked] = []
     fields = {p.id: _fields(p) for p in view.points}
+    known = {name for values in fields.values() for name in values}
+    nuisance = view.guard.declared.nuisance if view.guard else ()
     for name, claim in view.claims.items():
-        questions, why = _questions(name, claim, view.points, fields)
+        named = _named(claim) | set(covered(known, (*claim.ignore, *nuisance)))
+        questions, why = _questions(name, claim, view.points, fields, named)
         asked += _with_settings(questions)
         if not questions:
             not_asked.append(NotAsked(name, why))
@@ -89,9 +92,12 @@ class _Draft:
 
 
 def _questions(
-    name: str, claim: Claim, points: Sequence[Point], fields: Mapping[str, Mapping[str, Any]]
+    name: str,
+    claim: Claim,
+    points: Sequence[Point],
+    fields: Mapping[str, Mapping[str, Any]],
+    named: set[str],
 ) -> tuple[list[_Draft], str]:
-    named = _named(claim)
     groups = [_groups(side, claim, points, fields, named) for side in claim.compare]
     drafts: list[_Draft] = []
     why = _lacking(claim, groups)
@@ -121,9 +127,14 @@ def _questions(
     return drafts, why
 
 
+def covered(fields: Iterable[str], declared: Sequence[str]) -> list[str]:
+    """Those fields that are declared, by name or by their group."""
+    return [f for f in fields if any(f == d or f.startswith(f"{d}.") for d in declared)]
+
+
 def _named(claim: Claim) -> set[str]:
-    """Fields in which the sides may differ."""
-    found = set(claim.ignore)
+    """Fields that tell the sides apart."""
+    found: set[str] = set()
     for side in claim.compare:
         for path, wanted in side.items():
             if path != PROTOCOL:

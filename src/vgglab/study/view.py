@@ -8,6 +8,7 @@ from typing import Any
 
 from vgglab.config.claims import Claims
 from vgglab.runs import RunRecord
+from vgglab.study.guard import Guard
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class StudyView:
     """What the paper found, in a sentence."""
     runs: Sequence[RunRecord]
     missing: Sequence[MissingPoint] = ()
+    guard: Guard | None = None
+    """What differs between the points; None: nobody has looked."""
     claims: Claims = field(default_factory=dict)
     """What the study is asked to support or contradict, by name."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from vgglab.runs import RunDirectory
 from vgglab.training.module import SELECTION_METRIC
@@ -60,3 +61,10 @@ def checkpoint_step(path: Path) -> int:
     if not path.exists():
         return 0
     return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+
+
+def net_state(path: Path) -> dict[str, Tensor]:
+    """State dict of the net alone, from a checkpoint of the run."""
+    stored = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    prefix = "net."
+    return {key.removeprefix(prefix): v for key, v in stored.items() if key.startswith(prefix)}
