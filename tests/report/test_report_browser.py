@@ -77,7 +77,8 @@ def brightness(colour: str) -> int:
 
 def test_verdicts_come_first(page: Path) -> None:
     assert look(page, 1400)["sections"] == [
-        "claims", "depth", "differences", "cost", "curves", "errors", "setup", "runs", "method",
+        "claims", "depth", "differences", "cost", "curves", "errors", "trainability", "setup",
+        "runs", "method",
     ]  # fmt: skip
 
 

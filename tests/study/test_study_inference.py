@@ -74,7 +74,7 @@ def test_power_is_what_a_simulation_finds() -> None:
     """t-test with 5 seeds: differences of one standard deviation."""
     values = np.random.default_rng(0).normal(1.0, 1.0, (20_000, 5))
     found = stats.ttest_1samp(values, 0, axis=1)
-    power = ((found.pvalue < 0.05) & (found.statistic > 0)).mean()
+    power = np.mean((found.pvalue < 0.05) & (found.statistic > 0))
     assert chance(Noise(1.0, 0.0), 1.0, 5) == pytest.approx(power, abs=0.02)
 
 
