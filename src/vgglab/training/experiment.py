@@ -29,7 +29,13 @@ from vgglab.signals import StopRequest
 from vgglab.training.allocator import keep_freed_memory
 from vgglab.training.callbacks import Heartbeat, PlateauRule, Recorder, Sink
 from vgglab.training.ceiling import ceiling, flops_per_image
-from vgglab.training.checkpoints import AtomicCheckpointIO, checkpoint_callbacks, checkpoint_step
+from vgglab.training.checkpoints import (
+    AtomicCheckpointIO,
+    checkpoint_callbacks,
+    checkpoint_step,
+    checkpoint_to_resume,
+    selected_state,
+)
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
@@ -59,6 +65,7 @@ def run_experiment(
         Diverged: a loss stopped being finite.
         Interrupted: a signal asked to stop; ``last.ckpt`` says where to go on.
         DataError: the data set cannot be had.
+        DamagedCheckpointError: the weights that are to be tested are not what was written.
     """
     group = group or Group(ALONE)
     if config.trainer.keep_memory and config.trainer.accelerator == "cpu":
@@ -74,7 +81,8 @@ def run_experiment(
         steps_per_epoch=data.train_dataloader().steps,
     )
     check_parts(config, data)
-    step = group.from_first(checkpoint_step(directory.last_checkpoint))
+    resume = group.from_first(checkpoint_to_resume(directory) if group.world.is_first else None)
+    step = checkpoint_step(resume) if resume else 0
     log = MetricsLog(directory.metrics)
     if group.world.is_first:
         history = log.rewind(step)
@@ -100,9 +108,9 @@ def run_experiment(
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
             # One process in a job of its own, or several that we have started ourselves.
             warnings.filterwarnings("ignore", "The `srun` command is available")
-            resume = directory.last_checkpoint if step else None
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-            _load_selected(config, module, directory)
+            if config.recipe.select == "best":
+                module.load_state_dict(selected_state(directory))
             trainer.test(module, datamodule=data, verbose=False)
             tables = group.to_first(module.predictions.table())
     if not group.world.is_first:
@@ -211,13 +219,6 @@ def _trainer(
     # one was doing. Ours notes the signal, and all agree at the end of a step.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     return trainer
-
-
-def _load_selected(config: Config, module: Classifier, directory: RunDirectory) -> None:
-    """Put the weights to be tested into the module."""
-    if config.recipe.select == "best":
-        stored = torch.load(directory.best_checkpoint, map_location="cpu", weights_only=True)
-        module.load_state_dict(stored["state_dict"])
 
 
 def _result(
