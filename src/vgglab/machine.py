@@ -13,6 +13,9 @@ from vgglab.world import world_of
 
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last is what Linux calls it on Arm
 
+MOST_WORKERS = 16
+"""Decoding processes that are started unasked, for each process of a run."""
+
 
 def cores() -> int:
     """Processor cores that this process may use."""
@@ -55,6 +58,7 @@ def resolve(config: Config) -> Config:
     memory_format = trainer.memory_format
     if memory_format == "auto":
         memory_format = "channels_last"
+    share = max(1, cores() // devices_here(config, devices))
     return dataclasses.replace(
         config,
         devices=devices,
@@ -64,9 +68,17 @@ def resolve(config: Config) -> Config:
             accelerator=accelerator,
             precision=precision,
             memory_format=memory_format,
-            threads=trainer.threads or max(1, cores() // devices_here(config, devices)),
+            threads=trainer.threads or share,
+            workers=_workers(trainer.workers, accelerator, share),
         ),
     )
+
+
+def _workers(asked: int, accelerator: str, cores_of_process: int) -> int:
+    """Processes that decode images; on a CPU they would take the cores from the training."""
+    if asked >= 0:
+        return asked
+    return min(cores_of_process, MOST_WORKERS) if accelerator == "gpu" else 0
 
 
 def devices_here(config: Config, devices: int) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from vgglab.data.augment import Augmentation, Normalisation
-from vgglab.data.batches import Batch, BatchLoader, Share
+from vgglab.data.batches import Batch, BatchLoader
 from vgglab.data.keyed_random import FLIP, SHIFT_X, SHIFT_Y, keyed_bits, keyed_integers
 from vgglab.data.splits import ImageSet
+from vgglab.data.steps import Share, Steps
 
 
 def image_set(size: int, channels: int = 1, side: int = 8) -> ImageSet:
@@ -17,6 +20,10 @@ def image_set(size: int, channels: int = 1, side: int = 8) -> ImageSet:
     images_nchw = generator.integers(1, 256, (size, channels, side, side), dtype=np.uint8)
     labels_n = np.arange(size, dtype=np.int64) % 10
     return ImageSet(images_nchw, labels_n, np.arange(size))
+
+
+def loader_of(images: ImageSet, batch_size: int, **order: Any) -> BatchLoader:
+    return BatchLoader(images, Steps(len(images), batch_size, **order))
 
 
 def samples(loader: BatchLoader) -> list[int]:
@@ -27,7 +34,7 @@ def samples(loader: BatchLoader) -> list[int]:
 def test_every_image_once_and_the_last_batch_uneven(size: int) -> None:
     images = image_set(size)
     for seed in (None, 5):
-        loader = BatchLoader(images, 8, shuffle_seed=seed)
+        loader = loader_of(images, 8, shuffle_seed=seed)
         batches = list(loader)
         assert len(batches) == len(loader) == -(-size // 8)
         assert sorted(samples(loader)) == list(range(size))
@@ -38,8 +45,8 @@ def test_every_image_once_and_the_last_batch_uneven(size: int) -> None:
 
 def test_an_epoch_goes_on_where_it_was_left() -> None:
     images = image_set(50)
-    whole = BatchLoader(images, 8, shuffle_seed=1, position=lambda: (3, 0))
-    rest = BatchLoader(images, 8, shuffle_seed=1, position=lambda: (3, 4))
+    whole = loader_of(images, 8, shuffle_seed=1, position=lambda: (3, 0))
+    rest = loader_of(images, 8, shuffle_seed=1, position=lambda: (3, 4))
     assert samples(rest) == samples(whole)[4 * 8 :]
 
 
@@ -47,10 +54,10 @@ def test_an_epoch_goes_on_where_it_was_left() -> None:
 @pytest.mark.parametrize(("world", "accumulate"), [(2, 1), (3, 2), (1, 4)])
 def test_shares_cover_each_step_once_in_its_order(size: int, world: int, accumulate: int) -> None:
     images = image_set(size)
-    alone = BatchLoader(images, 8, shuffle_seed=3)
+    alone = loader_of(images, 8, shuffle_seed=3)
     shares = [
         list(
-            BatchLoader(
+            loader_of(
                 images,
                 8,
                 shuffle_seed=3,
@@ -73,7 +80,7 @@ def test_shares_cover_each_step_once_in_its_order(size: int, world: int, accumul
 @pytest.mark.parametrize("size", [1, 31, 33])
 def test_processes_evaluate_each_image_once(size: int) -> None:
     images = image_set(size)
-    loaders = [BatchLoader(images, 8, share=Share(rank=rank, world=2)) for rank in range(2)]
+    loaders = [loader_of(images, 8, share=Share(rank=rank, world=2)) for rank in range(2)]
     assert sorted(samples(loaders[0]) + samples(loaders[1])) == list(range(size))
     for loader in loaders:
         assert len(list(loader)) == len(loader)
@@ -81,7 +88,7 @@ def test_processes_evaluate_each_image_once(size: int) -> None:
 
 def test_epochs_differ() -> None:
     first, second = (
-        BatchLoader(image_set(50), 8, shuffle_seed=1, position=lambda e=epoch: (e, 0))  # type: ignore[misc]
+        loader_of(image_set(50), 8, shuffle_seed=1, position=lambda e=epoch: (e, 0))
         for epoch in (0, 1)
     )
     assert samples(first) != samples(second)
@@ -108,7 +115,7 @@ def slow_augmentation(batch: Batch, seed: int, shift: int, flip: bool) -> torch.
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("shift", "flip"), [(0, False), (2, False), (0, True), (3, True)])
 def test_augmentation_equals_the_slow_loop(channels: int, shift: int, flip: bool) -> None:
-    (batch,) = BatchLoader(image_set(40, channels), 40, shuffle_seed=2, position=lambda: (1, 0))
+    (batch,) = loader_of(image_set(40, channels), 40, shuffle_seed=2, position=lambda: (1, 0))
     fast_nchw = Augmentation(9, shift, flip)(batch)
     assert torch.equal(fast_nchw, slow_augmentation(batch, 9, shift, flip))
     if shift or flip:
@@ -120,7 +127,7 @@ def test_a_sample_is_augmented_alike_in_any_batch() -> None:
     images = image_set(32)
 
     def by_sample(batch_size: int) -> dict[int, torch.Tensor]:
-        loader = BatchLoader(images, batch_size, shuffle_seed=4)
+        loader = loader_of(images, batch_size, shuffle_seed=4)
         return {
             int(sample): image
             for batch in loader

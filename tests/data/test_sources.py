@@ -14,7 +14,7 @@ import pytest
 from vgglab.config import CifarConfig, ClutteredDigitsConfig, DataConfig, DigitsConfig
 from vgglab.data.errors import DataError
 from vgglab.data.sources import channels, fingerprint, load_splits
-from vgglab.data.splits import SPLITS, Splits
+from vgglab.data.splits import SPLITS, ImageSet, Splits
 
 CLUTTERED = ClutteredDigitsConfig(
     train_images=400,
@@ -117,7 +117,7 @@ def write_cifar10(folder: Path, images: int) -> Path:
     return archive
 
 
-def cifar_of(folder: Path, monkeypatch: pytest.MonkeyPatch, validation: int) -> Splits:
+def cifar_of(folder: Path, monkeypatch: pytest.MonkeyPatch, validation: int) -> Splits[ImageSet]:
     from torchvision.datasets import CIFAR10
 
     archive = write_cifar10(folder / "cifar10", images=100)

@@ -14,14 +14,14 @@ import pytest
 import torch
 
 from vgglab.config import Config
+from vgglab.data.errors import DataError
 from vgglab.runs import Record, RunDirectory, Status
 from vgglab.training.checkpoints import (
     AtomicCheckpointIO,
-    DamagedCheckpointError,
     checkpoint_step,
     checkpoint_to_resume,
     damage,
-    selected_state,
+    net_state,
 )
 from vgglab.training.experiment import run_experiment
 
@@ -61,7 +61,7 @@ def saved(tmp_path: Path, *steps: int) -> RunDirectory:
     for step in steps:
         weights = torch.arange(10_000.0) * step
         AtomicCheckpointIO().save_checkpoint(
-            {"global_step": step, "state_dict": {"w": weights}}, run.last_checkpoint
+            {"global_step": step, "state_dict": {"net.w": weights}}, run.last_checkpoint
         )
     return run
 
@@ -90,10 +90,10 @@ def test_a_kill_between_two_renames_loses_nothing(tmp_path: Path) -> None:
 def test_damaged_weights_are_not_tested(tmp_path: Path) -> None:
     run = saved(tmp_path, 10)
     run.last_checkpoint.replace(run.best_checkpoint)
-    assert selected_state(run)["w"][1] == 10
+    assert net_state(run.best_checkpoint)["w"][1] == 10
     flip_a_byte(run.best_checkpoint)
-    with pytest.raises(DamagedCheckpointError, match=r"best\.ckpt is damaged .*train the run anew"):
-        selected_state(run)
+    with pytest.raises(DataError, match=r"best\.ckpt is damaged .*train the run anew"):
+        net_state(run.best_checkpoint)
 
 
 def test_a_run_goes_on_from_the_one_before_to_the_same_bits(

@@ -19,7 +19,7 @@ from vgglab.evaluation.predictions import errors_of
 from vgglab.runs import Record, RunDirectory, Status, read_metrics
 from vgglab.training.checkpoints import checkpoint_step
 from vgglab.training.experiment import run_experiment
-from vgglab.training.module import Diverged
+from vgglab.training.outcomes import Diverged
 from vgglab.training.stop import Interrupted
 
 VOLATILE = ("time", "speed/")

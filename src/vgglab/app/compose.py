@@ -11,11 +11,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from vgglab.app.fits import check_net
 from vgglab.config import Config
 from vgglab.config.check import ConfigError, parse
+from vgglab.config.claims import Claim, parse_claims
 from vgglab.machine import resolve
 
 NOT_OF_A_POINT = ("task=", "format=", "hydra.", "hydra/")
+"""How overrides begin that are about the command."""
 
 
 def checked(composed: DictConfig) -> Config:
@@ -24,7 +27,20 @@ def checked(composed: DictConfig) -> Config:
     tree.pop("hydra", None)
     for group in ("experiments", "sweeps"):  # an empty choice leaves its name behind
         tree.pop(group, None)
-    return resolve(parse(tree))
+    parse_claims(tree.pop("claims", None))  # refused here, before anything trains
+    config = resolve(parse(tree))
+    check_net(config)
+    return config
+
+
+def composed_claims(overrides: Sequence[str]) -> dict[str, Claim]:
+    """What the study of these points is asked to support or contradict.
+
+    Not a part of any run's config: a run does not depend on what it is taken to show.
+    """
+    composed = compose("config", overrides=list(overrides))
+    claims: Any = OmegaConf.to_container(composed, resolve=True).get("claims")  # type: ignore[union-attr]
+    return parse_claims(claims)
 
 
 def compose_point(overrides: Sequence[str]) -> Config:
@@ -32,8 +48,10 @@ def compose_point(overrides: Sequence[str]) -> Config:
     return checked(compose("config", overrides=list(overrides)))
 
 
-def grid_of_this_command() -> list[list[str]]:
+def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
     """The overrides of every point of ``sweeps=NAME``, as Hydra's own sweeper would expand them.
+
+    Those of this command that begin with one of ``leave_out`` are not of the points.
 
     Raises:
         ConfigError: no sweep is named.
@@ -43,7 +61,9 @@ def grid_of_this_command() -> list[list[str]]:
         raise ConfigError(f"task={hydra.runtime.choices['task']} needs a study: sweeps=NAME")
     params: Any = OmegaConf.to_container(hydra.sweeper.params, resolve=True)
     texts = [f"{key}={value}" for key, value in params.items()]
-    texts += [text for text in hydra.overrides.task if not text.startswith(NOT_OF_A_POINT)]
+    texts += [
+        text for text in hydra.overrides.task if not text.startswith((*NOT_OF_A_POINT, *leave_out))
+    ]
     parsed = OverridesParser.create().parse_overrides(texts)
     (points,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     return points

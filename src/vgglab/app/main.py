@@ -60,11 +60,20 @@ def dispatch(composed: DictConfig, root: Path) -> None:
             choice = HydraConfig.get().runtime.choices["sweeps"]
             raise ConfigError(f"sweeps={choice} is a study: python run.py -m sweeps={choice}")
         train(config, root)
+    elif config.task.name == "evaluate":
+        from vgglab.app.evaluate import evaluate
+
+        evaluate(config)
     elif config.task.name == "report":
         from vgglab.app.report import write_study_report
         from vgglab.app.study import compose_points
 
         print(f"report: {write_study_report(compose_points(grid_of_this_command()))}")
+    elif config.task.name == "plan":
+        from vgglab.app.plan import print_plan
+        from vgglab.app.study import compose_points
+
+        print_plan(compose_points(grid_of_this_command()), root, config.format)
     elif config.task.name == "sync":
         from vgglab.app.sync import sync
 

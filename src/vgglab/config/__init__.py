@@ -1,16 +1,28 @@
 """Typed schemas of every config group, their checks, and the identity rule. Knows no torch."""
 
-from vgglab.config.data import CifarConfig, ClutteredDigitsConfig, DataConfig, DigitsConfig
-from vgglab.config.identity import SCHEMA_VERSION, division, semantic
+from vgglab.config.data import (
+    CifarConfig,
+    ClutteredDigitsConfig,
+    DataConfig,
+    DigitsConfig,
+    FilesConfig,
+    FolderConfig,
+    ImagenetConfig,
+    ImagenetteConfig,
+    MemoryConfig,
+)
+from vgglab.config.identity import SCHEMA_VERSION, division, plain, semantic
 from vgglab.config.infrastructure import (
     LauncherConfig,
     PathsConfig,
+    PrepareConfig,
     TrackingConfig,
     TrainerConfig,
 )
 from vgglab.config.model import InitConfig, LrnConfig, ModelConfig, NormConfig
+from vgglab.config.protocol import Procedure, ProtocolConfig, ProtocolName
 from vgglab.config.recipe import RecipeConfig, ScheduleConfig
-from vgglab.config.root import Config, ProtocolConfig, StudyConfig, TaskConfig
+from vgglab.config.root import Config, StudyConfig, TaskConfig
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -19,13 +31,21 @@ __all__ = [
     "Config",
     "DataConfig",
     "DigitsConfig",
+    "FilesConfig",
+    "FolderConfig",
+    "ImagenetConfig",
+    "ImagenetteConfig",
     "InitConfig",
     "LauncherConfig",
     "LrnConfig",
+    "MemoryConfig",
     "ModelConfig",
     "NormConfig",
     "PathsConfig",
+    "PrepareConfig",
+    "Procedure",
     "ProtocolConfig",
+    "ProtocolName",
     "RecipeConfig",
     "ScheduleConfig",
     "StudyConfig",
@@ -33,5 +53,6 @@ __all__ = [
     "TrackingConfig",
     "TrainerConfig",
     "division",
+    "plain",
     "semantic",
 ]

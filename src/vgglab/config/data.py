@@ -10,6 +10,8 @@ from pydantic.dataclasses import dataclass
 from vgglab.config.fields import STRICT, ImageSize, PositiveInt, Role
 
 Shift = Annotated[int, Field(ge=0, le=64), Role.NUISANCE]
+NoShift = Annotated[Literal[0], Role.NUISANCE]
+"""Photographs are cropped at random instead: ``recipe.scale_min``."""
 Flip = Annotated[bool, Role.FIXED]
 SplitSeed = Annotated[int, Field(ge=0), Role.FIXED]
 
@@ -88,6 +90,73 @@ class CifarConfig:
         return 10 if self.name == "cifar10" else 100
 
 
-DataConfig = Annotated[
-    DigitsConfig | ClutteredDigitsConfig | CifarConfig, Field(discriminator="name")
-]
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class FolderConfig:
+    """Image files: ``root/{train,val,test}/<class>/*``, or ``root/<class>/*``."""
+
+    name: Literal["folder"] = "folder"
+    root: Annotated[str, Role.INFRASTRUCTURE] = ""
+    """The folder. Not part of a run's identity: names and sizes of the files in it are."""
+    image_size: Annotated[ImageSize, Role.SCIENTIFIC] = 224
+    """Side of the crop, px."""
+    classes: Annotated[int, Field(ge=2, le=1_000_000), Role.SCIENTIFIC] = 10
+    """Class folders, by name in this order."""
+    test_fraction: Annotated[float, Field(gt=0, lt=0.5), Role.FIXED] = 0.2
+    """Share of each class's training files kept for testing, where there is no ``test`` folder."""
+    validation_fraction: Annotated[float, Field(gt=0, lt=0.5), Role.FIXED] = 0.1
+    """Share of them kept for validation, where there is no ``val`` or ``validation`` folder."""
+    shift: NoShift = 0
+    flip: Flip = True
+    """Off for what is another thing in the mirror: digits, text."""
+    split_seed: SplitSeed = 0
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class ImagenetConfig:
+    """ILSVRC-2012 as torchvision lays it out; never downloaded. Tested on its validation images."""
+
+    name: Literal["imagenet"] = "imagenet"
+    root: Annotated[str, Role.INFRASTRUCTURE] = "datasets/imagenet"
+    """The folder with ``train`` and ``val``, or with the three archives they are made from."""
+    image_size: Annotated[ImageSize, Role.SCIENTIFIC] = 224
+    """Side of the crop, px."""
+    validation_images: Annotated[int, Field(ge=1_000, le=600_000), Role.FIXED] = 50_000
+    """Taken from the 1,281,167 training images, the same share of each class."""
+    shift: NoShift = 0
+    flip: Flip = True
+    split_seed: SplitSeed = 0
+
+    @property
+    def classes(self) -> int:
+        """Of ILSVRC-2012."""
+        return 1000
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class ImagenetteConfig:
+    """Ten classes of ImageNet that are easily told apart, through torchvision."""
+
+    name: Literal["imagenette"] = "imagenette"
+    root: Annotated[str, Role.INFRASTRUCTURE] = "datasets/imagenette"
+    """Where it is, or is downloaded to."""
+    size: Annotated[Literal["full", "320px", "160px"], Role.SCIENTIFIC] = "320px"
+    """Of the published archives, by the shorter side of their images."""
+    image_size: Annotated[ImageSize, Role.SCIENTIFIC] = 224
+    """Side of the crop, px."""
+    validation_images: Annotated[int, Field(ge=100, le=4_500), Role.FIXED] = 1_000
+    """Taken from the 9,469 training images; tested on the 3,925 that it calls ``val``."""
+    shift: NoShift = 0
+    flip: Flip = True
+    split_seed: SplitSeed = 0
+
+    @property
+    def classes(self) -> int:
+        """Of Imagenette."""
+        return 10
+
+
+MemoryConfig = DigitsConfig | ClutteredDigitsConfig | CifarConfig
+"""Images of one size that fit into memory."""
+FilesConfig = FolderConfig | ImagenetConfig | ImagenetteConfig
+"""Image files of any size."""
+DataConfig = Annotated[MemoryConfig | FilesConfig, Field(discriminator="name")]

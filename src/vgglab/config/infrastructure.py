@@ -22,6 +22,9 @@ class TrainerConfig:
     ] = "auto"
     threads: Annotated[int, Field(ge=0, le=1024), Role.INFRASTRUCTURE] = 0
     """CPU threads of each process of a run; 0: its share of the cores."""
+    workers: Annotated[int, Field(ge=-1, le=256), Role.INFRASTRUCTURE] = -1
+    """Processes that decode image files, for each process of a run; 0: it does so itself; -1: its
+    share of the cores on a GPU, 0 elsewhere."""
     accumulate: Annotated[int, Field(ge=1, le=65_536), Role.INFRASTRUCTURE] = 1
     """Micro-batches that each device makes of its share of a step, one after the other."""
     batch_norm: Annotated[Literal["sync", "local"], Role.INFRASTRUCTURE] = "sync"
@@ -85,3 +88,16 @@ class PathsConfig:
     studies: Annotated[str, Field(min_length=1), Role.INFRASTRUCTURE] = "studies"
     data: Annotated[str, Field(min_length=1), Role.INFRASTRUCTURE] = "datasets"
     """Downloads and generated images."""
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class PrepareConfig:
+    """``task=prepare``: what is made of a data set besides a look at it."""
+
+    copy: Annotated[str, Role.INFRASTRUCTURE] = ""
+    """Folder for a copy of smaller images, as JPEG; it is read in place of the original by
+    ``data.root``. Empty: none."""
+    shorter_side: Annotated[int, Field(ge=0, le=4096), Role.INFRASTRUCTURE] = 0
+    """Of the copy's images, px; 0: S where it is fixed, else 512. No image is enlarged."""
+    quality: Annotated[int, Field(ge=50, le=100), Role.INFRASTRUCTURE] = 95
+    """Of the copy's JPEG files."""

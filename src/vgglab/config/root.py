@@ -8,18 +8,24 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from vgglab.config.data import DataConfig, DigitsConfig
+from vgglab.config.data import DataConfig, DigitsConfig, FilesConfig
 from vgglab.config.fields import STRICT, Role
 from vgglab.config.infrastructure import (
     LauncherConfig,
     PathsConfig,
+    PrepareConfig,
     TrackingConfig,
     TrainerConfig,
 )
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
+from vgglab.config.protocol import Procedure, ProtocolConfig, procedure
 from vgglab.config.recipe import RecipeConfig
 
-TaskName = Literal["train", "report", "runs", "describe", "sync", "dashboard"]
+TaskName = Literal[
+    "train", "evaluate", "report", "runs", "describe", "prepare", "sync", "dashboard", "plan"
+]
+Names = str | tuple[str, ...]
+"""One, or a list."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -27,16 +33,8 @@ class TaskConfig:
     """What the command does with the config."""
 
     name: Annotated[TaskName, Role.INFRASTRUCTURE] = "train"
-
-
-@dataclass(config=STRICT, kw_only=True, frozen=True)
-class ProtocolConfig:
-    """How a trained net is tested."""
-
-    name: Annotated[Literal["center"], Role.SCIENTIFIC] = "center"
-    """``center``: one forward of the image at the size it was trained at."""
-    top_k: Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Role.FIXED] = (1, 5)
-    """Errors that are reported; each k must be below the number of classes."""
+    ancestor: Annotated[int, Field(ge=0, le=100), Role.INFRASTRUCTURE] = 0
+    """``train``: not the run, but the one that its weights come from (1), that one's (2), ..."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -49,6 +47,14 @@ class StudyConfig:
     """The question, in a sentence, for the report."""
     paper: Annotated[str, Role.INFRASTRUCTURE] = ""
     """What the paper found, in a sentence, for the report."""
+    scientific: Annotated[tuple[str, ...], Role.INFRASTRUCTURE] = ()
+    """Fields or groups whose effect the study asks about. What its grid varies counts as one of
+    them without being named; what a choice of the grid changes elsewhere does not."""
+    nuisance: Annotated[tuple[str, ...], Role.INFRASTRUCTURE] = ("seed",)
+    """Fields or groups that may differ between points although the study does not ask about them,
+    such as a learning rate tuned for each net. The report says so."""
+    allow_confounds: Annotated[bool, Role.INFRASTRUCTURE] = False
+    """Launch although points differ in fields that are not declared. The report says so."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", self.name):
@@ -73,6 +79,7 @@ class Config:
     trainer: TrainerConfig = Field(default_factory=TrainerConfig)
     tracking: Annotated[TrackingConfig, Role.INFRASTRUCTURE] = Field(default_factory=TrackingConfig)
     launcher: Annotated[LauncherConfig, Role.INFRASTRUCTURE] = Field(default_factory=LauncherConfig)
+    prepare: Annotated[PrepareConfig, Role.INFRASTRUCTURE] = Field(default_factory=PrepareConfig)
     paths: Annotated[PathsConfig, Role.INFRASTRUCTURE] = Field(default_factory=PathsConfig)
     study: Annotated[StudyConfig, Role.INFRASTRUCTURE] = Field(default_factory=StudyConfig)
     devices: Annotated[int, Field(ge=0, le=1024), Role.INFRASTRUCTURE] = 1
@@ -80,7 +87,13 @@ class Config:
     nodes: Annotated[int, Field(ge=1, le=10_000), Role.INFRASTRUCTURE] = 1
     """Machines of a run; more than 1 are started by SLURM or torchrun."""
     format: Annotated[Literal["table", "json", "csv"], Role.INFRASTRUCTURE] = "table"
-    """What ``task=describe`` and ``task=runs`` print."""
+    """What ``task=describe``, ``task=evaluate``, ``task=prepare`` and ``task=runs`` print."""
+    run: Annotated[Names, Role.INFRASTRUCTURE] = ()
+    """``task=evaluate``: ids of the runs to test."""
+    fuse: Annotated[Names, Role.INFRASTRUCTURE] = ()
+    """``task=evaluate``: stored predictions to average, each ``<run>`` or ``<run>:<protocol>``."""
+    weights: Annotated[str, Role.INFRASTRUCTURE] = ""
+    """``task=evaluate``: published weights to test, ``torchvision:<name>`` or a file of theirs."""
 
     @property
     def processes(self) -> int:
@@ -92,11 +105,43 @@ class Config:
         """That the batch of a step is divided into: devices times micro-batches."""
         return self.processes * self.trainer.accumulate
 
+    @property
+    def procedures(self) -> tuple[Procedure, ...]:
+        """What the run is tested under: its protocol, then those of ``protocol.also``, once each.
+
+        Raises:
+            ValueError: one of them does not fit the images.
+        """
+        asked = {self.protocol.name: self.protocol.scales}
+        asked |= {name: () for name in self.protocol.also if name != self.protocol.name}
+        return tuple(
+            procedure(
+                name,
+                self.recipe,
+                image_size=self.data.image_size,
+                flip=self.data.flip,
+                scales=scales,
+            )
+            for name, scales in asked.items()
+        )
+
     def __post_init__(self) -> None:
         if self.recipe.batch_size < self.parts:
             raise ValueError(
                 f"recipe.batch_size = {self.recipe.batch_size}: must be at least "
                 f"devices x nodes x trainer.accumulate = {self.parts}"
+            )
+        if isinstance(self.data, FilesConfig) and not self.recipe.scale_min:
+            crop = self.data.image_size
+            raise ValueError(
+                f"recipe.scale_min = 0: data={self.data.name} has images of many sizes; set "
+                f"recipe.scale_min and recipe.scale_max, the shorter side S that they are rescaled "
+                f"to before the crop of {crop} px, say {crop * 8 // 7}"
+            )
+        if 0 < self.recipe.scale_min < self.data.image_size:
+            raise ValueError(
+                f"recipe.scale_min = {self.recipe.scale_min}: must be 0 or at least the crop, "
+                f"data.image_size = {self.data.image_size}"
             )
         too_many = [k for k in self.protocol.top_k if k >= self.data.classes]
         if too_many:
@@ -109,3 +154,5 @@ class Config:
                 f"protocol.top_k = {list(self.protocol.top_k)}: must contain 1, "
                 "the error that selects the best epoch"
             )
+        if self.task.name == "train":  # ``task=evaluate`` is about other runs' images
+            _ = self.procedures

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vgglab.data.batches import Batch
-from vgglab.data.keyed_random import FLIP, SHIFT_X, SHIFT_Y, keyed_bits, keyed_integers
+from vgglab.data.keyed_random import FLIP, SHIFT_X, SHIFT_Y, keyed_flags, keyed_integers
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,7 @@ class Augmentation:
             self._offsets(batch, stream)[:, None] + np.arange(size) for stream in (SHIFT_Y, SHIFT_X)
         )
         if self.flip:
-            bits = keyed_bits(self.seed, batch.epoch, batch.samples_n, FLIP)
-            flipped = (bits >> np.uint64(63)).astype(bool)
+            flipped = keyed_flags(self.seed, batch.epoch, batch.samples_n, FLIP)
             columns = np.where(flipped[:, None], columns[:, ::-1], columns)
         padded_nchw = torch.nn.functional.pad(batch.images_nchw, (self.shift,) * 4)
         images_n = torch.arange(len(rows), device=device)[:, None, None]
@@ -49,7 +49,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Subtracts the training split's mean and divides by its deviation, channel by channel."""
+    """Subtracts the training split's mean and divides by a number, channel by channel."""
 
     mean_c: tuple[float, ...]
     """In units of a pixel value, 0 to 255."""
@@ -67,9 +67,17 @@ class Normalisation:
             deviations.append(float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum())))
         return cls(tuple(means), tuple(deviations))
 
-    def __call__(self, images_nchw: Tensor) -> Tensor:
-        """float32 (N, C, H, W) of about zero mean and unit deviation."""
+    def of_kind(self, kind: Literal["deviation", "mean"]) -> Normalisation:
+        """This one, or that which subtracts the mean and leaves the rest as it is."""
+        return (
+            self if kind == "deviation" else Normalisation(self.mean_c, (1.0,) * len(self.mean_c))
+        )
+
+    def __call__(self, images_nchw: Tensor, shifts_nc: Tensor | None = None) -> Tensor:
+        """float32 (N, C, H, W) about zero, of pixels to which each image's shift is added first."""
         shape = (1, -1, 1, 1)
         mean = torch.tensor(self.mean_c, device=images_nchw.device).view(shape)
         deviation = torch.tensor(self.deviation_c, device=images_nchw.device).view(shape)
+        if shifts_nc is not None:
+            mean = mean - shifts_nc[:, :, None, None]
         return (images_nchw.float() - mean) / deviation

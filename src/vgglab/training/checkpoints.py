@@ -13,15 +13,13 @@ from typing import Any
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
 
+from vgglab.data.errors import DataError
 from vgglab.runs import RunDirectory
 from vgglab.training.module import SELECTION_METRIC
 
 log = logging.getLogger(__name__)
-
-
-class DamagedCheckpointError(Exception):
-    """A checkpoint that nothing can replace is not what was written."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -117,16 +115,15 @@ def checkpoint_to_resume(run: RunDirectory) -> Path | None:
     return None
 
 
-def selected_state(run: RunDirectory) -> dict[str, Any]:
-    """The module's state of the lowest validation error.
+def net_state(path: Path) -> dict[str, Tensor]:
+    """State dict of the net alone, from a checkpoint of the run.
 
     Raises:
-        DamagedCheckpointError: the file is not what was written.
+        DataError: the file is not what was written.
     """
-    if found := damage(run.best_checkpoint):
-        raise DamagedCheckpointError(
-            f"{run.best_checkpoint} is damaged ({found}); remove {run.path} to train the run anew"
-        )
-    stored = torch.load(run.best_checkpoint, map_location="cpu", weights_only=True)
-    state: dict[str, Any] = stored["state_dict"]
-    return state
+    if found := damage(path):
+        run = path.parent.parent
+        raise DataError(f"{path} is damaged ({found}); remove {run} to train the run anew")
+    stored = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    prefix = "net."
+    return {key.removeprefix(prefix): v for key, v in stored.items() if key.startswith(prefix)}

@@ -16,9 +16,8 @@ from pytorch_lightning.callbacks import RichProgressBar
 
 from vgglab.config import Config
 from vgglab.data.errors import DataError
-from vgglab.data.module import InMemoryData
+from vgglab.data.module import ImageData
 from vgglab.data.sources import channels
-from vgglab.evaluation.predictions import merged, write_predictions
 from vgglab.models.batch_norm import synchronised
 from vgglab.models.blocks import parameters_by_block
 from vgglab.models.build import build
@@ -34,19 +33,17 @@ from vgglab.training.checkpoints import (
     checkpoint_callbacks,
     checkpoint_step,
     checkpoint_to_resume,
-    selected_state,
 )
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
+from vgglab.training.parent import start_from
 from vgglab.training.speed import SpeedMeter
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
+from vgglab.training.testing import MEMORY_FORMATS, HeldOut, evaluate, selected_weights
+from vgglab.training.trainability import TrainabilityWatch
 from vgglab.world import ALONE, World
 
-MEMORY_FORMATS = {
-    "channels_last": torch.channels_last,
-    "contiguous": torch.contiguous_format,
-}
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
@@ -56,16 +53,19 @@ def run_experiment(
     status: Status,
     sinks: Sequence[Sink],
     group: Group | None = None,
+    first_weights: Path | None = None,
 ) -> dict[str, Any]:
     """Train what is left to train of a run, test it once, and return its ``result.json``.
+
+    ``first_weights`` is the checkpoint of its parent, where it has one.
 
     With several processes, each calls it; the first writes and returns, the others return nothing.
 
     Raises:
         Diverged: a loss stopped being finite.
+        Untrainable: the net sits on the plateau of ln K.
         Interrupted: a signal asked to stop; ``last.ckpt`` says where to go on.
-        DataError: the data set cannot be had.
-        DamagedCheckpointError: the weights that are to be tested are not what was written.
+        DataError: the data set cannot be had, or the weights to be tested are damaged.
     """
     group = group or Group(ALONE)
     if config.trainer.keep_memory and config.trainer.accelerator == "cpu":
@@ -74,15 +74,15 @@ def run_experiment(
     pl.seed_everything(config.seed, workers=True, verbose=False)
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
     with group.first_alone_first():
-        data = InMemoryData(config, memory_format, group.world)
+        data = ImageData(config, memory_format, group.world)
+    resume = group.from_first(checkpoint_to_resume(directory) if group.world.is_first else None)
+    step = checkpoint_step(resume) if resume else 0
     module = Classifier(
-        _net(config, group.world).to(memory_format=memory_format),
+        _net(config, group.world, None if step else first_weights).to(memory_format=memory_format),
         config,
         steps_per_epoch=data.train_dataloader().steps,
     )
     check_parts(config, data)
-    resume = group.from_first(checkpoint_to_resume(directory) if group.world.is_first else None)
-    step = checkpoint_step(resume) if resume else 0
     log = MetricsLog(directory.metrics)
     if group.world.is_first:
         history = log.rewind(step)
@@ -91,32 +91,45 @@ def run_experiment(
     cost = _cost(config)
     speed = SpeedMeter(ideal=_ideal_speed(config, group, cost))
     gradients = _gradient_norms(config, module)
+    watch = _trainability_watch(config, cost, data.train_dataloader().steps, group)
+    heartbeat = Heartbeat(directory, status) if group.world.is_first else None
     # Norms and times are taken before they are recorded.
     watchers: list[pl.Callback] = [
         *([gradients] if gradients else []),
         speed,
         Recorder(log, sinks, speed, gradients, group),
-        *([Heartbeat(directory, status)] if group.world.is_first else []),
+        *([heartbeat] if heartbeat else []),
+        *([watch] if watch else []),
         *_rules(config),
     ]
     with StopRequest() as request:
         minutes = config.trainer.checkpoint_minutes
         within = CheckpointWithinEpoch(directory, request, group, minutes)
         trainer = _trainer(config, group, watchers, [within, *checkpoint_callbacks(directory)])
+
+        def between_test_batches() -> None:
+            if heartbeat:
+                heartbeat.beat()
+            within.stop_if_asked()
+
         with warnings.catch_warnings(), as_interrupted(request):
             # Not empty is as it should be: it holds what training resumes from.
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
             # One process in a job of its own, or several that we have started ourselves.
             warnings.filterwarnings("ignore", "The `srun` command is available")
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-            if config.recipe.select == "best":
-                module.load_state_dict(selected_state(directory))
-            trainer.test(module, datamodule=data, verbose=False)
-            tables = group.to_first(module.predictions.table())
-    if not group.world.is_first:
-        return {}
-    write_predictions(merged(tables), directory.predictions(config.protocol.name))
-    return _result(config, directory, module, data, cost)
+            assert isinstance(module.net, VGG)
+            module.net.load_state_dict(selected_weights(config, directory))
+            tested = evaluate(
+                config,
+                directory,
+                module.net,
+                HeldOut(data.splits.test, data.normalise),
+                group,
+                config.procedures,
+                between_test_batches,
+            )
+    return _result(config, directory, cost) | tested if group.world.is_first else {}
 
 
 @contextlib.contextmanager
@@ -130,7 +143,7 @@ def as_interrupted(request: StopRequest) -> Iterator[None]:
         raise Interrupted(request.noted.name) from error
 
 
-def check_parts(config: Config, data: InMemoryData) -> None:
+def check_parts(config: Config, data: ImageData) -> None:
     """Batch norm needs an image in every micro-batch, also in the last step of an epoch.
 
     Raises:
@@ -145,7 +158,7 @@ def check_parts(config: Config, data: InMemoryData) -> None:
         )
 
 
-def _net(config: Config, world: World) -> torch.nn.Module:
+def _net(config: Config, world: World, first_weights: Path | None) -> torch.nn.Module:
     net = build(
         config.model,
         config.norm,
@@ -155,6 +168,8 @@ def _net(config: Config, world: World) -> torch.nn.Module:
         in_channels=channels(config.data),
         seed=config.seed,
     )
+    if first_weights is not None:
+        start_from(net, config, first_weights)
     if world.is_alone or config.trainer.batch_norm == "local":
         return net
     return synchronised(net, on_gpu=config.trainer.accelerator == "gpu")
@@ -182,6 +197,15 @@ def _gradient_norms(config: Config, module: Classifier) -> GradientNorms | None:
         return None
     assert isinstance(module.net, VGG)
     return GradientNorms(parameters_by_block(module.net), config.trainer.log_every)
+
+
+def _trainability_watch(
+    config: Config, cost: NetCost, steps_per_epoch: int, group: Group
+) -> TrainabilityWatch | None:
+    if not config.recipe.untrainable_after:
+        return None
+    layers = [row.name for row in cost.layers if row.type in ("conv", "fc")]
+    return TrainabilityWatch(config, layers, steps_per_epoch * config.recipe.epochs, group)
 
 
 def _rules(config: Config) -> list[pl.Callback]:
@@ -221,21 +245,12 @@ def _trainer(
     return trainer
 
 
-def _result(
-    config: Config,
-    directory: RunDirectory,
-    module: Classifier,
-    data: InMemoryData,
-    cost: NetCost,
-) -> dict[str, Any]:
-    """``result.json``: errors by protocol, cost, speed, hardware."""
+def _result(config: Config, directory: RunDirectory, cost: NetCost) -> dict[str, Any]:
+    """``result.json`` but for the tests: selection, cost, speed, hardware."""
     epochs = [r for r in read_metrics(directory.metrics) if SELECTION_METRIC in r]
     best = min(epochs, key=lambda record: float(record[SELECTION_METRIC]))
     return {
         "run": directory.id,
-        "errors": {
-            config.protocol.name: module.results["test"] | {"images": len(data.splits.test)}
-        },
         "validation": {
             "best_top1_error": best[SELECTION_METRIC],
             "best_epoch": round(best["epoch"]),

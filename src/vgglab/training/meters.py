@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics import Metric, MetricCollection, SumMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 
@@ -28,15 +28,18 @@ class SplitMeter(nn.Module):
     def __init__(self, classes: int, top_k: tuple[int, ...]) -> None:
         super().__init__()
         self.accuracies = split_metrics(classes, top_k)
-        self.loss = MeanMetric(nan_strategy="disable")  # a NaN must show, not be left out
-        self.loss.persistent(True)
+        # A NaN must show, not be left out. A MeanMetric told so forgets its weights.
+        self.loss_sum, self.images = (SumMetric(nan_strategy="disable") for _ in range(2))
+        self.loss_sum.persistent(True)
+        self.images.persistent(True)
 
     def update(self, logits_nk: Tensor, labels_n: Tensor, loss_sum: Tensor) -> None:
         """Count this process's part of a batch; it may be empty."""
         count = len(labels_n)
         if count:
             self.accuracies.update(logits_nk, labels_n)
-            self.loss.update(loss_sum / count, weight=count)
+            self.loss_sum.update(loss_sum)
+            self.images.update(count)
 
     def values(self) -> dict[str, float]:
         """``loss`` and ``top<k>_error`` in percent, over the images of all processes."""
@@ -46,12 +49,12 @@ class SplitMeter(nn.Module):
             name: round(100.0 * (1.0 - float(value)), 4)
             for name, value in self.accuracies.compute().items()
         }
-        return {"loss": float(self.loss.compute())} | errors
+        return {"loss": float(self.loss_sum.compute() / self.images.compute())} | errors
 
     def state_of_all(self) -> dict[str, Tensor]:
         """The state dict that one process alone would have."""
         with contextlib.ExitStack() as stack:
-            for metric in (*self.accuracies.values(), self.loss):
+            for metric in (*self.accuracies.values(), self.loss_sum, self.images):
                 assert isinstance(metric, Metric)
                 stack.enter_context(metric.sync_context())
             return {name: value.clone() for name, value in self.state_dict().items()}
@@ -59,4 +62,5 @@ class SplitMeter(nn.Module):
     def reset(self) -> None:
         """Forget every image."""
         self.accuracies.reset()
-        self.loss.reset()
+        self.loss_sum.reset()
+        self.images.reset()

@@ -1,4 +1,4 @@
-"""The LightningModule: one step of training, validation and test of any net."""
+"""The LightningModule: one step of training and validation of any net."""
 
 from __future__ import annotations
 
@@ -14,20 +14,15 @@ from torch import Tensor, nn
 from vgglab.config import Config
 from vgglab.data.batches import Batch
 from vgglab.data.keyed_random import DROPOUT, keyed_bits
-from vgglab.evaluation.predictions import PredictionCollector
-from vgglab.evaluation.protocols import PROTOCOLS
 from vgglab.models.batch_norm import share_running_moments
 from vgglab.models.dropout import keyed_dropout
 from vgglab.training.meters import SplitMeter
+from vgglab.training.outcomes import Diverged
 from vgglab.training.schedules import lambda_rule
 
 SELECTION_METRIC = "validation/top1_error"
 ACCUMULATE = "micro_batches_of_a_step"
 """Key of a checkpoint."""
-
-
-class Diverged(Exception):
-    """The loss or the logits stopped being finite."""
 
 
 class Classifier(pl.LightningModule):
@@ -47,8 +42,6 @@ class Classifier(pl.LightningModule):
         classes, top_k = config.data.classes, config.protocol.top_k
         self.train_meter = SplitMeter(classes, top_k)
         self.validation_meter = SplitMeter(classes, top_k)
-        self.test_meter = SplitMeter(classes, top_k)
-        self.predictions = PredictionCollector()
         self.results: dict[str, dict[str, float]] = {}
         """Latest finished values by split."""
 
@@ -58,11 +51,7 @@ class Classifier(pl.LightningModule):
         return logits_nk
 
     def _meter(self, split: str) -> SplitMeter:
-        return {
-            "train": self.train_meter,
-            "validation": self.validation_meter,
-            "test": self.test_meter,
-        }[split]
+        return {"train": self.train_meter, "validation": self.validation_meter}[split]
 
     def _loss_sum(self, batch: Batch, split: str) -> Tensor:
         logits_nk = self(batch.images_nchw).float()
@@ -83,16 +72,6 @@ class Classifier(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._loss_sum(batch, "validation")
 
-    def on_test_epoch_start(self) -> None:
-        self.predictions = PredictionCollector()
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        protocol = PROTOCOLS[self.config.protocol.name]
-        log_probabilities_nk = protocol(self.net, batch.images_nchw)
-        loss = nn.functional.nll_loss(log_probabilities_nk, batch.labels_n, reduction="sum")
-        self._meter("test").update(log_probabilities_nk, batch.labels_n, loss)
-        self.predictions.add(batch.samples_n, batch.labels_n, log_probabilities_nk)
-
     def on_validation_epoch_start(self) -> None:
         self._meter("validation").reset()  # the sanity check, or a validation that was cut short
         if self.trainer.world_size > 1 and self.config.trainer.batch_norm == "local":
@@ -104,9 +83,6 @@ class Classifier(pl.LightningModule):
         error = self.results["validation"]["top1_error"]
         # The same in every process; their mean could differ from it by rounding, their maximum not.
         self.log(SELECTION_METRIC, error, logger=False, sync_dist=True, reduce_fx="max")
-
-    def on_test_epoch_end(self) -> None:
-        self.close("test")
 
     def close(self, split: str) -> None:
         """End a pass over a split: its values go to ``results`` and its meter starts anew.

@@ -154,9 +154,6 @@ class SizeGuard(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._check(trainer)
 
-    def on_test_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._check(trainer)
-
     def _check(self, trainer: pl.Trainer) -> None:
         group = dist.get_world_size() if dist.is_initialized() else 1
         if {group, trainer.world_size} != {self._processes}:

@@ -67,6 +67,7 @@ class CheckpointWithinEpoch(pl.Callback):
         if self._group.largest(self._wish()) == Wish.STOP:
             self._stop()
 
-    def on_test_batch_end(self, *_: Any) -> None:
-        if self._request.noted is not None:  # training is over and its checkpoints are complete
+    def stop_if_asked(self) -> None:
+        """Between two batches of the test: training is over and its checkpoints are complete."""
+        if self._request.noted is not None:
             self._stop()

@@ -1,0 +1,91 @@
+"""From an image file to RGB, or to one line that says why not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from vgglab.data.errors import DataError
+
+LONGEST = 100
+"""Times as long as wide that an image may be: rescaled to a shorter side, it fills memory."""
+
+
+class UnreadableImage(DataError):
+    """A file that is no image, or one that we cannot make RGB of."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
+
+    def __reduce__(self) -> tuple[type[UnreadableImage], tuple[Path, str]]:
+        return type(self), (self.path, self.reason)  # it comes out of a worker process
+
+
+def decoded(path: Path) -> Tensor:
+    """The image (3, H, W), uint8, at its own size.
+
+    Grey, palette, CMYK and 16-bit images become RGB of 8 bits; transparency is dropped; of several
+    frames the first is taken. The EXIF orientation is not applied, as torchvision and the
+    published nets do not apply it.
+
+    Raises:
+        UnreadableImage: names the file and the reason.
+    """
+    with opened(path) as image:
+        return torch.from_numpy(_rgb(image)).permute(2, 0, 1)
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """The image of a file, of which only the header has been read.
+
+    Raises:
+        UnreadableImage: it is no image, or too large a one, or what is done with it goes wrong.
+    """
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                raise UnreadableImage(path, "an empty file")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd metadata
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                image = Image.open(file)
+            width, height = image.size
+            if max(width, height) > LONGEST * min(width, height):
+                raise UnreadableImage(path, f"{width} x {height} px: longer than {LONGEST}:1")
+            yield image
+    except UnreadableImage:
+        raise
+    except Exception as error:  # what a broken file makes of a decoder is not to be foreseen
+        raise UnreadableImage(path, _reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return f"too large, {str(error).partition(',')[0]}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _rgb(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """(H, W, 3), writable."""
+    if image.mode == "F":
+        raise ValueError("floating-point pixels, whose range nothing says")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if image.mode.startswith("I"):  # 16 bits, of which Pillow would cut off all above 255
+            grey_hw = np.asarray(image).astype(np.int64) >> 8
+            return np.repeat(np.clip(grey_hw, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+        return np.array(image.convert("RGB"))

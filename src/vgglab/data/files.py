@@ -1,0 +1,48 @@
+"""A split whose images are files, decoded when they are wanted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgglab.data.splits import Labels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Names = NDArray[np.bytes_]
+"""File names in one block of memory, which the processes that read them share."""
+
+
+@dataclass(frozen=True)
+class FileSet:
+    """A split: its files, their labels, and their places in the listing of all."""
+
+    root: Path
+    names_n: Names
+    """Relative to ``root``, as the file system spells them."""
+    labels_n: Labels
+    originals_n: NDArray[np.int64]
+    """Index of the file in the whole data set; none is in two splits."""
+
+    def __len__(self) -> int:
+        return len(self.labels_n)
+
+    def path(self, index: int) -> Path:
+        """Where an image is."""
+        return self.root / os.fsdecode(self.names_n[index])
+
+    def image_chw(self, index: int) -> Tensor:
+        """One whole image (3, H, W), uint8, at its own size.
+
+        Raises:
+            UnreadableImage: names the file and the reason.
+        """
+        from vgglab.data.decode import decoded  # torch, which most commands do without
+
+        return decoded(self.path(index))

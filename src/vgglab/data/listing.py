@@ -1,0 +1,163 @@
+"""What image files a folder holds: classes, splits, names and sizes."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgglab.data.errors import DataError
+from vgglab.data.files import FileSet, Names
+from vgglab.data.splits import SPLITS, Labels, Splits, split_originals
+
+SUFFIXES = (
+    ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+"""Of the files that are taken for images, in small or capital letters."""
+FOLDERS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
+"""Split -> the names that its folder may have."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The image files under a folder, sorted by split, class and name."""
+
+    root: Path
+    classes: tuple[str, ...]
+    """Class folders in the order of their labels."""
+    names_n: Names
+    """Relative to ``root``."""
+    bytes_n: NDArray[np.int64]
+    """Size of each file."""
+    labels_n: Labels
+    splits_n: NDArray[np.int64]
+    """Place in ``SPLITS`` of the split whose folder each file is in."""
+
+    def members(self, split: str) -> NDArray[np.int64]:
+        """Indices of the files in a split's folder."""
+        return np.flatnonzero(self.splits_n == SPLITS.index(split))
+
+    def fingerprint(self) -> str:
+        """Of all names and sizes. Not of what is in the files: reading a million of them takes an
+        hour, and every command would have to. A file replaced by one of the same size is therefore
+        not noticed."""
+        digest = hashlib.sha256()
+        for name, size in zip(self.names_n.tolist(), self.bytes_n.tolist(), strict=True):
+            digest.update(b"%s\0%d\n" % (name, size))
+        return f"files:{len(self.names_n)}:sha256:{digest.hexdigest()}"
+
+    def file_set(self, members_m: NDArray[np.int64]) -> FileSet:
+        """These files as a split."""
+        return FileSet(self.root, self.names_n[members_m], self.labels_n[members_m], members_m)
+
+
+@functools.cache
+def listed(root: Path) -> Listing:
+    """The image files under ``root``, as they are when a command asks first.
+
+    Raises:
+        DataError: there are none, or a folder is not where it should be.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder (data.root)")
+    folders = _split_folders(root)
+    classes = _folders_in(root / folders["train"])
+    if not classes:
+        raise DataError(f"{root / folders['train']}: no class folders in it")
+    names: list[bytes] = []
+    sizes: list[int] = []
+    labels: list[int] = []
+    splits: list[int] = []
+    for split, folder in folders.items():
+        found = _folders_in(root / folder)
+        if unknown := sorted(set(found) - set(classes)):
+            raise DataError(
+                f"{root / folder / unknown[0]}: a class that is not in the train folder"
+            )
+        if not found:
+            raise DataError(f"{root / folder}: no class folders in it")
+        for class_name in found:
+            files = sorted(_images_under(root / folder / class_name))
+            if split == "train" and not files:
+                raise DataError(f"{root / folder / class_name}: a class without images")
+            prefix = os.fsencode(Path(folder) / class_name)
+            names += [prefix + b"/" + name for name, _ in files]
+            sizes += [size for _, size in files]
+            labels += [classes.index(class_name)] * len(files)
+            splits += [SPLITS.index(split)] * len(files)
+    return Listing(
+        root,
+        tuple(classes),
+        np.array(names, dtype=np.bytes_),
+        np.array(sizes, dtype=np.int64),
+        np.array(labels, dtype=np.int64),
+        np.array(splits, dtype=np.int64),
+    )
+
+
+def _split_folders(root: Path) -> dict[str, str]:
+    """Split -> its folder, relative to the root; the root itself where no split has one."""
+    found: dict[str, str] = {}
+    for split, names in FOLDERS.items():
+        present = [name for name in names if (root / name).is_dir()]
+        if len(present) > 1:
+            raise DataError(f"{root}: has both {present[0]} and {present[1]}; which is meant?")
+        if present:
+            found[split] = present[0]
+    if found and "train" not in found:
+        raise DataError(f"{root}: has {', '.join(found.values())}, but no train folder")
+    return found or {"train": "."}
+
+
+def _folders_in(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+
+
+def _images_under(folder: Path) -> Iterator[tuple[bytes, int]]:
+    """Name, relative to the folder, and size of each image in it and in the folders in it."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                inner = os.fsencode(entry.name)
+                for name, size in _images_under(Path(entry.path)):
+                    yield inner + b"/" + name, size
+            elif entry.name.lower().endswith(SUFFIXES):
+                yield os.fsencode(entry.name), entry.stat().st_size
+
+
+def split_files(
+    listing: Listing, *, test_fraction: float, validation_fraction: float, seed: int
+) -> Splits[FileSet]:
+    """The splits that have a folder; the others are split off from the training files, the same
+    share of every class.
+
+    Raises:
+        DataError: a split would have no image.
+    """
+    train_m = listing.members("train")
+    members = {split: listing.members(split) for split in SPLITS}
+    parts = split_originals(
+        listing.labels_n[train_m],
+        test_fraction=0.0 if len(members["test"]) else test_fraction,
+        validation_fraction=0.0 if len(members["validation"]) else validation_fraction,
+        seed=seed,
+    )
+    chosen = {
+        split: train_m[part] if split == "train" or not len(members[split]) else members[split]
+        for split, part in parts.items()
+    }
+    if empty := [split for split, part in chosen.items() if not len(part)]:
+        raise DataError(
+            f"{listing.root}: too few training images ({len(train_m)}) to split off any for "
+            f"{empty[0]}"
+        )
+    return Splits(**{split: listing.file_set(part) for split, part in chosen.items()})

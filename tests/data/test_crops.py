@@ -1,0 +1,114 @@
+"""The training scale: by batch as image by image, and keyed by epoch and sample alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vgglab.data.batches import Batch
+from vgglab.data.crops import RandomCrops
+from vgglab.data.scale import center_crop, rescaled, rescaled_size
+
+SAMPLES = np.arange(40, dtype=np.int64)
+
+
+def batch_of(images_nchw: Tensor, samples_n: NDArray[np.int64], epoch: int = 1) -> Batch:
+    chosen = torch.from_numpy(samples_n)
+    return Batch(images_nchw[chosen], chosen, samples_n, epoch, len(samples_n))
+
+
+def pictures(channels: int, height: int = 24, width: int = 24) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (40, channels, height, width), generator=generator).byte()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("height", "width"), [(24, 24), (20, 33), (50, 31)])
+@pytest.mark.parametrize(("smallest", "largest", "flip"), [(20, 20, False), (20, 45, True)])
+def test_by_batch_as_image_by_image(
+    channels: int, height: int, width: int, smallest: int, largest: int, flip: bool
+) -> None:
+    images_nchw = pictures(channels, height, width)
+    crops = RandomCrops(seed=3, smallest=smallest, largest=largest, size=20, flip=flip)
+    together = crops(batch_of(images_nchw, SAMPLES))
+    alone = [make(image) for make, image in zip(crops.each(1, SAMPLES), images_nchw, strict=True)]
+    assert together.shape == (40, channels, 20, 20)
+    assert torch.equal(together, torch.stack(alone))
+
+
+def test_a_crop_is_a_window_of_the_rescaled_image() -> None:
+    """Against a search through all windows: of S, place and mirror nothing is taken for granted."""
+    images_nchw = pictures(3, 20, 30)
+    crops = RandomCrops(seed=0, smallest=18, largest=24, size=16, flip=True)
+    found = set()
+    for sample, make in zip(SAMPLES, crops.each(0, SAMPLES), strict=True):
+        crop_chw = make(images_nchw[sample])
+        windows = {
+            (side, top, left, flip): (window.flip(-1) if flip else window)
+            for side in range(18, 25)
+            for grown_chw in [rescaled(images_nchw[sample], side)]
+            for top in range(grown_chw.shape[1] - 15)
+            for left in range(grown_chw.shape[2] - 15)
+            for flip in (False, True)
+            for window in [grown_chw[:, top : top + 16, left : left + 16]]
+        }
+        (match,) = [key for key, window in windows.items() if torch.equal(window, crop_chw)]
+        found.add(match)
+    sides, tops, lefts, flips = map(set, zip(*found, strict=True))
+    assert sides == set(range(18, 25))
+    assert len(tops) > 4
+    assert len(lefts) > 10
+    assert flips == {False, True}
+
+
+def test_what_is_drawn_depends_on_epoch_and_sample_alone() -> None:
+    images_nchw = pictures(1)
+    crops = RandomCrops(seed=0, smallest=20, largest=40, size=20, flip=True)
+    whole = crops(batch_of(images_nchw, SAMPLES))
+    backwards = crops(batch_of(images_nchw, SAMPLES[::-1].copy()))
+    assert torch.equal(whole, backwards.flip(0))
+    few = np.array([17, 3], dtype=np.int64)
+    assert torch.equal(crops(batch_of(images_nchw, few)), whole[[17, 3]])
+    for other in (
+        RandomCrops(seed=1, smallest=20, largest=40, size=20, flip=True)(
+            batch_of(images_nchw, SAMPLES)
+        ),
+        crops(batch_of(images_nchw, SAMPLES, epoch=2)),
+    ):
+        assert (other == whole).flatten(1).all(1).float().mean() < 0.1
+
+
+def test_each_scale_and_place_is_drawn_as_often() -> None:
+    many = np.arange(20_000, dtype=np.int64)
+    draws = RandomCrops(seed=0, smallest=256, largest=259, size=224, flip=True).draw(0, many)
+    shares = np.bincount(draws.sides_n - 256) / len(many)
+    assert np.abs(shares - 0.25).max() < 0.015
+    assert abs(draws.flips_n.mean() - 0.5) < 0.015
+    places = (draws.down_n * np.uint64(33)) >> np.uint64(32)
+    assert np.abs(np.bincount(places.astype(int)) / len(many) - 1 / 33).max() < 0.005
+    assert abs(np.corrcoef(draws.down_n, draws.right_n)[0, 1]) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "side"), [(375, 500, 256), (500, 375, 256), (33, 32, 40), (7, 7, 9)]
+)
+def test_sizes_are_what_rescaling_makes(height: int, width: int, side: int) -> None:
+    grown_chw = rescaled(torch.zeros(3, height, width, dtype=torch.uint8), side)
+    assert tuple(grown_chw.shape[1:]) == rescaled_size(height, width, side)
+    assert min(grown_chw.shape[1:]) == side
+
+
+def test_an_image_of_that_size_is_left_as_it_is() -> None:
+    images_nchw = pictures(3, 20, 31)
+    assert rescaled(images_nchw, 20) is images_nchw
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 20), (21, 30), (30, 25)])
+def test_the_centre_is_torchvisions(height: int, width: int) -> None:
+    from torchvision.transforms.v2.functional import center_crop as reference
+
+    images_nchw = pictures(3, height, width)
+    assert torch.equal(center_crop(images_nchw, 16), reference(images_nchw, [16, 16]))

@@ -1,0 +1,116 @@
+"""Every kind of image file becomes RGB, and every broken one a line that names it."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vgglab.data.decode import UnreadableImage, decoded
+
+RAMP_HW = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (20, 1))
+"""Dark on the left, bright on the right."""
+
+
+def kinds() -> dict[str, Image.Image]:
+    grey = Image.fromarray(RAMP_HW)
+    colour = Image.merge("RGB", (grey, grey.transpose(Image.Transpose.ROTATE_180), grey))
+    wide = Image.fromarray(RAMP_HW.astype(np.uint16) << 8)
+    return {
+        "rgb.png": colour,
+        "grey.png": grey,
+        "grey.jpg": grey,
+        "alpha.png": colour.convert("RGBA"),
+        "grey_alpha.png": grey.convert("LA"),
+        "palette.png": colour.convert("P", palette=Image.Palette.ADAPTIVE, colors=256),
+        "palette.gif": grey.convert("P"),
+        "two_colours.png": grey.convert("1"),
+        "cmyk.jpg": colour.convert("CMYK"),
+        "cmyk.tif": colour.convert("CMYK"),
+        "wide.png": wide,
+        "wide.tif": wide,
+        "rgb.webp": colour,
+    }
+
+
+@pytest.mark.parametrize("name", list(kinds()))
+def test_every_kind_becomes_rgb(name: str, tmp_path: Path) -> None:
+    kinds()[name].save(tmp_path / name)
+    image_chw = decoded(tmp_path / name)
+    assert image_chw.shape == (3, 20, 32)
+    assert image_chw.dtype == torch.uint8
+    red_w = image_chw[0].double().mean(0)
+    assert red_w[:4].mean() < 40
+    assert red_w[-4:].mean() > 200
+    if name != "two_colours.png":
+        assert 90 < red_w[14:18].mean() < 160  # 16 bits, cut off at 255, would be white
+
+
+def test_transparency_is_dropped(tmp_path: Path) -> None:
+    image = Image.new("RGBA", (10, 10), (200, 100, 50, 0))
+    image.save(tmp_path / "x.png")
+    assert decoded(tmp_path / "x.png")[:, 0, 0].tolist() == [200, 100, 50]
+
+
+def test_of_several_frames_the_first(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (10, 10), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
+    assert decoded(tmp_path / "x.gif")[:, 5, 5].tolist() == [255, 0, 0]
+
+
+def test_the_orientation_is_not_applied(tmp_path: Path) -> None:
+    image = Image.fromarray(RAMP_HW)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    image.save(tmp_path / "x.jpg", exif=exif)
+    assert decoded(tmp_path / "x.jpg").shape == (3, 20, 32)
+
+
+def write(path: Path, kind: str) -> None:
+    whole = path.with_name("whole.jpg")
+    Image.effect_noise((64, 64), 50).save(whole)
+    content = {
+        "empty": b"",
+        "text": b"<html>404 not found</html>",
+        "cut off": whole.read_bytes()[:700],
+    }
+    if kind in content:
+        path.write_bytes(content[kind])
+    elif kind == "floating":
+        Image.new("F", (10, 10)).save(path, format="TIFF")
+    elif kind == "bomb":
+        Image.new("1", (15_000, 6_100)).save(path, format="PNG")
+    elif kind == "ribbon":
+        Image.new("L", (1_001, 10)).save(path, format="PNG")
+    elif kind == "folder":
+        path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("empty", "an empty file"),
+        ("text", "not an image"),
+        ("cut off", "truncated"),
+        ("floating", "floating-point pixels"),
+        ("bomb", "too large, Image size (91500000 pixels) exceeds limit"),
+        ("ribbon", "1001 x 10 px: longer than 100:1"),
+        ("missing", "No such file"),
+        ("folder", "Is a directory"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_fault(kind: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    write(path, kind)
+    with pytest.raises(UnreadableImage) as caught:
+        decoded(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert reason in message
+    assert "\n" not in message
+    # It has to come out of a worker process.
+    assert str(pickle.loads(pickle.dumps(caught.value))) == message
