@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from vgglab.app.failure import reason_of, write_last_words
 from vgglab.app.lineage import parent_id, without_errors
 from vgglab.app.provenance import commit, source, versions
 from vgglab.app.tracked import train_and_track
@@ -57,13 +58,13 @@ def attempt(
         state, reason = interrupted(config, str(error))
         raise
     except BaseException as error:
-        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        reason = reason_of(error)
         log.exception("failed")
         error.vgglab_log = str(directory.log)  # type: ignore[attr-defined]
         raise
     finally:
         status.end_attempt(state, reason)
-        status.write(directory.status)
+        write_last_words(status, directory)
         log.info("%s %s", state, reason)
         if state is State.INTERRUPTED and slurm.is_slurm_point():
             log.info("requeued: %s", slurm.requeue())

@@ -28,7 +28,12 @@ from vgglab.signals import StopRequest
 from vgglab.training.allocator import keep_freed_memory
 from vgglab.training.callbacks import Heartbeat, PlateauRule, Recorder, Sink
 from vgglab.training.ceiling import ceiling, flops_per_image
-from vgglab.training.checkpoints import AtomicCheckpointIO, checkpoint_callbacks, checkpoint_step
+from vgglab.training.checkpoints import (
+    AtomicCheckpointIO,
+    checkpoint_callbacks,
+    checkpoint_step,
+    checkpoint_to_resume,
+)
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
@@ -60,7 +65,7 @@ def run_experiment(
         Diverged: a loss stopped being finite.
         Untrainable: the net sits on the plateau of ln K.
         Interrupted: a signal asked to stop; ``last.ckpt`` says where to go on.
-        DataError: the data set cannot be had.
+        DataError: the data set cannot be had, or the weights to be tested are damaged.
     """
     group = group or Group(ALONE)
     if config.trainer.keep_memory and config.trainer.accelerator == "cpu":
@@ -70,7 +75,8 @@ def run_experiment(
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
     with group.first_alone_first():
         data = ImageData(config, memory_format, group.world)
-    step = group.from_first(checkpoint_step(directory.last_checkpoint))
+    resume = group.from_first(checkpoint_to_resume(directory) if group.world.is_first else None)
+    step = checkpoint_step(resume) if resume else 0
     module = Classifier(
         _net(config, group.world, None if step else first_weights).to(memory_format=memory_format),
         config,
@@ -111,7 +117,6 @@ def run_experiment(
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
             # One process in a job of its own, or several that we have started ourselves.
             warnings.filterwarnings("ignore", "The `srun` command is available")
-            resume = directory.last_checkpoint if step else None
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
             assert isinstance(module.net, VGG)
             module.net.load_state_dict(selected_weights(config, directory))
