@@ -132,6 +132,8 @@ def test_before_any_pair_nothing_is_known_but_the_target() -> None:
 def test_the_noise_of_finished_pairs_gives_what_more_seeds_detect() -> None:
     few, many = resolved("a", "a_lrn"), resolved("a", "a_lrn", seeds=12)
     assert many["same"].seeds == 12
+    assert many["same"].detectable is not None
+    assert few["same"].detectable is not None
     assert 0 < many["same"].detectable < few["same"].detectable
     assert many["same"].noise_of == "this claim"
     # B has no run yet: its noise is taken to be like the other claim's.

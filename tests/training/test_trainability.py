@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from test_experiment import MemorySink, assert_same_bits, directory, weights
 from torch import nn
+from training_runs import MemorySink, assert_same_bits, directory, weights
 
 from vgglab.config import Config, InitConfig, ModelConfig, NormConfig
 from vgglab.runs import RunDirectory, State, Status
@@ -161,10 +161,11 @@ def test_micro_batches_see_the_same(small_config: Config, tmp_path: Path) -> Non
 
 
 def test_dead_units_answer_no_image_of_any_micro_batch() -> None:
-    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(inplace=True), nn.Linear(3, 2))
+    first = nn.Linear(2, 3)
+    net = nn.Sequential(first, nn.ReLU(inplace=True), nn.Linear(3, 2))
     with torch.no_grad():
-        net[0].weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]))
-        net[0].bias.zero_()
+        first.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]))
+        first.bias.zero_()
     dead = DeadUnits(["first", "second"])
     dead.watch(net)
     net(torch.tensor([[1.0, 0.0]]))
@@ -175,10 +176,11 @@ def test_dead_units_answer_no_image_of_any_micro_batch() -> None:
 
 
 def test_gradients_are_relative_to_the_weights() -> None:
-    net = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.Flatten(), nn.Linear(1, 1, bias=False))
+    first, last = nn.Conv2d(1, 1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    net = nn.Sequential(first, nn.Flatten(), last)
     with torch.no_grad():
-        net[0].weight.fill_(2.0)
-        net[2].weight.fill_(0.5)
+        first.weight.fill_(2.0)
+        last.weight.fill_(0.5)
     net(torch.full((1, 1, 1, 1), 3.0)).sum().backward()
     assert relative_gradients(net) == [pytest.approx(1.5 / 2.0), pytest.approx(6.0 / 0.5)]
 
