@@ -9,7 +9,6 @@ import study_points
 
 from vgglab.config.claims import parse_claims
 from vgglab.study.plan import (
-    REPORT_SECONDS,
     TURNAROUND_SECONDS,
     DoneRun,
     PlannedPoint,
@@ -76,13 +75,13 @@ def test_points_take_whichever_place_is_free_first() -> None:
 
 
 def test_totals_know_what_they_do_not_know() -> None:
-    whole = totals([point(10), point(20)], jobs=2)
-    assert whole.seconds == pytest.approx(20 + TURNAROUND_SECONDS + REPORT_SECONDS)
+    whole = totals([point(10), point(20)], jobs=2, overhead_seconds=5)
+    assert whole.seconds == pytest.approx(20 + TURNAROUND_SECONDS + 5)
     assert (whole.compute_seconds, whole.memory_mib, whole.disk_bytes) == (30, 2.0, 4)
     unknown = PlannedPoint(id="q", net="e", epochs=1, measurement=None)
-    part = totals([point(10), unknown], jobs=2)
+    part = totals([point(10), unknown], jobs=2, overhead_seconds=5)
     assert (part.seconds, part.memory_mib, part.disk_bytes) == (None, None, None)
-    assert totals([], jobs=2).compute_seconds == 0
+    assert totals([], jobs=2, overhead_seconds=5).compute_seconds == 0
 
 
 CLAIMS = parse_claims(
