@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from running import ROOT
 
+from vgglab.app.fits import check_net
+from vgglab.app.lineage import directory_of, stages_of
 from vgglab.config import Config, store
 from vgglab.config.check import parse
+from vgglab.machine import resolve
 
 GROUP_FILES = sorted((ROOT / "conf").glob("*/*.yaml"))
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
@@ -44,6 +48,63 @@ def test_each_choice_of_each_group(path: Path) -> None:
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda p: p.stem)
 def test_each_experiment(path: Path) -> None:
     assert composed(f"experiments={path.stem}") != composed()
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda p: p.stem)
+def test_each_experiments_parents_are_legal_and_fit(path: Path) -> None:
+    check_net(composed(f"experiments={path.stem}"))
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
+def test_each_point_of_each_sweep(path: Path) -> None:
+    points = points_of(path.stem)
+    assert len(points) > 1
+    for point in points:
+        check_net(point)
+
+
+def points_of(sweep: str) -> list[Config]:
+    """Every point of a sweep's own grid."""
+    tree = compose("config", [f"sweeps={sweep}"], return_hydra_config=True)
+    grid = OmegaConf.to_container(tree.hydra.sweeper.params)
+    assert isinstance(grid, dict)
+    values = [[f"{key}={value}" for value in str(text).split(",")] for key, text in grid.items()]
+    return [composed(f"sweeps={sweep}", *point) for point in itertools.product(*values)]
+
+
+# published.yaml, vgg2014: Table 3's configs with S; which of them are in Tables 4 and 5.
+TABLE_3 = {
+    ("a", 256, 256), ("a_lrn", 256, 256), ("b", 256, 256),
+    *((name, *scale) for name in "cde" for scale in ((256, 256), (384, 384), (256, 512))),
+}  # fmt: skip
+ALSO = {"a": (), "a_lrn": ()}
+TABLE_5 = {("d", 512), ("e", 512)}
+
+
+def test_the_papers_sweep_is_table_3_with_the_tests_of_tables_4_and_5() -> None:
+    points = points_of("paper")
+    rows = {(p.model.name, p.recipe.scale_min, p.recipe.scale_max): p for p in points}
+    assert rows.keys() == TABLE_3
+    assert len(points) == 12
+    for (name, _, largest), point in rows.items():
+        crops = ("multi_crop", "both") if (name, largest) in TABLE_5 else ()
+        assert point.protocol.also == ALSO.get(name, ("multi_scale", *crops))
+        assert (point.protocol.name, point.model.width) == ("dense", 1.0)
+        assert point.recipe.color_shift == 0.1
+        scales = {procedure.name: procedure.scales for procedure in point.procedures}
+        assert scales["dense"] == (384,) if largest == 512 else (largest,)
+
+
+def test_every_stage_of_the_papers_sweep_starts_from_another_row_of_it() -> None:
+    points = [resolve(point) for point in points_of("paper")]
+    rows = {directory_of(point).id: point for point in points}
+    for point in points:
+        parents = [stage.directory.id for stage in stages_of(point)[:-1]]
+        assert set(parents) <= rows.keys()
+        names = [f"{rows[p].model.name}{rows[p].recipe.scale_max}" for p in parents]
+        name, chain = point.model.name, {256: 1, 384: 2, 512: 3}[point.recipe.scale_max]
+        expected = ["a256", f"{name}256", f"{name}384"][:chain]
+        assert names == ([] if name.startswith("a") else expected)
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
