@@ -6,6 +6,7 @@ import functools
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -21,7 +22,9 @@ from vgglab.machine import resolve
 GROUP_FILES = sorted((ROOT / "conf").glob("*/*.yaml"))
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
-NEEDS = dict.fromkeys(("multi_crop", "both"), ("recipe.scale_min=40", "recipe.scale_max=40"))
+NEEDS = dict.fromkeys(
+    ("multi_crop", "both", "ten_crop"), ("recipe.scale_min=40", "recipe.scale_max=40")
+)
 """What a choice does not go without: room for crops."""
 
 
@@ -70,8 +73,7 @@ def test_each_choice_of_each_sweep(path: Path) -> None:
 def grid_of(sweep: str) -> list[list[str]]:
     """The overrides of each key of a sweep's own grid."""
     tree = compose("config", [f"sweeps={sweep}"], return_hydra_config=True)
-    grid = OmegaConf.to_container(tree.hydra.sweeper.params)
-    assert isinstance(grid, dict)
+    grid: Any = OmegaConf.to_container(tree.hydra.sweeper.params)
     return [[f"{key}={value}" for value in str(text).split(",")] for key, text in grid.items()]
 
 
