@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from vgglab.app.failure import reason_of, write_last_words
 from vgglab.app.lineage import parent_id, without_errors
-from vgglab.app.provenance import commit, versions
+from vgglab.app.provenance import commit, source, versions
 from vgglab.app.tracked import train_and_track
 from vgglab.config import Config, plain
 from vgglab.launch import slurm
+from vgglab.launch.point import launched
 from vgglab.runs import Place, RunDirectory, State, Status
 from vgglab.runs.atomic import write_json, write_text
 
@@ -25,7 +27,7 @@ log = logging.getLogger(__name__)
 def attempt(
     config: Config, directory: RunDirectory, status: Status, root: Path, group: Group
 ) -> None:
-    from vgglab.training.module import Diverged
+    from vgglab.training.outcomes import Outcome
     from vgglab.training.stop import Interrupted
 
     write_text(directory.config, yaml.safe_dump(plain(config), sort_keys=False))
@@ -36,30 +38,33 @@ def attempt(
             devices=config.devices,
             nodes=config.nodes,
             job=slurm.job_number(),
+            launched=launched(),
         )
     )
     status.epochs, status.parent = config.recipe.epochs, parent_id(config)
-    status.commit, status.versions = commit(root), versions()
+    status.note_code(commit(root), source(), versions())
     status.write(directory.status)
     log.info("attempt %d of %s", status.attempts, directory.id)
     state, reason = State.FAILED, ""
     try:
         train_and_track(config, directory, status, root, group)
         state = State.FINISHED
-    except Diverged as error:
-        state, reason = State.DIVERGED, str(error)
-        write_json(directory.result, without_errors(directory, state, reason))
+    except Outcome as outcome:
+        state, reason = outcome.state, str(outcome)
+        found = without_errors(config, directory, state, reason)
+        found["trainability"] |= outcome.details
+        write_json(directory.result, found)
     except (Interrupted, KeyboardInterrupt) as error:
         state, reason = interrupted(config, str(error))
         raise
     except BaseException as error:
-        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        reason = reason_of(error)
         log.exception("failed")
         error.vgglab_log = str(directory.log)  # type: ignore[attr-defined]
         raise
     finally:
         status.end_attempt(state, reason)
-        status.write(directory.status)
+        write_last_words(status, directory)
         log.info("%s %s", state, reason)
         if state is State.INTERRUPTED and slurm.is_slurm_point():
             log.info("requeued: %s", slurm.requeue())

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from vgglab.app.cost import net_cost
 from vgglab.config import Config, plain
 from vgglab.config.check import ConfigError
 from vgglab.config.parent import ancestors, parent_of
@@ -106,11 +107,15 @@ def first_weights(config: Config) -> Path | None:
     return weights_of(stage) if stage.parent else None
 
 
-def without_errors(directory: RunDirectory, state: State, reason: str) -> dict[str, Any]:
+def without_errors(
+    config: Config, directory: RunDirectory, state: State, reason: str
+) -> dict[str, Any]:
     """``result.json`` of a run whose outcome is that it has none."""
+    cost = net_cost(config).as_dict()
     return {
         "run": directory.id,
         "errors": {},
+        "cost": {key: value for key, value in cost.items() if isinstance(value, int)},
         "trainability": {"state": str(state), "reason": reason},
     }
 
@@ -131,7 +136,7 @@ def note_untrainable(stage: Stage, status: Status, reason: str) -> None:
     """A run whose parent has no weights to give is never trained; that is its outcome."""
     directory = stage.directory
     write_text(directory.config, yaml.safe_dump(plain(stage.config), sort_keys=False))
-    write_json(directory.result, without_errors(directory, State.UNTRAINABLE, reason))
+    write_json(directory.result, without_errors(stage.config, directory, State.UNTRAINABLE, reason))
     status.state, status.reason = State.UNTRAINABLE, reason
     _note_what_is_known(stage, status)
     status.write(directory.status)

@@ -11,7 +11,8 @@ from typing import Any
 from rich.console import Console
 
 from vgglab import machine
-from vgglab.app.compose import compose_point
+from vgglab.app.compose import compose_point, composed_claims
+from vgglab.app.guard import guard_study, refuse_confounds
 from vgglab.app.lineage import Stage, mark_pending, stage_of, stages_of, still_to_train
 from vgglab.app.testing import is_done
 from vgglab.config import Config, plain
@@ -99,6 +100,7 @@ def run_study(
     """
     console = Console()
     points = compose_points(grid)
+    refuse_confounds(points)
     first = points[0].config
     todo = still_to_do(points)
     missing = {p.directory.id for p in todo} & {p.directory.id for p in points}
@@ -231,6 +233,8 @@ def view_of(points: Sequence[StudyPoint]) -> StudyView:
         name=study.name,
         asks=study.asks,
         paper=study.paper,
+        claims=composed_claims(points[0].point.overrides),
         runs=tuple(load_run(p.directory.path) for p in present),
         missing=tuple(MissingPoint(p.directory.id, plain(p.config)) for p in missing),
+        guard=guard_study(points),
     )

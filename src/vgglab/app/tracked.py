@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vgglab.app.cost import net_cost
 from vgglab.app.lineage import first_weights
 from vgglab.config import Config, plain
-from vgglab.data.sources import channels, fingerprint, source_url
-from vgglab.models.cost import describe
-from vgglab.runs import RunDirectory, State, Status, arm_name, read_metrics, readable_name
+from vgglab.data.sources import fingerprint, source_url
+from vgglab.runs import RunDirectory, Status, arm_name, read_metrics, readable_name
 from vgglab.runs.atomic import write_json
 from vgglab.tracking.cards import DataCard, RunCard
 
@@ -30,7 +30,7 @@ def train_and_track(
 ) -> None:
     """Train, and write ``result.json``; unless ``tracking=off``, W&B follows."""
     from vgglab.training.experiment import run_experiment
-    from vgglab.training.module import Diverged
+    from vgglab.training.outcomes import Outcome
 
     weights = first_weights(config)
     if config.tracking.mode == "off":
@@ -46,8 +46,8 @@ def train_and_track(
         summary = flat(result)
         _keep_what_was_asked_for(config, directory, result, sink)
         exit_code = 0
-    except Diverged:
-        summary = {"outcome": str(State.DIVERGED)}
+    except Outcome as outcome:
+        summary = {"outcome": str(outcome.state)}
         raise
     finally:
         sink.finish(summary, exit_code)
@@ -106,13 +106,7 @@ def run_card(config: Config, directory: RunDirectory, status: Status, root: Path
 
 def _net(config: Config) -> dict[str, Any]:
     """What follows from the config and a dashboard sorts by."""
-    cost = describe(
-        config.model,
-        config.norm,
-        classes=config.data.classes,
-        image_size=config.data.image_size,
-        in_channels=channels(config.data),
-    ).as_dict()
+    cost = net_cost(config).as_dict()
     return {name: cost[name] for name in NET_COSTS}
 
 

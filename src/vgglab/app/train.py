@@ -181,12 +181,12 @@ def _train_stage_as_rank(stage: Stage, root: Path, group: Group) -> None:
 
 def _follow(config: Config, directory: RunDirectory, group: Group) -> None:
     from vgglab.training.experiment import run_experiment
-    from vgglab.training.module import Diverged
+    from vgglab.training.outcomes import Outcome
 
     log.info("rank %d of %d", group.world.rank, group.world.size)
     try:
         run_experiment(config, directory, Status(), [], group, first_weights(config))
-    except Diverged as error:
+    except Outcome as error:
         log.info("%s", error)
     except Exception:
         log.exception("failed")

@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vgglab.launch.point import PARENT
+from vgglab.launch.point import LAUNCHED, PARENT
 from vgglab.runs import RunDirectory, State, Status
 from vgglab.world import without_world
 
@@ -46,6 +46,7 @@ class Slots:
         """Variables of the process in a slot: its threads, and its GPUs where there are any."""
         variables = {
             PARENT: str(os.getpid()),
+            LAUNCHED: repr(time.time()),
             "OMP_NUM_THREADS": str(self.threads),
             "MKL_NUM_THREADS": str(self.threads),
         }
@@ -79,7 +80,8 @@ class Pool:
                 free = [slot for slot in range(self.slots.jobs) if slot not in self._running]
                 for slot in free:
                     if (point := self._next(waiting)) is not None:
-                        self._running[slot] = point, self._start(point, slot)
+                        process = start(point, self.root, self.extra_overrides, self.slots, slot)
+                        self._running[slot] = point, process
                 orphans = self._orphans(waiting)
                 ended = self._reap()
                 yield [point for point, _ in self._running.values()], [*ended, *orphans]
@@ -108,28 +110,6 @@ class Pool:
                 found.append(point)
         return found
 
-    def _start(self, point: Point, slot: int) -> subprocess.Popen[bytes]:
-        # Without the launcher's choice and with the variables of any outer process group gone,
-        # each point composes and trains as if it had been typed alone.
-        point.directory.path.mkdir(parents=True, exist_ok=True)
-        with point.directory.log.open("ab") as output:
-            return subprocess.Popen(
-                [
-                    sys.executable,
-                    str(self.root / "run.py"),
-                    *self.extra_overrides,
-                    *point.overrides,
-                    "hydra.mode=RUN",
-                    "hydra/launcher=basic",
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=without_world(os.environ) | self.slots.environment(slot),
-                # Ctrl-C at the terminal is the launcher's to pass on, once.
-                start_new_session=True,
-            )
-
     def _reap(self) -> list[Point]:
         ended = []
         for slot, (point, process) in list(self._running.items()):
@@ -153,6 +133,34 @@ class Pool:
                 process.wait()
             note_death(point.directory, process.returncode)
         self._running.clear()
+
+
+def start(
+    point: Point, root: Path, extra_overrides: Sequence[str], slots: Slots, slot: int
+) -> subprocess.Popen[bytes]:
+    """Start a point's process.
+
+    Without the launcher's choice and with the variables of any outer process group gone, it
+    composes and trains as if it had been typed alone.
+    """
+    point.directory.path.mkdir(parents=True, exist_ok=True)
+    with point.directory.log.open("ab") as output:
+        return subprocess.Popen(
+            [
+                sys.executable,
+                str(root / "run.py"),
+                *extra_overrides,
+                *point.overrides,
+                "hydra.mode=RUN",
+                "hydra/launcher=basic",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=without_world(os.environ) | slots.environment(slot),
+            # Ctrl-C at the terminal is the launcher's to pass on, once.
+            start_new_session=True,
+        )
 
 
 def _has_outcome(directory: RunDirectory) -> bool:

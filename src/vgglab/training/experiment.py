@@ -28,7 +28,12 @@ from vgglab.signals import StopRequest
 from vgglab.training.allocator import keep_freed_memory
 from vgglab.training.callbacks import Heartbeat, PlateauRule, Recorder, Sink
 from vgglab.training.ceiling import ceiling, flops_per_image
-from vgglab.training.checkpoints import AtomicCheckpointIO, checkpoint_callbacks, checkpoint_step
+from vgglab.training.checkpoints import (
+    AtomicCheckpointIO,
+    checkpoint_callbacks,
+    checkpoint_step,
+    checkpoint_to_resume,
+)
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
@@ -36,6 +41,7 @@ from vgglab.training.parent import start_from
 from vgglab.training.speed import SpeedMeter
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
 from vgglab.training.testing import MEMORY_FORMATS, HeldOut, evaluate, selected_weights
+from vgglab.training.trainability import TrainabilityWatch
 from vgglab.world import ALONE, World
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -57,8 +63,9 @@ def run_experiment(
 
     Raises:
         Diverged: a loss stopped being finite.
+        Untrainable: the net sits on the plateau of ln K.
         Interrupted: a signal asked to stop; ``last.ckpt`` says where to go on.
-        DataError: the data set cannot be had.
+        DataError: the data set cannot be had, or the weights to be tested are damaged.
     """
     group = group or Group(ALONE)
     if config.trainer.keep_memory and config.trainer.accelerator == "cpu":
@@ -68,7 +75,8 @@ def run_experiment(
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
     with group.first_alone_first():
         data = ImageData(config, memory_format, group.world)
-    step = group.from_first(checkpoint_step(directory.last_checkpoint))
+    resume = group.from_first(checkpoint_to_resume(directory) if group.world.is_first else None)
+    step = checkpoint_step(resume) if resume else 0
     module = Classifier(
         _net(config, group.world, None if step else first_weights).to(memory_format=memory_format),
         config,
@@ -83,6 +91,7 @@ def run_experiment(
     cost = _cost(config)
     speed = SpeedMeter(ideal=_ideal_speed(config, group, cost))
     gradients = _gradient_norms(config, module)
+    watch = _trainability_watch(config, cost, data.train_dataloader().steps, group)
     heartbeat = Heartbeat(directory, status) if group.world.is_first else None
     # Norms and times are taken before they are recorded.
     watchers: list[pl.Callback] = [
@@ -90,6 +99,7 @@ def run_experiment(
         speed,
         Recorder(log, sinks, speed, gradients, group),
         *([heartbeat] if heartbeat else []),
+        *([watch] if watch else []),
         *_rules(config),
     ]
     with StopRequest() as request:
@@ -107,7 +117,6 @@ def run_experiment(
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
             # One process in a job of its own, or several that we have started ourselves.
             warnings.filterwarnings("ignore", "The `srun` command is available")
-            resume = directory.last_checkpoint if step else None
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
             assert isinstance(module.net, VGG)
             module.net.load_state_dict(selected_weights(config, directory))
@@ -188,6 +197,15 @@ def _gradient_norms(config: Config, module: Classifier) -> GradientNorms | None:
         return None
     assert isinstance(module.net, VGG)
     return GradientNorms(parameters_by_block(module.net), config.trainer.log_every)
+
+
+def _trainability_watch(
+    config: Config, cost: NetCost, steps_per_epoch: int, group: Group
+) -> TrainabilityWatch | None:
+    if not config.recipe.untrainable_after:
+        return None
+    layers = [row.name for row in cost.layers if row.type in ("conv", "fc")]
+    return TrainabilityWatch(config, layers, steps_per_epoch * config.recipe.epochs, group)
 
 
 def _rules(config: Config) -> list[pl.Callback]:

@@ -19,7 +19,7 @@ from vgglab.evaluation.predictions import KEPT, merged, scores_of, write_predict
 from vgglab.models.vgg import VGG
 from vgglab.runs import RunDirectory
 from vgglab.training.checkpoints import net_state
-from vgglab.training.module import Diverged
+from vgglab.training.outcomes import Diverged
 from vgglab.training.parallel import Group
 
 MEMORY_FORMATS = {
