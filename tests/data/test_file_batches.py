@@ -111,7 +111,7 @@ def test_a_broken_file_is_named(workers: int, tmp_path: Path) -> None:
         lambda: list(loader(some, workers=workers)),
         lambda: list(whole_images(some, np.arange(20), workers)),
     ):
-        with pytest.raises(UnreadableImage, match="(?i)truncated") as caught:
+        with pytest.raises(UnreadableImage, match=r"(?i)truncated") as caught:
             read()
         assert str(caught.value).startswith(f"{broken}: ")
         assert "\n" not in str(caught.value)
