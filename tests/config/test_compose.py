@@ -16,6 +16,8 @@ from vgglab.config.check import parse
 GROUP_FILES = sorted((ROOT / "conf").glob("*/*.yaml"))
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
+NEEDS = dict.fromkeys(("multi_crop", "both"), ("recipe.scale_min=40", "recipe.scale_max=40"))
+"""What a choice does not go without: room for crops."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +36,7 @@ def composed(*overrides: str) -> Config:
 
 @pytest.mark.parametrize("path", GROUP_FILES, ids=lambda p: f"{p.parent.name}={p.stem}")
 def test_each_choice_of_each_group(path: Path) -> None:
-    group = composed(f"{path.parent.name}={path.stem}")
+    group = composed(f"{path.parent.name}={path.stem}", *NEEDS.get(path.stem, ()))
     if path.parent.name not in ("recipe", "trainer", "tracking"):
         assert getattr(group, path.parent.name).name == path.stem
 

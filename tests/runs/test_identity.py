@@ -26,7 +26,8 @@ OTHER: dict[str, Any] = {
     "data.flip": True,
     "recipe.schedule.name": "step",
     "recipe.select": "last",
-    "protocol.name": None,  # one choice so far
+    "protocol.name": "dense",
+    "protocol.scales": [40],
     "protocol.top_k": [1],
     "trainer.precision": "bf16",
     "data.name": None,  # changes the other fields with it; tested below

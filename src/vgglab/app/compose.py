@@ -16,6 +16,7 @@ from vgglab.config.check import ConfigError, parse
 from vgglab.machine import resolve
 
 NOT_OF_A_POINT = ("task=", "format=", "hydra.", "hydra/")
+"""How overrides begin that are about the command."""
 
 
 def checked(composed: DictConfig) -> Config:
@@ -32,8 +33,10 @@ def compose_point(overrides: Sequence[str]) -> Config:
     return checked(compose("config", overrides=list(overrides)))
 
 
-def grid_of_this_command() -> list[list[str]]:
+def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
     """The overrides of every point of ``sweeps=NAME``, as Hydra's own sweeper would expand them.
+
+    Those of this command that begin with one of ``leave_out`` are not of the points.
 
     Raises:
         ConfigError: no sweep is named.
@@ -43,7 +46,9 @@ def grid_of_this_command() -> list[list[str]]:
         raise ConfigError(f"task={hydra.runtime.choices['task']} needs a study: sweeps=NAME")
     params: Any = OmegaConf.to_container(hydra.sweeper.params, resolve=True)
     texts = [f"{key}={value}" for key, value in params.items()]
-    texts += [text for text in hydra.overrides.task if not text.startswith(NOT_OF_A_POINT)]
+    texts += [
+        text for text in hydra.overrides.task if not text.startswith((*NOT_OF_A_POINT, *leave_out))
+    ]
     parsed = OverridesParser.create().parse_overrides(texts)
     (points,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     return points

@@ -60,6 +60,10 @@ def dispatch(composed: DictConfig, root: Path) -> None:
             choice = HydraConfig.get().runtime.choices["sweeps"]
             raise ConfigError(f"sweeps={choice} is a study: python run.py -m sweeps={choice}")
         train(config, root)
+    elif config.task.name == "evaluate":
+        from vgglab.app.evaluate import evaluate
+
+        evaluate(config)
     elif config.task.name == "report":
         from vgglab.app.report import write_study_report
         from vgglab.app.study import compose_points

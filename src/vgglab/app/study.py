@@ -12,6 +12,7 @@ from rich.console import Console
 
 from vgglab import machine
 from vgglab.app.compose import compose_point
+from vgglab.app.testing import is_done
 from vgglab.app.tracked import plain
 from vgglab.app.train import directory_of
 from vgglab.config import Config
@@ -34,6 +35,11 @@ class StudyPoint:
     @property
     def directory(self) -> RunDirectory:
         return self.point.directory
+
+    @property
+    def is_done(self) -> bool:
+        """Trained, or known not to train, and tested under every protocol that it asks for."""
+        return is_done(self.config, self.directory)
 
 
 def compose_points(grid: Sequence[Sequence[str]]) -> list[StudyPoint]:
@@ -64,7 +70,7 @@ def run_study(
     console = Console()
     points = compose_points(grid)
     first = points[0].config
-    todo = [p for p in points if not p.directory.read_status().state.is_outcome]
+    todo = [p for p in points if not p.is_done]
     _say(
         console,
         f"study {first.study.name}: {len(points)} points, {len(points) - len(todo)} already done",
@@ -77,13 +83,14 @@ def run_study(
             _train(todo, root, console)
         elif not train_on_slurm(todo, root, slurm, console):
             return 0
-    failures = [p for p in points if not p.directory.read_status().state.is_outcome]
+    failures = [p for p in points if not p.is_done]
     from vgglab.app.report import write_study_report
 
     page = write_study_report(points)
     for failed in failures:
         status = failed.directory.read_status()
-        _say(console, f"{failed.directory.id}: {status.state}: {status.reason}")
+        reason = "a test is missing" if status.state.is_outcome else status.reason
+        _say(console, f"{failed.directory.id}: {status.state}: {reason}")
         _say(console, f"    log: {failed.directory.log}")
     if failures:
         _say(console, "run the same command again to finish what is missing")
@@ -133,9 +140,10 @@ def resolved_overrides(config: Config) -> list[str]:
 
 
 def mark_pending(directory: RunDirectory, config: Config, reason: str = "") -> None:
-    """A point that waits for its turn is in the ledger, with the epochs it will take."""
+    """A point that waits for its turn is in the ledger, with the epochs it will take; one that is
+    trained and only to be tested stays what it is."""
     status = directory.read_status()
-    if status.state is not State.RUNNING:
+    if status.state is not State.RUNNING and not status.state.is_outcome:
         status.state, status.reason = State.PENDING, reason
         status.epochs = config.recipe.epochs
         status.write(directory.status)

@@ -14,13 +14,14 @@ from filelock import Timeout
 
 from vgglab.app.attempt import attempt
 from vgglab.app.logs import log_to
+from vgglab.app.testing import catch_up, untested
 from vgglab.app.tracked import replay
 from vgglab.config import Config
 from vgglab.config.check import ConfigError
 from vgglab.data.sources import fingerprint
 from vgglab.launch.point import die_with_parent, is_point
 from vgglab.launch.ranks import RankFailed, command_of_this_process, note_rank_death, run_ranks
-from vgglab.runs import RunDirectory, Status, run_id
+from vgglab.runs import RunDirectory, State, Status, run_id
 from vgglab.signals import StopRequest
 from vgglab.world import ALONE, World, world_of
 
@@ -60,12 +61,15 @@ def train(config: Config, root: Path) -> None:
             _train_as_rank(config, directory, root, world)
 
 
-def _say_if_done(config: Config, directory: RunDirectory, status: Status, root: Path) -> bool:
-    if status.state.is_outcome:
-        if waits_for_online_run(config):
-            replay(config, directory, status, root)
-        print(f"{directory.id}: already {status.state}; {summary_line(directory)}")
-    return status.state.is_outcome
+def _test_if_missing(config: Config, directory: RunDirectory, status: Status, root: Path) -> None:
+    """What is left of a run that has an outcome; this process has claimed it."""
+    if status.state is State.FINISHED and (todo := untested(config, directory)):
+        labels = ", ".join(procedure.label for procedure in todo)
+        print(f"{directory.id}: trained; testing under {labels}", flush=True)
+        catch_up(config, directory)
+    if waits_for_online_run(config):
+        replay(config, directory, status, root)
+    print(f"{directory.id}: already {status.state}; {summary_line(directory)}")
 
 
 def _train_claimed(config: Config, directory: RunDirectory, root: Path) -> None:
@@ -73,7 +77,8 @@ def _train_claimed(config: Config, directory: RunDirectory, root: Path) -> None:
         print(f"{directory.id}: another process trains it; waiting", flush=True)
     with directory.claim():
         status = directory.read_status()
-        if _say_if_done(config, directory, status, root):
+        if status.state.is_outcome:
+            _test_if_missing(config, directory, status, root)
             return
         # Imported only now: a run that is already done is found without loading torch.
         from vgglab.training.parallel import Group
@@ -102,9 +107,10 @@ def _train_as_rank(config: Config, directory: RunDirectory, root: Path, world: W
             except Timeout:
                 group.from_first(WAIT)  # keeps the others from believing that this one died
         status = directory.read_status()
-        done = _say_if_done(config, directory, status, root)
+        done = status.state.is_outcome
         group.from_first(not done)
         if done:
+            _test_if_missing(config, directory, status, root)
             return
         with log_to(directory.log):
             attempt(config, directory, status, root, group)
@@ -131,7 +137,9 @@ def _start_ranks(config: Config, directory: RunDirectory, root: Path) -> None:
             f"nodes = {config.nodes}: start it with launcher=slurm, srun or torchrun "
             "(docs/scaling.md)"
         )
-    if _say_if_done(config, directory, directory.read_status(), root):
+    if directory.read_status().state.is_outcome:
+        with directory.claim():
+            _test_if_missing(config, directory, directory.read_status(), root)
         return
     command = command_of_this_process()
     died = run_ranks(command, directory, config.devices, config.trainer.threads)

@@ -12,6 +12,16 @@ from vgglab.config.recipe import RecipeConfig
 
 ProtocolName = Literal["center", "dense", "multi_scale", "multi_crop", "both"]
 
+Kind = Literal["center", "dense", "crops"]
+"""What a net can be shown: the centre crop, the whole image as convolutions, a grid of crops."""
+
+KINDS: dict[ProtocolName, tuple[Kind, ...]] = {
+    "center": ("center",),
+    "dense": ("dense",),
+    "multi_scale": ("dense",),
+    "multi_crop": ("crops",),
+    "both": ("dense", "crops"),
+}
 ONE_SCALE = ("center", "dense")
 """Protocols of one test scale; the others take several."""
 CUTS_CROPS = ("multi_crop", "both")
@@ -60,27 +70,25 @@ class Procedure:
     """Whether each image's mirror image is asked too; the centre crop's is not."""
 
     @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What the net is shown; of several, the posteriors are averaged."""
+        return KINDS[self.name]
+
+    @property
     def mirrored(self) -> bool:
         """Whether posteriors of the image and of its mirror image are averaged."""
         return self.flip and self.name != "center"
 
     @property
     def forwards(self) -> int:
-        """Of one image: 150 crops over three scales with flips."""
-        dense = self.name in ("dense", "multi_scale", "both")
-        views = 25 * (self.name in CUTS_CROPS) + dense + (self.name == "center")
+        """Of one image: 150 crops over three scales with mirror images."""
+        views = sum(25 if kind == "crops" else 1 for kind in self.kinds)
         return views * len(self.scales) * (2 if self.mirrored else 1)
-
-
-def train_scales(recipe: RecipeConfig, image_size: int) -> tuple[int, int]:
-    """Smallest and largest S, px: the image's own where nothing is rescaled."""
-    smallest = recipe.scale_min or image_size
-    return smallest, max(smallest, recipe.scale_max)
 
 
 def single_scale(recipe: RecipeConfig, image_size: int) -> int:
     """Q = S for a fixed S, (Smin + Smax) / 2 for a jittered one (section 4.1)."""
-    return sum(train_scales(recipe, image_size)) // 2
+    return recipe.test_scale or image_size
 
 
 def multiple_scales(recipe: RecipeConfig, image_size: int) -> tuple[int, int, int]:
@@ -88,7 +96,7 @@ def multiple_scales(recipe: RecipeConfig, image_size: int) -> tuple[int, int, in
 
     The paper's step of 32 px is for S of 256 and 384. Below 256 it shrinks with S, to S / 8.
     """
-    smallest, largest = train_scales(recipe, image_size)
+    smallest, largest = recipe.scale_min or image_size, recipe.scale_max or image_size
     if smallest == largest:
         step = min(FULL_STEP, max(1, round(smallest / 8)))
         smallest, largest = smallest - step, largest + step

@@ -1,9 +1,9 @@
-"""A net's posteriors for the images of a split, under one procedure, each image once."""
+"""A net's posteriors for the images of a split, under several procedures, each image once."""
 
 from __future__ import annotations
 
-import itertools
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from vgglab.config import Procedure
-from vgglab.data.scale import rescaled
+from vgglab.config.protocol import Kind
+from vgglab.data.file_batches import whole_images
+from vgglab.data.files import FileSet
 from vgglab.data.splits import WholeImages
 from vgglab.evaluation.predictions import KEPT, PredictionCollector
-from vgglab.evaluation.views import centred, grid, whole
+from vgglab.evaluation.views import Views, views_of
 from vgglab.models.convert import FullyConvolutional, total_stride
 from vgglab.models.vgg import VGG
 
@@ -34,81 +36,45 @@ class Place:
     precision: str = "fp32"
     """``bf16``: autocast, as in training."""
     memory_format: torch.memory_format = torch.contiguous_format
+    workers: int = 0
+    """Processes that decode image files."""
 
 
 @dataclass(frozen=True)
-class Views:
-    """What the net is shown of one image, uint8. At every scale, in the order of the scales."""
+class Predicted:
+    """Of one procedure."""
 
-    index: int
-    whole: tuple[Tensor, ...] = ()
-    """For the net as convolutions (C, H, W)."""
-    crops: tuple[Tensor, ...] = ()
-    """For the net as it was trained (C, crop, crop)."""
-
-    @property
-    def shapes(self) -> tuple[torch.Size, ...]:
-        """Images of equal ones go through the net together."""
-        return tuple(view.shape for view in (*self.whole, *self.crops[:1]))
-
-    @property
-    def together(self) -> int:
-        """How many such images."""
-        largest = max(shape[-2] * shape[-1] for shape in self.shapes)
-        return max(1, min(BATCH, PIXELS // largest))
-
-
-def views_of(index: int, image_chw: Tensor, procedure: Procedure, stride: int) -> Views:
-    """The views of one image under a procedure, mirror images left out."""
-    scaled = [rescaled(image_chw, side) for side in procedure.scales]
-    crop = procedure.crop
-    if procedure.name == "center":
-        return Views(index, crops=tuple(centred(image, crop, crop) for image in scaled))
-    wholes = tuple(whole(image, crop, stride) for image in scaled)
-    crops = tuple(itertools.chain.from_iterable(grid(image, crop) for image in scaled))
-    if procedure.name == "multi_crop":
-        return Views(index, crops=crops)
-    return Views(index, whole=wholes, crops=crops if procedure.name == "both" else ())
+    table: pa.Table
+    seconds: float
+    """That the net was asked for; reading and rescaling images is left out."""
 
 
 class Asked:
     """A net that answers with log-posteriors (N, K), float32, of views (N, C, H, W), uint8."""
 
-    def __init__(
-        self,
-        net: VGG,
-        procedure: Procedure,
-        normalise: Callable[[Tensor], Tensor],
-        place: Place,
-    ) -> None:
+    def __init__(self, net: VGG, normalise: Callable[[Tensor], Tensor], place: Place) -> None:
         self._net = net.to(place.device).to(memory_format=place.memory_format).eval()
         self._dense = FullyConvolutional(self._net).to(memory_format=place.memory_format)
-        self._procedure, self._normalise, self._place = procedure, normalise, place
+        self._normalise, self._place = normalise, place
 
     @torch.inference_mode()
-    def __call__(self, batch: Sequence[Views]) -> Tensor:
-        """Mean posterior over the views of each kind, then over the kinds (section 4.3)."""
-        kinds = [
-            (self._dense, [view.whole for view in batch]),
-            (self._net, [view.crops for view in batch]),
-        ]
-        opinions = []
-        for net, views_nv in kinds:
-            of_views = [
-                log_posteriors_nk
-                for views_n in zip(*views_nv, strict=True)
-                for log_posteriors_nk in self._of_view(net, torch.stack(views_n))
-            ]
-            if of_views:
-                opinions.append(mean_posterior(of_views))
-        return mean_posterior(opinions)
+    def __call__(self, kind: Kind, views: Sequence[Sequence[Tensor]], mirrored: bool) -> Tensor:
+        """Mean posterior over the views of each of N images, and over their mirror images.
 
-    def _of_view(self, net: nn.Module, images_nchw: Tensor) -> Iterator[Tensor]:
-        """Of the images, then of their mirror images where the data has none of its own."""
+        Each image has the same number of views, and the views of one place are of one shape.
+        """
+        net = self._dense if kind == "dense" else self._net
+        of_views = [
+            log_posteriors_nk
+            for views_n in zip(*views, strict=True)
+            for log_posteriors_nk in self._of_view(net, torch.stack(views_n), mirrored)
+        ]
+        return mean_posterior(of_views).cpu()
+
+    def _of_view(self, net: nn.Module, images_nchw: Tensor, mirrored: bool) -> Iterator[Tensor]:
         place = self._place
         normal_nchw = self._normalise(images_nchw.to(place.device))
-        mirrors = (False, True) if self._procedure.mirrored else (False,)
-        for mirror in mirrors:
+        for mirror in (False, True) if mirrored else (False,):
             shown_nchw = normal_nchw.flip(-1) if mirror else normal_nchw
             shown_nchw = shown_nchw.contiguous(memory_format=place.memory_format)
             with torch.autocast(
@@ -122,7 +88,7 @@ def averaged_scores(scores: Tensor) -> Tensor:
     """Class scores (N, K) of a map (N, K, h, w): the mean over its places.
 
     Of the scores, before soft-max: "the class score map is spatially averaged"; of posteriors the
-    paper speaks where it averages over the mirror images (section 3.2).
+    paper speaks where it averages over mirror images, scales and kinds (sections 3.2, 4.2, 4.3).
     """
     return scores.mean((2, 3)) if scores.dim() == 4 else scores
 
@@ -135,7 +101,7 @@ def mean_posterior(log_posteriors: Sequence[Tensor]) -> Tensor:
 def predict(
     net: VGG,
     images: WholeImages,
-    procedure: Procedure,
+    procedures: Sequence[Procedure],
     normalise: Callable[[Tensor], Tensor],
     place: Place,
     *,
@@ -143,30 +109,57 @@ def predict(
     world: int = 1,
     classes_kept: int = KEPT,
     on_batch: Callable[[], None] = lambda: None,
-) -> pa.Table:
-    """Predictions of the images ``rank``, ``rank + world`` and so on of a split.
+) -> dict[str, Predicted]:
+    """Predictions of the images ``rank``, ``rank + world`` and so on of a split, by label.
 
-    The net is moved to ``place``. ``on_batch`` is called after every batch.
+    The procedures have the same test scales: each image is read and rescaled once for all, and what
+    two of them ask of the net is asked once. The net is moved to ``place``. ``on_batch`` is called
+    after every batch.
     """
-    asked = Asked(net, procedure, normalise, place)
-    collector = PredictionCollector(classes_kept)
-    for batch in batches(images, procedure, total_stride(net), rank, world):
+    (scales,) = {procedure.scales for procedure in procedures}
+    kinds = tuple(dict.fromkeys(kind for procedure in procedures for kind in procedure.kinds))
+    crop, mirror = procedures[0].crop, procedures[0].flip
+    asked, stride = Asked(net, normalise, place), total_stride(net)
+    collectors = {procedure.label: PredictionCollector(classes_kept) for procedure in procedures}
+    seconds = dict.fromkeys(kinds, 0.0)
+    mine = range(rank, len(images), world)
+    read = (
+        views_of(index, image_chw, kinds, scales, crop, stride)
+        for index, image_chw in zip(mine, _read(images, mine, place.workers), strict=True)
+    )
+    for batch in batches(read):
         samples_n = np.array([views.index for views in batch], dtype=np.int64)
         labels_n = torch.from_numpy(images.labels_n[samples_n])
-        collector.add(samples_n, labels_n, asked(batch).cpu())
+        opinions: dict[Kind, Tensor] = {}
+        for kind in kinds:
+            begun = time.perf_counter()
+            mirrored = mirror and kind != "center"
+            opinions[kind] = asked(kind, [views.of_kind[kind] for views in batch], mirrored)
+            seconds[kind] += time.perf_counter() - begun
+        for procedure in procedures:
+            whole_nk = mean_posterior([opinions[kind] for kind in procedure.kinds])
+            collectors[procedure.label].add(samples_n, labels_n, whole_nk)
         on_batch()
-    return collector.table()
+    return {
+        procedure.label: Predicted(
+            collectors[procedure.label].table(), sum(seconds[kind] for kind in procedure.kinds)
+        )
+        for procedure in procedures
+    }
 
 
-def batches(
-    images: WholeImages, procedure: Procedure, stride: int, rank: int, world: int
-) -> Iterator[list[Views]]:
+def _read(images: WholeImages, indices: range, workers: int) -> Iterator[Tensor]:
+    if isinstance(images, FileSet):
+        return whole_images(images, np.array(indices, dtype=np.int64), workers)
+    return (images.image_chw(index) for index in indices)
+
+
+def batches(images: Iterator[Views]) -> Iterator[list[Views]]:
     """Images whose views have equal shapes, as many as fit; each image in one batch."""
     waiting: dict[tuple[torch.Size, ...], list[Views]] = {}
-    for index in range(rank, len(images), world):
-        views = views_of(index, images.image_chw(index), procedure, stride)
+    for views in images:
         group = waiting.setdefault(views.shapes, [])
         group.append(views)
-        if len(group) == views.together:
+        if len(group) == max(1, min(BATCH, PIXELS // views.pixels)):
             yield waiting.pop(views.shapes)
     yield from waiting.values()

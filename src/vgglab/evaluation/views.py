@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
+
+from vgglab.config.protocol import Kind
+from vgglab.data.scale import rescaled
 
 GRID = 5
 """Crops along each side (paper, section 3.2, after Szegedy et al. 2014: 50 a scale with flips)."""
@@ -48,3 +53,43 @@ def grid(image_chw: Tensor, crop: int) -> Iterator[Tensor]:
 def _places(room: int) -> list[int]:
     """First pixels of the crops along a side with so many px to spare."""
     return [round(room * i / (GRID - 1)) for i in range(GRID)]
+
+
+@dataclass(frozen=True)
+class Views:
+    """What the net is shown of one image, uint8 (C, H, W), mirror images left out."""
+
+    index: int
+    of_kind: Mapping[Kind, tuple[Tensor, ...]]
+    """At every scale, in the order of the scales."""
+
+    @property
+    def shapes(self) -> tuple[torch.Size, ...]:
+        """Images of equal ones go through the net together."""
+        return tuple(view.shape for views in self.of_kind.values() for view in views)
+
+    @property
+    def pixels(self) -> int:
+        """Of the largest."""
+        return max(shape[-2] * shape[-1] for shape in self.shapes)
+
+
+def views_of(
+    index: int,
+    image_chw: Tensor,
+    kinds: Sequence[Kind],
+    scales: Sequence[int],
+    crop: int,
+    stride: int,
+) -> Views:
+    """The views of one image, of every kind that is asked for."""
+    scaled = [rescaled(image_chw, side) for side in scales]
+
+    def of_kind(kind: Kind) -> tuple[Tensor, ...]:
+        if kind == "center":
+            return tuple(centred(image, crop, crop) for image in scaled)
+        if kind == "dense":
+            return tuple(whole(image, crop, stride) for image in scaled)
+        return tuple(part for image in scaled for part in grid(image, crop))
+
+    return Views(index, {kind: of_kind(kind) for kind in kinds})

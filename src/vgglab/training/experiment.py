@@ -34,7 +34,7 @@ from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
 from vgglab.training.speed import SpeedMeter
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
-from vgglab.training.testing import MEMORY_FORMATS, evaluate, load_selected
+from vgglab.training.testing import MEMORY_FORMATS, HeldOut, evaluate, selected_weights
 from vgglab.world import ALONE, World
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -106,9 +106,15 @@ def run_experiment(
             resume = directory.last_checkpoint if step else None
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
             assert isinstance(module.net, VGG)
-            load_selected(module.net, config, directory)
+            module.net.load_state_dict(selected_weights(config, directory))
             tested = evaluate(
-                config, directory, module.net, data, group, config.procedures, between_test_batches
+                config,
+                directory,
+                module.net,
+                HeldOut(data.splits.test, data.normalise),
+                group,
+                config.procedures,
+                between_test_batches,
             )
     return _result(config, directory, cost) | tested if group.world.is_first else {}
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vgglab.config import Config, Procedure
-from vgglab.data.module import ImageData
+from vgglab.data.errors import DataError
+from vgglab.data.sources import channels
+from vgglab.data.splits import WholeImages
 from vgglab.evaluation.predict import Place, predict
 from vgglab.evaluation.predictions import KEPT, merged, scores_of, write_predictions
 from vgglab.models.vgg import VGG
@@ -24,22 +27,49 @@ MEMORY_FORMATS = {
 }
 
 
-def load_selected(net: VGG, config: Config, directory: RunDirectory) -> None:
-    """Put the weights that are to be tested into the net."""
+@dataclass(frozen=True)
+class HeldOut:
+    """The images that a net is tested on."""
+
+    images: WholeImages
+    normalise: Callable[[Tensor], Tensor]
+    """From uint8 to what the net was trained on."""
+
+
+def selected_weights(config: Config, directory: RunDirectory) -> dict[str, Tensor]:
+    """The net's state that is to be tested: of the best or of the last epoch.
+
+    Raises:
+        DataError: the checkpoint is gone.
+    """
     best = config.recipe.select == "best"
     path = directory.best_checkpoint if best else directory.last_checkpoint
+    if not path.exists():
+        raise DataError(f"{directory.id}: {path} is gone, and with it the weights to be tested")
     stored = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "net."
-    net.load_state_dict(
-        {key.removeprefix(prefix): v for key, v in stored.items() if key.startswith(prefix)}
-    )
+    return {key.removeprefix(prefix): v for key, v in stored.items() if key.startswith(prefix)}
+
+
+def stored_net(config: Config, state: Mapping[str, Tensor]) -> VGG:
+    """The net of a config with these weights; no initial ones are made."""
+    with torch.device("meta"):
+        net = VGG(
+            config.model,
+            config.norm,
+            classes=config.data.classes,
+            image_size=config.data.image_size,
+            in_channels=channels(config.data),
+        )
+    net.load_state_dict(state, assign=True)
+    return net
 
 
 def evaluate(
     config: Config,
     directory: RunDirectory,
     net: VGG,
-    data: ImageData,
+    data: HeldOut,
     group: Group,
     procedures: Sequence[Procedure],
     on_batch: Callable[[], None] = lambda: None,
@@ -54,12 +84,11 @@ def evaluate(
     """
     errors: dict[str, Any] = {}
     tests: dict[str, Any] = {}
-    for procedure in procedures:
-        begun = time.perf_counter()
-        table = predict(
+    for together in _of_equal_scales(procedures):
+        predicted = predict(
             net,
-            data.splits.test,
-            procedure,
+            data.images,
+            together,
             data.normalise,
             place_of(config, group),
             rank=group.world.rank,
@@ -67,22 +96,28 @@ def evaluate(
             classes_kept=max(KEPT, *config.protocol.top_k),
             on_batch=on_batch,
         )
-        tables = group.to_first(table)
-        if not group.world.is_first:
-            continue
-        whole = merged(tables)
-        scores = scores_of(whole, config.protocol.top_k)
-        if not math.isfinite(scores["loss"]):
-            raise Diverged(f"test loss = {scores['loss']} under protocol={procedure.label}")
-        write_predictions(whole, directory.predictions(procedure.label))
-        errors[procedure.label] = scores
-        tests[procedure.label] = {
-            "scales": list(procedure.scales),
-            "mirrored": procedure.mirrored,
-            "forwards": procedure.forwards,
-            "seconds": round(time.perf_counter() - begun, 3),
-        }
+        of_all = group.to_first(predicted)
+        for procedure in together if group.world.is_first else ():
+            label = procedure.label
+            whole = merged([part[label].table for part in of_all])
+            errors[label] = scores_of(whole, config.protocol.top_k)
+            if not math.isfinite(errors[label]["loss"]):
+                raise Diverged(f"test loss = {errors[label]['loss']} under protocol={label}")
+            write_predictions(whole, directory.predictions(label))
+            tests[label] = {
+                "scales": list(procedure.scales),
+                "mirrored": procedure.mirrored,
+                "forwards": procedure.forwards,
+                "seconds": round(max(part[label].seconds for part in of_all), 3),
+            }
     return {"errors": errors, "tests": tests}
+
+
+def _of_equal_scales(procedures: Sequence[Procedure]) -> list[list[Procedure]]:
+    groups: dict[tuple[int, ...], list[Procedure]] = {}
+    for procedure in procedures:
+        groups.setdefault(procedure.scales, []).append(procedure)
+    return list(groups.values())
 
 
 def place_of(config: Config, group: Group) -> Place:
@@ -92,4 +127,5 @@ def place_of(config: Config, group: Group) -> Place:
         device=torch.device("cuda", group.world.local_rank) if on_gpu else torch.device("cpu"),
         precision=config.trainer.precision,
         memory_format=MEMORY_FORMATS[config.trainer.memory_format],
+        workers=config.trainer.workers,
     )

@@ -1,0 +1,119 @@
+"""Tests of a finished run that are still to be made: no training, and none of them twice."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from vgglab.app.logs import log_to
+from vgglab.config import Config, Procedure
+from vgglab.config.check import ConfigError, parse
+from vgglab.runs import RunDirectory, State
+from vgglab.runs.atomic import write_json
+
+log = logging.getLogger(__name__)
+
+
+def result_of(directory: RunDirectory) -> dict[str, Any]:
+    """``result.json``; empty where there is none."""
+    if not directory.result.exists():
+        return {}
+    found: dict[str, Any] = json.loads(directory.result.read_text(encoding="utf-8"))
+    return found
+
+
+def untested(config: Config, directory: RunDirectory) -> tuple[Procedure, ...]:
+    """Of the procedures that a config asks for, those without errors; and those whose predictions
+    are gone, if there still are weights to make them anew."""
+    errors = result_of(directory).get("errors", {})
+    weights = directory.best_checkpoint.exists()
+    return tuple(
+        procedure
+        for procedure in config.procedures
+        if procedure.label not in errors
+        or (weights and not directory.predictions(procedure.label).exists())
+    )
+
+
+def is_done(config: Config, directory: RunDirectory) -> bool:
+    """Whether the run has an outcome and, if it trained, every test that the config asks for."""
+    state = directory.read_status().state
+    return state.is_outcome and not (state is State.FINISHED and untested(config, directory))
+
+
+def config_of(directory: RunDirectory, asked: Config) -> Config:
+    """A run's own config, to be tested as ``asked`` says and on the machine it says.
+
+    Raises:
+        ConfigError: there is no such run, or it cannot be tested so.
+    """
+    if not directory.config.exists():
+        raise ConfigError(
+            f"run={directory.id}: not in {directory.path.parent}; task=runs lists those that are"
+        )
+    tree = yaml.safe_load(directory.config.read_text(encoding="utf-8"))
+    protocol, trainer = asked.protocol, asked.trainer
+    tree["protocol"] |= {
+        "name": protocol.name,
+        "scales": list(protocol.scales),
+        "also": list(protocol.also),
+    }
+    tree["trainer"] |= {
+        "accelerator": trainer.accelerator,
+        "memory_format": trainer.memory_format,
+        "threads": trainer.threads,
+        "workers": trainer.workers,
+    }
+    tree["paths"]["data"] = asked.paths.data
+    try:
+        return parse(tree | {"devices": 1, "nodes": 1})
+    except ConfigError as error:
+        raise ConfigError(f"run={directory.id}: {error}") from error
+
+
+def catch_up(config: Config, directory: RunDirectory) -> Sequence[Procedure]:
+    """Test a finished run under what it was not yet tested under; the caller has claimed it.
+
+    Raises:
+        DataError: its images or its weights are gone.
+    """
+    todo = untested(config, directory)
+    if todo:
+        with log_to(directory.log):
+            log.info("testing under %s", ", ".join(procedure.label for procedure in todo))
+            tested = _tested(config, directory, todo)
+        result = result_of(directory)
+        for part, by_label in tested.items():
+            result[part] = result.get(part, {}) | by_label
+        write_json(directory.result, result)
+    return todo
+
+
+def _tested(
+    config: Config, directory: RunDirectory, todo: Sequence[Procedure]
+) -> dict[str, dict[str, Any]]:
+    import torch
+
+    from vgglab.data.module import ImageData
+    from vgglab.training.allocator import keep_freed_memory
+    from vgglab.training.parallel import Group
+    from vgglab.training.testing import (
+        MEMORY_FORMATS,
+        HeldOut,
+        evaluate,
+        selected_weights,
+        stored_net,
+    )
+    from vgglab.world import ALONE
+
+    if config.trainer.keep_memory and config.trainer.accelerator == "cpu":
+        keep_freed_memory()
+    torch.set_num_threads(config.trainer.threads)
+    net = stored_net(config, selected_weights(config, directory))
+    data = ImageData(config, MEMORY_FORMATS[config.trainer.memory_format])
+    images = HeldOut(data.splits.test, data.normalise)
+    return evaluate(config, directory, net, images, Group(ALONE), todo)

@@ -1,0 +1,134 @@
+"""``task=evaluate weights=...``: published weights under our protocols, beside what they claim."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from vgglab.app.evaluate import ERRORS, Row, print_rows
+from vgglab.app.tracked import plain
+from vgglab.config import Config
+from vgglab.config.check import ConfigError, parse
+from vgglab.data.sources import channels, load_splits
+from vgglab.evaluation.published import published_errors
+from vgglab.runs import RunDirectory
+from vgglab.runs.atomic import write_json, write_text
+
+if TYPE_CHECKING:
+    from vgglab.models.published import PublishedNet
+
+TORCHVISION_NAMES = {"a": "vgg11", "b": "vgg13", "d": "vgg16", "e": "vgg19"}
+
+
+def evaluate_weights(config: Config) -> None:
+    """Test published weights, keep their predictions, and print measured beside published errors.
+
+    Raises:
+        ConfigError: the weights cannot be had, or do not fit the images.
+        DataError: the images cannot be had.
+    """
+    import torch
+
+    from vgglab.data.augment import Normalisation
+    from vgglab.models import published
+    from vgglab.training.parallel import Group
+    from vgglab.training.testing import HeldOut, evaluate, stored_net
+    from vgglab.world import ALONE
+
+    try:
+        state = published.load_weights(config.weights)
+        about = published.net_of(state)
+    except published.WeightsError as error:
+        raise ConfigError(str(error)) from error
+    wanted = config_for(about, config)
+    directory = _directory(wanted)
+    torch.set_num_threads(wanted.trainer.threads)
+    normalise = Normalisation(
+        tuple(255 * value for value in published.TORCHVISION_MEAN),
+        tuple(255 * value for value in published.TORCHVISION_DEVIATION),
+    )
+    images = load_splits(wanted.data, Path(wanted.paths.data)).test
+    try:
+        net = stored_net(wanted, state)
+    except RuntimeError as error:  # torch lists the layers that differ, a line each
+        raise ConfigError(f"weights={config.weights}: {error}") from error
+    held_out = HeldOut(images, normalise)
+    tested = evaluate(wanted, directory, net, held_out, Group(ALONE), wanted.procedures)
+    write_text(directory.config, yaml.safe_dump(plain(wanted), sort_keys=False))
+    write_json(directory.result, {"run": directory.id, "weights": config.weights} | tested)
+    rows = [
+        _row(wanted, label, errors | tested["tests"][label])
+        for label, errors in tested["errors"].items()
+    ]
+    print_rows(rows, config.format)
+    if config.format == "table":
+        print(
+            "published: ILSVRC-2012 validation, 256 px, centre crop of 224 px (protocol=center); "
+            f"predictions: {directory.path}"
+        )
+
+
+def config_for(about: PublishedNet, config: Config) -> Config:
+    """The config of the net that the weights are of, tested at torchvision's scale.
+
+    Raises:
+        ConfigError: the images are not what the net was made for.
+    """
+    from vgglab.models.layers import map_size
+    from vgglab.models.published import TORCHVISION_CROP, TORCHVISION_RESIZE
+
+    side = config.data.image_size
+    fits = {
+        f"data.classes = {config.data.classes}": about.classes == config.data.classes,
+        f"data.image_size = {side}": about.map_size == map_size(about.model.name, side),
+        f"data={config.data.name}": about.in_channels == channels(config.data),
+    }
+    for what, does in fits.items():
+        if not does:
+            raise ConfigError(
+                f"{what}: these weights are of {about.classes} classes, a last map of "
+                f"{about.map_size} x {about.map_size} (7 x 7 at 224 px) and {about.in_channels} "
+                "colour channels"
+            )
+    tree = plain(config)
+    tree["task"] = {"name": "train"}  # the protocols are checked as those of a run are
+    tree["model"] |= {"name": about.model.name, "width": about.model.width}
+    tree["norm"] = dataclasses.asdict(about.norm)
+    if not config.recipe.scale_min:
+        scale = round(side * TORCHVISION_RESIZE / TORCHVISION_CROP)
+        tree["recipe"] |= {"scale_min": scale, "scale_max": scale}
+    return parse(tree)
+
+
+def _directory(config: Config) -> RunDirectory:
+    """``studies/<study>/weights/<name>``: its files are those of a run."""
+    name = Path(config.weights).stem.replace(":", "-")
+    return RunDirectory(Path(config.paths.studies) / config.study.name / "weights" / name)
+
+
+def torchvision_name(config: Config) -> str:
+    """What torchvision calls the weights, if their name says that they are its own: ``vgg16_bn`` of
+    ``torchvision:vgg16_bn`` and of its file ``vgg16_bn-6c64b313.pth``; else empty."""
+    batch_norm = "_bn" if config.norm.name == "batch" else ""
+    name = TORCHVISION_NAMES.get(config.model.name, "none") + batch_norm
+    said = Path(config.weights).stem.removeprefix("torchvision:").partition("-")[0]
+    is_whole = config.model.width == 1 and config.data.classes == 1000
+    return name if said == name and is_whole else ""
+
+
+def _row(config: Config, label: str, found: Row) -> Row:
+    said = published_errors().get(torchvision_name(config), ("", ""))
+    return {
+        "net": config.weights,
+        "model": f"{config.model.name}{'-bn' if config.norm.name == 'batch' else ''}",
+        "protocol": label,
+        "scales": found["scales"],
+        **{error: found.get(error) for error in ERRORS},
+        "published top1_error": said[0],
+        "published top5_error": said[1],
+        "images": found["images"],
+        "seconds": found["seconds"],
+    }

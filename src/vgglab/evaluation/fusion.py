@@ -1,0 +1,134 @@
+"""The mean of several nets' or protocols' posteriors, from stored predictions (paper, Table 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+AT_A_TIME = 2048
+"""Images whose posteriors over all classes are held in memory."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fused:
+    """Errors of the mean posterior, percent, by k."""
+
+    images: int
+    errors: dict[int, float]
+    bounds: dict[int, tuple[float, float]]
+    """Lowest and highest that the error can be, whatever the posteriors of classes that were not
+    stored; both equal ``errors`` where all classes were."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing that was not stored could change an error."""
+        return all(low == high for low, high in self.bounds.values())
+
+
+@dataclass(frozen=True)
+class _Posteriors:
+    """Of some images under one member, over all classes (N, K)."""
+
+    known_nk: Floats
+    """As stored; 0 where not."""
+    stored_nk: NDArray[np.bool_]
+    rest_n: Floats
+    """What is left for the classes that were not stored."""
+    last_n: Floats
+    """The least that was stored: none of the others has more."""
+
+    @property
+    def spread_nk(self) -> Floats:
+        """With what is left shared out equally."""
+        others = max(1, int((~self.stored_nk[0]).sum()))
+        return self.known_nk + ~self.stored_nk * (self.rest_n / others)[:, None]
+
+    @property
+    def largest_nk(self) -> Floats:
+        """With as much for each class that was not stored as it alone could have."""
+        return self.known_nk + ~self.stored_nk * np.minimum(self.rest_n, self.last_n)[:, None]
+
+
+def fused(tables: Sequence[pa.Table], classes: int, top_k: Sequence[int]) -> Fused:
+    """Average the posteriors of tables of predictions of the same images.
+
+    Predictions hold an image's 20 likeliest classes. With more classes than that, what is left of
+    a posterior is shared out equally over the others, and ``bounds`` says what that may hide.
+
+    Raises:
+        ValueError: they are not of the same images, or fewer classes were stored than a k.
+    """
+    first = tables[0]
+    for table in tables[1:]:
+        for column in ("index", "label"):
+            if not table[column].equals(first[column]):
+                raise ValueError("predictions of other images cannot be averaged")
+    ahead = [_rivals(parts) for parts in _parts(tables, classes)]
+    expected_n, at_least_n, at_most_n = (
+        np.concatenate(counts) for counts in zip(*ahead, strict=True)
+    )
+    return Fused(
+        images=len(first),
+        errors={k: _percent(expected_n >= k) for k in top_k},
+        bounds={k: (_percent(at_least_n >= k), _percent(at_most_n >= k)) for k in top_k},
+    )
+
+
+def _percent(wrong_n: NDArray[np.bool_]) -> float:
+    return round(100.0 * float(wrong_n.mean()), 4)
+
+
+def _parts(
+    tables: Sequence[pa.Table], classes: int
+) -> Iterator[tuple[list[_Posteriors], NDArray[np.int64], NDArray[np.int64]]]:
+    """Posteriors of each table, labels and the first table's ranks, a part of the images a time."""
+    for start in range(0, len(tables[0]), AT_A_TIME):
+        rows = [table.slice(start, AT_A_TIME) for table in tables]
+        labels_n = rows[0]["label"].to_numpy()
+        order_nm = np.stack(rows[0]["classes"].to_numpy())
+        ranks_nk = np.full((len(labels_n), classes), order_nm.shape[1])
+        np.put_along_axis(ranks_nk, order_nm, np.arange(order_nm.shape[1])[None], axis=1)
+        yield [_posteriors(row, classes) for row in rows], labels_n, ranks_nk
+
+
+def _posteriors(table: pa.Table, classes: int) -> _Posteriors:
+    order_nm = np.stack(table["classes"].to_numpy())
+    stored_nm = np.exp(np.stack(table["log_probabilities"].to_numpy()).astype(np.float64))
+    known_nk = np.zeros((len(order_nm), classes))
+    stored_nk = np.zeros(known_nk.shape, dtype=bool)
+    np.put_along_axis(known_nk, order_nm, stored_nm, axis=1)
+    np.put_along_axis(stored_nk, order_nm, True, axis=1)
+    rest_n = np.maximum(0.0, 1.0 - stored_nm.sum(axis=1))
+    return _Posteriors(known_nk, stored_nk, rest_n, stored_nm[:, -1])
+
+
+def _rivals(
+    part: tuple[list[_Posteriors], NDArray[np.int64], NDArray[np.int64]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Classes that come before the label: expected, at least, and at most.
+
+    Of equal posteriors that comes first which the first table has first, so that one table alone
+    is fused to itself.
+    """
+    members, labels_n, ranks_nk = part
+    label_n1 = labels_n[:, None]
+    mean_nk, low_nk, high_nk = (
+        np.mean([getattr(m, name) for m in members], axis=0)
+        for name in ("spread_nk", "known_nk", "largest_nk")
+    )
+    first_nk = ranks_nk < np.take_along_axis(ranks_nk, label_n1, axis=1)
+
+    def before(values_nk: Floats, label_values_nk: Floats) -> NDArray[np.int64]:
+        label_value_n1 = np.take_along_axis(label_values_nk, label_n1, axis=1)
+        ahead_nk = (values_nk > label_value_n1) | ((values_nk == label_value_n1) & first_nk)
+        np.put_along_axis(ahead_nk, label_n1, False, axis=1)
+        count_n: NDArray[np.int64] = ahead_nk.sum(axis=1)
+        return count_n
+
+    return before(mean_nk, mean_nk), before(low_nk, high_nk), before(high_nk, low_nk)

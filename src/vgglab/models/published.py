@@ -1,0 +1,119 @@
+"""Weights that others have published for the same nets, in torchvision's format."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from vgglab.config.model import ModelConfig, ModelName, NormConfig
+from vgglab.models.layers import LAYERS, Conv, scaled
+
+SOURCE = "torchvision:"
+NAMES = tuple(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn"))
+"""Of torchvision's VGGs: A, B, D and E."""
+TORCHVISION_MEAN = (0.485, 0.456, 0.406)
+TORCHVISION_DEVIATION = (0.229, 0.224, 0.225)
+"""Of ImageNet's RGB in [0, 1]: what torchvision's weights were trained on."""
+TORCHVISION_RESIZE, TORCHVISION_CROP = 256, 224
+"""Shorter side and centre crop of torchvision's test, px."""
+
+
+class WeightsError(Exception):
+    """Weights that cannot be had or are not of a net of ours; the message is one line."""
+
+
+@dataclass(frozen=True)
+class PublishedNet:
+    """What a state dict says of its net."""
+
+    model: ModelConfig
+    norm: NormConfig
+    classes: int
+    map_size: int
+    """Side of the map that the first fully connected layer takes."""
+    in_channels: int
+
+
+def load_weights(name: str) -> dict[str, Tensor]:
+    """The state dict called ``torchvision:vgg16_bn``, or in a file. No code in it is run.
+
+    Raises:
+        WeightsError: it is not there, or is anything but tensors.
+    """
+    if name.startswith(SOURCE):
+        return _downloaded(name.removeprefix(SOURCE))
+    path = Path(name)
+    if not path.is_file():
+        raise WeightsError(f"weights={name}: no such file, and not {SOURCE}<name>")
+    try:
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        # torch's own message goes over several lines and ends in how to load it all the same.
+        raise WeightsError(
+            f"weights={name}: not a file of tensors alone, or damaged, and nothing else is loaded "
+            f"({type(error).__name__})"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(f"weights={name}: must be a state dict, names to tensors")
+    return state
+
+
+def _downloaded(name: str) -> dict[str, Tensor]:
+    """From torch.hub's cache, downloaded and checked against the hash in its name where it is not
+    there."""
+    from torchvision.models import get_model_weights
+
+    if name not in NAMES:
+        raise WeightsError(f"weights={SOURCE}{name}: must be one of {', '.join(NAMES)}")
+    url = get_model_weights(name)["IMAGENET1K_V1"].url
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    try:
+        state: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
+            url, map_location="cpu", check_hash=True, weights_only=True, progress=False
+        )
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise WeightsError(
+            f"weights={SOURCE}{name}: not in {folder} and the download failed ({error}); fetch "
+            f"{url} on a machine with network, put it there and run again"
+        ) from error
+    return state
+
+
+def net_of(state: Mapping[str, Tensor]) -> PublishedNet:
+    """Which of our nets a state dict is of, and at which width.
+
+    Raises:
+        WeightsError: none.
+    """
+    convolutions = [v for k, v in state.items() if k.startswith("features.") and v.dim() == 4]
+    linears = [v for k, v in state.items() if k.startswith("classifier.") and v.dim() == 2]
+    if not convolutions or len(linears) != 3:
+        raise WeightsError("weights: not of a VGG: need features.* and three of classifier.*")
+    kernels = [conv.shape[-1] for conv in convolutions]
+    width = convolutions[0].shape[0] / 64
+    channels = [conv.shape[0] for conv in convolutions]
+    for name in get_args(ModelName):
+        table = [layer for layer in LAYERS[name] if isinstance(layer, Conv) and not layer.lrn]
+        if [(scaled(c.channels, width), c.kernel) for c in table] == list(
+            zip(channels, kernels, strict=True)
+        ):
+            break
+    else:
+        raise WeightsError(
+            f"weights: {len(channels)} convolutions of {'-'.join(map(str, channels))} channels are "
+            "not a net of ours at any width"
+        )
+    has_moments = any(key.endswith("running_mean") for key in state)
+    return PublishedNet(
+        model=ModelConfig(name=name, width=width),
+        norm=NormConfig(name="batch" if has_moments else "none"),
+        classes=linears[-1].shape[0],
+        map_size=round((linears[0].shape[1] / channels[-1]) ** 0.5),
+        in_channels=convolutions[0].shape[1],
+    )
