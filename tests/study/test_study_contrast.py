@@ -83,7 +83,7 @@ def test_two_changes_at_once_have_no_name() -> None:
 
 def test_protocols_are_not_compared() -> None:
     dense = {"dense": {"top1_error": 4.0}}
-    found = summarise(view(run("a", 0, 6.0), run("b", 0, 5.0, also=dense)))
+    found = summarise(view(run("a", 0, 6.0, also=dense), run("b", 0, 5.0, also=dense)))
     a, b = (next(s for s in found if (s.arm.model, s.protocol) == k)
             for k in (("a", "center"), ("b", "dense")))  # fmt: skip
     with pytest.raises(ValueError, match="protocol 'dense' and 'center'"):

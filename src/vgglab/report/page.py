@@ -10,6 +10,7 @@ from vgglab.report.cost import cost_section
 from vgglab.report.curves import curves_section
 from vgglab.report.depth import depth_section
 from vgglab.report.method import method_section
+from vgglab.report.protocols import protocols_section
 from vgglab.report.results import results_of
 from vgglab.report.runs import runs_section
 from vgglab.report.setup import progress, setup_section
@@ -25,6 +26,7 @@ def build_page(view: StudyView, folder: Path) -> Page:
         lrn_section(results),
         filters_section(results),
         norm_section(results),
+        protocols_section(results),
         curves_section(results),
         cost_section(results),
         runs_section(results, folder),

@@ -5,6 +5,7 @@ from vgglab.study.contrast import Difference, paired_difference
 from vgglab.study.cost import Cost, costs
 from vgglab.study.curves import Curve, Split, learning_curves, mean_curve
 from vgglab.study.estimate import CONFIDENCE, Estimate, estimate
+from vgglab.study.protocols import ProtocolStep, protocol_steps
 from vgglab.study.settings import arms, values_by_arm
 from vgglab.study.summary import Summary, summarise
 from vgglab.study.table import ResultRow, result_rows, results_table
@@ -18,6 +19,7 @@ __all__ = [
     "Difference",
     "Estimate",
     "MissingPoint",
+    "ProtocolStep",
     "ResultRow",
     "Split",
     "StudyView",
@@ -28,6 +30,7 @@ __all__ = [
     "learning_curves",
     "mean_curve",
     "paired_difference",
+    "protocol_steps",
     "result_rows",
     "results_table",
     "summarise",
