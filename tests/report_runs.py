@@ -169,4 +169,6 @@ def make_study(
         "asks": "Does the error fall as weight layers are added?",
         "paper": "It falls from 11 to 19 weight layers and saturates there.",
     } | text
-    return StudyView(**about, runs=runs, missing=missing)
+    return StudyView(
+        name=about["name"], asks=about["asks"], paper=about["paper"], runs=runs, missing=missing
+    )

@@ -67,7 +67,9 @@ def why_not() -> str:
         return "needs root"
     if Path("/etc/slurm/slurm.conf").exists() or "SLURM_CONF" in os.environ:
         return "a SLURM is configured here already, and is left alone"
-    missing = [name for name in (*DAEMONS, "sbatch") if shutil.which(name, path=_path()) is None]
+    missing = [
+        name for name in (*DAEMONS, "sbatch", "srun") if shutil.which(name, path=_path()) is None
+    ]
     return f"{', '.join(missing)} not installed (tests/slurm_node.py install)" if missing else ""
 
 

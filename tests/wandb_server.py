@@ -172,10 +172,10 @@ def look(url: str, picture: Path, size: str = "1400,1200", milliseconds: int = 4
         f"--virtual-time-budget={milliseconds}", f"--user-data-dir={picture.parent / 'chromium'}",
     ]  # fmt: skip
     shot = [*options, f"--screenshot={picture}", url]
-    subprocess.run(shot, check=True, capture_output=True, timeout=120)
+    subprocess.run(shot, check=True, capture_output=True, timeout=300)
     with Image.open(picture) as shown:
         shown.convert("RGB").quantize(128).save(picture, optimize=True)  # small enough for docs/
     dump = subprocess.run(
-        [*options, "--dump-dom", url], check=True, capture_output=True, text=True, timeout=120
+        [*options, "--dump-dom", url], check=True, capture_output=True, text=True, timeout=300
     )
     return dump.stdout

@@ -12,8 +12,9 @@ import pytest
 from running import ROOT, SMALL, Command
 
 from vgglab.app.fuse import fuse
+from vgglab.app.lineage import directory_of
 from vgglab.app.testing import catch_up, config_of, is_done, result_of, untested
-from vgglab.app.train import directory_of, train
+from vgglab.app.train import train
 from vgglab.config import Config, TrackingConfig
 from vgglab.config.check import ConfigError, parse
 from vgglab.runs import RunDirectory

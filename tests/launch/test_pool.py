@@ -74,5 +74,52 @@ def test_a_point_that_cannot_speak_for_itself_is_spoken_for(tmp_path: Path) -> N
     assert (tmp_path / "runs/fine/seen.json").exists()
 
 
+FAMILY = """
+import json, sys, time
+from pathlib import Path
+name = next(a.partition("=")[2] for a in sys.argv if a.startswith("name="))
+folder = Path(__file__).parent / "runs" / name
+(folder / "started").touch()
+time.sleep(0.3)
+if "broken" in name:
+    sys.exit(3)
+(folder / "status.json").write_text(json.dumps({"state": "finished"}))
+"""
+
+
+def run_family(root: Path, parents: Mapping[str, str]) -> list[list[str]]:
+    """Run a point for each name after its parent; who ran at each look."""
+    (root / "run.py").write_text(FAMILY)
+    runs = {name: RunDirectory(root / "runs" / name) for name in parents}
+    for directory in runs.values():
+        Status(state=State.PENDING).write(directory.status)
+    points = [
+        Point(runs[name], (f"name={name}",), after=runs.get(parent))
+        for name, parent in parents.items()
+    ]
+    looks: list[list[str]] = []
+    for running, _ in Pool(root, Slots(jobs=2, threads=1, gpus=0), []).run(points):
+        looks.append([point.directory.id for point in running])
+    return looks
+
+
+def test_children_wait_for_their_parent_and_others_do_not(tmp_path: Path) -> None:
+    looks = run_family(tmp_path, {"a": "", "d": "a", "e": "a", "other": ""})
+    assert set(looks[0]) == {"a", "other"}
+    assert any(set(look) == {"d", "e"} for look in looks)
+    assert not any({"a", "d"} <= set(look) or {"a", "e"} <= set(look) for look in looks)
+
+
+def test_a_failed_parent_fails_its_descendants_without_starting_them(tmp_path: Path) -> None:
+    run_family(tmp_path, {"broken": "", "d": "broken", "d_again": "d", "other": ""})
+    states = {p.name: Status.read(p / "status.json") for p in (tmp_path / "runs").iterdir()}
+    assert {name: str(status.state) for name, status in states.items()} == {
+        "broken": "failed", "d": "failed", "d_again": "failed", "other": "finished",
+    }  # fmt: skip
+    assert states["d"].reason == "its parent broken has failed"
+    assert states["d_again"].reason == "its parent d has failed"
+    assert not (tmp_path / "runs/d/started").exists()
+
+
 def test_overrides_are_spelt_as_hydra_reads_them() -> None:
     assert overrides_of({"a.b": 1, "c": "x"}) == ["a.b=1", "c=x"]

@@ -32,6 +32,13 @@ PUBLISHED: dict[ModelName, tuple[int, int, float]] = {
     "d": (138_357_544, 138_344_128, 15.470),
     "e": (143_667_240, 143_652_544, 19.632),
 }
+# The same file, chatfield2014: parameters, and the side of the map after each convolution and
+# pooling. What follows an LRN has the size of what came before it.
+CHATFIELD: dict[ModelName, tuple[int, list[int]]] = {
+    "vgg_f": (60_834_536, [54, 27, 27, 13, 13, 13, 13, 6]),
+    "vgg_m": (102_908_520, [109, 54, 26, 13, 13, 13, 13, 6]),
+    "vgg_s": (102_908_520, [109, 37, 33, 17, 17, 17, 17, 6]),
+}
 # The same file, torchvision: parameters of vgg11_bn, 13_bn, 16_bn, 19_bn.
 WITH_BATCH_NORM: dict[ModelName, int] = {
     "a": 132_868_840, "b": 133_053_736, "d": 138_365_992, "e": 143_678_248,
@@ -55,6 +62,23 @@ def test_published_counts(name: ModelName, figures: tuple[int, int, float]) -> N
     cost = published_size(name)
     assert (cost.parameters, cost.parameters_without_biases) == figures[:2]
     assert round(cost.macs / 1e9, 3) == figures[2]
+
+
+@pytest.mark.parametrize(("name", "figures"), CHATFIELD.items())
+def test_published_counts_of_chatfields_nets(
+    name: ModelName, figures: tuple[int, list[int]]
+) -> None:
+    cost = published_size(name)
+    maps = [row.output_shape[-1] for row in cost.layers if row.type in ("conv", "pool")]
+    assert (cost.parameters, maps) == figures
+    assert cost.weight_layers == 8
+
+
+def test_chatfields_layers_are_numbered_one_by_one() -> None:
+    assert " ".join(row.name for row in published_size("vgg_m").layers) == (
+        "input conv1 lrn1 pool1 conv2 lrn2 pool2 conv3 conv4 conv5 pool5 fc6 fc7 fc8"
+    )
+    assert not [row for row in published_size("vgg_s").layers if row.name == "lrn2"]
 
 
 @pytest.mark.parametrize(("name", "parameters"), WITH_BATCH_NORM.items())
@@ -119,7 +143,7 @@ def test_rows_are_what_hooks_see(name: ModelName, norm: NormName) -> None:
     assert [(r.type, r.output_shape, r.activations, r.parameters) for r in rows] == seen
 
 
-@pytest.mark.parametrize("image_size", [32, 72])
+@pytest.mark.parametrize("image_size", [41, 72])
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("name", NAMES)
 def test_macs_are_half_of_torchs_flops(name: ModelName, norm: NormName, image_size: int) -> None:
@@ -128,7 +152,7 @@ def test_macs_are_half_of_torchs_flops(name: ModelName, norm: NormName, image_si
         net = VGG(model, config, classes=7, image_size=image_size)
         counter = FlopCounterMode(display=False)
         with counter:
-            net(torch.zeros(1, 3, image_size, image_size))
+            net.eval()(torch.zeros(1, 3, image_size, image_size))
     cost = describe(model, config, classes=7, image_size=image_size)
     assert counter.get_total_flops() == 2 * cost.macs
 
@@ -140,7 +164,12 @@ def test_receptive_field_is_where_the_gradient_arrives(name: ModelName) -> None:
     size, model = 512, ModelConfig(name=name, width=1 / 512)
     net = build(model, NormConfig(), InitConfig(), classes=1, image_size=size).double()
     body = nn.Sequential(
-        *(nn.AvgPool2d(2) if isinstance(m, nn.MaxPool2d) else m for m in net.features)
+        *(
+            nn.AvgPool2d(m.kernel_size, m.stride, ceil_mode=m.ceil_mode)
+            if isinstance(m, nn.MaxPool2d)
+            else m
+            for m in net.features
+        )
     )
     for parameter in body.parameters():
         nn.init.ones_(parameter)
@@ -148,18 +177,19 @@ def test_receptive_field_is_where_the_gradient_arrives(name: ModelName) -> None:
     body(image_1chw)[0, 0, 8, 8].log().backward()
     assert image_1chw.grad is not None
     reached = image_1chw.grad[0, 0].abs().sum(0).nonzero().flatten()
-    rows = {r.name: r for r in describe(model, NormConfig(), classes=1, image_size=size).layers}
-    assert rows["pool5"].receptive_field == int(reached.max() - reached.min()) + 1
+    rows = describe(model, NormConfig(), classes=1, image_size=size).layers
+    last = next(row for row in reversed(rows) if row.type == "pool")
+    assert last.receptive_field == int(reached.max() - reached.min()) + 1
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_as_dict_is_json_with_the_contracts_keys(name: ModelName) -> None:
-    cost = describe(ModelConfig(name=name), NormConfig(), classes=10, image_size=32)
+    cost = describe(ModelConfig(name=name), NormConfig(), classes=10, image_size=48)
     plain = cost.as_dict()
     assert json.loads(json.dumps(plain)) == plain
     assert set(plain) == {
         "model", "parameters", "parameters_without_biases", "macs", "activations_all",
-        "activations_convolutions", "weight_layers", "layers",
+        "activations_convolutions", "weight_layers", "memory", "layers",
     }  # fmt: skip
     required = {"name", "type", "output_shape", "parameters", "macs", "receptive_field"}
     assert all(required <= set(row) for row in plain["layers"])
@@ -167,11 +197,42 @@ def test_as_dict_is_json_with_the_contracts_keys(name: ModelName) -> None:
     assert (plain["model"], plain["weight_layers"]) == (name, weight_layers(name))
 
 
-def test_a_size_out_of_range_is_the_users_mistake() -> None:
-    with pytest.raises(ValueError, match="image_size = 16: must be 32 or more"):
-        describe(ModelConfig(), NormConfig(), classes=10, image_size=16)
+@pytest.mark.parametrize(
+    ("name", "smallest"), {"a": 32, "e": 32, "vgg_f": 39, "vgg_m": 41, "vgg_s": 31}.items()
+)
+def test_a_size_out_of_range_is_the_users_mistake(name: ModelName, smallest: int) -> None:
+    model = ModelConfig(name=name, width=1 / 64)
+    message = f"image_size = {smallest - 1}: must be {smallest} or more for model={name}"
+    with pytest.raises(ValueError, match=message):
+        describe(model, NormConfig(), classes=10, image_size=smallest - 1)
+    net = build(model, NormConfig(), InitConfig(), classes=10, image_size=smallest)
+    assert net(torch.zeros(1, 3, smallest, smallest)).shape == (1, 10)
+
+
+def test_memory_is_what_hooks_see() -> None:
+    model = ModelConfig(name="vgg_f", width=1 / 8)
+    net = build(model, NormConfig(), InitConfig(), classes=7, image_size=72)
+    sizes: list[tuple[int, int]] = []
+
+    def see(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        sizes.append((inputs[0].nbytes, output.nbytes))
+
+    for module in net.modules():
+        if type(module) in ROW_TYPES:
+            module.register_forward_hook(see)
+    net.eval()(torch.zeros(1, 3, 72, 72))
+    image, weights = 4 * 3 * 72 * 72, sum(p.nbytes for p in net.parameters())
+    outputs = sum(output for _, output in sizes)
+    assert describe(model, NormConfig(), classes=7, image_size=72).memory() == {
+        "weights": weights,
+        "weights_training": 3 * weights,
+        "image_forward": image + outputs,
+        "image_training": image + 2 * outputs,
+        "least_forward": weights + max(sum(pair) for pair in sizes),
+    }
 
 
 def test_table_and_cost_need_no_torch() -> None:
-    check = "import sys, vgglab.models.cost; sys.exit('torch' in sys.modules)"
+    modules = "vgglab.models.printed, vgglab.models.filters"
+    check = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

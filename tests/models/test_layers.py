@@ -13,6 +13,8 @@ from vgglab.models.layers import LAYERS, Conv, Pool, map_size, scaled, weight_la
 DEPTHS: dict[ModelName, int] = {
     "a": 11, "a_lrn": 11, "b": 13, "c": 16, "d": 16, "e": 19, "b_5x5": 8,
 }  # fmt: skip
+# arXiv:1405.3531, Table 1: five convolutions and three fully connected layers each.
+CHATFIELDS: dict[ModelName, int] = {"vgg_f": 8, "vgg_m": 8, "vgg_s": 8}
 
 
 def convolutions(name: ModelName) -> list[Conv]:
@@ -20,10 +22,10 @@ def convolutions(name: ModelName) -> list[Conv]:
 
 
 def test_every_model_name_has_a_row() -> None:
-    assert set(LAYERS) == set(get_args(ModelName)) == set(DEPTHS)
+    assert set(LAYERS) == set(get_args(ModelName)) == set(DEPTHS) | set(CHATFIELDS)
 
 
-@pytest.mark.parametrize(("name", "depth"), DEPTHS.items())
+@pytest.mark.parametrize(("name", "depth"), (DEPTHS | CHATFIELDS).items())
 def test_depth_is_the_papers(name: ModelName, depth: int) -> None:
     assert weight_layers(name) == depth
 
@@ -72,3 +74,9 @@ def test_scaled_rounds_to_nearest_and_never_to_zero(
 )
 def test_map_size_is_five_floored_halvings(image_size: int, expected: int) -> None:
     assert {map_size(name, image_size) for name in DEPTHS} == {expected}
+
+
+@pytest.mark.parametrize(("size", "floor", "ceil"), [(7, 3, 3), (8, 3, 4), (2, 0, 1), (1, 0, 0)])
+def test_a_window_that_is_not_full_counts_with_ceil_alone(size: int, floor: int, ceil: int) -> None:
+    assert Pool(kernel=3, stride=2).size(size) == floor
+    assert Pool(kernel=3, stride=2, ceil=True).size(size) == ceil

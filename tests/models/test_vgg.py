@@ -139,8 +139,8 @@ def test_dropout_follows_the_first_two_hidden_layers() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_channels_last_and_bf16_autocast(name: ModelName) -> None:
-    net = small(name, width=1 / 8).eval()
-    images_nchw = images(2, 3, 32)
+    net = small(name, width=1 / 8, image_size=48).eval()
+    images_nchw = images(2, 3, 48)
     expected_nk = net(images_nchw)
     last = images_nchw.to(memory_format=torch.channels_last)
     net = net.to(memory_format=torch.channels_last)

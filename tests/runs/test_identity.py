@@ -21,6 +21,7 @@ OTHER: dict[str, Any] = {
     "model.lrn.size": 7,
     "norm.name": "batch",
     "init.name": "glorot",
+    "init.parent": None,  # its run's id is; tested below
     "data.image_size": 40,
     "data.classes": 9,
     "data.flip": True,
@@ -98,6 +99,13 @@ def test_a_changed_default_changes_the_name(monkeypatch: pytest.MonkeyPatch) -> 
     recipe = dataclasses.replace(BASE.recipe, momentum=0.8)
     assert content_hash(dataclasses.replace(BASE, recipe=recipe), "f") != before
     assert semantic(BASE)["recipe"]["momentum"] == 0.9  # written out though nobody set it
+
+
+def test_the_parents_id_changes_the_name_and_how_it_is_described_does_not() -> None:
+    child = parse(RESOLVED | {"init": {"name": "from_run"}})
+    wordy = parse(RESOLVED | {"init": {"name": "from_run", "parent": {"seed": 0}}})
+    assert content_hash(child, "f", "a-s0-1") != content_hash(child, "f", "a-s0-2")
+    assert content_hash(child, "f", "a-s0-1") == content_hash(wordy, "f", "a-s0-1")
 
 
 def test_an_unresolved_precision_has_no_name() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
-from vgglab.app.provenance import commit, versions
-from vgglab.app.tracked import plain, train_and_track
-from vgglab.config import Config
+from vgglab.app.failure import reason_of, write_last_words
+from vgglab.app.lineage import parent_id, without_errors
+from vgglab.app.provenance import commit, source, versions
+from vgglab.app.tracked import train_and_track
+from vgglab.config import Config, plain
 from vgglab.launch import slurm
+from vgglab.launch.point import launched
 from vgglab.runs import Place, RunDirectory, State, Status
 from vgglab.runs.atomic import write_json, write_text
 
@@ -24,7 +27,7 @@ log = logging.getLogger(__name__)
 def attempt(
     config: Config, directory: RunDirectory, status: Status, root: Path, group: Group
 ) -> None:
-    from vgglab.training.module import Diverged
+    from vgglab.training.outcomes import Outcome
     from vgglab.training.stop import Interrupted
 
     write_text(directory.config, yaml.safe_dump(plain(config), sort_keys=False))
@@ -35,30 +38,33 @@ def attempt(
             devices=config.devices,
             nodes=config.nodes,
             job=slurm.job_number(),
+            launched=launched(),
         )
     )
-    status.epochs = config.recipe.epochs
-    status.commit, status.versions = commit(root), versions()
+    status.epochs, status.parent = config.recipe.epochs, parent_id(config)
+    status.note_code(commit(root), source(), versions())
     status.write(directory.status)
     log.info("attempt %d of %s", status.attempts, directory.id)
     state, reason = State.FAILED, ""
     try:
         train_and_track(config, directory, status, root, group)
         state = State.FINISHED
-    except Diverged as error:
-        state, reason = State.DIVERGED, str(error)
-        write_json(directory.result, _diverged(directory, reason))
+    except Outcome as outcome:
+        state, reason = outcome.state, str(outcome)
+        found = without_errors(config, directory, state, reason)
+        found["trainability"] |= outcome.details
+        write_json(directory.result, found)
     except (Interrupted, KeyboardInterrupt) as error:
         state, reason = interrupted(config, str(error))
         raise
     except BaseException as error:
-        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        reason = reason_of(error)
         log.exception("failed")
         error.vgglab_log = str(directory.log)  # type: ignore[attr-defined]
         raise
     finally:
         status.end_attempt(state, reason)
-        status.write(directory.status)
+        write_last_words(status, directory)
         log.info("%s %s", state, reason)
         if state is State.INTERRUPTED and slurm.is_slurm_point():
             log.info("requeued: %s", slurm.requeue())
@@ -70,11 +76,3 @@ def interrupted(config: Config, reason: str) -> tuple[State, str]:
     if slurm.is_slurm_point() and starts >= most:
         return State.FAILED, f"interrupted {starts} times (launcher.max_attempts): {reason}"
     return State.INTERRUPTED, reason
-
-
-def _diverged(directory: RunDirectory, reason: str) -> dict[str, Any]:
-    return {
-        "run": directory.id,
-        "errors": {},
-        "trainability": {"state": str(State.DIVERGED), "reason": reason},
-    }

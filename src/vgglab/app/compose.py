@@ -11,8 +11,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from vgglab.app.fits import check_net
 from vgglab.config import Config
 from vgglab.config.check import ConfigError, parse
+from vgglab.config.claims import Claim, parse_claims
 from vgglab.machine import resolve
 
 NOT_OF_A_POINT = ("task=", "format=", "hydra.", "hydra/")
@@ -25,7 +27,20 @@ def checked(composed: DictConfig) -> Config:
     tree.pop("hydra", None)
     for group in ("experiments", "sweeps"):  # an empty choice leaves its name behind
         tree.pop(group, None)
-    return resolve(parse(tree))
+    parse_claims(tree.pop("claims", None))  # refused here, before anything trains
+    config = resolve(parse(tree))
+    check_net(config)
+    return config
+
+
+def composed_claims(overrides: Sequence[str]) -> dict[str, Claim]:
+    """What the study of these points is asked to support or contradict.
+
+    Not a part of any run's config: a run does not depend on what it is taken to show.
+    """
+    composed = compose("config", overrides=list(overrides))
+    claims: Any = OmegaConf.to_container(composed, resolve=True).get("claims")  # type: ignore[union-attr]
+    return parse_claims(claims)
 
 
 def compose_point(overrides: Sequence[str]) -> Config:

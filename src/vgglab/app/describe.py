@@ -5,42 +5,61 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from vgglab.app.describe_tables import print_tables
 from vgglab.config import Config
 from vgglab.data.sources import channels
+from vgglab.models import filters
 from vgglab.models.cost import describe
+from vgglab.models.printed import Comparison, comparisons, is_published_size
 
-COLUMNS = ("name", "type", "output_shape", "parameters", "macs", "receptive_field")
+COLUMNS = (
+    "name", "type", "output_shape", "parameters", "parameters_without_biases", "macs",
+    "activations", "receptive_field", "memory_forward", "memory_training",
+)  # fmt: skip
+"""Of ``format=csv``; memory in bytes for one image."""
 
 
 def print_description(config: Config) -> None:
-    """Print the net of a config, layer by layer."""
-    cost = describe(
-        config.model,
-        config.norm,
-        classes=config.data.classes,
-        image_size=config.data.image_size,
-        in_channels=channels(config.data),
-    ).as_dict()
-    rows = [[_text(layer[column]) for column in COLUMNS] for layer in cost["layers"]]
+    """Print the net of a config, layer by layer, as a table, JSON or CSV."""
+    size = {
+        "classes": config.data.classes,
+        "image_size": config.data.image_size,
+        "in_channels": channels(config.data),
+    }
+    cost = describe(config.model, config.norm, **size)
+    published = is_published_size(config.model, config.norm, **size)
+    beside = comparisons(cost) if published else []
     if config.format == "json":
-        print(json.dumps(cost))
+        print(
+            json.dumps(
+                cost.as_dict()
+                | {"width": config.model.width, "norm": config.norm.name}
+                | size
+                | {"published": [_plain(figure) for figure in beside]}
+                | {"filters": filters.rows()}
+            )
+        )
     elif config.format == "csv":
-        csv.writer(sys.stdout).writerows([COLUMNS, *rows])
+        writer = csv.writer(sys.stdout)
+        writer.writerow(COLUMNS)
+        for layer in cost.as_dict()["layers"]:
+            writer.writerow([_text(layer[column]) for column in COLUMNS])
     else:
-        table = Table(title=f"{config.model.name}, width {config.model.width:g}")
-        for column in COLUMNS:
-            table.add_column(column.replace("_", " "), justify="right")
-        for row in rows:
-            table.add_row(*row)
-        console = Console()
-        console.print(table)
-        for name, value in cost.items():
-            if isinstance(value, int):
-                console.print(f"{name.replace('_', ' ')}: {value:,}", highlight=False)
+        print_tables(config, cost, beside, in_channels=size["in_channels"])
+
+
+def _plain(figure: Comparison) -> dict[str, Any]:
+    return {
+        "quantity": figure.quantity,
+        "unit": figure.unit,
+        "here": figure.here,
+        "printed": figure.printed,
+        "source": figure.source,
+        "agrees": figure.agrees,
+        "wrong": figure.wrong,
+    }
 
 
 def _text(value: object) -> str:

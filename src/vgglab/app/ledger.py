@@ -16,7 +16,7 @@ from vgglab.config import Config
 from vgglab.launch.screen import status_table
 from vgglab.runs import RunDirectory, Status
 
-COLUMNS = ("state", "epoch", "epochs", "validation_error", "attempts", "host", "reason")
+COLUMNS = ("state", "epoch", "epochs", "validation_error", "attempts", "host", "parent", "reason")
 
 
 def print_ledger(config: Config) -> None:

@@ -1,9 +1,10 @@
-"""``train.log``: what happened in a run, traceback included."""
+"""``train.log``: what happened in a run, traceback included; warnings also on the screen."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,11 @@ NAMES = ("vgglab", "pytorch_lightning", "py.warnings")
 
 @contextlib.contextmanager
 def log_to(path: Path) -> Iterator[None]:
-    """Send the log records of the harness, of Lightning and of warnings to a file."""
+    """Send the log records of the harness, of Lightning and of warnings to a file.
+
+    What the harness itself warns of is said on the screen too. Errors are not: they end the
+    command, which says them in a line of its own.
+    """
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.captureWarnings(True)
@@ -22,6 +27,7 @@ def log_to(path: Path) -> Iterator[None]:
         before[name] = (logger.handlers, logger.level, logger.propagate)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO if name == "vgglab" else logging.WARNING)
+    logging.getLogger("vgglab").addHandler(_screen())
     try:
         yield
     finally:
@@ -31,3 +37,10 @@ def log_to(path: Path) -> Iterator[None]:
             logger.setLevel(level)
         logging.captureWarnings(False)
         handler.close()
+
+
+def _screen() -> logging.Handler:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("warning: %(message)s"))
+    handler.addFilter(lambda record: record.levelno == logging.WARNING)
+    return handler

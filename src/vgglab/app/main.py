@@ -69,6 +69,11 @@ def dispatch(composed: DictConfig, root: Path) -> None:
         from vgglab.app.study import compose_points
 
         print(f"report: {write_study_report(compose_points(grid_of_this_command()))}")
+    elif config.task.name == "plan":
+        from vgglab.app.plan import print_plan
+        from vgglab.app.study import compose_points
+
+        print_plan(compose_points(grid_of_this_command()), root, config.format)
     elif config.task.name == "sync":
         from vgglab.app.sync import sync
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+
+import vgglab
 
 PACKAGES = (
     "torch",
@@ -16,6 +20,25 @@ PACKAGES = (
     "wandb",
     "numpy",
 )
+
+COMPUTING = ("config", "models", "data", "training", "evaluation")
+"""Rooms whose source can change a run's numbers."""
+
+
+@functools.cache
+def source() -> str:
+    """Hash of the source of the rooms that compute: what two runs must share to be compared.
+
+    More exact than a commit, which also changes with a word of the documentation and does not say
+    which changes a working tree had.
+    """
+    here = Path(vgglab.__file__).parent
+    digest = hashlib.sha256()
+    for room in COMPUTING:
+        for file in sorted((here / room).rglob("*.py")):
+            digest.update(f"{file.relative_to(here).as_posix()}\0".encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def versions() -> dict[str, str]:
@@ -37,3 +60,15 @@ def commit(folder: Path) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return described.stdout.strip()
+
+
+@functools.cache
+def knows(folder: Path, commit: str) -> bool:
+    """Whether a recorded commit is one of this checkout's."""
+    name = f"{commit.removesuffix('+changes')}^{{commit}}"
+    try:
+        asked = ["git", "cat-file", "-e", name]
+        ended = subprocess.run(asked, cwd=folder, capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return ended.returncode == 0

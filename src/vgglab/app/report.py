@@ -29,6 +29,8 @@ def write_study_report(points: Sequence[StudyPoint]) -> Path:
 
     config, view = points[0].config, view_of(points)
     page = write_report(view, folder_of(config))
+    if view.guard and view.guard.confounds:
+        print(f"confounded: {view.guard.complaint}", file=sys.stderr)
     if config.tracking.mode != "off":
         from vgglab.app.publish import publish_study
 

@@ -11,11 +11,11 @@ from typing import Any
 from rich.console import Console
 
 from vgglab import machine
-from vgglab.app.compose import compose_point
+from vgglab.app.compose import compose_point, composed_claims
+from vgglab.app.guard import guard_study, refuse_confounds
+from vgglab.app.lineage import Stage, mark_pending, stage_of, stages_of, still_to_train
 from vgglab.app.testing import is_done
-from vgglab.app.tracked import plain
-from vgglab.app.train import directory_of
-from vgglab.config import Config
+from vgglab.config import Config, plain
 from vgglab.config.check import ConfigError
 from vgglab.data.sources import load_splits
 from vgglab.launch import slurm as slurm_jobs
@@ -30,11 +30,15 @@ class StudyPoint:
     """A point with its checked config."""
 
     point: Point
-    config: Config
+    stage: Stage
 
     @property
     def directory(self) -> RunDirectory:
         return self.point.directory
+
+    @property
+    def config(self) -> Config:
+        return self.stage.config
 
     @property
     def is_done(self) -> bool:
@@ -53,9 +57,36 @@ def compose_points(grid: Sequence[Sequence[str]]) -> list[StudyPoint]:
         config = compose_point(overrides)
         if config.task.name != "train":
             raise ConfigError(f"task={config.task.name}: works on a whole study; leave out -m")
-        directory = directory_of(config)
-        points.setdefault(directory.id, StudyPoint(Point(directory, tuple(overrides)), config))
+        point = _point(stage_of(config), overrides)
+        points.setdefault(point.directory.id, point)
     return list(points.values())
+
+
+def _point(stage: Stage, overrides: Sequence[str]) -> StudyPoint:
+    return StudyPoint(Point(stage.directory, tuple(overrides)), stage)
+
+
+def still_to_do(points: Sequence[StudyPoint]) -> list[StudyPoint]:
+    """Points without an outcome, after the runs that their first weights come from.
+
+    Those need not be points of the study; each is there once, however many start from it.
+    """
+    of_study = {point.directory.id: point for point in points}
+    found: dict[str, StudyPoint] = {}
+    for point in points:
+        stages = stages_of(point.config)
+        # Trained, it may still have to be tested.
+        todo = still_to_train(stages) or ([] if point.is_done else stages[-1:])
+        for stage in todo:
+            back = len(stages) - 1 - stages.index(stage)
+            overrides = [*point.point.overrides, f"task.ancestor={back}"]
+            known = of_study.get(stage.directory.id) or _point(stage, overrides)
+            # The first of them waits for nobody: its parent is done, or needed no more.
+            after = stage.parent if stage is not todo[0] else None
+            waits = dataclasses.replace(known.point, after=after)
+            found.setdefault(stage.directory.id, dataclasses.replace(known, point=waits))
+    # By the length of their chains, else in the grid's order: parents come first.
+    return sorted(found.values(), key=lambda p: len(stages_of(p.config)))
 
 
 def run_study(
@@ -69,12 +100,17 @@ def run_study(
     """
     console = Console()
     points = compose_points(grid)
+    refuse_confounds(points)
     first = points[0].config
-    todo = [p for p in points if not p.is_done]
+    todo = still_to_do(points)
+    missing = {p.directory.id for p in todo} & {p.directory.id for p in points}
     _say(
         console,
-        f"study {first.study.name}: {len(points)} points, {len(points) - len(todo)} already done",
+        f"study {first.study.name}: {len(points)} points, "
+        f"{len(points) - len(missing)} already done",
     )
+    if len(todo) > len(missing):
+        _say(console, f"{len(todo) - len(missing)} runs that others start from come first")
     if todo:
         # Downloaded or generated once, before the points would all want it at the same time.
         for data in {repr(p.config.data): p.config.data for p in todo}.values():
@@ -83,7 +119,8 @@ def run_study(
             _train(todo, root, console)
         elif not train_on_slurm(todo, root, slurm, console):
             return 0
-    failures = [p for p in points if not p.is_done]
+    asked = {p.directory.id: p for p in (*todo, *points)}.values()
+    failures = [p for p in asked if not p.is_done]
     from vgglab.app.report import write_study_report
 
     page = write_study_report(points)
@@ -118,7 +155,7 @@ def _train(todo: Sequence[StudyPoint], root: Path, console: Console) -> None:
     resolved = [*resolved_overrides(config), f"trainer.threads={slots.threads}"]
     points = [p.point for p in todo]
     for point in todo:
-        mark_pending(point.directory, point.config)
+        mark_pending(point.stage)
     with (
         StudyScreen(config.study.name, points, console) as screen,
         contextlib.closing(Pool(root, slots, resolved).run(points)) as looks,
@@ -139,16 +176,6 @@ def resolved_overrides(config: Config) -> list[str]:
     )
 
 
-def mark_pending(directory: RunDirectory, config: Config, reason: str = "") -> None:
-    """A point that waits for its turn is in the ledger, with the epochs it will take; one that is
-    trained and only to be tested stays what it is."""
-    status = directory.read_status()
-    if status.state is not State.RUNNING and not status.state.is_outcome:
-        status.state, status.reason = State.PENDING, reason
-        status.epochs = config.recipe.epochs
-        status.write(directory.status)
-
-
 def train_on_slurm(
     todo: Sequence[StudyPoint], root: Path, options: Mapping[str, Any], console: Console
 ) -> bool:
@@ -159,7 +186,7 @@ def train_on_slurm(
         points, resolved_overrides(config), root, slurm_options(config, options)
     )
     for point, job in zip(todo, jobs, strict=True):
-        mark_pending(point.directory, point.config, f"SLURM job {job}")
+        mark_pending(point.stage, f"SLURM job {job}")
         _say(console, f"{point.directory.id}: SLURM job {job}")
     if not config.launcher.wait:
         _say(
@@ -206,6 +233,8 @@ def view_of(points: Sequence[StudyPoint]) -> StudyView:
         name=study.name,
         asks=study.asks,
         paper=study.paper,
+        claims=composed_claims(points[0].point.overrides),
         runs=tuple(load_run(p.directory.path) for p in present),
         missing=tuple(MissingPoint(p.directory.id, plain(p.config)) for p in missing),
+        guard=guard_study(points),
     )

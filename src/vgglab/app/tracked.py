@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vgglab.config import Config
-from vgglab.data.sources import channels, fingerprint, source_url
-from vgglab.models.cost import describe
-from vgglab.runs import RunDirectory, State, Status, arm_name, read_metrics, readable_name
+from vgglab.app.cost import net_cost
+from vgglab.app.lineage import first_weights
+from vgglab.config import Config, plain
+from vgglab.data.sources import fingerprint, source_url
+from vgglab.runs import RunDirectory, Status, arm_name, read_metrics, readable_name
 from vgglab.runs.atomic import write_json
 from vgglab.tracking.cards import DataCard, RunCard
 
@@ -30,22 +30,24 @@ def train_and_track(
 ) -> None:
     """Train, and write ``result.json``; unless ``tracking=off``, W&B follows."""
     from vgglab.training.experiment import run_experiment
-    from vgglab.training.module import Diverged
+    from vgglab.training.outcomes import Outcome
 
+    weights = first_weights(config)
     if config.tracking.mode == "off":
-        write_json(directory.result, run_experiment(config, directory, status, [], group))
+        result = run_experiment(config, directory, status, [], group, weights)
+        write_json(directory.result, result)
         return
     sink = _sink(config, directory, status, root)
     exit_code = 1
     summary: dict[str, Any] = {}
     try:
-        result = run_experiment(config, directory, status, [sink], group)
+        result = run_experiment(config, directory, status, [sink], group, weights)
         write_json(directory.result, result)
         summary = flat(result)
         _keep_what_was_asked_for(config, directory, result, sink)
         exit_code = 0
-    except Diverged:
-        summary = {"outcome": str(State.DIVERGED)}
+    except Outcome as outcome:
+        summary = {"outcome": str(outcome.state)}
         raise
     finally:
         sink.finish(summary, exit_code)
@@ -86,6 +88,7 @@ def run_card(config: Config, directory: RunDirectory, status: Status, root: Path
         "commit": status.commit,
         "versions": status.versions,
         "data_fingerprint": data.fingerprint,
+        "parent": status.parent,
         "net": _net(config),
     }
     return RunCard(
@@ -103,13 +106,7 @@ def run_card(config: Config, directory: RunDirectory, status: Status, root: Path
 
 def _net(config: Config) -> dict[str, Any]:
     """What follows from the config and a dashboard sorts by."""
-    cost = describe(
-        config.model,
-        config.norm,
-        classes=config.data.classes,
-        image_size=config.data.image_size,
-        in_channels=channels(config.data),
-    ).as_dict()
+    cost = net_cost(config).as_dict()
     return {name: cost[name] for name in NET_COSTS}
 
 
@@ -143,12 +140,6 @@ def _predictions(config: Config, directory: RunDirectory, protocol: str) -> list
 def command() -> str:
     """The command line of this process, as one would type it."""
     return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def plain(config: Config) -> dict[str, Any]:
-    """The whole config as YAML and W&B take it."""
-    tree: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
-    return tree
 
 
 def flat(result: dict[str, Any]) -> dict[str, Any]:

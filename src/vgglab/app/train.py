@@ -7,21 +7,31 @@ import json
 import logging
 import os
 import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
 from vgglab.app.attempt import attempt
+from vgglab.app.lineage import (
+    Stage,
+    first_weights,
+    mark_pending,
+    note_untrainable,
+    stages_of,
+    still_to_train,
+    why_it_cannot_start,
+)
 from vgglab.app.logs import log_to
 from vgglab.app.testing import catch_up, untested
 from vgglab.app.tracked import replay
 from vgglab.config import Config
 from vgglab.config.check import ConfigError
-from vgglab.data.sources import fingerprint
 from vgglab.launch.point import die_with_parent, is_point
+from vgglab.launch.pool import note_orphan
 from vgglab.launch.ranks import RankFailed, command_of_this_process, note_rank_death, run_ranks
-from vgglab.runs import RunDirectory, State, Status, run_id
+from vgglab.runs import RunDirectory, State, Status
 from vgglab.signals import StopRequest
 from vgglab.world import ALONE, World, world_of
 
@@ -34,31 +44,61 @@ WAIT, WAIT_SECONDS = "wait", 30.0
 """What the first process tells the others while another command trains the run, and how often."""
 
 
-def directory_of(config: Config) -> RunDirectory:
-    """Where a resolved config's run lives."""
-    return RunDirectory(Path(config.paths.runs) / run_id(config, fingerprint(config.data)))
-
-
 def train(config: Config, root: Path) -> None:
-    """Train the run of a config unless it already has an outcome; wait if another process does.
+    """Train the run of a config unless it already has an outcome, after the runs that its first
+    weights come from; wait where another process does.
 
     Raises:
         Interrupted: a signal asked to stop; the checkpoint is written.
+        ConfigError: the weights that it starts from have been removed.
         DataError: the data set cannot be had.
         RankFailed: one of the run's processes did not end well.
     """
     if is_point():
         die_with_parent()
-    directory = directory_of(config)
+    stages = _chosen(config)
     world = world_of(os.environ)
     # What SLURM sends ahead of a preemption would kill a process that is still loading its data.
     with StopRequest((signal.SIGUSR1, signal.SIGUSR2)):
-        if config.processes > 1 and world is None:
-            _start_ranks(config, directory, root)
-        elif world is None or world.is_alone:
-            _train_claimed(config, directory, root)
-        else:
-            _train_as_rank(config, directory, root, world)
+        if world is not None and not world.is_alone:
+            _train_as_rank(config, stages, root, world)
+            return
+        todo = still_to_train(stages) or stages[-1:]
+        for place, stage in enumerate(todo):
+            with _announced(todo[place + 1 :]):
+                if config.processes > 1 and world is None:
+                    later = len(stages) - 1 - stages.index(stage)
+                    _start_ranks(stage, config.task.ancestor + later, root)
+                else:
+                    _train_claimed(stage, root)
+
+
+def _chosen(config: Config) -> list[Stage]:
+    """The chain up to the run that ``task.ancestor`` asks for.
+
+    Raises:
+        ConfigError: the chain is not as long.
+    """
+    stages = stages_of(config)
+    back = config.task.ancestor
+    if back >= len(stages):
+        raise ConfigError(
+            f"task.ancestor = {back}: {stages[-1].directory.id} starts from {len(stages) - 1} runs"
+        )
+    return stages[: len(stages) - back]
+
+
+@contextlib.contextmanager
+def _announced(descendants: Sequence[Stage]) -> Iterator[None]:
+    """While their ancestor is trained, the ledger knows of the runs that wait for it."""
+    for stage in descendants:
+        mark_pending(stage)
+    try:
+        yield
+    finally:
+        for stage in descendants:
+            assert stage.parent is not None
+            note_orphan(stage.directory, stage.parent)
 
 
 def _test_if_missing(config: Config, directory: RunDirectory, status: Status, root: Path) -> None:
@@ -72,13 +112,16 @@ def _test_if_missing(config: Config, directory: RunDirectory, status: Status, ro
     print(f"{directory.id}: already {status.state}; {summary_line(directory)}")
 
 
-def _train_claimed(config: Config, directory: RunDirectory, root: Path) -> None:
+def _train_claimed(stage: Stage, root: Path) -> None:
+    config, directory = stage.config, stage.directory
     if directory.is_claimed():
         print(f"{directory.id}: another process trains it; waiting", flush=True)
     with directory.claim():
         status = directory.read_status()
         if status.state.is_outcome:
             _test_if_missing(config, directory, status, root)
+            return
+        if _cannot_start(stage, status):
             return
         # Imported only now: a run that is already done is found without loading torch.
         from vgglab.training.parallel import Group
@@ -88,18 +131,35 @@ def _train_claimed(config: Config, directory: RunDirectory, root: Path) -> None:
     print(f"{directory.id}: {Status.read(directory.status).state}; {summary_line(directory)}")
 
 
-def _train_as_rank(config: Config, directory: RunDirectory, root: Path, world: World) -> None:
-    """The first process claims the run and writes; the others compute with it."""
+def _cannot_start(stage: Stage, status: Status) -> bool:
+    """Whether the parent's outcome leaves no weights to start from: then that is the outcome."""
+    reason = why_it_cannot_start(stage)
+    if reason:
+        note_untrainable(stage, status, reason)
+        print(f"{stage.directory.id}: {status.state}; {summary_line(stage.directory)}")
+    return bool(reason)
+
+
+def _train_as_rank(config: Config, stages: Sequence[Stage], root: Path, world: World) -> None:
+    """The first process decides, claims and writes; the others compute with it."""
     from vgglab.training.parallel import joined
 
-    with joined(world, config.trainer.accelerator) as group, contextlib.ExitStack() as claim:
-        if not world.is_first:
-            while (go := group.from_first(None)) == WAIT:
-                pass
-            if go:
-                with log_to(directory.rank_log(world.rank)):
-                    _follow(config, directory, group)
-            return
+    with joined(world, config.trainer.accelerator) as group:
+        todo = still_to_train(stages) or stages[-1:]
+        for index in group.from_first([stages.index(stage) for stage in todo]):
+            _train_stage_as_rank(stages[index], root, group)
+
+
+def _train_stage_as_rank(stage: Stage, root: Path, group: Group) -> None:
+    config, directory = stage.config, stage.directory
+    if not group.world.is_first:
+        while (go := group.from_first(None)) == WAIT:
+            pass
+        if go:
+            with log_to(directory.rank_log(group.world.rank)):
+                _follow(config, directory, group)
+        return
+    with contextlib.ExitStack() as claim:
         while True:
             try:
                 claim.enter_context(directory.claim(timeout=WAIT_SECONDS))
@@ -108,9 +168,11 @@ def _train_as_rank(config: Config, directory: RunDirectory, root: Path, world: W
                 group.from_first(WAIT)  # keeps the others from believing that this one died
         status = directory.read_status()
         done = status.state.is_outcome
-        group.from_first(not done)
+        barren = not done and _cannot_start(stage, status)
+        group.from_first(not (done or barren))
         if done:
             _test_if_missing(config, directory, status, root)
+        if done or barren:
             return
         with log_to(directory.log):
             attempt(config, directory, status, root, group)
@@ -119,19 +181,20 @@ def _train_as_rank(config: Config, directory: RunDirectory, root: Path, world: W
 
 def _follow(config: Config, directory: RunDirectory, group: Group) -> None:
     from vgglab.training.experiment import run_experiment
-    from vgglab.training.module import Diverged
+    from vgglab.training.outcomes import Outcome
 
     log.info("rank %d of %d", group.world.rank, group.world.size)
     try:
-        run_experiment(config, directory, Status(), [], group)
-    except Diverged as error:
+        run_experiment(config, directory, Status(), [], group, first_weights(config))
+    except Outcome as error:
         log.info("%s", error)
     except Exception:
         log.exception("failed")
         raise
 
 
-def _start_ranks(config: Config, directory: RunDirectory, root: Path) -> None:
+def _start_ranks(stage: Stage, ancestor: int, root: Path) -> None:
+    config, directory = stage.config, stage.directory
     if config.nodes > 1:
         raise ConfigError(
             f"nodes = {config.nodes}: start it with launcher=slurm, srun or torchrun "
@@ -142,6 +205,8 @@ def _start_ranks(config: Config, directory: RunDirectory, root: Path) -> None:
             _test_if_missing(config, directory, directory.read_status(), root)
         return
     command = command_of_this_process()
+    if ancestor:
+        command.append(f"task.ancestor={ancestor}")
     died = run_ranks(command, directory, config.devices, config.trainer.threads)
     if died is None:
         return

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from vgglab.app.evaluate import ERRORS, Row, print_rows
-from vgglab.app.tracked import plain
-from vgglab.config import Config, FolderConfig
+from vgglab.config import Config, FolderConfig, plain
 from vgglab.config.check import ConfigError, parse
 from vgglab.data.sources import channels, listing_of, load_splits
 from vgglab.data.splits import WholeImages

@@ -11,7 +11,7 @@ from vgglab.config.data import (
     ImagenetteConfig,
     MemoryConfig,
 )
-from vgglab.config.identity import SCHEMA_VERSION, division, semantic
+from vgglab.config.identity import SCHEMA_VERSION, division, plain, semantic
 from vgglab.config.infrastructure import (
     LauncherConfig,
     PathsConfig,
@@ -53,5 +53,6 @@ __all__ = [
     "TrackingConfig",
     "TrainerConfig",
     "division",
+    "plain",
     "semantic",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args, get_type_hints
 
@@ -86,15 +86,21 @@ def _path(location: tuple[str | int, ...], values: Mapping[str, Any]) -> str:
 def unknown_field(path: str) -> str:
     """What is allowed in place of a dotted path that names no field."""
     *parents, name = path.split(".")
-    options: set[type] = {Config}
-    for parent in parents:
-        options = {kind for owner in options for kind in _children(owner, parent)}
-    allowed = sorted({field.name for owner in options for field in dataclasses.fields(owner)})
+    owners = field_owners(parents)
+    allowed = sorted({field.name for owner in owners for field in dataclasses.fields(owner)})
     if not allowed:
         return f"no such field; {'.'.join(parents)} has no fields"
     close = get_close_matches(name, allowed, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"no such field; {hint}allowed: {', '.join(allowed)}"
+
+
+def field_owners(parents: Sequence[str]) -> set[type]:
+    """The config dataclasses that hold the fields below a dotted path; none if it is no group."""
+    owners: set[type] = {Config}
+    for parent in parents:
+        owners = {kind for owner in owners for kind in _children(owner, parent)}
+    return owners
 
 
 def _children(owner: type, name: str) -> set[type]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 from vgglab.config.fields import Role, roles
@@ -10,6 +11,12 @@ from vgglab.config.root import Config
 
 SCHEMA_VERSION = 2
 """Raised when the same config comes to mean another computation."""
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A whole config dataclass as JSON, YAML and W&B take it."""
+    tree: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return tree
 
 
 def semantic(config: Any) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from vgglab.config.fields import STRICT, Fraction, Role
 
-ModelName = Literal["a", "a_lrn", "b", "c", "d", "e", "b_5x5"]
+ModelName = Literal["a", "a_lrn", "b", "c", "d", "e", "b_5x5", "vgg_f", "vgg_m", "vgg_s"]
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -32,7 +32,7 @@ class LrnConfig:
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class ModelConfig:
-    """One column of the paper's Table 1, at a width."""
+    """One column of the paper's Table 1, or a net of Chatfield et al. 2014, at a width."""
 
     name: Annotated[ModelName, Role.SCIENTIFIC] = "a"
     width: Annotated[float, Field(gt=0, le=4), Role.SCIENTIFIC] = 0.25
@@ -49,8 +49,25 @@ class NormConfig:
     name: Annotated[Literal["none", "batch"], Role.SCIENTIFIC] = "none"
 
 
+InitName = Literal["gaussian", "gaussian_printed", "glorot", "he", "pretrained_a", "from_run"]
+FROM_PARENT: frozenset[InitName] = frozenset({"pretrained_a", "from_run"})
+"""Of these, weights come from another run: ``config/parent.py`` says from which."""
+
+
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class InitConfig:
     """Initial weights; biases start at 0."""
 
-    name: Annotated[Literal["gaussian", "gaussian_printed", "glorot", "he"], Role.SCIENTIFIC] = "he"
+    name: Annotated[InitName, Role.SCIENTIFIC] = "he"
+    """``pretrained_a``: layers of the same run of A (paper, section 3.1); ``from_run``: every
+    weight of a run of the same net."""
+    parent: Annotated[dict[str, Any], Role.SCIENTIFIC] = Field(default_factory=dict)
+    """What the run that the weights come from has different from this one, as a tree of fields:
+    ``{recipe: {learning_rate: 0.01}}``. Its own init is gaussian unless this says otherwise."""
+
+    def __post_init__(self) -> None:
+        if self.parent and self.name not in FROM_PARENT:
+            raise ValueError(
+                f"parent = {self.parent}: init={self.name} draws its weights; must be empty, or "
+                f"init one of {', '.join(sorted(FROM_PARENT))}"
+            )

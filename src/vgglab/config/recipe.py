@@ -51,6 +51,9 @@ class RecipeConfig:
     """``mean``: the training set's mean is subtracted from pixel values of 0 to 255, and that is
     all (paper, section 2.1). ``deviation``: and they are divided by their standard deviation."""
     schedule: Annotated[ScheduleConfig, Role.NUISANCE] = Field(default_factory=ScheduleConfig)
+    untrainable_after: Annotated[int, Field(ge=0, le=1_000_000), Role.FIXED] = 200
+    """Steps that a net may sit on the plateau of ln K with no gradient that could move it, before
+    it is stopped as ``untrainable`` (docs/trainability.md); 0: it is trained to the end."""
     select: Annotated[Literal["best", "last"], Role.FIXED] = "best"
     """Weights that are tested: of the lowest validation error, or of the last epoch."""
 

@@ -22,7 +22,7 @@ from vgglab.config.protocol import Procedure, ProtocolConfig, procedure
 from vgglab.config.recipe import RecipeConfig
 
 TaskName = Literal[
-    "train", "evaluate", "report", "runs", "describe", "prepare", "sync", "dashboard"
+    "train", "evaluate", "report", "runs", "describe", "prepare", "sync", "dashboard", "plan"
 ]
 Names = str | tuple[str, ...]
 """One, or a list."""
@@ -33,6 +33,8 @@ class TaskConfig:
     """What the command does with the config."""
 
     name: Annotated[TaskName, Role.INFRASTRUCTURE] = "train"
+    ancestor: Annotated[int, Field(ge=0, le=100), Role.INFRASTRUCTURE] = 0
+    """``train``: not the run, but the one that its weights come from (1), that one's (2), ..."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -45,6 +47,14 @@ class StudyConfig:
     """The question, in a sentence, for the report."""
     paper: Annotated[str, Role.INFRASTRUCTURE] = ""
     """What the paper found, in a sentence, for the report."""
+    scientific: Annotated[tuple[str, ...], Role.INFRASTRUCTURE] = ()
+    """Fields or groups whose effect the study asks about. What its grid varies counts as one of
+    them without being named; what a choice of the grid changes elsewhere does not."""
+    nuisance: Annotated[tuple[str, ...], Role.INFRASTRUCTURE] = ("seed",)
+    """Fields or groups that may differ between points although the study does not ask about them,
+    such as a learning rate tuned for each net. The report says so."""
+    allow_confounds: Annotated[bool, Role.INFRASTRUCTURE] = False
+    """Launch although points differ in fields that are not declared. The report says so."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", self.name):

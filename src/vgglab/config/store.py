@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 from vgglab.config.data import (
     CifarConfig,
@@ -43,6 +44,9 @@ def register() -> None:
     store = ConfigStore.instance()
     root = defaults_of(Config)
     del root["data"]  # which fields it has depends on the data set
-    store.store(group="schema", name="config", node=root)
+    node = OmegaConf.create(root)
+    # Its fields are those of any config: whoever names one needs no ``+``.
+    OmegaConf.set_struct(node.init.parent, False)
+    store.store(group="schema", name="config", node=node)
     for name, schema in DATA_SCHEMAS.items():
         store.store(group="schema/data", name=name, node=defaults_of(schema))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from vgglab.data.decode import decoded
 from vgglab.data.splits import Labels
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Names = NDArray[np.bytes_]
 """File names in one block of memory, which the processes that read them share."""
@@ -41,4 +43,6 @@ class FileSet:
         Raises:
             UnreadableImage: names the file and the reason.
         """
+        from vgglab.data.decode import decoded  # torch, which most commands do without
+
         return decoded(self.path(index))

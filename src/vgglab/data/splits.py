@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vgglab.data.cache import made_once
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -44,6 +45,8 @@ class ImageSet:
 
     def image_chw(self, index: int) -> Tensor:
         """One whole image (C, H, W), uint8."""
+        import torch  # not above: most commands load no image and must not wait for it
+
         return torch.from_numpy(self.images_nchw[index])
 
 

@@ -10,12 +10,20 @@ import sys
 PARENT = "VGGLAB_PARENT_PID"
 """Environment variable that the launcher sets for its points."""
 
+LAUNCHED = "VGGLAB_LAUNCHED"
+"""When it did so, seconds since the epoch: libraries load for seconds before an attempt begins."""
+
 _PR_SET_PDEATHSIG = 1
 
 
 def is_point() -> bool:
     """Whether this process was started by a launcher."""
     return PARENT in os.environ
+
+
+def launched() -> float | None:
+    """When a launcher started this process; None where none did."""
+    return float(os.environ[LAUNCHED]) if LAUNCHED in os.environ else None
 
 
 def die_with_parent() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vgglab.launch.point import PARENT
+from vgglab.launch.point import LAUNCHED, PARENT
 from vgglab.runs import RunDirectory, State, Status
 from vgglab.world import without_world
 
@@ -27,6 +27,8 @@ class Point:
 
     directory: RunDirectory
     overrides: tuple[str, ...]
+    after: RunDirectory | None = None
+    """The run that its first weights come from: a point of the same pool, or done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,7 @@ class Slots:
         """Variables of the process in a slot: its threads, and its GPUs where there are any."""
         variables = {
             PARENT: str(os.getpid()),
+            LAUNCHED: repr(time.time()),
             "OMP_NUM_THREADS": str(self.threads),
             "MKL_NUM_THREADS": str(self.threads),
         }
@@ -75,36 +78,37 @@ class Pool:
         try:
             while waiting or self._running:
                 free = [slot for slot in range(self.slots.jobs) if slot not in self._running]
-                for slot in free[: len(waiting)]:
-                    point = waiting.pop(0)
-                    self._running[slot] = point, self._start(point, slot)
-                yield [point for point, _ in self._running.values()], self._reap()
+                for slot in free:
+                    if (point := self._next(waiting)) is not None:
+                        process = start(point, self.root, self.extra_overrides, self.slots, slot)
+                        self._running[slot] = point, process
+                orphans = self._orphans(waiting)
+                ended = self._reap()
+                yield [point for point, _ in self._running.values()], [*ended, *orphans]
                 if self._running:
                     time.sleep(POLL_SECONDS)
         finally:
             self._stop_all()
 
-    def _start(self, point: Point, slot: int) -> subprocess.Popen[bytes]:
-        # Without the launcher's choice and with the variables of any outer process group gone,
-        # each point composes and trains as if it had been typed alone.
-        point.directory.path.mkdir(parents=True, exist_ok=True)
-        with point.directory.log.open("ab") as output:
-            return subprocess.Popen(
-                [
-                    sys.executable,
-                    str(self.root / "run.py"),
-                    *self.extra_overrides,
-                    *point.overrides,
-                    "hydra.mode=RUN",
-                    "hydra/launcher=basic",
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=without_world(os.environ) | self.slots.environment(slot),
-                # Ctrl-C at the terminal is the launcher's to pass on, once.
-                start_new_session=True,
-            )
+    def _next(self, waiting: list[Point]) -> Point | None:
+        """Take the first point whose parent, if any, has an outcome."""
+        for point in waiting:
+            if point.after is None or point.after.read_status().state.is_outcome:
+                waiting.remove(point)
+                return point
+        return None
+
+    def _orphans(self, waiting: list[Point]) -> list[Point]:
+        """Take the points whose parent has ended here without an outcome; say so in the ledger."""
+        working = {point.directory for point, _ in self._running.values()}
+        found: list[Point] = []
+        for point in list(waiting):  # in the order of training: a grandparent's end is seen first
+            coming = working | {other.directory for other in waiting}
+            if point.after and point.after not in coming and not _has_outcome(point.after):
+                waiting.remove(point)
+                note_orphan(point.directory, point.after)
+                found.append(point)
+        return found
 
     def _reap(self) -> list[Point]:
         ended = []
@@ -129,6 +133,50 @@ class Pool:
                 process.wait()
             note_death(point.directory, process.returncode)
         self._running.clear()
+
+
+def start(
+    point: Point, root: Path, extra_overrides: Sequence[str], slots: Slots, slot: int
+) -> subprocess.Popen[bytes]:
+    """Start a point's process.
+
+    Without the launcher's choice and with the variables of any outer process group gone, it
+    composes and trains as if it had been typed alone.
+    """
+    point.directory.path.mkdir(parents=True, exist_ok=True)
+    with point.directory.log.open("ab") as output:
+        return subprocess.Popen(
+            [
+                sys.executable,
+                str(root / "run.py"),
+                *extra_overrides,
+                *point.overrides,
+                "hydra.mode=RUN",
+                "hydra/launcher=basic",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=without_world(os.environ) | slots.environment(slot),
+            # Ctrl-C at the terminal is the launcher's to pass on, once.
+            start_new_session=True,
+        )
+
+
+def _has_outcome(directory: RunDirectory) -> bool:
+    return directory.read_status().state.is_outcome
+
+
+def note_orphan(directory: RunDirectory, parent: RunDirectory) -> None:
+    """Write down that a run cannot start because its parent has failed.
+
+    Where the parent was only interrupted, the run goes on waiting for it. Started again, both are
+    tried again.
+    """
+    status = directory.read_status()
+    if parent.read_status().state is State.FAILED and status.state is State.PENDING:
+        status.state, status.reason = State.FAILED, f"its parent {parent.id} has failed"
+        status.write(directory.status)
 
 
 def note_death(directory: RunDirectory, code: int) -> None:

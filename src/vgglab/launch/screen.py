@@ -27,12 +27,16 @@ COLOURS = {
 
 
 def status_table(rows: Iterable[tuple[str, Status]], title: str = "") -> Table:
-    """The ledger's table: run, state, epochs done, validation error, why."""
+    """The ledger's table: run, state, epochs done, validation error, parent if any has one, why."""
+    rows = list(rows)
+    with_parents = any(status.parent for _, status in rows)
     table = Table(title=title or None, title_justify="left")
     table.add_column("run", no_wrap=True)
     table.add_column("state")
     for name in ("epoch", "validation error, %", "attempts"):
         table.add_column(name, justify="right")
+    if with_parents:
+        table.add_column("starts from")
     table.add_column("reason")
     for name, status in rows:
         error = status.validation_error
@@ -42,6 +46,7 @@ def status_table(rows: Iterable[tuple[str, Status]], title: str = "") -> Table:
             f"{status.epoch}/{status.epochs}" if status.epochs else "",
             "" if error is None else f"{error:.2f}",
             str(status.attempts or ""),
+            *([status.parent] if with_parents else []),
             Text(status.reason),
         )
     return table

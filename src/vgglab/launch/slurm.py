@@ -36,10 +36,11 @@ def submit(
     import submitit
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-    if shutil.which("sbatch") is None:
-        raise ConfigError(
-            "launcher=slurm: there is no sbatch here; run it where jobs are submitted"
-        )
+    for command in ("sbatch", "srun"):
+        if shutil.which(command) is None:
+            raise ConfigError(
+                f"launcher=slurm: there is no {command} here; run it where jobs are submitted"
+            )
     options = dict(options)
     executor = submitit.AutoExecutor(cluster="slurm", folder=options.pop("submitit_folder"))
     options.pop("max_num_timeout")  # submitit's own requeueing: ours looks after the checkpoint

@@ -8,9 +8,12 @@ from typing import Any
 
 from vgglab.config.model import ModelConfig, ModelName, NormConfig
 from vgglab.models.layers import check_sizes, weight_layers
-from vgglab.models.rows import LayerCost, LayerType, layer_costs
+from vgglab.models.rows import BYTES_A_VALUE, LayerCost, LayerType, layer_costs
 
-__all__ = ["LayerCost", "LayerType", "NetCost", "describe"]
+__all__ = ["BYTES_A_VALUE", "LayerCost", "LayerType", "NetCost", "describe"]
+
+COPIES_IN_TRAINING = 3
+"""Of each parameter: itself, its gradient and its momentum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +52,33 @@ class NetCost:
     def _activations(self, *types: LayerType) -> int:
         return sum(row.activations for row in self.layers if row.type in types)
 
+    def memory(self) -> dict[str, int]:
+        """Bytes at 4 a value. A reckoning: workspaces of the kernels come on top.
+
+        ``least_forward``: the weights, and the input and output of the layer where they are the
+        largest, everything else freed.
+        """
+        pairs = zip(self.layers, self.layers[1:], strict=False)
+        widest = max(row.memory_forward + after.memory_forward for row, after in pairs)
+        weights = self.parameters * BYTES_A_VALUE
+        return {
+            "weights": weights,
+            "weights_training": weights * COPIES_IN_TRAINING,
+            "image_forward": sum(row.memory_forward for row in self.layers),
+            "image_training": sum(row.memory_training for row in self.layers),
+            "least_forward": weights + widest,
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """Plain containers, ready for JSON; the keys are a contract of ``task=describe``."""
         rows = [
             dataclasses.asdict(row)
-            | {"output_shape": list(row.output_shape), "activations": row.activations}
+            | {
+                "output_shape": list(row.output_shape),
+                "activations": row.activations,
+                "memory_forward": row.memory_forward,
+                "memory_training": row.memory_training,
+            }
             for row in self.layers
         ]
         return {
@@ -64,6 +89,7 @@ class NetCost:
             "activations_all": self.activations_all,
             "activations_convolutions": self.activations_convolutions,
             "weight_layers": self.weight_layers,
+            "memory": self.memory(),
             "layers": rows,
         }
 
@@ -76,6 +102,6 @@ def describe(
     Raises:
         ValueError: ``classes``, ``image_size`` or ``in_channels`` out of range.
     """
-    check_sizes(classes=classes, image_size=image_size, in_channels=in_channels)
+    check_sizes(model.name, classes=classes, image_size=image_size, in_channels=in_channels)
     rows = layer_costs(model, norm, classes, image_size, in_channels)
     return NetCost(model=model.name, weight_layers=weight_layers(model.name), layers=tuple(rows))

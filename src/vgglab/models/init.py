@@ -1,8 +1,6 @@
 """Initial weights: a function of the config and the seed, and of nothing else.
 
-Pre-training from A (paper, section 3.1: the first four convolutions and the three fully
-connected layers of a trained A) attaches in ``build``, after ``initialise`` has drawn every
-weight: it then overwrites the seven layers, and those between keep their random draw.
+What comes from another run (``transfer.py``) is written over them afterwards.
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ def initialise(net: nn.Module, init: InitConfig, seed: int) -> None:
       (section 3.1).
     - ``glorot``: uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16), which
       the paper's note says makes pre-training unnecessary.
+    - ``pretrained_a``, ``from_run``: as ``gaussian``, before weights of another run replace them.
     - ``he``: normal, standard deviation sqrt(2 / fan). He et al. 2015 keep the signal's variance
       forwards (fan_in) or the gradient's backwards (fan_out) and find either sufficient.
       Convolutions take fan_out, as torchvision's published nets did: its smaller weights where
@@ -54,7 +53,7 @@ def initialise(net: nn.Module, init: InitConfig, seed: int) -> None:
 
 def _draw(weight: Tensor, init: InitConfig, convolution: bool, generator: torch.Generator) -> None:
     match init.name:
-        case "gaussian":
+        case "gaussian" | "pretrained_a" | "from_run":
             draw.normal_(weight, std=0.01, generator=generator)
         case "gaussian_printed":
             draw.normal_(weight, std=0.1, generator=generator)

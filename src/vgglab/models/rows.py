@@ -7,10 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from vgglab.config.model import ModelConfig, NormConfig
-from vgglab.models.layers import HIDDEN_UNITS, LAYERS, Conv, Pool, scaled
+from vgglab.config.model import ModelConfig, ModelName, NormConfig
+from vgglab.models.layers import CHATFIELD, HIDDEN_UNITS, LAYERS, Conv, Layer, Pool, scaled
 
 LayerType = Literal["input", "conv", "batch_norm", "lrn", "pool", "fc"]
+
+BYTES_A_VALUE = 4
+"""fp32; autocast to bf16 halves the outputs, but not the weights."""
+
+FIRST_FC = 6
+"""Number of the first fully connected layer, after five blocks or five convolutions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +41,16 @@ class LayerCost:
         """Values in the output."""
         return math.prod(self.output_shape)
 
+    @property
+    def memory_forward(self) -> int:
+        """Bytes of the output."""
+        return self.activations * BYTES_A_VALUE
+
+    @property
+    def memory_training(self) -> int:
+        """Bytes of the output, kept for backward, and of its gradient; images need none."""
+        return self.memory_forward * (1 if self.type == "input" else 2)
+
 
 def layer_costs(
     model: ModelConfig, norm: NormConfig, classes: int, image_size: int, in_channels: int
@@ -56,22 +72,36 @@ def _feature_rows(
     model: ModelConfig, norm: NormConfig, channels: int, size: int
 ) -> Iterator[LayerCost]:
     field, step = 1, 1  # receptive field, and input pixels between neighbours of the map
-    block, index = 1, 1
-    for layer in LAYERS[model.name]:
+    for place, layer in places(model.name):
         field += (layer.kernel - 1) * step
+        size, step = layer.size(size), step * layer.stride
         if isinstance(layer, Pool):
-            size, step = layer.size(size), step * layer.stride
             yield LayerCost(
-                name=f"pool{block}",
+                name=f"pool{place}",
                 type="pool",
                 output_shape=(channels, size, size),
                 receptive_field=field,
             )
-            block, index = block + 1, 1
         else:
             inputs, channels = channels, scaled(layer.channels, model.width)
-            place, shape = f"{block}_{index}", (channels, size, size)
+            shape = (channels, size, size)
             yield from _conv_rows(layer, norm, place, inputs=inputs, shape=shape, field=field)
+
+
+def places(name: ModelName) -> Iterator[tuple[str, Layer]]:
+    """Each layer with its number: ``2_1`` is the first convolution of the second block.
+
+    Layers of Chatfield's nets have one number each, and a pooling that of its convolution.
+    """
+    block, index, conv = 1, 1, 0
+    for layer in LAYERS[name]:
+        one_by_one = name in CHATFIELD
+        if isinstance(layer, Pool):
+            yield str(conv if one_by_one else block), layer
+            block, index = block + 1, 1
+        else:
+            conv += 1
+            yield str(conv) if one_by_one else f"{block}_{index}", layer
             index += 1
 
 
@@ -109,12 +139,11 @@ def _conv_rows(
 
 
 def _head_rows(model: ModelConfig, last: LayerCost, classes: int) -> Iterator[LayerCost]:
-    pools = [layer for layer in LAYERS[model.name] if isinstance(layer, Pool)]
-    step = math.prod(pool.stride for pool in pools)
+    step = math.prod(layer.stride for layer in LAYERS[model.name])
     field = last.receptive_field + (last.output_shape[-1] - 1) * step
     inputs = last.activations
     hidden = [scaled(units, model.width) for units in HIDDEN_UNITS]
-    for number, units in enumerate([*hidden, classes], start=len(pools) + 1):
+    for number, units in enumerate([*hidden, classes], start=FIRST_FC):
         yield LayerCost(
             name=f"fc{number}",
             type="fc",

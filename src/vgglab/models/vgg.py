@@ -11,7 +11,8 @@ from vgglab.models.lrn import LocalResponseNorm
 
 
 class VGG(nn.Module):
-    """A net of Simonyan & Zisserman 2014, Table 1: convolutions, then three fully connected.
+    """A net of Simonyan & Zisserman 2014, Table 1, or of Chatfield et al. 2014: convolutions, then
+    three fully connected.
 
     ``features`` and ``classifier`` are indexed as torchvision's, so that A, B, D and E at
     width 1, 224 px and 1,000 classes load its vgg11, 13, 16 and 19 (_bn) state dicts unchanged.
@@ -24,7 +25,7 @@ class VGG(nn.Module):
         norm: batch norm between a convolution and its ReLU, or none. The convolution keeps its
             bias either way, as torchvision's does.
         classes: units of the last layer.
-        image_size: side of the square images, in pixels; 32 or more.
+        image_size: side of the square images, in pixels; ``smallest_image`` or more.
         in_channels: of the images.
 
     Raises:
@@ -41,7 +42,7 @@ class VGG(nn.Module):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        check_sizes(classes=classes, image_size=image_size, in_channels=in_channels)
+        check_sizes(model.name, classes=classes, image_size=image_size, in_channels=in_channels)
         self.image_size = image_size
         self.map_size = map_size(model.name, image_size)
         self.features = _features(model, norm, in_channels)
@@ -71,14 +72,16 @@ def _features(model: ModelConfig, norm: NormConfig, in_channels: int) -> nn.Sequ
             modules += _convolution(layer, model, norm, in_channels, channels)
             in_channels = channels
         else:
-            modules.append(nn.MaxPool2d(layer.kernel, layer.stride))
+            modules.append(nn.MaxPool2d(layer.kernel, layer.stride, ceil_mode=layer.ceil))
     return nn.Sequential(*modules)
 
 
 def _convolution(
     conv: Conv, model: ModelConfig, norm: NormConfig, in_channels: int, channels: int
 ) -> list[nn.Module]:
-    modules: list[nn.Module] = [nn.Conv2d(in_channels, channels, conv.kernel, padding=conv.padding)]
+    modules: list[nn.Module] = [
+        nn.Conv2d(in_channels, channels, conv.kernel, conv.stride, conv.padding)
+    ]
     if norm.name == "batch":
         modules.append(nn.BatchNorm2d(channels))
     modules.append(nn.ReLU(inplace=True))

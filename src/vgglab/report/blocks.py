@@ -12,6 +12,8 @@ class Cell:
 
     text: str
     href: str = ""
+    kind: str = ""
+    """Of its emphasis: a verdict."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Table:
     rows: Sequence[Sequence[Cell | str]]
     caption: str = ""
     words: frozenset[int] = frozenset({0})
+    stacked: bool = False
+    """On a narrow screen each row is set as a card of its own."""
     kind: str = "table"
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vgglab.report.comparisons import model_pairs
 from vgglab.report.depth_figure import ON_LINE, on_axis
 from vgglab.report.results import Results, results_of
 from vgglab.report.wording import model_label, norm_label
@@ -51,10 +50,17 @@ def charts_of(view: StudyView) -> Charts:
         heading = results.setting_heading(setting)
         suffix = f", {heading}" if heading else ""
         bands += _bands(summaries, suffix)
-        for pair in model_pairs(summaries, "a", "a_lrn"):
-            lrn += [(results.names(s.arm) + suffix, s.top1.mean) for s in pair if s.top1]
+        lrn += [(results.names(s.arm) + suffix, s.top1.mean) for s in _lrn(summaries) if s.top1]
     rows = tuple(_error_row(summary, results) for summary in results.summaries)
     return Charts(tuple(bands), tuple(lrn), rows)
+
+
+def _lrn(summaries: Sequence[Summary]) -> list[Summary]:
+    """A and A-LRN, at each norm that both have."""
+    of = {(s.arm.norm, s.arm.model): s for s in summaries}
+    norms = dict.fromkeys(s.arm.norm for s in summaries)
+    both = [norm for norm in norms if (norm, "a") in of and (norm, "a_lrn") in of]
+    return [of[norm, model] for norm in both for model in ("a", "a_lrn")]
 
 
 def _bands(summaries: Sequence[Summary], suffix: str) -> list[Band]:

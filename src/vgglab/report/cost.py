@@ -1,8 +1,9 @@
-"""Section: what each net costs."""
+"""Section: what each net costs, and what that buys."""
 
 from __future__ import annotations
 
-from vgglab.report.blocks import Block, Paragraph, Section, Table
+from vgglab.report.blocks import Block, Heading, Paragraph, Section, Table
+from vgglab.report.cost_figure import cost_figure
 from vgglab.report.results import Results
 from vgglab.report.setup import hardware_values
 from vgglab.report.wording import grouped, measured
@@ -31,7 +32,12 @@ def cost_section(results: Results) -> Section | None:
         "Parameters, multiply-accumulates (MACs) and activations follow from the net. Times and "
         "memory are measured in training: mean (lowest to highest) over seeds."
     )
-    blocks: list[Block] = [Table(columns, rows, caption)]
+    setting, summaries = next(iter(results.by_setting().items()))
+    heading = results.setting_heading(setting)
+    figure = cost_figure("error_vs_cost", summaries, results.costs)
+    blocks: list[Block] = [Heading(heading)] if figure and heading else []
+    blocks += [figure] if figure else []
+    blocks.append(Table(columns, rows, caption))
     differing = [name for name, values in hardware_values(results.view).items() if len(values) > 1]
     if differing:
         text = f"Runs differ in {', '.join(differing)}: their times are not comparable as they are."

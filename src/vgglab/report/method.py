@@ -1,4 +1,4 @@
-"""Section: how the intervals were computed, and what they do not cover."""
+"""Section: how the verdicts came about, and what they do not cover."""
 
 from __future__ import annotations
 
@@ -10,25 +10,31 @@ from vgglab.report.wording import INTERVAL
 def method_section() -> Section:
     """The same words in every report: they say how the code computes."""
     items = [
-        f"A mean has Student's {INTERVAL}: mean \N{PLUS-MINUS SIGN} t(n - 1) sd / "
-        "\N{SQUARE ROOT}n over the n seeds that trained. One seed gives none.",
-        f"A difference between two nets is taken for each seed that trained in both, and its "
-        f"{INTERVAL} is the paired t-interval of these differences. A pair shares the seed's order "
-        "of samples, its augmentation and the test images.",
-        "The intervals cover the training seeds only: initial weights, order, augmentation and "
-        "dropout. They do not cover which images happen to be in the test set, another data set, "
-        "recipe, width or length of training.",
-        "Each interval is for one comparison. Among many, some exclude zero by chance; nothing "
-        "here is corrected for that.",
-        "An interval that includes zero does not show that two nets are equal: with few seeds a "
-        "real difference can stay within it. The t-interval also takes the seeds' errors to be "
-        "about normally distributed, which so few cannot confirm.",
-        'A seed that diverged, was untrainable or failed has no error: it is counted in "k of n" '
-        "and is not in the mean, which then describes the seeds that trained.",
+        "A claim compares runs that are equal in every field of their configs that it does not "
+        "name. Their errors are paired by seed and by test image; a difference is the mean over "
+        "seeds, in percentage points.",
+        f"Its {INTERVAL} covers two kinds of noise: other seeds (initial weights, order of "
+        "samples, augmentation, dropout) and other test images. The first is estimated from the "
+        "spread over seeds, the second, which all seeds share, from the pairs of images by an analysis of "
+        "variance with both crossed; their sum is treated as by Behrens and Fisher. Without the "
+        "second it is the paired t-interval.",
+        '"Lower" is supported where the interval lies wholly below zero (or the margin). "Do not '
+        'differ" is supported where it lies wholly within the margin: two one-sided tests; a '
+        "difference that merely is not shown is inconclusive. An order is supported where the "
+        "change along a line fitted through the nets is shown to fall, and contradicted where it "
+        "is shown to rise, or a single step is shown to rise by more than the margin.",
+        "All claims of a study are corrected together (Holm), so that the chance of any false "
+        "verdict in the table is 5%. Each interval is its claim's own and uncorrected.",
+        "One seed is inconclusive by definition, and so is a claim of which a run has no outcome "
+        "yet. The number of seeds that would settle an inconclusive claim takes the noise and the "
+        "difference to be as they now look: a guide, not a promise.",
+        "A net that diverged or was untrainable counts as guessing among all classes, so that it "
+        "is never dropped; the errors in the tables are of the nets that trained, k of n.",
+        "Not covered: another data set, recipe, width or length of training.",
         "The epoch that is tested is chosen on the validation split; the test split is read once, "
-        "at the end.",
+        "at the end. docs/statistics.md has the measured error rates of these verdicts.",
         f"The paper's numbers are from {published().source}. {published().conditions}: they show "
         "the direction and size there and are not a target here.",
     ]
     blocks: list[Block] = [Bullets(items)]
-    return Section("method", "How to read the intervals", blocks)
+    return Section("method", "How the statistics were done", blocks)

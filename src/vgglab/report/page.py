@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from vgglab.report.blocks import Page
-from vgglab.report.comparisons import filters_section, lrn_section, norm_section
+from vgglab.report.claims import forest_section, verdict_section
+from vgglab.report.confounds import confound_line
 from vgglab.report.cost import cost_section
 from vgglab.report.curves import curves_section
-from vgglab.report.depth import depth_section
+from vgglab.report.depth import depth_section, errors_section
 from vgglab.report.method import method_section
 from vgglab.report.protocols import protocols_section
 from vgglab.report.results import results_of
 from vgglab.report.runs import runs_section
 from vgglab.report.setup import progress, setup_section
+from vgglab.report.trainability import trainability_section
 from vgglab.study import StudyView
 
 
-def build_page(view: StudyView, folder: Path) -> Page:
-    """Everything the report of a study says; links are relative to ``folder``."""
+def build_page(view: StudyView, claims: Mapping[str, Any], folder: Path) -> Page:
+    """Everything the report of a study says; links are relative to ``folder``.
+
+    ``claims``: the contents of ``claims.json``.
+    """
     results = results_of(view)
     sections = (
-        setup_section(results),
+        verdict_section(claims),
         depth_section(results),
-        lrn_section(results),
-        filters_section(results),
-        norm_section(results),
+        forest_section(claims),
         protocols_section(results),
-        curves_section(results),
         cost_section(results),
+        curves_section(results),
+        errors_section(results),
+        trainability_section(results),
+        setup_section(results),
         runs_section(results, folder),
         method_section(),
     )
@@ -36,6 +44,6 @@ def build_page(view: StudyView, folder: Path) -> Page:
         title=f"Study: {view.name}",
         asks=view.asks,
         paper=view.paper,
-        progress=progress(view),
+        progress=" ".join(filter(None, (progress(view), confound_line(view.guard)))),
         sections=[section for section in sections if section],
     )

@@ -8,19 +8,36 @@ from urllib.parse import quote
 
 from vgglab.report.blocks import Cell, Section, Table
 from vgglab.report.results import Results
-from vgglab.report.wording import number
+from vgglab.report.wording import NONE, number
+from vgglab.study import semantic_fields
+
+
+def differing_fields(results: Results) -> dict[str, str]:
+    """Point id -> its value of each field in which points of the study differ, seed left out."""
+    fields = {point.id: semantic_fields(point.config) for point in results.view.points}
+    names = sorted({name for values in fields.values() for name in values})
+    differing = [n for n in names if len({repr(v.get(n)) for v in fields.values()}) > 1]
+    return {
+        point: ", ".join(f"{n}={values[n]}" for n in differing if n in values) or NONE
+        for point, values in fields.items()
+    }
 
 
 def runs_section(results: Results, folder: Path) -> Section | None:
     """A row a run and protocol, linked to its directory as seen from ``folder``."""
     if not results.rows:
         return None
+    # A parent need not be a point of the study, but it lies beside its children.
+    paths = {run.id: run.directory.path for run in results.view.runs}
+    for run in results.view.runs:
+        if run.status.parent:
+            paths[run.status.parent] = run.directory.path.parent / run.status.parent
     links = {
-        run.id: quote(
-            Path(os.path.relpath(run.directory.path.resolve(), folder.resolve())).as_posix()
-        )
-        for run in results.view.runs
+        name: quote(Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix())
+        for name, path in paths.items()
     }
+    differing = differing_fields(results)
+    with_parents = any(row.parent for row in results.rows)
     rows: list[list[Cell | str]] = [
         [
             Cell(row.run, links.get(row.run, "")),
@@ -31,13 +48,16 @@ def runs_section(results: Results, folder: Path) -> Section | None:
             number(row.top1_error),
             number(row.top5_error),
             number(row.validation_top1_error),
+            differing[row.run],
+            *([Cell(row.parent, links.get(row.parent, ""))] if with_parents else []),
         ]
         for row in results.rows
     ]
     columns = ["run", "net", "seed", "state", "protocol", "top-1 error, %", "top-5 error, %"]
-    columns += ["lowest validation top-1 error, %"]
+    columns += ["lowest validation top-1 error, %", "config, where runs differ"]
+    columns += ["starts from"] if with_parents else []
     caption = (
         "Every point of the study; results.csv, next to this page, has these and more columns."
     )
-    table = Table(columns, rows, caption, words=frozenset({0, 1, 3, 4}))
+    table = Table(columns, rows, caption, words=frozenset({0, 1, 3, 4, 8}))
     return Section("runs", "Every run", [table])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vgglab.report.blocks import Block, Bullets, Paragraph, Section, Table
+from vgglab.report.confounds import confound_blocks
 from vgglab.report.results import Results
 from vgglab.report.wording import ArmNames, model_label
 from vgglab.runs import RunRecord, State
@@ -116,5 +117,6 @@ def progress(view: StudyView) -> str:
 def setup_section(results: Results) -> Section:
     """What all points share, what they do not, and what is missing."""
     view = results.view
-    blocks = [_facts(view), *_unequal(view, results.names), *_without_result(results)]
+    unequal = confound_blocks(view.guard) if view.guard else _unequal(view, results.names)
+    blocks = [_facts(view), *unequal, *_without_result(results)]
     return Section("setup", "What was run", blocks)

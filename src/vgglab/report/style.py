@@ -67,10 +67,12 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def canvas(rows: int = 1, columns: int = 1, height: float = 3.4) -> tuple[Canvas, list[Axes]]:
-    """A figure of the house width with shared axes; height in inches."""
+def canvas(
+    rows: int = 1, columns: int = 1, height: float = 3.4, *, share: bool = True
+) -> tuple[Canvas, list[Axes]]:
+    """A figure of the house width; its panels share axes, or the error alone; inches."""
     figure = Canvas(figsize=(WIDTH, height), layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    axes = figure.subplots(rows, columns, sharex=share, sharey=True, squeeze=False)
     return figure, [axis for row in axes for axis in row]
 
 

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vgglab.report.blocks import Bullets, Table
+from vgglab.report.blocks import Table
 from vgglab.report.published import published
 from vgglab.report.wording import (
     INTERVAL,
     NONE,
     ArmNames,
-    difference_sentence,
     grouped,
     model_label,
     number,
-    signed,
-    signed_span,
     span,
 )
-from vgglab.study import Difference, Estimate, Summary
-
-NOT_CORRECTED = (
-    "Each interval is for one comparison alone and covers the training seeds only, on this test "
-    "set; nothing is corrected for the number of comparisons."
-)
+from vgglab.study import Estimate, Summary
 
 
 def _in_rows(numbers: Iterable[str]) -> str:
@@ -89,43 +81,3 @@ def paper_table(models: Sequence[str]) -> Table | None:
         f"{paper.table}."
     )
     return Table(columns, rows, caption)
-
-
-def _paper_step(difference: Difference) -> str:
-    """The same step in the paper, where the two arms differ in the model."""
-    nets = published().nets
-    first, second = difference.first.model, difference.second.model
-    if first == second or first not in nets or second not in nets:
-        return NONE
-    return signed(nets[first].top1_error - nets[second].top1_error, 1)
-
-
-def difference_table(differences: Sequence[Difference], names: ArmNames) -> Table:
-    """A row a comparison, paired by seed; percentage points of top-1 error."""
-    steps = [_paper_step(difference) for difference in differences]
-    with_paper = any(step != NONE for step in steps)
-    rows = []
-    for difference, step in zip(differences, steps, strict=True):
-        found = difference.estimate
-        row = [
-            names.difference(difference.first, difference.second),
-            str(len(difference.by_seed)),
-            _in_rows(signed(d) for d in difference.by_seed.values()) or NONE,
-            signed(found.mean if found else None),
-            signed_span(found.interval if found else None),
-        ]
-        rows.append(row + ([step] if with_paper else []))
-    columns = ["difference", "pairs", "of each seed, points", "mean", INTERVAL]
-    caption = (
-        "Differences of top-1 error, percentage points, paired by seed; negative: the first "
-        "net has the lower error."
-    )
-    if with_paper:
-        columns.append("in the paper (ImageNet)")
-    return Table(columns, rows, caption)
-
-
-def differences(found: Sequence[Difference], names: ArmNames) -> tuple[Table, Bullets]:
-    """The comparisons as a table, and each in plain words."""
-    sentences = [difference_sentence(difference, names) for difference in found]
-    return difference_table(found, names), Bullets(sentences)

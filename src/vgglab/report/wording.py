@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Any
 
-from vgglab.study import CONFIDENCE, Arm, Difference, Estimate
+from vgglab.study import CONFIDENCE, Arm, Estimate
 
+HARD_SPACE = "\N{NO-BREAK SPACE}"
 NONE = "\N{EM DASH}"
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -41,16 +44,6 @@ class ArmNames:
     def setting(self, arm: Arm) -> str:
         """What the name says besides model and norm; may be empty."""
         return self._setting(arm).removeprefix(", ")
-
-    def difference(self, first: Arm, second: Arm) -> str:
-        """``B - A with batch norm``: what both arms share is said once."""
-        if first.norm != second.norm:
-            left, right = (model_label(a.model) + self._norm(a) for a in (first, second))
-            return f"{left} {MINUS} {right}{self._setting(first)}"
-        if first.model != second.model:
-            step = f"{model_label(first.model)} {MINUS} {model_label(second.model)}"
-            return f"{step}{self._norm(first)}{self._setting(first)}"
-        return f"{self(first)} {MINUS} {self(second)}"
 
     def _norm(self, arm: Arm) -> str:
         return f" {_WITH_NORM.get(arm.norm, arm.norm)}" if self._norms else ""
@@ -104,50 +97,60 @@ def measured(estimate: Estimate | None, decimals: int) -> str:
     return mean if low == high else f"{mean} ({low} to {high})"
 
 
-def seeds(values: Iterable[int]) -> str:
-    """``seed 2``, ``seeds 1, 2``."""
-    known = list(values)
-    return f"seed{'s' if len(known) > 1 else ''} {', '.join(map(str, known))}"
-
-
 def plural(count: int, noun: str) -> str:
     """``1 pair``, ``2 pairs``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def difference_sentence(difference: Difference, names: ArmNames) -> str:
-    """The difference and its interval in plain words; the first arm is its subject."""
-    step = names.difference(difference.first, difference.second)
-    one_model = difference.first.model == difference.second.model
-    spell = names if one_model else (lambda arm: model_label(arm.model))
-    first, second = spell(difference.first), spell(difference.second)
-    left_out = (
-        f" {seeds(difference.unpaired).capitalize()} trained in only one of the two and "
-        f"{'is' if len(difference.unpaired) == 1 else 'are'} left out."
-        if difference.unpaired
-        else ""
-    )
-    found = difference.estimate
-    if found is None:
-        return f"{step}: no seed has a test error in both, so there is no difference to state."
-    # Compared as printed: 0.00 is neither lower nor higher.
-    printed = number(abs(found.mean))
-    if float(printed) == 0:
-        size = f"the errors of {first} and {second} are equal to two decimals"
-    else:
-        way = "lower" if found.mean < 0 else "higher"
-        size = f"the error of {first} is {printed} percentage points {way}"
-    if found.interval is None:
-        return f"{step}: {size} in the one pair; one pair gives no interval.{left_out}"
-    low, high = found.interval
-    # Errors come in steps of one test image, so that a few pairs can agree by chance.
-    narrow = (
-        " The pairs agree to two decimals; so narrow an interval from so few is not to be trusted."
-        if number(low) == number(high)
-        else ""
-    )
-    zero = "excludes" if difference.excludes_zero else "includes"
-    return (
-        f"{step}: {size}, mean of {plural(found.n, 'pair')}; the {INTERVAL}, "
-        f"{signed_span(found.interval)}, {zero} zero.{narrow}{left_out}"
-    )
+def field_label(name: str, value: Any) -> str:
+    """A config field's value in words: ``A-LRN``, ``batch norm``, ``recipe.epochs 5``."""
+    if name == "model.name":
+        return model_label(str(value))
+    if name == "norm.name":
+        return norm_label(str(value))
+    if name == "init.name":
+        return f"{value} initialisation"
+    return f"{name} {value}"
+
+
+def setting_label(setting: Mapping[str, Any]) -> str:
+    """What tells one question from others of the same claim."""
+    return ", ".join(field_label(name, value) for name, value in setting.items())
+
+
+def side_labels(claim: Mapping[str, Any]) -> list[str]:
+    """Short names of a claim's sides: nets, or protocols, or fields with their values."""
+    sides = claim["sides"]
+    protocols = len({side["protocol"] for side in sides}) > 1
+    names = {name for side in sides for name in side["fields"]}
+    telling = [n for n in sorted(names) if len({repr(s["fields"].get(n)) for s in sides}) > 1]
+    labels = []
+    for side in sides:
+        parts = [field_label(name, side["fields"].get(name)) for name in telling]
+        parts += [side["protocol"].replace("_", " ")] if protocols else []
+        labels.append(", ".join(parts))
+    return labels
+
+
+def _less(first: str, second: str) -> str:
+    return f"{first} {MINUS} {second}"
+
+
+def part_labels(claim: Mapping[str, Any]) -> list[str]:
+    """Names of the differences that a claim is made of."""
+    labels = side_labels(claim)
+    if claim["direction"] == "falls":
+        return [_less(late, early) for early, late in pairwise(labels)]
+    return [_less(labels[0], other) for other in labels[1:]]
+
+
+def compared(claim: Mapping[str, Any]) -> str:
+    """What the claim's effect is: ``A-LRN - A``, ``A to E, fitted``, the weakest of several."""
+    labels = side_labels(claim)
+    averaged = [field_label(n, v) for values in claim["averaged_over"] for n, v in values.items()]
+    mean = f", mean of {' '.join(averaged)}" if len(averaged) > 1 else ""
+    if claim["direction"] == "falls":
+        return f"{labels[0]} to {labels[-1]}, fitted{mean}"
+    if len(labels) > 2:
+        return f"{labels[0]} {MINUS} nearest other{mean}"
+    return _less(labels[0], labels[1]) + mean

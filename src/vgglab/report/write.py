@@ -11,8 +11,8 @@ from markupsafe import Markup
 from vgglab.report.blocks import Figure, Page
 from vgglab.report.page import build_page
 from vgglab.report.style import inline_svg
-from vgglab.runs.atomic import write_text
-from vgglab.study import StudyView, results_table
+from vgglab.runs.atomic import write_json, write_text
+from vgglab.study import StudyView, claims_record, results_table
 
 _HERE = Path(__file__).parent
 
@@ -51,7 +51,7 @@ def _write_page(page: Page, folder: Path) -> Path:
 
 
 def write_report(study: StudyView, folder: Path) -> Path:
-    """``results.csv``, ``report.md``, ``report.html`` and ``figures/`` of a study.
+    """``results.csv``, ``claims.json``, ``report.md``, ``report.html`` and ``figures/`` of a study.
 
     The same study in the same place gives the same bytes.
 
@@ -63,7 +63,9 @@ def write_report(study: StudyView, folder: Path) -> Path:
     write_text(
         folder / "results.csv", results_table(study).to_csv(index=False, lineterminator="\n")
     )
-    page = build_page(study, folder)
+    claims = claims_record(study)
+    write_json(folder / "claims.json", claims)
+    page = build_page(study, claims, folder)
     for figure in page.figures:
         _write_figure(figure, figures)
     return _write_page(page, folder)

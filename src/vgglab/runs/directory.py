@@ -47,6 +47,11 @@ class RunDirectory:
         return self.checkpoints / "last.ckpt"
 
     @property
+    def previous_checkpoint(self) -> Path:
+        """What ``last.ckpt`` was before its last write."""
+        return self.checkpoints / "previous.ckpt"
+
+    @property
     def best_checkpoint(self) -> Path:
         return self.checkpoints / "best.ckpt"
 

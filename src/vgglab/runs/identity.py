@@ -16,8 +16,13 @@ def canonical_json(value: Any) -> str:
     )
 
 
-def content_hash(config: Config, fingerprint: str) -> str:
+def content_hash(config: Config, fingerprint: str, parent: str = "") -> str:
     """sha256 over the semantic config, the data's fingerprint and the schema version.
+
+    Args:
+        config: of the run, resolved.
+        fingerprint: of its data.
+        parent: id of the run that its first weights come from, if any.
 
     Raises:
         ValueError: precision or devices are still to be chosen; the hash would depend on the
@@ -27,13 +32,18 @@ def content_hash(config: Config, fingerprint: str) -> str:
         raise ValueError("devices = 0: must be resolved before a run has a name")
     if config.trainer.precision == "auto":
         raise ValueError("trainer.precision = 'auto': must be resolved before a run has a name")
+    described = semantic(config)
+    # How a parent is described is not what it is: its id says that.
+    del described["init"]["parent"]
     content = {
-        "config": semantic(config),
+        "config": described,
         "data_fingerprint": fingerprint,
         "schema_version": SCHEMA_VERSION,
     }
     if divided := division(config):
         content["division"] = divided
+    if parent:
+        content["parent"] = parent
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
@@ -47,6 +57,6 @@ def readable_name(config: Config) -> str:
     return f"{arm_name(config)}-s{config.seed}"
 
 
-def run_id(config: Config, fingerprint: str) -> str:
+def run_id(config: Config, fingerprint: str, parent: str = "") -> str:
     """``a_lrn-bn-s0-0123456789abcdef``: the run's directory and its W&B id."""
-    return f"{readable_name(config)}-{content_hash(config, fingerprint)[:16]}"
+    return f"{readable_name(config)}-{content_hash(config, fingerprint, parent)[:16]}"

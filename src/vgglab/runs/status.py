@@ -41,6 +41,8 @@ class Place:
     nodes: int = 1
     job: str = ""
     """SLURM's number of the job, if it is one."""
+    launched: float | None = None
+    """When a launcher started the process; None where it was typed."""
 
 
 @dataclass(kw_only=True)
@@ -62,7 +64,11 @@ class Status:
     host: str = ""
     pid: int = 0
     commit: str = ""
+    source: str = ""
+    """Hash of the source files that compute."""
     versions: dict[str, str] = field(default_factory=dict)
+    parent: str = ""
+    """Id of the run whose weights this one starts from."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """Every attempt: where, from and to which time and epoch, how it ended and why."""
 
@@ -98,6 +104,12 @@ class Status:
             | {"started": now, "ended": None, "from_epoch": self.epoch, "to_epoch": self.epoch}
             | {"state": str(State.RUNNING), "reason": ""}
         )
+
+    def note_code(self, commit: str, source: str, versions: dict[str, str]) -> None:
+        """Write down what this attempt is computed by."""
+        self.commit, self.source, self.versions = commit, source, versions
+        if self.history:
+            self.history[-1] |= {"commit": commit, "source": source}
 
     def end_attempt(self, state: State, reason: str) -> None:
         """Mark how the attempt ended."""

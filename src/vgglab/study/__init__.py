@@ -1,38 +1,60 @@
 """A study as a view over runs: its table, its means and its differences. Knows no torch."""
 
 from vgglab.study.arm import Arm
-from vgglab.study.contrast import Difference, paired_difference
+from vgglab.study.claims_file import claims_record
 from vgglab.study.cost import Cost, costs
 from vgglab.study.curves import Curve, Split, learning_curves, mean_curve
-from vgglab.study.estimate import CONFIDENCE, Estimate, estimate
+from vgglab.study.estimate import Estimate, estimate
+from vgglab.study.guard import (
+    UNKNOWN,
+    Declaration,
+    Declared,
+    FieldDifference,
+    Guard,
+    compare,
+    grid_keys,
+)
+from vgglab.study.inference import CONFIDENCE
+from vgglab.study.power import Noise, chance, detectable, seeds_needed
 from vgglab.study.protocols import ProtocolStep, protocol_steps
-from vgglab.study.settings import arms, values_by_arm
+from vgglab.study.settings import arms, semantic_fields, values_by_arm
 from vgglab.study.summary import Summary, summarise
 from vgglab.study.table import ResultRow, result_rows, results_table
 from vgglab.study.view import MissingPoint, StudyView
 
 __all__ = [
     "CONFIDENCE",
+    "UNKNOWN",
     "Arm",
     "Cost",
     "Curve",
-    "Difference",
+    "Declaration",
+    "Declared",
     "Estimate",
+    "FieldDifference",
+    "Guard",
     "MissingPoint",
+    "Noise",
     "ProtocolStep",
     "ResultRow",
     "Split",
     "StudyView",
     "Summary",
     "arms",
+    "chance",
+    "claims_record",
+    "compare",
     "costs",
+    "detectable",
     "estimate",
+    "grid_keys",
     "learning_curves",
     "mean_curve",
-    "paired_difference",
     "protocol_steps",
     "result_rows",
     "results_table",
+    "seeds_needed",
+    "semantic_fields",
     "summarise",
     "values_by_arm",
 ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-CONFIDENCE = 0.95
+from vgglab.study.inference import CONFIDENCE
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ class ResultRow:
     seed: int
     state: str
     reason: str
+    parent: str
+    """Id of the run whose weights this one started from; empty if it drew its own."""
     weight_layers: int | None
     protocol: str
     top1_error: float | None
@@ -94,6 +96,7 @@ def _about_point(point: RunRecord | MissingPoint, weight_layers: int | None) -> 
         "seed": config["seed"],
         "state": status.state.value,
         "reason": status.reason,
+        "parent": status.parent,
         "weight_layers": weight_layers,
         "best_epoch": validation.get("best_epoch"),
         "validation_top1_error": validation.get("best_top1_error"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from vgglab.config.claims import Claims
 from vgglab.runs import RunRecord
+from vgglab.study.guard import Guard
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class StudyView:
     """What the paper found, in a sentence."""
     runs: Sequence[RunRecord]
     missing: Sequence[MissingPoint] = ()
+    guard: Guard | None = None
+    """What differs between the points; None: nobody has looked."""
+    claims: Claims = field(default_factory=dict)
+    """What the study is asked to support or contradict, by name."""
 
     @property
     def points(self) -> tuple[RunRecord | MissingPoint, ...]:

@@ -13,7 +13,8 @@ from torch import Tensor
 from vgglab.config import ScheduleConfig
 from vgglab.runs import MetricsLog, Record, RunDirectory, Status
 from vgglab.training.gradients import GradientNorms
-from vgglab.training.module import Classifier, Diverged
+from vgglab.training.module import Classifier
+from vgglab.training.outcomes import Diverged
 from vgglab.training.parallel import Group
 from vgglab.training.schedules import Plateau
 from vgglab.training.speed import SpeedMeter

@@ -1,21 +1,35 @@
-"""Checkpoints that a kill cannot leave half-written."""
+"""Checkpoints that a kill cannot leave half-written, and what to do with a damaged one."""
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
+import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
 
+from vgglab.data.errors import DataError
 from vgglab.runs import RunDirectory
 from vgglab.training.module import SELECTION_METRIC
 
+log = logging.getLogger(__name__)
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes to a temporary file, flushes it to the disk and renames it."""
+    """Writes to a temporary file, flushes it to the disk and renames it.
+
+    What was ``last.ckpt`` until then is kept as ``previous.ckpt``.
+
+    Raises:
+        OSError: with ``ENOSPC``, the disk is full; the checkpoints that were there are untouched.
+    """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
@@ -23,11 +37,27 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.new")
-        with temporary.open("wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+        except (OSError, RuntimeError) as error:
+            full = _is_full(target.parent)
+            temporary.unlink()  # leaves room to write down why
+            if full:  # torch says of it only that it could not write
+                message = os.strerror(errno.ENOSPC)
+                raise OSError(errno.ENOSPC, message, str(target)) from error
+            raise
+        run = RunDirectory(target.parent.parent)
+        if target == run.last_checkpoint and target.exists():
+            target.replace(run.previous_checkpoint)
         temporary.replace(target)
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether not even a page of memory fits."""
+    return shutil.disk_usage(folder).free < 64 * 1024
 
 
 def checkpoint_callbacks(directory: RunDirectory) -> list[ModelCheckpoint]:
@@ -56,7 +86,44 @@ def checkpoint_callbacks(directory: RunDirectory) -> list[ModelCheckpoint]:
 
 
 def checkpoint_step(path: Path) -> int:
-    """Optimiser steps done when a checkpoint was written; 0 where there is none."""
-    if not path.exists():
-        return 0
+    """Optimiser steps done when a checkpoint was written."""
     return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+
+
+def damage(path: Path) -> str:
+    """What is wrong with a checkpoint's bytes; empty where they are what was written.
+
+    torch writes a zip archive with a CRC-32 of each member, and does not look at it when it reads.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            member = archive.testzip()
+    except (zipfile.BadZipFile, OSError) as error:
+        return str(error)
+    return f"wrong checksum of {member}" if member else ""
+
+
+def checkpoint_to_resume(run: RunDirectory) -> Path | None:
+    """The latest checkpoint that is intact; none where training starts from the beginning."""
+    for path in (run.last_checkpoint, run.previous_checkpoint):
+        if not path.exists():
+            continue
+        found = damage(path)
+        if not found:
+            return path
+        log.warning("%s is damaged (%s); going on from what was before it", path, found)
+    return None
+
+
+def net_state(path: Path) -> dict[str, Tensor]:
+    """State dict of the net alone, from a checkpoint of the run.
+
+    Raises:
+        DataError: the file is not what was written.
+    """
+    if found := damage(path):
+        run = path.parent.parent
+        raise DataError(f"{path} is damaged ({found}); remove {run} to train the run anew")
+    stored = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    prefix = "net."
+    return {key.removeprefix(prefix): v for key, v in stored.items() if key.startswith(prefix)}

@@ -28,13 +28,20 @@ from vgglab.signals import StopRequest
 from vgglab.training.allocator import keep_freed_memory
 from vgglab.training.callbacks import Heartbeat, PlateauRule, Recorder, Sink
 from vgglab.training.ceiling import ceiling, flops_per_image
-from vgglab.training.checkpoints import AtomicCheckpointIO, checkpoint_callbacks, checkpoint_step
+from vgglab.training.checkpoints import (
+    AtomicCheckpointIO,
+    checkpoint_callbacks,
+    checkpoint_step,
+    checkpoint_to_resume,
+)
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
+from vgglab.training.parent import start_from
 from vgglab.training.speed import SpeedMeter
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
 from vgglab.training.testing import MEMORY_FORMATS, HeldOut, evaluate, selected_weights
+from vgglab.training.trainability import TrainabilityWatch
 from vgglab.world import ALONE, World
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -46,15 +53,19 @@ def run_experiment(
     status: Status,
     sinks: Sequence[Sink],
     group: Group | None = None,
+    first_weights: Path | None = None,
 ) -> dict[str, Any]:
     """Train what is left to train of a run, test it once, and return its ``result.json``.
+
+    ``first_weights`` is the checkpoint of its parent, where it has one.
 
     With several processes, each calls it; the first writes and returns, the others return nothing.
 
     Raises:
         Diverged: a loss stopped being finite.
+        Untrainable: the net sits on the plateau of ln K.
         Interrupted: a signal asked to stop; ``last.ckpt`` says where to go on.
-        DataError: the data set cannot be had.
+        DataError: the data set cannot be had, or the weights to be tested are damaged.
     """
     group = group or Group(ALONE)
     if config.trainer.keep_memory and config.trainer.accelerator == "cpu":
@@ -64,13 +75,14 @@ def run_experiment(
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
     with group.first_alone_first():
         data = ImageData(config, memory_format, group.world)
+    resume = group.from_first(checkpoint_to_resume(directory) if group.world.is_first else None)
+    step = checkpoint_step(resume) if resume else 0
     module = Classifier(
-        _net(config, group.world).to(memory_format=memory_format),
+        _net(config, group.world, None if step else first_weights).to(memory_format=memory_format),
         config,
         steps_per_epoch=data.train_dataloader().steps,
     )
     check_parts(config, data)
-    step = group.from_first(checkpoint_step(directory.last_checkpoint))
     log = MetricsLog(directory.metrics)
     if group.world.is_first:
         history = log.rewind(step)
@@ -79,6 +91,7 @@ def run_experiment(
     cost = _cost(config)
     speed = SpeedMeter(ideal=_ideal_speed(config, group, cost))
     gradients = _gradient_norms(config, module)
+    watch = _trainability_watch(config, cost, data.train_dataloader().steps, group)
     heartbeat = Heartbeat(directory, status) if group.world.is_first else None
     # Norms and times are taken before they are recorded.
     watchers: list[pl.Callback] = [
@@ -86,6 +99,7 @@ def run_experiment(
         speed,
         Recorder(log, sinks, speed, gradients, group),
         *([heartbeat] if heartbeat else []),
+        *([watch] if watch else []),
         *_rules(config),
     ]
     with StopRequest() as request:
@@ -103,7 +117,6 @@ def run_experiment(
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
             # One process in a job of its own, or several that we have started ourselves.
             warnings.filterwarnings("ignore", "The `srun` command is available")
-            resume = directory.last_checkpoint if step else None
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
             assert isinstance(module.net, VGG)
             module.net.load_state_dict(selected_weights(config, directory))
@@ -145,7 +158,7 @@ def check_parts(config: Config, data: ImageData) -> None:
         )
 
 
-def _net(config: Config, world: World) -> torch.nn.Module:
+def _net(config: Config, world: World, first_weights: Path | None) -> torch.nn.Module:
     net = build(
         config.model,
         config.norm,
@@ -155,6 +168,8 @@ def _net(config: Config, world: World) -> torch.nn.Module:
         in_channels=channels(config.data),
         seed=config.seed,
     )
+    if first_weights is not None:
+        start_from(net, config, first_weights)
     if world.is_alone or config.trainer.batch_norm == "local":
         return net
     return synchronised(net, on_gpu=config.trainer.accelerator == "gpu")
@@ -182,6 +197,15 @@ def _gradient_norms(config: Config, module: Classifier) -> GradientNorms | None:
         return None
     assert isinstance(module.net, VGG)
     return GradientNorms(parameters_by_block(module.net), config.trainer.log_every)
+
+
+def _trainability_watch(
+    config: Config, cost: NetCost, steps_per_epoch: int, group: Group
+) -> TrainabilityWatch | None:
+    if not config.recipe.untrainable_after:
+        return None
+    layers = [row.name for row in cost.layers if row.type in ("conv", "fc")]
+    return TrainabilityWatch(config, layers, steps_per_epoch * config.recipe.epochs, group)
 
 
 def _rules(config: Config) -> list[pl.Callback]:

@@ -17,15 +17,12 @@ from vgglab.data.keyed_random import DROPOUT, keyed_bits
 from vgglab.models.batch_norm import share_running_moments
 from vgglab.models.dropout import keyed_dropout
 from vgglab.training.meters import SplitMeter
+from vgglab.training.outcomes import Diverged
 from vgglab.training.schedules import lambda_rule
 
 SELECTION_METRIC = "validation/top1_error"
 ACCUMULATE = "micro_batches_of_a_step"
 """Key of a checkpoint."""
-
-
-class Diverged(Exception):
-    """The loss or the logits stopped being finite."""
 
 
 class Classifier(pl.LightningModule):

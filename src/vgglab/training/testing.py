@@ -18,7 +18,8 @@ from vgglab.evaluation.predict import Place, predict
 from vgglab.evaluation.predictions import KEPT, merged, scores_of, write_predictions
 from vgglab.models.vgg import VGG
 from vgglab.runs import RunDirectory
-from vgglab.training.module import Diverged
+from vgglab.training.checkpoints import net_state
+from vgglab.training.outcomes import Diverged
 from vgglab.training.parallel import Group
 
 MEMORY_FORMATS = {
@@ -46,9 +47,7 @@ def selected_weights(config: Config, directory: RunDirectory) -> dict[str, Tenso
     path = directory.best_checkpoint if best else directory.last_checkpoint
     if not path.exists():
         raise DataError(f"{directory.id}: {path} is gone, and with it the weights to be tested")
-    stored = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    prefix = "net."
-    return {key.removeprefix(prefix): v for key, v in stored.items() if key.startswith(prefix)}
+    return net_state(path)
 
 
 def stored_net(config: Config, state: Mapping[str, Tensor]) -> VGG:

@@ -1,0 +1,41 @@
+"""Why a run failed, in words that say what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+
+from vgglab.runs import RunDirectory, Status
+
+
+def reason_of(error: BaseException) -> str:
+    """For ``status.json`` and the ledger, one line."""
+    if is_full_disk(error):
+        assert isinstance(error, OSError)
+        return f"no space left: {error.filename or 'writing'}; the same command goes on from here"
+    if is_out_of_memory(error):
+        return "out of memory; trainer.accumulate=2 (4, ...) trains the same batch in smaller parts"
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
+def is_full_disk(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """torch has a class of its own for GPUs alone."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or "can't allocate memory" in str(error)
+
+
+def write_last_words(status: Status, directory: RunDirectory) -> None:
+    """Write the status of a run that has ended, also where the disk is full."""
+    try:
+        status.write(directory.status)
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
+        # last.ckpt is whole, and it is what the run goes on from.
+        with contextlib.suppress(FileNotFoundError):
+            directory.previous_checkpoint.unlink()
+        status.write(directory.status)

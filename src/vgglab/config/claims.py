@@ -1,0 +1,171 @@
+"""Claims as data: what a study is asked, which runs answer, and what would count as an answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from vgglab.config.check import ConfigError, field_owners, unknown_field
+from vgglab.config.fields import STRICT, Role, role_of
+
+Direction = Literal["lower", "equal", "falls"]
+Metric = Literal["top1_error", "top5_error"]
+Protocol = Literal["center", "dense", "multi_scale", "multi_crop", "both"]
+
+PROTOCOL = "protocol"
+"""Key of a selector that names the protocol a net was tested under."""
+RELATIONS = ("above", "below", "equals")
+GROUPS = ("model", "norm", "init", "data", "recipe")
+"""Whose fields a selector may name: they decide what a run computes."""
+
+Selector = dict[str, Any]
+"""Field -> value, list of values, or ``{above|below|equals: number or other field}``."""
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class PaperFigures:
+    """What the paper says; errors are percentages."""
+
+    section: str = ""
+    errors: tuple[float, ...] = ()
+    """Of each side of the comparison, in its order."""
+    note: str = ""
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class Claim:
+    """A statement about errors that runs can support or contradict."""
+
+    statement: str
+    direction: Direction
+    """``lower``: the first side's error is lower than each other side's. ``equal``: two sides
+    differ by less than ``margin``. ``falls``: the error falls along three or more sides."""
+    compare: tuple[Selector, ...]
+    """The sides; each selects runs. Runs are compared that are equal in every field that no side
+    names."""
+    metric: Metric = "top1_error"
+    protocol: tuple[Protocol, ...] = ("dense", "center")
+    """The first of these that every run in question was tested under; a side may name its own."""
+    margin: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Percentage points. ``lower``: by more than this. ``equal``: by less. ``falls``: no step
+    may rise by more."""
+    margin_reason: str = ""
+    average_over: tuple[str, ...] = ()
+    """Fields whose values are not compared but averaged over, seed by seed."""
+    ignore: tuple[str, ...] = ()
+    """Fields in which the sides may differ along with those that they name."""
+    origin: Literal["paper", "ours"] = "ours"
+    """Who made the claim."""
+    paper: PaperFigures = Field(default_factory=PaperFigures)
+
+    def __post_init__(self) -> None:
+        sides = len(self.compare)
+        if sides < 2 or (self.direction == "equal" and sides > 2):
+            needed = "two" if self.direction == "equal" else "two or more"
+            raise ValueError(f"compare: {self.direction} needs {needed} sides, not {sides}")
+        if self.direction == "falls" and sides < 3:
+            raise ValueError(f"compare: falls needs three or more sides, not {sides}")
+        if self.direction == "equal" and self.margin == 0:
+            raise ValueError("margin = 0.0: equal needs a margin above 0, in percentage points")
+        if self.margin and not self.margin_reason:
+            raise ValueError(f"margin_reason: missing; margin = {self.margin} needs one")
+        if self.paper.errors and len(self.paper.errors) != sides:
+            raise ValueError(f"paper.errors: must be {sides}, one a side")
+        if not self.protocol:
+            raise ValueError("protocol: must name at least one")
+        for side in self.compare:
+            _check_side(side)
+        for path in (*self.average_over, *self.ignore):
+            _field_types(path)
+
+
+Claims = Mapping[str, Claim]
+_ADAPTER = TypeAdapter(dict[str, Claim])
+
+
+def parse_claims(tree: Mapping[str, Any] | None) -> dict[str, Claim]:
+    """Typed claims of what ``claims=`` composed.
+
+    Raises:
+        ConfigError: names the claim, what is wrong in it and what is allowed.
+    """
+    try:
+        # As JSON, YAML's lists may become tuples while strings stay strings, as in ``parse``.
+        return _ADAPTER.validate_json(json.dumps(tree or {}))
+    except ValidationError as error:
+        found = [_explain(detail) for detail in error.errors()]
+        raise ConfigError("; ".join(dict.fromkeys(found))) from error
+
+
+def _explain(detail: Any) -> str:
+    where = ".".join(["claims", *map(str, detail["loc"])])
+    if detail["type"] == "value_error":
+        return f"{where}: {detail['ctx']['error']}"
+    if detail["type"] == "unexpected_keyword_argument":
+        allowed = ", ".join(field.name for field in dataclasses.fields(Claim))
+        return f"{where}: no such field of a claim; allowed: {allowed}"
+    if detail["type"] in ("missing", "missing_argument"):
+        return f"{where}: missing"
+    return f"{where} = {detail['input']!r}: {detail['msg'].replace('Input should', 'must')}"
+
+
+def _check_side(side: Selector) -> None:
+    if not side:
+        raise ValueError("compare: a side must name a field, such as {model.name: d}")
+    for path, wanted in side.items():
+        if path == PROTOCOL:
+            if wanted not in get_args(Protocol):
+                allowed = ", ".join(get_args(Protocol))
+                raise ValueError(f"{PROTOCOL} = {wanted}: must be one of {allowed}")
+        elif isinstance(wanted, Mapping):
+            _check_relation(path, wanted)
+        else:
+            for value in wanted if isinstance(wanted, list) else (wanted,):
+                _check_value(path, value)
+
+
+def _check_relation(path: str, wanted: Mapping[str, Any]) -> None:
+    _field_types(path)
+    if len(wanted) != 1 or next(iter(wanted)) not in RELATIONS:
+        raise ValueError(f"{path} = {dict(wanted)}: must be one of {', '.join(RELATIONS)}: value")
+    (other,) = wanted.values()
+    if isinstance(other, str):
+        _field_types(other)
+
+
+def _check_value(path: str, value: Any) -> None:
+    """Refuse a value that no config could have."""
+    messages = []
+    for hint in _field_types(path):
+        try:
+            TypeAdapter(hint).validate_python(value, strict=True)
+        except ValidationError as error:
+            messages.append(error.errors()[0]["msg"].removeprefix("Input should be "))
+        else:
+            return
+    raise ValueError(f"{path} = {value}: must be {messages[0]}")
+
+
+def _field_types(path: str) -> list[Any]:
+    """Types of the config field of that dotted name, one for each kind of group that has it."""
+    *parents, name = path.split(".")
+    owners = field_owners(parents)
+    hints = [get_type_hints(o, include_extras=True) for o in owners]
+    found = [hint[name] for hint in hints if name in hint]
+    if not found:
+        raise ValueError(f"{path}: {unknown_field(path)}")
+    if (parents[:1] and parents[0] not in GROUPS) or not parents:
+        raise ValueError(f"{path}: must be a field of {', '.join(GROUPS)}, or {PROTOCOL}")
+    if any(_is_group(hint) for hint in found):
+        raise ValueError(f"{path}: is a group of fields; name one of them")
+    return [hint for hint in found if role_of(hint) is not Role.INFRASTRUCTURE]
+
+
+def _is_group(hint: Any) -> bool:
+    kinds: Iterable[Any] = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    return any(dataclasses.is_dataclass(kind) for kind in kinds)

@@ -1,0 +1,210 @@
+"""A few timed steps of each net of a study, in processes and among neighbours like its own."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from vgglab.launch.pool import GRACE_SECONDS, Point, Slots, start
+from vgglab.runs import Record, RunDirectory, read_metrics
+
+LOG_EVERY = 4
+"""Steps between the records that the time is read from."""
+LEAST_STEPS = 24
+MOST_SECONDS = 15.0
+"""Of stepping; then it is enough, unless an epoch with its validation has been seen before."""
+POLL_SECONDS = 0.1
+LASTING_LOOKS = 10
+
+
+@dataclass(kw_only=True)
+class Pilot:
+    """One net's first steps and what was seen of them."""
+
+    point: Point
+    """In a folder of its own."""
+    measured: tuple[str, ...]
+    """Overrides of the point that it stands for."""
+    spawned: float = 0.0
+    asked_to_stop: float | None = None
+    ended: float | None = None
+    code: int | None = None
+    peaks: dict[int, list[float]] = field(default_factory=dict)
+    """Process -> its peak memory so far, MiB, at each look."""
+    disk_bytes: int = 0
+    """Of its folder when it was stopped, with the checkpoints that a finished run has."""
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def steps(self) -> list[Record]:
+        """Records within the first epoch."""
+        return [r for r in self.records if "validation/top1_error" not in r]
+
+    @property
+    def epoch(self) -> Record | None:
+        """The record of the first epoch's end."""
+        return next((r for r in self.records if "validation/top1_error" in r), None)
+
+    @property
+    def memory_mib(self) -> float | None:
+        """Peak resident memory of its processes; None where it could not be read.
+
+        A process that was there for some looks only was about to become a command such as git:
+        until then it has the memory of its parent, counted already.
+        """
+        lasting = [max(looks) for looks in self.peaks.values() if len(looks) >= LASTING_LOOKS]
+        return sum(lasting) if lasting else None
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether nothing is gained by going on."""
+        if self.epoch is not None:
+            return True
+        seen = self.steps
+        if not seen or seen[-1]["step"] < LEAST_STEPS:
+            return False
+        return bool(seen[-1]["time"] - seen[0]["time"] >= MOST_SECONDS)
+
+
+def start_step_tail(pilot: Pilot) -> tuple[float, float, float | None] | None:
+    """Seconds to the first step, of a step, and of an epoch's end; None if too little was seen.
+
+    The first records are left out of a step's time: memory is being taken for the first time.
+    """
+    seen = pilot.steps
+    if len(seen) < 4:
+        return None
+    first, warm, last = seen[0], seen[1], seen[-1]
+    step = (last["time"] - warm["time"]) / (last["step"] - warm["step"])
+    tail = None
+    if pilot.epoch is not None:
+        left = pilot.epoch["step"] - last["step"]
+        tail = max(0.0, pilot.epoch["time"] - last["time"] - left * step)
+    return first["time"] - pilot.spawned - first["step"] * step, step, tail
+
+
+@dataclass
+class PilotPool:
+    """Runs pilots as the launcher runs points: so many at a time, all places always taken."""
+
+    root: Path
+    slots: Slots
+    extra_overrides: Sequence[str]
+    folder: Path
+    """For their runs, which nobody keeps."""
+    _running: dict[int, tuple[Pilot, subprocess.Popen[bytes]]] = field(default_factory=dict)
+
+    def run(self, points: Sequence[Point]) -> Iterator[Pilot]:
+        """Each pilot when it has ended, not necessarily in order."""
+        waiting = [self._moved(point, str(i)) for i, point in enumerate(points)]
+        fillers = 0
+        try:
+            while waiting or any(not _is_filler(p) for p, _ in self._running.values()):
+                for slot in range(self.slots.jobs):
+                    if slot in self._running:
+                        continue
+                    if waiting:
+                        self._start(waiting.pop(0), slot)
+                    else:  # a neighbour for those that are still measured
+                        fillers += 1
+                        self._start(self._moved(points[-1], f"filler-{fillers}"), slot)
+                time.sleep(POLL_SECONDS)
+                yield from self._look()
+        finally:
+            self._stop_all()
+
+    def _moved(self, point: Point, name: str) -> Pilot:
+        runs = self.folder / name
+        return Pilot(
+            measured=point.overrides,
+            point=replace(
+                point,
+                directory=RunDirectory(runs / point.directory.id),
+                overrides=(
+                    *point.overrides,
+                    f"paths.runs={runs}",
+                    f"trainer.log_every={LOG_EVERY}",
+                ),
+            ),
+        )
+
+    def _start(self, pilot: Pilot, slot: int) -> None:
+        pilot.spawned = time.time()
+        process = start(pilot.point, self.root, self.extra_overrides, self.slots, slot)
+        self._running[slot] = pilot, process
+
+    def _look(self) -> Iterator[Pilot]:
+        for slot, (pilot, process) in list(self._running.items()):
+            pilot.code = process.poll()
+            if pilot.code is None:
+                _observe(pilot, process)
+                continue
+            del self._running[slot]
+            pilot.ended = time.time()
+            _weigh(pilot)
+            if not _is_filler(pilot):
+                yield pilot
+            shutil.rmtree(pilot.point.directory.path.parent, ignore_errors=True)
+
+    def _stop_all(self) -> None:
+        for _, process in self._running.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+        for _, process in self._running.values():
+            try:
+                process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._running.clear()
+
+
+def _is_filler(pilot: Pilot) -> bool:
+    return pilot.point.directory.path.parent.name.startswith("filler-")
+
+
+def _observe(pilot: Pilot, process: subprocess.Popen[bytes]) -> None:
+    for child, peak in peaks(process.pid).items():
+        pilot.peaks.setdefault(child, []).append(peak)
+    if pilot.asked_to_stop is None:
+        pilot.records = read_metrics(pilot.point.directory.metrics)
+        if pilot.is_enough:
+            pilot.asked_to_stop = time.time()
+            process.send_signal(signal.SIGINT)
+
+
+def _weigh(pilot: Pilot) -> None:
+    directory = pilot.point.directory
+    pilot.disk_bytes = folder_bytes(directory.path)
+    if directory.last_checkpoint.exists() and not directory.best_checkpoint.exists():
+        # The weights without the optimiser's momentum.
+        pilot.disk_bytes += directory.last_checkpoint.stat().st_size // 2
+    if pilot.asked_to_stop is None:
+        pilot.records = read_metrics(directory.metrics)
+
+
+def folder_bytes(folder: Path) -> int:
+    """Of all files in a folder and below."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def peaks(process: int) -> dict[int, float]:
+    """Process -> peak resident MiB, of a process and its children; empty where Linux is silent."""
+    try:
+        text = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+        children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
+    except OSError:
+        return {}
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("VmHWM:"):
+            found[process] = int(line.split()[1]) / 1024
+    for child in children.split():
+        found |= peaks(int(child))
+    return found

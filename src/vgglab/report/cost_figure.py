@@ -1,0 +1,83 @@
+"""Error against what a net costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from vgglab.report.blocks import Figure
+from vgglab.report.style import (
+    NORM_COLOURS,
+    NORM_MARKERS,
+    canvas,
+    finish,
+    grid,
+    house_style,
+)
+from vgglab.report.wording import model_label, norm_label
+from vgglab.study import Arm, Cost, Summary
+
+_PANELS = (
+    ("parameters", "parameters, millions", 1e6),
+    ("macs", "MACs an image, millions", 1e6),
+    ("activations_all", "activations an image, thousands", 1e3),
+    ("train_seconds", "training time, s", 1.0),
+)
+
+
+def _value(cost: Cost, name: str, unit: float) -> float | None:
+    found = getattr(cost, name)
+    if name == "train_seconds":
+        found = found.mean if found else None
+    return None if found is None else found / unit
+
+
+def cost_figure(
+    name: str, summaries: Sequence[Summary], costs: Mapping[Arm, Cost]
+) -> Figure | None:
+    """Mean error of each net against four costs; None with fewer than two nets."""
+    shown = [s for s in summaries if s.top1 and s.arm in costs]
+    if len(shown) < 2:
+        return None
+    norms = sorted({s.arm.norm for s in shown}, key=lambda n: (n != "none", n))
+    with house_style():
+        figure, panels = canvas(2, 2, height=4.6, share=False)
+        for axes, (field, label, unit) in zip(panels, _PANELS, strict=True):
+            grid(axes)
+            for summary in shown:
+                _draw(axes, summary, _value(costs[summary.arm], field, unit))
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.margins(0.12)
+            axes.set_xlabel(label)
+        figure.supylabel("top-1 test error, %", fontsize=9)
+        if len(norms) > 1:
+            for norm in norms:
+                panels[0].plot(
+                    [], [], NORM_MARKERS[norm], color=NORM_COLOURS[norm], label=norm_label(norm)
+                )
+            figure.legend(loc="outside lower center", ncols=2)
+        caption = (
+            "Each mark is a net, mean over the seeds that trained; costs on a log scale. "
+            "Parameters, multiply-accumulates and activations follow from the net, training time "
+            "was measured."
+        )
+        return finish(figure, name, "Error against parameters, MACs, activations, time", caption)
+
+
+def _draw(axes: Axes, summary: Summary, value: float | None) -> None:
+    if value is None or summary.top1 is None:
+        return
+    norm = summary.arm.norm
+    axes.plot(value, summary.top1.mean, NORM_MARKERS[norm], color=NORM_COLOURS[norm], markersize=5)
+    axes.annotate(
+        model_label(summary.arm.model),
+        (value, summary.top1.mean),
+        xytext=(4, 3),
+        textcoords="offset points",
+        fontsize=8,
+    )

@@ -1,0 +1,63 @@
+"""Section: which nets trained, and what is known to help those that did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vgglab.report.blocks import Block, Bullets, Paragraph, Section, Table
+from vgglab.report.results import Results
+from vgglab.report.wording import NONE
+from vgglab.runs import RunRecord, State
+from vgglab.study import Arm
+
+OUTCOMES = (State.DIVERGED, State.UNTRAINABLE)
+
+
+def trainability_section(results: Results) -> Section | None:
+    """k of n seeds of each net, with the reasons; None where every run trains."""
+    runs = [run for run in results.view.runs if run.status.state in OUTCOMES]
+    if not runs:
+        return None
+    blocks: list[Block] = [_table(results, runs)]
+    if remedies := list(dict.fromkeys(r for run in runs for r in _remedies(run))):
+        blocks.append(Paragraph("Known to help a net that is untrainable:"))
+        blocks.append(Bullets(remedies))
+    return Section("trainability", "Which nets trained", blocks)
+
+
+def _table(results: Results, runs: Iterable[RunRecord]) -> Table:
+    reasons: dict[Arm, list[str]] = {}
+    for run in runs:
+        reasons.setdefault(results.arm_of[run.id], []).append(
+            f"seed {run.config['seed']} {run.status.state}: {run.status.reason}"
+        )
+    states: dict[Arm, list[State]] = {}
+    for point in results.view.points:
+        state = point.status.state if isinstance(point, RunRecord) else State.PENDING
+        states.setdefault(results.arm_of[point.id], []).append(state)
+    rows = [
+        [
+            results.names(arm),
+            _counted(of_arm),
+            "\n".join(reasons.get(arm, [])) or NONE,
+        ]
+        for arm, of_arm in sorted(states.items())
+    ]
+    caption = (
+        "Seeds that trained, of those asked for. Untrainable: on the plateau of ln K, with no "
+        "gradient that could move it; stopped by a rule that docs/trainability.md gives."
+    )
+    columns = ["net", "seeds trained", "why the others did not"]
+    return Table(columns, rows, caption, words=frozenset({0, 1, 2}))
+
+
+def _counted(states: list[State]) -> str:
+    """``1 of 3 (2 untrainable)``."""
+    others = [f"{states.count(s)} {s}" for s in State if s in states and s is not State.FINISHED]
+    trained = f"{states.count(State.FINISHED)} of {len(states)}"
+    return f"{trained} ({', '.join(others)})" if others else trained
+
+
+def _remedies(run: RunRecord) -> list[str]:
+    found: list[str] = ((run.result or {}).get("trainability") or {}).get("remedies", [])
+    return found

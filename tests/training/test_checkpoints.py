@@ -1,0 +1,144 @@
+"""Checkpoints that were cut short, damaged or are not checkpoints; a disk without room."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import logging
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from vgglab.config import Config
+from vgglab.data.errors import DataError
+from vgglab.runs import Record, RunDirectory, Status
+from vgglab.training.checkpoints import (
+    AtomicCheckpointIO,
+    checkpoint_step,
+    checkpoint_to_resume,
+    damage,
+    net_state,
+)
+from vgglab.training.experiment import run_experiment
+
+
+class Killed(Exception):
+    """Stands for a kill: nothing tidies up."""
+
+
+class KillAt:
+    """A sink that ends the run at one of its records."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def start(self, history: object) -> None:
+        """Nothing to keep."""
+
+    def record(self, record: Record) -> None:
+        if record["step"] == self._step:
+            raise Killed
+
+
+def flip_a_byte(path: Path) -> None:
+    """In the middle, where the weights are."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def saved(tmp_path: Path, *steps: int) -> RunDirectory:
+    """A run whose ``last.ckpt`` was written at these steps."""
+    run = RunDirectory(tmp_path)
+    for step in steps:
+        weights = torch.arange(10_000.0) * step
+        AtomicCheckpointIO().save_checkpoint(
+            {"global_step": step, "state_dict": {"net.w": weights}}, run.last_checkpoint
+        )
+    return run
+
+
+@pytest.mark.parametrize("break_it", [flip_a_byte, cut_short])
+def test_the_one_before_stands_in_for_a_damaged_one(
+    break_it: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = saved(tmp_path, 10, 20)
+    assert checkpoint_to_resume(run) == run.last_checkpoint
+    assert checkpoint_step(run.previous_checkpoint) == 10
+    break_it(run.last_checkpoint)
+    with caplog.at_level(logging.WARNING):
+        assert checkpoint_to_resume(run) == run.previous_checkpoint
+    assert "last.ckpt is damaged" in caplog.text
+    break_it(run.previous_checkpoint)
+    assert checkpoint_to_resume(run) is None
+
+
+def test_a_kill_between_two_renames_loses_nothing(tmp_path: Path) -> None:
+    run = saved(tmp_path, 10)
+    run.last_checkpoint.replace(run.previous_checkpoint)
+    assert checkpoint_to_resume(run) == run.previous_checkpoint
+
+
+def test_damaged_weights_are_not_tested(tmp_path: Path) -> None:
+    run = saved(tmp_path, 10)
+    run.last_checkpoint.replace(run.best_checkpoint)
+    assert net_state(run.best_checkpoint)["w"][1] == 10
+    flip_a_byte(run.best_checkpoint)
+    with pytest.raises(DataError, match=r"best\.ckpt is damaged .*train the run anew"):
+        net_state(run.best_checkpoint)
+
+
+def test_a_run_goes_on_from_the_one_before_to_the_same_bits(
+    small_config: Config, tmp_path: Path
+) -> None:
+    trainer = dataclasses.replace(small_config.trainer, checkpoint_minutes=1e-6)
+    often = dataclasses.replace(small_config, trainer=trainer)
+    whole, broken = RunDirectory(tmp_path / "whole"), RunDirectory(tmp_path / "broken")
+    for run in (whole, broken):
+        run.path.mkdir()
+    run_experiment(small_config, whole, Status(), [])
+    with pytest.raises(Killed):
+        run_experiment(often, broken, Status(), [KillAt(24)])
+    steps = [checkpoint_step(p) for p in (broken.previous_checkpoint, broken.last_checkpoint)]
+    assert steps == [22, 23]
+    flip_a_byte(broken.last_checkpoint)
+    run_experiment(small_config, broken, Status(), [])
+    weights = [torch.load(r.last_checkpoint, weights_only=True) for r in (whole, broken)]
+    for name, value in weights[0]["state_dict"].items():
+        assert torch.equal(value, weights[1]["state_dict"][name]), name
+    assert not damage(broken.last_checkpoint)
+
+
+def test_a_pickle_that_would_run_code_is_refused(small_config: Config, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path.touch, (tmp_path / "it-ran",))
+
+    run = saved(tmp_path, 10)
+    torch.save({"global_step": Evil()}, run.last_checkpoint)
+    with pytest.raises(pickle.UnpicklingError):
+        run_experiment(small_config, run, Status(), [])
+    assert not (tmp_path / "it-ran").exists()
+
+
+def test_an_interrupted_write_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = saved(tmp_path, 1)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="input/output"):
+        saved(tmp_path, 2)
+    assert checkpoint_step(run.last_checkpoint) == 1
+    assert [path.name for path in run.checkpoints.iterdir()] == ["last.ckpt"]
