@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import yaml
 
 from vgglab.app.evaluate import ERRORS, Row, print_rows
-from vgglab.config import Config, plain
+from vgglab.config import Config, FolderConfig, plain
 from vgglab.config.check import ConfigError, parse
-from vgglab.data.sources import channels, load_splits
+from vgglab.data.sources import channels, listing_of, load_splits
+from vgglab.data.splits import WholeImages
 from vgglab.evaluation.published import published_errors
 from vgglab.runs import RunDirectory
 from vgglab.runs.atomic import write_json, write_text
@@ -49,12 +50,11 @@ def evaluate_weights(config: Config) -> None:
         tuple(255 * value for value in published.TORCHVISION_MEAN),
         tuple(255 * value for value in published.TORCHVISION_DEVIATION),
     )
-    images = load_splits(wanted.data, Path(wanted.paths.data)).test
     try:
         net = stored_net(wanted, state)
     except RuntimeError as error:  # torch lists the layers that differ, a line each
         raise ConfigError(f"weights={config.weights}: {error}") from error
-    held_out = HeldOut(images, normalise)
+    held_out = HeldOut(images_of(wanted), normalise)
     tested = evaluate(wanted, directory, net, held_out, Group(ALONE), wanted.procedures)
     write_text(directory.config, yaml.safe_dump(plain(wanted), sort_keys=False))
     write_json(directory.result, {"run": directory.id, "weights": config.weights} | tested)
@@ -68,6 +68,20 @@ def evaluate_weights(config: Config) -> None:
             "published: ILSVRC-2012 validation, 256 px, centre crop of 224 px (protocol=center); "
             f"predictions: {directory.path}"
         )
+
+
+def images_of(config: Config) -> WholeImages:
+    """The test split. Of a folder without one, its validation images, or all there are: of what
+    these weights were trained on, nothing is kept apart by splitting it off.
+
+    Raises:
+        DataError: the images cannot be had.
+    """
+    if not isinstance(config.data, FolderConfig):
+        return load_splits(config.data, Path(config.paths.data)).test
+    listing = listing_of(config.data)
+    members = (listing.members(split) for split in ("test", "validation", "train"))
+    return listing.file_set(next(found for found in members if len(found)))
 
 
 def config_for(about: PublishedNet, config: Config) -> Config:

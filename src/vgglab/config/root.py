@@ -131,7 +131,8 @@ class Config:
                 f"recipe.batch_size = {self.recipe.batch_size}: must be at least "
                 f"devices x nodes x trainer.accumulate = {self.parts}"
             )
-        if isinstance(self.data, FilesConfig) and not self.recipe.scale_min:
+        is_training = self.task.name == "train"  # other tasks are about images of their own choice
+        if is_training and isinstance(self.data, FilesConfig) and not self.recipe.scale_min:
             crop = self.data.image_size
             raise ValueError(
                 f"recipe.scale_min = 0: data={self.data.name} has images of many sizes; set "
@@ -154,5 +155,5 @@ class Config:
                 f"protocol.top_k = {list(self.protocol.top_k)}: must contain 1, "
                 "the error that selects the best epoch"
             )
-        if self.task.name == "train":  # ``task=evaluate`` is about other runs' images
+        if is_training:
             _ = self.procedures

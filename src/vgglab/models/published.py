@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,9 @@ def load_weights(name: str) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"weights={name}: no such file, and not {SOURCE}<name>")
     try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other versions of pickle: it loads or it does not
+            state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         # torch's own message goes over several lines and ends in how to load it all the same.
         raise WeightsError(
