@@ -32,6 +32,24 @@ from vgglab.config.fields import roles
             {"data": {"name": "cluttered_digits", "digit_min": 30, "digit_max": 20}},
             "data.digit_min = 30, digit_max = 20: must satisfy",
         ),
+        (
+            {"recipe": {"scale_min": 40}},
+            "recipe.scale_min = 40, scale_max = 0: set both, equal for a fixed S, or neither",
+        ),
+        (
+            {"recipe": {"scale_min": 48, "scale_max": 40}},
+            "recipe.scale_min = 48, scale_max = 40: scale_min is the smaller",
+        ),
+        (
+            {"recipe": {"scale_min": 31, "scale_max": 40}},
+            "recipe.scale_min = 31: must be 0 or at least the crop, data.image_size = 32",
+        ),
+        (
+            {"data": {"name": "folder"}},
+            "recipe.scale_min = 0: data=folder has images of many sizes; set",
+        ),
+        ({"recipe": {"color_shift": -0.1}}, "recipe.color_shift = -0.1: must be greater"),
+        ({"recipe": {"normalise": "max"}}, "must be 'deviation' or 'mean'"),
         ({"protocol": {"top_k": [5]}}, "protocol.top_k = [5]: must contain 1"),
     ],
 )

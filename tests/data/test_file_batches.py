@@ -14,7 +14,7 @@ from image_folder import write_image_folder
 from vgglab.data.batches import Batch
 from vgglab.data.crops import RandomCrops
 from vgglab.data.decode import UnreadableImage
-from vgglab.data.file_batches import CenterViews, FileLoader, Views, whole_images
+from vgglab.data.file_batches import CenterViews, FileLoader, ReadAhead, Views, whole_images
 from vgglab.data.files import FileSet
 from vgglab.data.listing import listed
 from vgglab.data.scale import center_crop, rescaled
@@ -95,6 +95,17 @@ def test_validation_is_at_the_centre_crop(files: FileSet) -> None:
         assert torch.equal(image, center_crop(whole_chw, 32))
 
 
+@pytest.mark.parametrize(("rank", "world"), [(0, 1), (1, 3)])
+def test_reading_ahead_changes_nothing_as_often_as_it_is_done(
+    rank: int, world: int, files: FileSet
+) -> None:
+    ahead = ReadAhead(files, 2, rank=rank, world=world)
+    assert len(ahead) == 50
+    for _ in range(2):
+        for index in range(rank, 50, world):
+            assert torch.equal(ahead.image_chw(index), files.image_chw(index))
+
+
 def test_reading_draws_nothing_from_the_runs_generator(files: FileSet) -> None:
     before = torch.get_rng_state()
     list(loader(files, workers=2))
@@ -111,7 +122,7 @@ def test_a_broken_file_is_named(workers: int, tmp_path: Path) -> None:
         lambda: list(loader(some, workers=workers)),
         lambda: list(whole_images(some, np.arange(20), workers)),
     ):
-        with pytest.raises(UnreadableImage, match="(?i)truncated") as caught:
+        with pytest.raises(UnreadableImage, match=r"(?i)truncated") as caught:
             read()
         assert str(caught.value).startswith(f"{broken}: ")
         assert "\n" not in str(caught.value)

@@ -64,7 +64,7 @@ def data_of(config: Config, world: World, *, training: bool = True) -> ImageData
 
 def shown(data: ImageData, loader: Loader, batches: int = 4) -> dict[int, Tensor]:
     """What the net sees of the images of the first batches."""
-    found = {}
+    found: dict[int, Tensor] = {}
     for index, batch in zip(range(batches), loader, strict=False):  # type: ignore[call-overload]
         done = data.on_after_batch_transfer(batch, 0)
         assert len(done.images_nchw) == len(batch.samples_n), index
@@ -106,12 +106,10 @@ def test_validation_is_at_the_centre_of_q(config: Config) -> None:
         assert torch.equal(image_chw, data.normalise(center_crop(whole_chw, 32)[None])[0])
 
 
+@pytest.mark.parametrize("config", ["digits"], indirect=True)
 def test_without_a_scale_an_image_in_memory_is_moved_as_before(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if config.data.name != "digits":
-        pytest.skip("files always have a scale")
-
     def never(*_: object) -> None:
         raise AssertionError("rescaled")
 

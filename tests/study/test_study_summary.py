@@ -8,7 +8,7 @@ from scipy import stats
 from study_points import missing, run, view
 
 from vgglab.runs import RunDirectory, State
-from vgglab.study import costs, estimate, summarise, values_by_arm
+from vgglab.study import arms, costs, estimate, protocol_steps, summarise, values_by_arm
 
 
 def test_interval_is_students() -> None:
@@ -103,3 +103,33 @@ def test_cost_is_over_seeds_and_counts_a_run_once() -> None:
     assert cost.step_ms is not None
     assert cost.step_ms.values == (30.0, 31.0)
     assert cost.peak_memory_mib is None
+
+
+def test_a_protocol_that_some_runs_alone_were_tested_under_is_left_out() -> None:
+    dense = {"dense": {"top1_error": 4.5}}
+    some = view(run("a", 0, 5.0, also=dense), run("a", 1, 6.0))
+    assert [summary.protocol for summary in summarise(some)] == ["center"]
+    every = view(run("a", 0, 5.0, also=dense), run("a", 1, 6.0, also=dense))
+    assert [summary.protocol for summary in summarise(every)] == ["center", "dense"]
+
+
+def test_protocols_are_compared_with_the_first_of_the_same_net() -> None:
+    also = {name: {"top1_error": error} for name, error in (("both", 3.0), ("dense", 4.5))}
+    steps = protocol_steps(
+        summarise(view(run("a", 0, 5.0, also=also), run("b", 0, 7.0, also=also)))
+    )
+    found = [(s.summary.arm.model, s.summary.protocol, s.base, s.by_seed) for s in steps]
+    assert found == [
+        ("a", "center", "center", {0: 0.0}),
+        ("a", "dense", "center", {0: -0.5}),
+        ("a", "both", "center", {0: -2.0}),
+        ("b", "center", "center", {0: 0.0}),
+        ("b", "dense", "center", {0: -2.5}),
+        ("b", "both", "center", {0: -4.0}),
+    ]
+
+
+def test_further_protocols_make_no_other_arm() -> None:
+    first, second = run("a", 0, 5.0), run("a", 1, 6.0)
+    second.config["protocol"] |= {"also": ["dense"]}
+    assert len(set(arms(view(first, second)).values())) == 1

@@ -70,7 +70,7 @@ def test_interrupted_within_an_epoch_it_goes_on_at_the_step(config: Config, tmp_
     for run in runs:
         run.path.mkdir()
     result = run_experiment(config, runs[0], Status(), [])
-    assert result["errors"]["center"]["images"] == 48
+    assert result["errors"]["center"]["images"] == 50
     with pytest.raises(Interrupted):
         run_experiment(config, runs[1], Status(), [StopAt(8)])  # 6 steps an epoch
     assert checkpoint_step(runs[1].last_checkpoint) == 8

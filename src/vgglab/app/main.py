@@ -87,6 +87,10 @@ def dispatch(composed: DictConfig, root: Path) -> None:
         from vgglab.app.ledger import print_ledger
 
         print_ledger(config)
+    elif config.task.name == "prepare":
+        from vgglab.app.prepare import prepare
+
+        prepare(config)
     elif config.task.name == "describe":
         from vgglab.app.describe import print_description
 

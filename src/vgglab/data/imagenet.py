@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 from vgglab.config import ImagenetConfig, ImagenetteConfig
+from vgglab.data.copies import MARK
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
 from vgglab.data.listing import Listing, listed
@@ -13,8 +14,6 @@ from vgglab.data.splits import Splits, split_originals
 
 COUNTS = {"imagenet": (1_281_167, 50_000), "imagenette": (9_469, 3_925)}
 """Published images for training and for validation."""
-MARK = "prepared.json"
-"""What ``task=prepare`` leaves in a copy, and what tells that from the original."""
 
 
 def imagenet_archives() -> tuple[str, ...]:
@@ -62,7 +61,7 @@ def _download_imagenette(config: ImagenetteConfig) -> None:
 
     root = Path(config.root)
     url, _ = Imagenette._ARCHIVES[config.size]
-    print(f"data=imagenette: not in {root}; downloading {url}", flush=True)
+    print(f"data=imagenette: not unpacked in {root}; fetching {url}", flush=True)
     try:
         root.mkdir(parents=True, exist_ok=True)
         Imagenette(str(root), size=config.size, download=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vgglab.data.copies import check_complete
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet, Names
 from vgglab.data.splits import SPLITS, Labels, Splits, split_originals
@@ -66,6 +67,7 @@ def listed(root: Path) -> Listing:
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder (data.root)")
+    check_complete(root)
     folders = _split_folders(root)
     classes = _folders_in(root / folders["train"])
     if not classes:

@@ -12,12 +12,12 @@ from vgglab.config import Config
 from vgglab.data.augment import Augmentation
 from vgglab.data.batches import Batch, BatchLoader, Loader
 from vgglab.data.crops import RandomCrops
-from vgglab.data.file_batches import CenterViews, FileLoader
+from vgglab.data.file_batches import CenterViews, FileLoader, ReadAhead
 from vgglab.data.files import FileSet
 from vgglab.data.preprocess import color_shift, normalisation
 from vgglab.data.scale import center_crop, rescaled
 from vgglab.data.sources import load_splits
-from vgglab.data.splits import ImageSet
+from vgglab.data.splits import ImageSet, WholeImages
 from vgglab.data.steps import Position, Share, Steps
 from vgglab.world import ALONE, World
 
@@ -79,6 +79,13 @@ class ImageData(pl.LightningDataModule):
     def val_dataloader(self) -> Loader:
         images = self.splits.validation
         return self._loader(images, Steps(len(images), EVALUATION_BATCH, share=self._share))
+
+    def test_images(self) -> WholeImages:
+        """The test split, to be read in order; where there are workers, they read ahead."""
+        images, workers = self.splits.test, self._config.trainer.workers
+        if isinstance(images, ImageSet) or not workers:
+            return images
+        return ReadAhead(images, workers, rank=self._share.rank, world=self._share.world)
 
     def _loader(self, images: ImageSet | FileSet, order: Steps) -> Loader:
         if isinstance(images, ImageSet):

@@ -13,6 +13,7 @@ from vgglab.report.cost import cost_section
 from vgglab.report.curves import curves_section
 from vgglab.report.depth import depth_section, errors_section
 from vgglab.report.method import method_section
+from vgglab.report.protocols import protocols_section
 from vgglab.report.results import results_of
 from vgglab.report.runs import runs_section
 from vgglab.report.setup import progress, setup_section
@@ -30,6 +31,7 @@ def build_page(view: StudyView, claims: Mapping[str, Any], folder: Path) -> Page
         verdict_section(claims),
         depth_section(results),
         forest_section(claims),
+        protocols_section(results),
         cost_section(results),
         curves_section(results),
         errors_section(results),

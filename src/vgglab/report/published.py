@@ -20,6 +20,15 @@ class PublishedNet:
 
 
 @dataclass(frozen=True)
+class PublishedProtocols:
+    """Errors of the same weights under several protocols, percent."""
+
+    table: str
+    rows: Mapping[str, Mapping[str, tuple[float, float]]]
+    """Our model -> protocol -> top-1 and top-5 error."""
+
+
+@dataclass(frozen=True)
 class Published:
     """Contents of ``published.yaml``."""
 
@@ -30,6 +39,7 @@ class Published:
     nets: Mapping[str, PublishedNet]
     """By the name of our config."""
     filters_finding: str
+    protocols: PublishedProtocols
 
 
 @cache
@@ -43,4 +53,5 @@ def published() -> Published:
         table=single["table"],
         nets={name: PublishedNet(**row) for name, row in single["rows"].items()},
         filters_finding=content["filters"]["finding"],
+        protocols=PublishedProtocols(**content["protocols"]),
     )

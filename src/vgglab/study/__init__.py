@@ -16,6 +16,7 @@ from vgglab.study.guard import (
 )
 from vgglab.study.inference import CONFIDENCE
 from vgglab.study.power import Noise, chance, detectable, seeds_needed
+from vgglab.study.protocols import ProtocolStep, protocol_steps
 from vgglab.study.settings import arms, semantic_fields, values_by_arm
 from vgglab.study.summary import Summary, summarise
 from vgglab.study.table import ResultRow, result_rows, results_table
@@ -34,6 +35,7 @@ __all__ = [
     "Guard",
     "MissingPoint",
     "Noise",
+    "ProtocolStep",
     "ResultRow",
     "Split",
     "StudyView",
@@ -48,6 +50,7 @@ __all__ = [
     "grid_keys",
     "learning_curves",
     "mean_curve",
+    "protocol_steps",
     "result_rows",
     "results_table",
     "seeds_needed",

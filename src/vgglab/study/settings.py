@@ -16,6 +16,10 @@ _SECTIONS = ("model", "norm", "init", "data", "recipe", "protocol")
 does, and what ``_division`` names."""
 
 
+_NOT_COMPUTED = ("protocol.also", "data.root")
+"""Fields of these groups that do not decide it: further tests, and where the files are."""
+
+
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """``("recipe.schedule.name", "cosine")`` for every leaf of a nested mapping."""
     for key, value in config.items():
@@ -27,7 +31,8 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def semantic_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     """The leaves that decide what a run computes, seed left out."""
-    fields = dict(flatten({name: config[name] for name in _SECTIONS if name in config}))
+    flat = flatten({name: config[name] for name in _SECTIONS if name in config})
+    fields = {name: value for name, value in flat if name not in _NOT_COMPUTED}
     trainer = config.get("trainer", {})
     if "precision" in trainer:
         fields["trainer.precision"] = trainer["precision"]

@@ -9,6 +9,7 @@ from typing import Literal
 
 from vgglab.study.arm import Arm
 from vgglab.study.estimate import Estimate, estimate
+from vgglab.study.protocol_names import in_order
 from vgglab.study.settings import arms
 from vgglab.study.table import ResultRow, result_rows
 from vgglab.study.view import StudyView
@@ -52,10 +53,22 @@ class Summary:
 
 
 def _protocols(view: StudyView, rows: Iterable[ResultRow]) -> list[str]:
-    """Those that some run was tested under; before that, those that were asked for."""
-    tested = {row.protocol for row in rows if row.protocol}
-    asked = {point.config.get("protocol", {}).get("name", "center") for point in view.points}
-    return sorted(tested or asked)
+    """Those that the study asks for, and those that every run that trained was tested under.
+
+    A run may have been tested further, for itself or for another study: of one run in three, a
+    table would say nothing.
+    """
+    asked: set[str] = set()
+    for point in view.points:
+        protocol = point.config.get("protocol", {})
+        asked |= {protocol.get("name", "center"), *protocol.get("also", ())}
+    tested: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.trained:
+            tested[row.run].add(row.protocol)
+    of_all = set.intersection(*tested.values()) if tested else set()
+    of_some = set().union(*tested.values())
+    return in_order([*((of_some & asked) | of_all or asked)])
 
 
 def _by_seed(arm: Arm, rows: Iterable[ResultRow], name: ErrorName) -> dict[int, float]:

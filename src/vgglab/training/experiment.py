@@ -124,7 +124,7 @@ def run_experiment(
                 config,
                 directory,
                 module.net,
-                HeldOut(data.splits.test, data.normalise),
+                HeldOut(data.test_images(), data.normalise),
                 group,
                 config.procedures,
                 between_test_batches,
