@@ -14,9 +14,13 @@ from omegaconf import OmegaConf
 from running import ROOT
 
 from vgglab.app.fits import check_net
-from vgglab.app.lineage import directory_of, stages_of
+from vgglab.app.guard import refuse_confounds
+from vgglab.app.lineage import directory_of, stage_of, stages_of
+from vgglab.app.study import StudyPoint
 from vgglab.config import Config, store
 from vgglab.config.check import parse
+from vgglab.config.claims import parse_claims
+from vgglab.launch.pool import Point
 from vgglab.machine import resolve
 
 GROUP_FILES = sorted((ROOT / "conf").glob("*/*.yaml"))
@@ -37,15 +41,17 @@ def hydra_context(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def composed(*overrides: str) -> Config:
-    tree = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
-    assert isinstance(tree, dict)
-    return parse({str(key): value for key, value in tree.items()})
+    tree: Any = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
+    for group in ("experiments", "sweeps"):  # an empty choice leaves its name behind
+        tree.pop(group, None)
+    parse_claims(tree.pop("claims", None))
+    return parse(tree)
 
 
 @pytest.mark.parametrize("path", GROUP_FILES, ids=lambda p: f"{p.parent.name}={p.stem}")
 def test_each_choice_of_each_group(path: Path) -> None:
     group = composed(f"{path.parent.name}={path.stem}", *NEEDS.get(path.stem, ()))
-    if path.parent.name not in ("recipe", "trainer", "tracking"):
+    if path.parent.name not in ("claims", "recipe", "trainer", "tracking"):
         assert getattr(group, path.parent.name).name == path.stem
 
 
@@ -59,7 +65,8 @@ def test_each_experiments_parents_are_legal_and_fit(path: Path) -> None:
     check_net(composed(f"experiments={path.stem}"))
 
 
-@pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
+# All points of the paper's are composed below.
+@pytest.mark.parametrize("path", [p for p in SWEEPS if p.stem != "paper"], ids=lambda p: p.stem)
 def test_each_choice_of_each_sweep(path: Path) -> None:
     grid = grid_of(path.stem)
     first = [values[0] for values in grid]
@@ -97,6 +104,8 @@ def test_the_papers_sweep_is_table_3_with_the_tests_of_tables_4_and_5() -> None:
     rows = {(p.model.name, p.recipe.scale_min, p.recipe.scale_max): p for p in points}
     assert rows.keys() == TABLE_3
     assert len(points) == 12
+    for point in points:
+        check_net(point)
     for (name, _, largest), point in rows.items():
         crops = ("multi_crop", "both") if (name, largest) in TABLE_5 else ()
         assert point.protocol.also == ALSO.get(name, ("multi_scale", *crops))
@@ -104,6 +113,15 @@ def test_the_papers_sweep_is_table_3_with_the_tests_of_tables_4_and_5() -> None:
         assert point.recipe.color_shift == 0.1
         scales = {procedure.name: procedure.scales for procedure in point.procedures}
         assert scales["dense"] == (384,) if largest == 512 else (largest,)
+
+
+def test_the_papers_sweep_declares_all_that_differs() -> None:
+    points = []
+    grid = itertools.product(*grid_of("paper"))
+    for overrides, config in zip(grid, points_of("paper"), strict=True):
+        stage = stage_of(resolve(config))
+        points.append(StudyPoint(Point(stage.directory, overrides), stage))
+    refuse_confounds(points)
 
 
 def test_every_stage_of_the_papers_sweep_starts_from_another_row_of_it() -> None:
