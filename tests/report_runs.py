@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from vgglab.config.claims import parse_claims
 from vgglab.runs import RunRecord, load_run
 from vgglab.study import MissingPoint, StudyView
 
@@ -25,6 +26,7 @@ NETS: dict[str, tuple[int, float, float]] = {
 }
 SEED_NOISE = {0: 0.0, 1: 0.35, 2: -0.2}
 EPOCHS = 8
+CLAIMS = Path(__file__).resolve().parent.parent / "conf" / "claims" / "vgg2014.yaml"
 
 
 def config_of(model: str, seed: int, norm: str = "batch", **recipe: Any) -> dict[str, Any]:
@@ -169,6 +171,12 @@ def make_study(
         "asks": "Does the error fall as weight layers are added?",
         "paper": "It falls from 11 to 19 weight layers and saturates there.",
     } | text
+    claims = parse_claims(yaml.safe_load(CLAIMS.read_text(encoding="utf-8")))
     return StudyView(
-        name=about["name"], asks=about["asks"], paper=about["paper"], runs=runs, missing=missing
+        name=about["name"],
+        asks=about["asks"],
+        paper=about["paper"],
+        runs=runs,
+        missing=missing,
+        claims=claims,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vgglab.config.claims import Claims
 from vgglab.runs import RunDirectory, RunRecord, State, Status
 from vgglab.study import MissingPoint, StudyView
 
@@ -62,7 +63,7 @@ def missing(model: str, seed: int, **fields: Any) -> MissingPoint:
     return MissingPoint(f"{model}-missing-s{seed}", config(model, seed, **fields))
 
 
-def view(*points: RunRecord | MissingPoint) -> StudyView:
+def view(*points: RunRecord | MissingPoint, claims: Claims | None = None) -> StudyView:
     """The study of these points."""
     return StudyView(
         name="test",
@@ -70,4 +71,5 @@ def view(*points: RunRecord | MissingPoint) -> StudyView:
         paper="",
         runs=[p for p in points if isinstance(p, RunRecord)],
         missing=[p for p in points if isinstance(p, MissingPoint)],
+        claims=claims or {},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 from pathlib import Path
 
 from vgglab.config import Config
@@ -31,6 +32,16 @@ def gpus() -> int:
     if visible is None:
         return present
     return min(present, len([name for name in visible.split(",") if name.strip()]))
+
+
+def process_seconds() -> float:
+    """How long this process has been there; 0 where Linux does not say."""
+    try:
+        stat = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0.0
+    ticks = int(stat.rpartition(")")[2].split()[19])  # field 22; the second may hold spaces
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def computes_in_bf16() -> bool:

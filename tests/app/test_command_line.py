@@ -140,3 +140,22 @@ def test_commands_that_do_not_train_do_not_load_torch() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr
+
+
+def test_describe_alone_prints_the_counts_that_are_quoted_of_vgg_16(command: Command) -> None:
+    described = json.loads(command("model=d", "task=describe", "format=json").stdout)
+    assert (described["parameters"], described["parameters_without_biases"]) == (
+        138_357_544, 138_344_128,
+    )  # fmt: skip
+    assert described["activations_convolutions"] == 13_547_520
+    assert described["filters"][0]["weights_a_channel_pair"] == 49
+    text = command("model=d", "task=describe").stdout
+    for quoted in ("138,344,128", "13,547,520", "51.68", "103.36", "36,864", "102,760,448"):
+        assert quoted in text
+    assert "wrong: its own rows add up to 15.2 million" in " ".join(text.split())
+
+
+def test_describe_as_an_experiment_describes_that_experiments_net(command: Command) -> None:
+    small = json.loads(command("experiments=laptop", "task=describe", "format=json").stdout)
+    assert (small["width"], small["norm"], small["image_size"]) == (0.125, "batch", 32)
+    assert small["published"] == []

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from running import ROOT
 
+from vgglab.app.fits import check_net
+from vgglab.app.lineage import directory_of, stages_of
 from vgglab.config import Config, store
 from vgglab.config.check import parse
+from vgglab.machine import resolve
 
 GROUP_FILES = sorted((ROOT / "conf").glob("*/*.yaml"))
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
-NEEDS = dict.fromkeys(("multi_crop", "both"), ("recipe.scale_min=40", "recipe.scale_max=40"))
+NEEDS = dict.fromkeys(
+    ("multi_crop", "both", "ten_crop"), ("recipe.scale_min=40", "recipe.scale_max=40")
+)
 """What a choice does not go without: room for crops."""
 
 
@@ -44,6 +52,70 @@ def test_each_choice_of_each_group(path: Path) -> None:
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda p: p.stem)
 def test_each_experiment(path: Path) -> None:
     assert composed(f"experiments={path.stem}") != composed()
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda p: p.stem)
+def test_each_experiments_parents_are_legal_and_fit(path: Path) -> None:
+    check_net(composed(f"experiments={path.stem}"))
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
+def test_each_choice_of_each_sweep(path: Path) -> None:
+    grid = grid_of(path.stem)
+    first = [values[0] for values in grid]
+    # Each choice once: a product of choices would take minutes to compose.
+    for place, values in enumerate(grid):
+        for value in values if place == 0 else values[1:]:
+            point = [*first[:place], value, *first[place + 1 :]]
+            check_net(composed(f"sweeps={path.stem}", *point))
+
+
+def grid_of(sweep: str) -> list[list[str]]:
+    """The overrides of each key of a sweep's own grid."""
+    tree = compose("config", [f"sweeps={sweep}"], return_hydra_config=True)
+    grid: Any = OmegaConf.to_container(tree.hydra.sweeper.params)
+    return [[f"{key}={value}" for value in str(text).split(",")] for key, text in grid.items()]
+
+
+@functools.cache
+def points_of(sweep: str) -> list[Config]:
+    """Every point of a sweep's own grid."""
+    return [composed(f"sweeps={sweep}", *p) for p in itertools.product(*grid_of(sweep))]
+
+
+# published.yaml, vgg2014: Table 3's configs with S; which of them are in Tables 4 and 5.
+TABLE_3 = {
+    ("a", 256, 256), ("a_lrn", 256, 256), ("b", 256, 256),
+    *((name, *scale) for name in "cde" for scale in ((256, 256), (384, 384), (256, 512))),
+}  # fmt: skip
+ALSO = {"a": (), "a_lrn": ()}
+TABLE_5 = {("d", 512), ("e", 512)}
+
+
+def test_the_papers_sweep_is_table_3_with_the_tests_of_tables_4_and_5() -> None:
+    points = points_of("paper")
+    rows = {(p.model.name, p.recipe.scale_min, p.recipe.scale_max): p for p in points}
+    assert rows.keys() == TABLE_3
+    assert len(points) == 12
+    for (name, _, largest), point in rows.items():
+        crops = ("multi_crop", "both") if (name, largest) in TABLE_5 else ()
+        assert point.protocol.also == ALSO.get(name, ("multi_scale", *crops))
+        assert (point.protocol.name, point.model.width) == ("dense", 1.0)
+        assert point.recipe.color_shift == 0.1
+        scales = {procedure.name: procedure.scales for procedure in point.procedures}
+        assert scales["dense"] == (384,) if largest == 512 else (largest,)
+
+
+def test_every_stage_of_the_papers_sweep_starts_from_another_row_of_it() -> None:
+    points = [resolve(point) for point in points_of("paper")]
+    rows = {directory_of(point).id: point for point in points}
+    for point in points:
+        parents = [stage.directory.id for stage in stages_of(point)[:-1]]
+        assert set(parents) <= rows.keys()
+        names = [f"{rows[p].model.name}{rows[p].recipe.scale_max}" for p in parents]
+        name, chain = point.model.name, {256: 1, 384: 2, 512: 3}[point.recipe.scale_max]
+        expected = ["a256", f"{name}256", f"{name}384"][:chain]
+        assert names == ([] if name.startswith("a") else expected)
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)

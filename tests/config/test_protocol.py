@@ -43,6 +43,7 @@ def test_forwards_of_an_image_are_the_papers() -> None:
 
     assert forwards("multi_crop") == 150
     assert forwards("multi_crop", flip=False) == 75
+    assert forwards("ten_crop") == 10
     assert forwards("both") == 156
     assert (forwards("center"), forwards("dense"), forwards("multi_scale")) == (1, 2, 6)
 

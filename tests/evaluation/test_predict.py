@@ -123,6 +123,24 @@ def test_multi_crop_equals_a_slow_loop(net: VGG, flip: bool) -> None:
     assert np.abs(fast - slow).max() < TOLERANCE
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_ten_crop_equals_a_slow_loop(net: VGG, flip: bool) -> None:
+    images = photographs((50, 70), (70, 50))
+    how = asked("ten_crop", flip=flip, scales=(40,))
+    (side,) = how.scales
+    slow = []
+    for image in images.images:
+        scaled = functional.resize(image, [side], antialias=True)
+        bottom, right = (length - CROP for length in scaled.shape[1:])
+        places = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
+        crops = [scaled[:, y : y + CROP, x : x + CROP] for y, x in places]
+        crops += [crop.flip(2) for crop in crops] if flip else []
+        assert len(crops) == how.forwards
+        slow.append(torch.stack([softmax_of(net, crop) for crop in crops]).mean(0).numpy())
+    fast = posteriors(predict(net, images, [how], NORMALISE, PLACE)[how.label].table)
+    assert np.abs(fast - np.stack(slow)).max() < TOLERANCE
+
+
 def test_at_the_crops_size_dense_is_center(net: VGG) -> None:
     images = photographs((CROP, CROP), (CROP, CROP))
     rows = [

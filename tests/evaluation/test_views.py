@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vgglab.evaluation.views import centred, grid, views_of, whole
+from vgglab.evaluation.views import centred, corners, grid, views_of, whole
 
 
 def ramp(height: int, width: int) -> torch.Tensor:
@@ -18,6 +18,13 @@ def test_grid_is_five_by_five_from_edge_to_edge() -> None:
     corners = [(int(c[0, 0, 0] - 1) // 52, int(c[0, 0, 0] - 1) % 52) for c in grid(image, 32)]
     assert corners == [(top, left) for top in (0, 2, 4, 6, 8) for left in (0, 5, 10, 15, 20)]
     assert {tuple(c.shape) for c in grid(image, 32)} == {(1, 32, 32)}
+
+
+def test_corners_are_four_and_the_middle() -> None:
+    image = ramp(40, 52)
+    first = [(int(c[0, 0, 0] - 1) // 52, int(c[0, 0, 0] - 1) % 52) for c in corners(image, 32)]
+    assert first == [(0, 0), (0, 20), (8, 0), (8, 20), (4, 10)]
+    assert {tuple(c.shape) for c in corners(image, 32)} == {(1, 32, 32)}
 
 
 def test_an_image_of_the_crops_size_is_seen_as_it_is() -> None:

@@ -9,6 +9,8 @@ from report_runs import make_study
 
 from vgglab.report import write_report
 
+FIGURES = ("error_vs_depth", "differences", "error_vs_cost", "curves")
+
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {
@@ -26,10 +28,8 @@ def test_writes_the_files_of_the_contract(tmp_path: Path) -> None:
         "report.html",
         "report.md",
         "results.csv",
-        "figures/error_vs_depth.svg",
-        "figures/error_vs_depth.png",
-        "figures/curves.svg",
-        "figures/curves.png",
+        "claims.json",
+        *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")),
     }
     table = pd.read_csv(page.parent / "results.csv")
     assert len(table) == 21

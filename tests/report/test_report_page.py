@@ -67,7 +67,17 @@ def full(full_report: Path) -> Page:
 
 
 def sections(page: Page) -> list[str]:
-    known = ("setup", "depth", "lrn", "filters", "batch-norm", "curves", "cost", "runs", "method")
+    known = (
+        "claims",
+        "depth",
+        "differences",
+        "cost",
+        "curves",
+        "errors",
+        "setup",
+        "runs",
+        "method",
+    )
     return [name for name in page.ids if name in known]
 
 
@@ -107,43 +117,38 @@ def test_says_how_many_finished_and_why_others_did_not(full: Page) -> None:
     assert "19 of 21 points finished; 1 pending, 1 diverged." in text
     assert "e-bn-s2-0123456789abcdef diverged loss is not finite at step 900" in text
     assert "2 of 3 (1 diverged)" in text
-    assert "Seed 2 trained in only one of the two and is left out." in text
+    assert "1 of its runs have no outcome yet" in text  # of D
 
 
 def test_sections_without_data_are_left_out(tmp_path: Path) -> None:
     lrn = html(make_study(tmp_path, models=("a", "a_lrn")), tmp_path / "lrn")
-    assert sections(lrn) == ["setup", "lrn", "curves", "cost", "runs", "method"]
+    assert sections(lrn) == [
+        "claims", "differences", "cost", "curves", "errors", "setup", "runs", "method",
+    ]  # fmt: skip
 
 
 def test_all_sections(tmp_path: Path) -> None:
     study = make_study(tmp_path, models=("a", "a_lrn", "b", "b_5x5"), norms=("none", "batch"))
     page = html(study, tmp_path / "out")
     assert sections(page) == [
-        "setup", "depth", "lrn", "filters", "batch-norm", "curves", "cost", "runs", "method",
+        "claims", "depth", "differences", "cost", "curves", "errors", "setup", "runs", "method",
     ]  # fmt: skip
 
 
 def test_nothing_has_run_yet(tmp_path: Path) -> None:
-    asked = make_study(tmp_path, models=("a", "b"))
+    asked = make_study(tmp_path, models=("b", "c"))
     missing = [MissingPoint(run.id, run.config) for run in asked.runs]
     study = dataclasses.replace(asked, runs=(), missing=missing)
     page = html(study, tmp_path / "out")
     assert "0 of 6 points finished; 6 pending." in page.text
-    assert "no seed has a test error in both" in page.text
+    assert "6 of its runs have no outcome yet" in page.text
     assert (tmp_path / "out" / "figures").is_dir()
-
-
-def test_no_verdicts(full: Page) -> None:
-    text = full.text.lower()
-    for word in ("supported", "contradict", "inconclusive", "significant", "prove", "confirms"):
-        assert word not in text
-    assert "nothing is corrected for the number of comparisons" in text
 
 
 def test_markdown_and_page_have_the_same_numbers(full: Page, full_report: Path) -> None:
     markdown = full_report.with_name("report.md").read_text(encoding="utf-8")
     intervals = re.compile(r"[+\N{MINUS SIGN}]\d+\.\d+ to [+\N{MINUS SIGN}]\d+\.\d+")
-    assert len(intervals.findall(markdown)) > 10
+    assert len(intervals.findall(markdown)) > 5
     assert intervals.findall(markdown) == intervals.findall(full.text)
 
 
@@ -151,18 +156,7 @@ def test_the_papers_numbers_are_said_to_be_of_another_data_set(full: Page) -> No
     text = full.text
     assert "A-LRN 11 29.7 10.5" in text
     assert "another data set. ImageNet" in text
-    assert "in the paper (ImageNet)" in text
-
-
-@pytest.mark.parametrize(
-    ("seeds", "sentence"),
-    [((0,), "in the one pair; one pair gives no interval"), ((0, 1), "mean of 2 pairs; the 95%")],
-)
-def test_few_seeds(tmp_path: Path, seeds: tuple[int, ...], sentence: str) -> None:
-    assert (
-        sentence
-        in html(make_study(tmp_path, models=("a", "b"), seeds=seeds), tmp_path / "out").text
-    )
+    assert "A-LRN 29.7, A 29.6; section 4.1, Table 3" in text
 
 
 def test_unequal_recipes_are_named(tmp_path: Path) -> None:

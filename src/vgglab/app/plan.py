@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +16,14 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from vgglab import machine
 from vgglab.app.guard import refuse_confounds
 from vgglab.app.plan_parts import Known, net_key, net_name
 from vgglab.app.study import StudyPoint, slots_of, still_to_do, view_of
 from vgglab.config.check import ConfigError
 from vgglab.launch.pool import Slots
+from vgglab.report import write_report
+from vgglab.study import StudyView
 from vgglab.study.plan import PlannedPoint, Resolution, Totals, resolutions, totals
 from vgglab.study.power import POWER
 
@@ -46,6 +51,7 @@ def plan_study(points: Sequence[StudyPoint], root: Path, console: Console) -> Pl
         ConfigError: points differ in what the study does not declare; it would not be launched.
     """
     refuse_confounds(points)
+    overhead = machine.process_seconds()
     todo = [p for p in still_to_do(points) if not p.directory.read_status().state.is_outcome]
     done = sum(p.directory.read_status().state.is_outcome for p in points)
     first = points[0].config
@@ -56,6 +62,8 @@ def plan_study(points: Sequence[StudyPoint], root: Path, console: Console) -> Pl
     known = Known(slots, root)
     known.from_finished_runs(nets)
     known.from_pilots(nets, console)
+    view = view_of(points)
+    overhead += report_seconds(view)
     waiting = tuple(
         PlannedPoint(
             id=p.directory.id,
@@ -72,10 +80,23 @@ def plan_study(points: Sequence[StudyPoint], root: Path, console: Console) -> Pl
         seeds=tuple(sorted({p.config.seed for p in points})),
         slots=slots,
         waiting=waiting,
-        total=totals(waiting, slots.jobs),
-        claims=tuple(resolutions(view_of(points))),
+        total=totals(waiting, slots.jobs, overhead),
+        claims=tuple(resolutions(view)),
         notes=tuple(known.notes),
     )
+
+
+FIGURES_SECONDS = 3.0
+"""Of the figures that a report has once there are results; on one core of a quiet machine."""
+
+
+def report_seconds(view: StudyView) -> float:
+    """What the report takes: as it stands, written to a folder that nobody keeps."""
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="vgglab-plan-") as folder:
+        write_report(view, Path(folder))
+    has_figures = any(run.result for run in view.runs)
+    return time.monotonic() - begun + (0 if has_figures else FIGURES_SECONDS)
 
 
 def print_plan(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from vgglab.app.tracked import command
 from vgglab.config import Config
 from vgglab.report.charts import ERROR_COLUMNS, Charts, charts_of
-from vgglab.study import StudyView, results_table
+from vgglab.report.claims import CLAIM_COLUMNS, claim_rows
+from vgglab.study import StudyView, claims_record, results_table
 from vgglab.tracking.cards import Bars, Lines, RunCard, StudyCard, Table
 from vgglab.tracking.folder import link_runs
 
@@ -64,6 +65,7 @@ def study_card(config: Config, view: StudyView, folder: Path) -> StudyCard:
         runs=[(run.id, str(run.status.state)) for run in view.runs],
         tables={
             "results": Table(columns=list(results.columns), rows=rows),
+            "claims": Table(columns=CLAIM_COLUMNS, rows=claim_rows(claims_record(view))),
             "errors": Table(columns=ERROR_COLUMNS, rows=charts.errors),
         },
         lines={"error_vs_depth": _depth(charts)} if charts.depth else {},

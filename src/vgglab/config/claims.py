@@ -12,10 +12,10 @@ from pydantic.dataclasses import dataclass
 
 from vgglab.config.check import ConfigError, field_owners, unknown_field
 from vgglab.config.fields import STRICT, Role, role_of
+from vgglab.config.protocol import ProtocolName
 
 Direction = Literal["lower", "equal", "falls"]
 Metric = Literal["top1_error", "top5_error"]
-Protocol = Literal["center", "dense", "multi_scale", "multi_crop", "both"]
 
 PROTOCOL = "protocol"
 """Key of a selector that names the protocol a net was tested under."""
@@ -49,7 +49,7 @@ class Claim:
     """The sides; each selects runs. Runs are compared that are equal in every field that no side
     names."""
     metric: Metric = "top1_error"
-    protocol: tuple[Protocol, ...] = ("dense", "center")
+    protocol: tuple[ProtocolName, ...] = ("dense", "center")
     """The first of these that every run in question was tested under; a side may name its own."""
     margin: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Percentage points. ``lower``: by more than this. ``equal``: by less. ``falls``: no step
@@ -58,7 +58,8 @@ class Claim:
     average_over: tuple[str, ...] = ()
     """Fields whose values are not compared but averaged over, seed by seed."""
     ignore: tuple[str, ...] = ()
-    """Fields in which the sides may differ along with those that they name."""
+    """Fields, or whole groups such as ``init``, in which the sides may differ along with those
+    that they name; what the study declares as nuisance is added."""
     origin: Literal["paper", "ours"] = "ours"
     """Who made the claim."""
     paper: PaperFigures = Field(default_factory=PaperFigures)
@@ -80,7 +81,7 @@ class Claim:
             raise ValueError("protocol: must name at least one")
         for side in self.compare:
             _check_side(side)
-        for path in (*self.average_over, *self.ignore):
+        for path in (*self.average_over, *(p for p in self.ignore if p not in GROUPS)):
             _field_types(path)
 
 
@@ -119,8 +120,8 @@ def _check_side(side: Selector) -> None:
         raise ValueError("compare: a side must name a field, such as {model.name: d}")
     for path, wanted in side.items():
         if path == PROTOCOL:
-            if wanted not in get_args(Protocol):
-                allowed = ", ".join(get_args(Protocol))
+            if wanted not in get_args(ProtocolName):
+                allowed = ", ".join(get_args(ProtocolName))
                 raise ValueError(f"{PROTOCOL} = {wanted}: must be one of {allowed}")
         elif isinstance(wanted, Mapping):
             _check_relation(path, wanted)

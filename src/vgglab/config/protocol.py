@@ -10,10 +10,13 @@ from pydantic.dataclasses import dataclass
 from vgglab.config.fields import STRICT, Role
 from vgglab.config.recipe import RecipeConfig
 
-ProtocolName = Literal["center", "dense", "multi_scale", "multi_crop", "both"]
+ProtocolName = Literal["center", "dense", "multi_scale", "multi_crop", "both", "ten_crop"]
 
-Kind = Literal["center", "dense", "crops"]
-"""What a net can be shown: the centre crop, the whole image as convolutions, a grid of crops."""
+Kind = Literal["center", "dense", "crops", "corners"]
+"""What a net can be shown: the centre crop, the whole image as convolutions, a grid of crops, or
+crops of the four corners and the centre."""
+VIEWS: dict[Kind, int] = {"center": 1, "dense": 1, "crops": 25, "corners": 5}
+"""Forwards of each at one scale, mirror images left out."""
 
 KINDS: dict[ProtocolName, tuple[Kind, ...]] = {
     "center": ("center",),
@@ -21,11 +24,12 @@ KINDS: dict[ProtocolName, tuple[Kind, ...]] = {
     "multi_scale": ("dense",),
     "multi_crop": ("crops",),
     "both": ("dense", "crops"),
+    "ten_crop": ("corners",),
 }
-ONE_SCALE = ("center", "dense")
+ONE_SCALE = ("center", "dense", "ten_crop")
 """Protocols of one test scale; the others take several."""
-CUTS_CROPS = ("multi_crop", "both")
-"""Protocols that cut a grid of crops, for which there must be room."""
+CUTS_CROPS = ("multi_crop", "both", "ten_crop")
+"""Protocols that cut several crops, for which there must be room."""
 FULL_STEP = 32
 """px between the paper's test scales of a net trained at a fixed S."""
 
@@ -37,7 +41,8 @@ class ProtocolConfig:
     name: Annotated[ProtocolName, Role.SCIENTIFIC] = "center"
     """``center``: one forward of the centre crop. ``dense``: the net as convolutions over the whole
     image. ``multi_scale``: dense at several scales. ``multi_crop``: 5x5 crops at each scale.
-    ``both``: multi-scale dense and multi-crop together."""
+    ``both``: multi-scale dense and multi-crop together. ``ten_crop``: four corners, the centre and
+    their mirror images at one scale (Krizhevsky et al. 2012; Chatfield et al. 2014)."""
     scales: Annotated[tuple[Annotated[int, Field(ge=8, le=4096)], ...], Role.SCIENTIFIC] = ()
     """Test scales Q of ``name``: shorter side of the image, px; empty: they follow from the
     training scale S by the paper's rules."""
@@ -82,7 +87,7 @@ class Procedure:
     @property
     def forwards(self) -> int:
         """Of one image: 150 crops over three scales with mirror images."""
-        views = sum(25 if kind == "crops" else 1 for kind in self.kinds)
+        views = sum(VIEWS[kind] for kind in self.kinds)
         return views * len(self.scales) * (2 if self.mirrored else 1)
 
 

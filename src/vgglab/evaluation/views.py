@@ -50,6 +50,15 @@ def grid(image_chw: Tensor, crop: int) -> Iterator[Tensor]:
             yield image_chw[..., top : top + crop, left : left + crop]
 
 
+def corners(image_chw: Tensor, crop: int) -> Iterator[Tensor]:
+    """The four corners, then the middle (C, crop, crop) of an image (Krizhevsky et al. 2012)."""
+    height, width = image_chw.shape[-2:]
+    for top in (0, height - crop):
+        for left in (0, width - crop):
+            yield image_chw[..., top : top + crop, left : left + crop]
+    yield centred(image_chw, crop, crop)
+
+
 def _places(room: int) -> list[int]:
     """First pixels of the crops along a side with so many px to spare."""
     return [round(room * i / (GRID - 1)) for i in range(GRID)]
@@ -90,6 +99,7 @@ def views_of(
             return tuple(centred(image, crop, crop) for image in scaled)
         if kind == "dense":
             return tuple(whole(image, crop, stride) for image in scaled)
-        return tuple(part for image in scaled for part in grid(image, crop))
+        cut = corners if kind == "corners" else grid
+        return tuple(part for image in scaled for part in cut(image, crop))
 
     return Views(index, {kind: of_kind(kind) for kind in kinds})

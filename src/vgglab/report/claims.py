@@ -13,6 +13,7 @@ from vgglab.report.wording import (
     NONE,
     compared,
     number,
+    p_text,
     plural,
     setting_label,
     side_labels,
@@ -26,6 +27,10 @@ MARKS = {
     "contradicted": "\N{MULTIPLICATION X}",
     "inconclusive": "?",
 }
+CLAIM_COLUMNS = (
+    "claim", "statement", "paper", "ours", "difference", "mean", "low", "high", "p_holm",
+    "verdict", "seeds", "seeds_to_settle", "reason",
+)  # fmt: skip
 COLUMNS = ("claim", "the paper", "ours", f"difference, points ({INTERVAL})", "verdict", "seeds")
 
 
@@ -68,6 +73,22 @@ def verdict_table(record: Record) -> Table:
         "is not."
     )
     return Table(COLUMNS, rows, caption, words=frozenset({0, 1, 2, 3, 4, 5}), stacked=True)
+
+
+def claim_rows(record: Record) -> list[list[str | int | float | None]]:
+    """The claims as plain rows of ``CLAIM_COLUMNS``, for whoever tabulates them anew."""
+    rows: list[list[str | int | float | None]] = []
+    for claim in record["claims"]:
+        effect = claim["effect"] or {"mean": None, "interval": None}
+        low, high = effect["interval"] or (None, None)
+        rows.append(
+            [
+                *(claim["claim"], statement(claim), paper_numbers(claim), our_numbers(claim)),
+                *(compared(claim), effect["mean"], low, high, claim["p_holm"], claim["verdict"]),
+                *(len(claim["seeds"]["used"]), claim["seeds_to_settle"], claim["reason"]),
+            ]
+        )
+    return rows
 
 
 def statement(claim: Record) -> str:
@@ -136,9 +157,7 @@ def reason(claim: Record) -> str:
     parts = [f"{where}: {claim['verdict']}"]
     effect = claim["effect"]
     if effect and effect["interval"]:
-        parts.append(
-            f"p = {number(claim['p_value'], 3)}, {number(claim['p_holm'], 3)} after correction"
-        )
+        parts.append(f"{p_text(claim['p_value'])}, {p_text(claim['p_holm'])} after correction")
     if claim["reason"]:
         parts.append(claim["reason"])
     if claim["relative"] is not None:

@@ -15,12 +15,13 @@ def depth_section(results: Results) -> Section | None:
         models = list(dict.fromkeys(s.arm.model for s in summaries))
         if len(set(models) & set(ON_AXIS)) < 2:
             continue
+        figure = depth_figure("error_vs_depth" if i == 1 else f"error_vs_depth_{i}", summaries)
+        if figure is None:
+            continue
         heading = results.setting_heading(setting)
         blocks += [Heading(heading)] if heading else []
-        figure = depth_figure("error_vs_depth" if i == 1 else f"error_vs_depth_{i}", summaries)
         paper = paper_table(models)
-        both = [Beside(figure, paper)] if figure and paper else [figure, paper]
-        blocks += [block for block in both if block]
+        blocks.append(Beside(figure, paper) if paper else figure)
     return Section("depth", "Error against depth", blocks) if blocks else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -16,6 +17,8 @@ Record = Mapping[str, Any]
 COLOURS = {"supported": BLUE, "contradicted": ORANGE, "inconclusive": MUTED}
 _FACES = {"supported": "o", "contradicted": "X", "inconclusive": "o"}
 PART = "\N{DOWNWARDS ARROW WITH TIP RIGHTWARDS}"
+_LABEL = 26
+"""Characters of a line."""
 _ROW = 0.27
 """Inches."""
 
@@ -36,8 +39,9 @@ def _rows(claims: Sequence[Record]) -> list[_Row]:
         if claim["effect"] is None:
             continue
         setting = setting_label(claim["setting"])
-        label = compared(claim) + (f", {setting}" if setting else "")
+        label = compared(claim, brief=True) + (f", {setting}" if setting else "")
         margin = claim["margin"] if claim["direction"] == "equal" else 0.0
+        label = "\n".join(wrap(label, _LABEL))
         rows.append(_Row(label, claim["effect"], claim["verdict"], margin))
         if len(claim["parts"]) > 1:
             labels = part_labels(claim)
@@ -84,12 +88,14 @@ def forest_figure(name: str, claims: Sequence[Record]) -> Figure | None:
         return None
     left, right, cut = _limits(rows)
     with house_style():
-        figure, (axes,) = canvas(height=0.95 + _ROW * len(rows))
+        figure, (axes,) = canvas(
+            height=0.95 + _ROW * len(rows) + 0.05 * sum("\n" in row.label for row in rows)
+        )
         axes.axvline(0, color=INK, linewidth=0.8, zorder=2)
         axes.grid(axis="x", color=GRID, linewidth=0.6)
         for at, row in enumerate(rows):
             _draw(axes, at, row)
-        axes.set_yticks(range(len(rows)), [row.label for row in rows])
+        axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(left, right)
         axes.tick_params(length=0, axis="y")

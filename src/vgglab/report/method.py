@@ -15,9 +15,9 @@ def method_section() -> Section:
         "seeds, in percentage points.",
         f"Its {INTERVAL} covers two kinds of noise: other seeds (initial weights, order of "
         "samples, augmentation, dropout) and other test images. The first is estimated from the "
-        "spread over seeds, the second, which all seeds share, from the pairs of images by an analysis of "
-        "variance with both crossed; their sum is treated as by Behrens and Fisher. Without the "
-        "second it is the paired t-interval.",
+        "spread over seeds, the second, which all seeds share, from the pairs of images by an "
+        "analysis of variance with both crossed; their sum is treated as by Behrens and Fisher. "
+        "Without the second it is the paired t-interval.",
         '"Lower" is supported where the interval lies wholly below zero (or the margin). "Do not '
         'differ" is supported where it lies wholly within the margin: two one-sided tests; a '
         "difference that merely is not shown is inconclusive. An order is supported where the "

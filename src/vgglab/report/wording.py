@@ -83,6 +83,11 @@ def signed_span(interval: tuple[float, float] | None) -> str:
     )
 
 
+def p_text(p_value: float) -> str:
+    """``p = 0.012``, ``p < 0.001``."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {number(p_value, 3)}"
+
+
 def grouped(value: int | None) -> str:
     """``1,234,567``; a dash for None."""
     return NONE if value is None else f"{value:,}"
@@ -114,8 +119,15 @@ def field_label(name: str, value: Any) -> str:
 
 
 def setting_label(setting: Mapping[str, Any]) -> str:
-    """What tells one question from others of the same claim."""
-    return ", ".join(field_label(name, value) for name, value in setting.items())
+    """What tells one question from others of the same claim, or one side from another."""
+    fields = dict(setting)
+    smallest, largest = (fields.pop(f"recipe.scale_{end}", None) for end in ("min", "max"))
+    scale = []
+    if smallest is not None and largest is not None:
+        scale = [f"S {smallest}" if smallest == largest else f"S {smallest} to {largest}"]
+    elif (smallest, largest) != (None, None):
+        scale = [f"S from {smallest}" if largest is None else f"S to {largest}"]
+    return ", ".join([*(field_label(name, value) for name, value in fields.items()), *scale])
 
 
 def side_labels(claim: Mapping[str, Any]) -> list[str]:
@@ -124,9 +136,12 @@ def side_labels(claim: Mapping[str, Any]) -> list[str]:
     protocols = len({side["protocol"] for side in sides}) > 1
     names = {name for side in sides for name in side["fields"]}
     telling = [n for n in sorted(names) if len({repr(s["fields"].get(n)) for s in sides}) > 1]
+    if any(name.startswith("recipe.scale_") for name in telling):
+        telling = sorted({*telling, *(n for n in names if n.startswith("recipe.scale_"))})
     labels = []
     for side in sides:
-        parts = [field_label(name, side["fields"].get(name)) for name in telling]
+        parts = [setting_label({name: side["fields"].get(name) for name in telling})]
+        parts = [part for part in parts if part]
         parts += [side["protocol"].replace("_", " ")] if protocols else []
         labels.append(", ".join(parts))
     return labels
@@ -144,11 +159,14 @@ def part_labels(claim: Mapping[str, Any]) -> list[str]:
     return [_less(labels[0], other) for other in labels[1:]]
 
 
-def compared(claim: Mapping[str, Any]) -> str:
-    """What the claim's effect is: ``A-LRN - A``, ``A to E, fitted``, the weakest of several."""
+def compared(claim: Mapping[str, Any], *, brief: bool = False) -> str:
+    """What the claim's effect is: ``A-LRN - A``, ``A to E, fitted``, the weakest of several.
+
+    ``brief``: without the nets that it is averaged over.
+    """
     labels = side_labels(claim)
     averaged = [field_label(n, v) for values in claim["averaged_over"] for n, v in values.items()]
-    mean = f", mean of {' '.join(averaged)}" if len(averaged) > 1 else ""
+    mean = f", mean of {' '.join(averaged)}" if averaged and not brief else ""
     if claim["direction"] == "falls":
         return f"{labels[0]} to {labels[-1]}, fitted{mean}"
     if len(labels) > 2:

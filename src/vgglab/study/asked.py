@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
@@ -66,8 +66,11 @@ def put(view: StudyView) -> tuple[list[Question], list[NotAsked]]:
     asked: list[Question] = []
     not_asked: list[NotAsked] = []
     fields = {p.id: _fields(p) for p in view.points}
+    known = {name for values in fields.values() for name in values}
+    nuisance = view.guard.declared.nuisance if view.guard else ()
     for name, claim in view.claims.items():
-        questions, why = _questions(name, claim, view.points, fields)
+        named = _named(claim) | set(covered(known, (*claim.ignore, *nuisance)))
+        questions, why = _questions(name, claim, view.points, fields, named)
         asked += _with_settings(questions)
         if not questions:
             not_asked.append(NotAsked(name, why))
@@ -89,9 +92,12 @@ class _Draft:
 
 
 def _questions(
-    name: str, claim: Claim, points: Sequence[Point], fields: Mapping[str, Mapping[str, Any]]
+    name: str,
+    claim: Claim,
+    points: Sequence[Point],
+    fields: Mapping[str, Mapping[str, Any]],
+    named: set[str],
 ) -> tuple[list[_Draft], str]:
-    named = _named(claim)
     groups = [_groups(side, claim, points, fields, named) for side in claim.compare]
     drafts: list[_Draft] = []
     why = _lacking(claim, groups)
@@ -103,18 +109,32 @@ def _questions(
             if not averages:
                 why = "the sides share no value of what is averaged over"
                 continue
-            sides = _sides(claim, arms, averages)
-            if sides is None:
+            labels = {
+                values: _labels(claim, [nets[values] for _, nets in arms]) for values in averages
+            }
+            tested = [found for found in labels.values() if found]
+            if not tested:
                 why = "its runs were not all tested under a protocol that it names"
                 continue
+            # Nets that were tested otherwise, or not at all, are not among those averaged over.
+            averages = [values for values in averages if labels[values] == tested[0]]
+            sides = tuple(
+                Side(dict(own), label, tuple(nets[values] for values in averages))
+                for (own, nets), label in zip(arms, tested[0], strict=True)
+            )
             averaged = tuple(dict(values) for values in averages)
             drafts.append(_Draft(Question(name, claim, {}, averaged, sides), shared))
     return drafts, why
 
 
+def covered(fields: Iterable[str], declared: Sequence[str]) -> list[str]:
+    """Those fields that are declared, by name or by their group."""
+    return [f for f in fields if any(f == d or f.startswith(f"{d}.") for d in declared)]
+
+
 def _named(claim: Claim) -> set[str]:
-    """Fields in which the sides may differ."""
-    found = set(claim.ignore)
+    """Fields that tell the sides apart."""
+    found: set[str] = set()
     for side in claim.compare:
         for path, wanted in side.items():
             if path != PROTOCOL:
@@ -185,26 +205,14 @@ def _same_runs_only_by_protocol(claim: Claim, arms: Sequence[tuple[Values, _Nets
     )
 
 
-def _sides(
-    claim: Claim, arms: Sequence[tuple[Values, _Nets]], averages: Sequence[Values]
-) -> tuple[Side, ...] | None:
-    """The sides with their protocols; None where a side was not tested under any."""
-    nets = [tuple(of_arm[values] for values in averages) for _, of_arm in arms]
-    points = [[p for net in side for p in net.values()] for side in nets]
-    common = [
-        p
-        for side, ps in zip(claim.compare, points, strict=True)
-        if PROTOCOL not in side
-        for p in ps
-    ]
+def _labels(claim: Claim, nets: Sequence[Mapping[int, Point]]) -> tuple[str, ...] | None:
+    """What each side's runs call the test that they are compared under; None if one has none."""
+    sides = list(zip(claim.compare, (list(net.values()) for net in nets), strict=True))
+    common = [p for side, points in sides if PROTOCOL not in side for p in points]
     shared = next((label for name in claim.protocol if (label := _label(name, common))), None)
-    found: list[Side] = []
-    for selector, (own, _), of_side, ps in zip(claim.compare, arms, nets, points, strict=True):
-        label = _label(selector[PROTOCOL], ps) if PROTOCOL in selector else shared
-        if label is None:
-            return None
-        found.append(Side(dict(own), label, of_side))
-    return tuple(found)
+    found = [_label(side[PROTOCOL], ps) if PROTOCOL in side else shared for side, ps in sides]
+    known = tuple(label for label in found if label)
+    return known if len(known) == len(found) else None
 
 
 def _label(name: str, points: Sequence[Point]) -> str | None:

@@ -18,6 +18,7 @@ Everything takes numbers or arrays of one shape.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ _REACH = 1e-10
 _HALVINGS = 45
 
 
+@cache
 def _chi_squared(freedom: int) -> tuple[Values, Values]:
     """Nodes and weights that integrate over a chi-squared variable, evenly spaced in its log."""
     low, high = np.log(stats.chi2.ppf([_REACH, 1 - _REACH], freedom))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,18 +30,18 @@ class Measured:
 
     @property
     def mean(self) -> float:
-        return float(np.mean(self.by_seed))
+        return statistics.fmean(self.by_seed)
 
     @property
     def seed_variance(self) -> float:
-        return float(np.var(self.by_seed, ddof=1)) / self.seeds
+        return statistics.variance(self.by_seed) / self.seeds
 
     @property
     def noise(self) -> Noise | None:
         """None with one seed."""
         if self.seeds < 2:
             return None
-        return Noise(float(np.std(self.by_seed, ddof=1)), float(np.sqrt(self.image_variance)))
+        return Noise(statistics.stdev(self.by_seed), math.sqrt(self.image_variance))
 
     @property
     def interval(self) -> tuple[float, float] | None:

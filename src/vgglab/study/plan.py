@@ -15,8 +15,6 @@ from vgglab.study.view import StudyView
 
 TURNAROUND_SECONDS = 0.25
 """From the end of a point to the start of the next in its place, on average: half a poll."""
-REPORT_SECONDS = 4.0
-"""Composing the points and writing the report: measured on 2 cores with 6 to 18 points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,17 +143,20 @@ class Totals:
     disk_bytes: int | None
 
 
-def totals(points: Sequence[PlannedPoint], jobs: int) -> Totals:
-    """Sums and the makespan of so many points at a time, in their order."""
+def totals(points: Sequence[PlannedPoint], jobs: int, overhead_seconds: float) -> Totals:
+    """Sums and the makespan of so many points at a time, in their order.
+
+    ``overhead_seconds``: what the study's own process takes before the first and after the last.
+    """
     if not points:
-        return Totals(seconds=REPORT_SECONDS, compute_seconds=0.0, memory_mib=0.0, disk_bytes=0)
+        return Totals(seconds=overhead_seconds, compute_seconds=0.0, memory_mib=0.0, disk_bytes=0)
     seconds = [s for p in points if (s := p.seconds) is not None]
     known = [p.measurement for p in points if p.measurement]
     memory = sorted((m.memory_mib for m in known if m.memory_mib is not None), reverse=True)
     disk = [m.disk_bytes for m in known if m.disk_bytes is not None]
     whole = len(seconds) == len(points)
     return Totals(
-        seconds=makespan(seconds, jobs) + REPORT_SECONDS if whole else None,
+        seconds=makespan(seconds, jobs) + overhead_seconds if whole else None,
         compute_seconds=sum(seconds) if whole else None,
         memory_mib=sum(memory[:jobs]) if len(memory) == len(points) else None,
         disk_bytes=sum(disk) if len(disk) == len(points) else None,

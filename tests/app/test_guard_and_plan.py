@@ -1,0 +1,117 @@
+"""Before launch: confounds stop it, and task=plan says what it takes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from running import SMALL, Command, command_environment, command_line, grid
+
+STUDY = (*SMALL, "sweeps=lrn", "recipe.epochs=1", "launcher.jobs=2")
+NETS = grid(model="a", seed="0,1")
+
+
+def run(folder: Path, datasets: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command_line(f"paths.data={datasets}", *overrides),
+        cwd=folder,
+        env=command_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
+    """Two seeds of one net, trained."""
+    folder = tmp_path_factory.mktemp("study")
+    ended = run(folder, datasets, "-m", *STUDY, *NETS)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return folder
+
+
+def test_a_tied_difference_stops_the_launch_with_one_line(command: Command, tmp_path: Path) -> None:
+    tied = ("-m", *STUDY, "seed=0", "model=a", "model.width=0.0625,0.125")
+    ended = command(*tied, "recipe.learning_rate=${model.width}")
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "recipe.learning_rate: 0.0625 (model.width 0.0625), 0.125 (model.width" in ended.stderr
+    assert "study.allow_confounds=true" in ended.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_declaration_of_no_field_is_the_users_mistake(command: Command) -> None:
+    ended = command("-m", *STUDY, *NETS, "study.nuisance=[recipe.rate]")
+    assert ended.returncode == 2
+    assert "study.nuisance = recipe.rate: no point has it" in ended.stderr
+
+
+def test_runs_of_other_code_are_not_compared_unless_allowed(study: Path, datasets: Path) -> None:
+    (path,) = (study / "runs").glob("a-bn-s1-*/status.json")
+    original = path.read_text(encoding="utf-8")
+    try:
+        status = json.loads(original)
+        other = {"commit": "0123456789abcdef0123", "source": ""}
+        status |= other
+        status["history"][-1] |= other
+        path.write_text(json.dumps(status), encoding="utf-8")
+        refused = run(study, datasets, "-m", *STUDY, *NETS)
+        assert refused.returncode == 2
+        assert "code.version: source " in refused.stderr
+        assert "commit 0123456789ab (a-bn-s1-" in refused.stderr
+        reported = run(study, datasets, "task=report", *STUDY, *NETS)
+        assert reported.returncode == 0
+        assert "confounded: " in reported.stderr
+        allowed = run(study, datasets, "-m", *STUDY, *NETS, "study.allow_confounds=true")
+        assert allowed.returncode == 0
+        text = (study / "studies" / "lrn" / "report.md").read_text(encoding="utf-8")
+        assert "Confounded: points also differ in code.version" in text
+        assert "study.allow_confounds=true" in text
+    finally:
+        path.write_text(original, encoding="utf-8")
+    assert run(study, datasets, "-m", *STUDY, *NETS).returncode == 0
+
+
+def test_a_plan_reckons_from_finished_runs(study: Path, datasets: Path) -> None:
+    more = grid(model="a", seed="0,1,2,3")
+    ended = run(study, datasets, "task=plan", *STUDY, *more, "recipe.epochs=4", "format=json")
+    assert ended.returncode == 0, ended.stderr
+    plan = json.loads(ended.stdout)
+    # Of another length: none of the four is done, and each is four of the finished ones' epochs.
+    assert (plan["points"], plan["done"], plan["seeds"]) == (4, 0, [0, 1, 2, 3])
+    measured = plan["waiting"][0]["measurement"]
+    assert measured["source"] == "2 finished runs"
+    assert plan["waiting"][0]["seconds"] == pytest.approx(
+        measured["fixed_seconds"] + 4 * measured["epoch_seconds"]
+    )
+    assert measured["disk_bytes"] > 100_000
+    assert plan["total"]["memory_mib"] == pytest.approx(2 * measured["memory_mib"])
+    table = run(study, datasets, "task=plan", *STUDY, *more)
+    assert "4 points, 2 already done" in table.stdout
+    assert "2 finished runs" in table.stdout
+
+
+@pytest.mark.slow
+def test_a_plan_without_runs_times_a_few_steps(command: Command, tmp_path: Path) -> None:
+    ended = command("task=plan", *STUDY, *NETS, "format=json")
+    assert ended.returncode == 0, ended.stderr
+    (first, second) = json.loads(ended.stdout)["waiting"]
+    assert first["measurement"] == second["measurement"]
+    assert first["measurement"]["source"] == "pilot"
+    assert 2 < first["measurement"]["fixed_seconds"] < 120
+    assert 300 < first["measurement"]["memory_mib"] < 4000
+    assert not list(tmp_path.glob("runs/*/result.json"))
+
+
+@pytest.mark.slow
+def test_two_processes_agree_that_a_net_is_untrainable(command: Command, tmp_path: Path) -> None:
+    plain = ("norm=none", "init=gaussian", "recipe.untrainable_after=50", "recipe.epochs=9")
+    ended = command(*SMALL, *plain, "trainer=ddp", "devices=2")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (path,) = (tmp_path / "runs").glob("*/status.json")
+    status = json.loads(path.read_text(encoding="utf-8"))
+    assert status["state"] == "untrainable"
+    assert "on the plateau at step 50" in status["reason"]

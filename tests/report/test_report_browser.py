@@ -1,0 +1,101 @@
+"""The page as Chromium lays it out, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_runs import make_study
+
+from vgglab.report import write_report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")
+
+PROBE = """<script>addEventListener("load", () => {
+  const box = e => { const b = e.getBoundingClientRect(); return [b.left, b.right, b.height] };
+  const all = s => [...document.querySelectorAll(s)];
+  const style = (e, name) => getComputedStyle(e)[name];
+  parent.postMessage(JSON.stringify({
+    width: innerWidth, scroll: document.documentElement.scrollWidth,
+    cells: all("#claims td").map(box), figures: all("figure svg").map(box),
+    sections: all("section").map(e => e.id),
+    labels: all("#claims tr:first-child td + td").map(e => style(e, "display")),
+    ink: style(document.body, "color"), page: style(document.body, "backgroundColor"),
+    reachable: all(".table").every(e => e.tabIndex === 0),
+  }), "*") })</script></body>"""
+# In a frame, because Chromium has no window narrower than 500 px.
+FRAME = """<!doctype html><meta name="color-scheme" content="light dark"><body>
+<iframe src="probed.html" style="width: {width}px; height: 2000px; border: 0"></iframe>
+<script>onmessage = event => document.body.dataset.found = event.data</script></body>"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report with a script in it that measures the layout."""
+    root = tmp_path_factory.mktemp("browser")
+    report = write_report(make_study(root), root / "studies" / "depth")
+    probed = report.with_name("probed.html")
+    text = report.read_text(encoding="utf-8")
+    probed.write_text(text.replace("</body>", PROBE), encoding="utf-8")
+    return probed
+
+
+def look(page: Path, width: int, *flags: str) -> dict[str, Any]:
+    """What the script found at that width, px."""
+    assert CHROMIUM
+    frame = page.with_name("frame.html")
+    frame.write_text(FRAME.format(width=width), encoding="utf-8")
+    profile = f"--user-data-dir={page.parent / 'profile'}"
+    done = subprocess.run(
+        [
+            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
+            "--virtual-time-budget=10000",
+            *(profile, "--window-size=1500,2000", *flags, "--dump-dom", frame.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    found = re.search(r'data-found="([^"]*)"', done.stdout)
+    assert found, done.stderr
+    measured: dict[str, Any] = json.loads(unescape(found[1]))
+    assert measured["width"] == width
+    return measured
+
+
+def brightness(colour: str) -> int:
+    return sum(map(int, re.findall(r"\d+", colour)[:3]))
+
+
+def test_verdicts_come_first(page: Path) -> None:
+    assert look(page, 1400)["sections"] == [
+        "claims", "depth", "differences", "cost", "curves", "errors", "trainability", "setup",
+        "runs", "method",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("width", "cell"), [(1400, "table-cell"), (400, "grid")])
+def test_nothing_runs_off_the_window(page: Path, width: int, cell: str) -> None:
+    found = look(page, width)
+    assert found["scroll"] <= width
+    assert set(found["labels"]) == {cell}  # cards where it is narrow
+    for left, right, height in (*found["cells"], *found["figures"]):
+        assert 0 <= left < right <= width
+        assert height > 0
+    assert len(found["figures"]) == 4
+    assert found["reachable"]
+
+
+def test_light_and_dark(page: Path) -> None:
+    light = look(page, 1400, "--blink-settings=preferredColorScheme=1")
+    dark = look(page, 1400, "--blink-settings=preferredColorScheme=0")
+    assert brightness(light["page"]) - brightness(light["ink"]) > 400
+    assert brightness(dark["ink"]) - brightness(dark["page"]) > 400
