@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4000, help="test images of each")
     chosen = parser.parse_args()
     populations = {"fitted": fitted(chosen.runs)} if chosen.runs else POPULATIONS
-        for name, population in populations.items():
+    for name, population in populations.items():
         print(f"\n### {name}: {population}")
         results = {s: simulate(population, s, chosen.images, chosen.studies) for s in SEEDS}
         ours = ["lower", "lower than both", "falls", "any of 4, Holm"]
