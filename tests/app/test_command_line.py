@@ -19,7 +19,7 @@ from running import ROOT, SMALL, Command
         (["model=dd"], "model=dd: must be one of a, a_lrn, b, b_5x5, c, d, e"),
         (["modle=d"], "modle: no such field; did you mean model?"),
         (["recipe.epocs=3"], "recipe.epocs: no such field; did you mean epochs?"),
-        (["+unknown=1"], "unknown = 1: no such field; allowed: data, format"),
+        (["+unknown=1"], "unknown = 1: no such field; allowed: data, devices, format"),
         (["+recipe.unknown=1"], "recipe.unknown = 1: no such field; allowed: batch_size"),
         (["recipe.learning_rate=-0.1"], "recipe.learning_rate = -0.1: must be greater than 0"),
         (["recipe.epochs=many"], 'recipe.epochs = "many": must be a valid integer'),

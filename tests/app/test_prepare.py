@@ -15,10 +15,10 @@ from PIL import Image
 from vgglab.app.prepare import prepare
 from vgglab.config import Config
 from vgglab.config.check import ConfigError, parse
-from vgglab.data.copies import MARK
 from vgglab.data.decode import decoded
 from vgglab.data.errors import DataError
 from vgglab.data.listing import listed
+from vgglab.data.mark import MARK
 from vgglab.data.scale import rescaled
 from vgglab.data.sources import load_splits
 

@@ -16,9 +16,9 @@ from torchvision.datasets.imagenet import ARCHIVE_META
 
 from vgglab.config import ImagenetConfig, ImagenetteConfig
 from vgglab.data import imagenet
-from vgglab.data.copies import MARK
 from vgglab.data.errors import DataError
 from vgglab.data.listing import listed
+from vgglab.data.mark import MARK
 from vgglab.data.sources import fingerprint, load_splits
 
 WNIDS = ("n01440764", "n02102040")

@@ -30,6 +30,9 @@ OTHER: dict[str, Any] = {
     "recipe.scale_max": None,
     "recipe.normalise": "mean",
     "recipe.select": "last",
+    "recipe.scale_min": None,  # not without the other; tested below
+    "recipe.scale_max": None,
+    "recipe.normalise": "mean",
     "protocol.name": "dense",
     "protocol.scales": [40],
     "protocol.top_k": [1],
@@ -57,6 +60,14 @@ def changed(path: str, value: Any) -> Config:
         node = node.setdefault(parent, {})
     node[name] = value
     return parse(tree)
+
+
+def test_each_end_of_the_training_scale_changes_the_name() -> None:
+    scales = [(40, 40), (40, 48), (48, 48)]
+    made = [
+        parse(RESOLVED | {"recipe": {"scale_min": low, "scale_max": high}}) for low, high in scales
+    ]
+    assert len({content_hash(config, "f") for config in (BASE, *made)}) == 4
 
 
 SEMANTIC = [(p, v) for p, role, v in leaves(BASE) if role is not Role.INFRASTRUCTURE]

@@ -192,18 +192,24 @@ def scaled(timing: Timing, config: Config, measured: Config) -> Timing:
     """A step's time, by MACs, from the net that was measured to the net that is meant."""
     cost, reference = net_cost(config), net_cost(measured)
     times = (cost.macs * config.recipe.batch_size) / (reference.macs * measured.recipe.batch_size)
-    weights = 4 * cost.parameters  # bytes, fp32
-    kept = 4 * cost.activations_all * config.recipe.batch_size
+    more = tensors_mib(config) - tensors_mib(measured)
     return Timing(
         start=timing.start,
         step=timing.step * times,
         tail=None,
         end=timing.end,
-        # Weights, gradients and momentum; what each layer keeps for the backward, and its gradient.
-        memory_mib=(3 * weights + 2 * kept) / 2**20,
-        disk_bytes=3 * weights,  # last.ckpt has the momentum too, best.ckpt has not
+        memory_mib=timing.memory_mib + more if timing.memory_mib is not None else None,
+        # Weights in fp32; last.ckpt has the momentum too, best.ckpt has not.
+        disk_bytes=3 * 4 * cost.parameters,
         source="arithmetic",
     )
+
+
+def tensors_mib(config: Config) -> float:
+    """Weights, gradients and momentum; what each layer keeps for the backward, and its gradient."""
+    cost = net_cost(config)
+    values = 3 * cost.parameters + 2 * cost.activations_all * config.recipe.batch_size
+    return 4 * values / 2**20  # bytes of fp32
 
 
 def timing_of(pilot: Pilot, source: str) -> Timing | None:

@@ -16,10 +16,9 @@ from vgglab.data.cache import replacing
 from vgglab.data.decode import decoded, opened
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
+from vgglab.data.mark import MARK
 from vgglab.data.scale import rescaled
 
-MARK = "prepared.json"
-"""File in a copy that says what it was made from and how, and whether it is complete."""
 JPEG_SUFFIXES = (".jpg", ".jpeg")
 
 
@@ -106,15 +105,3 @@ class Copy:
     def _smaller(self, image_chw: Tensor) -> Image.Image:
         side = min(self.shorter_side, *image_chw.shape[-2:])
         return Image.fromarray(rescaled(image_chw, side).permute(1, 2, 0).numpy())
-
-
-def check_complete(root: Path) -> None:
-    """
-    Raises:
-        DataError: the folder is a copy that was not finished.
-    """
-    mark = root / MARK
-    if mark.exists() and not json.loads(mark.read_text(encoding="utf-8"))["complete"]:
-        raise DataError(
-            f"{root}: a copy that is not complete; run the task=prepare that made it again"
-        )

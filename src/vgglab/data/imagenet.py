@@ -6,10 +6,10 @@ from pathlib import Path
 from urllib.error import URLError
 
 from vgglab.config import ImagenetConfig, ImagenetteConfig
-from vgglab.data.copies import MARK
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
 from vgglab.data.listing import Listing, listed
+from vgglab.data.mark import MARK
 from vgglab.data.splits import Splits, split_originals
 
 COUNTS = {"imagenet": (1_281_167, 50_000), "imagenette": (9_469, 3_925)}

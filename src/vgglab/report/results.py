@@ -19,15 +19,21 @@ from vgglab.study import (
     result_rows,
     summarise,
 )
+from vgglab.study.protocol_names import place_in_order
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Setting:
     """What the arms of one table share."""
 
     protocol: str
     init: str
     variant: str
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """The paper's order of protocols, then by name."""
+        return place_in_order(self.protocol), self.init, self.variant
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Results:
         for summary in self.summaries:
             setting = Setting(summary.protocol, summary.arm.init, summary.arm.variant)
             found.setdefault(setting, []).append(summary)
-        return dict(sorted(found.items()))
+        return dict(sorted(found.items(), key=lambda item: item[0].order))
 
     def setting_heading(self, setting: Setting) -> str:
         """What tells this setting from the others of the study; empty for an only one."""

@@ -10,8 +10,9 @@ S - 1 degrees of freedom, the error of the mean is distributed as
 
     z * sqrt(seed_variance * (S - 1) / c + image_variance).
 
-Without image noise this is Student's paired t exactly; Satterthwaite's approximation, the common
-alternative, covers 92% where 95% is meant at three seeds (``benchmarks/calibration.py``).
+Without image noise this is Student's paired t exactly. Satterthwaite's approximation falls short of
+95% at three seeds, a bootstrap over seeds and images covers more than is meant
+(``benchmarks/alternatives.py``).
 
 Everything takes numbers or arrays of one shape.
 """

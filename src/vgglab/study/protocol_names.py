@@ -11,11 +11,12 @@ ORDER: tuple[str, ...] = get_args(ProtocolName)
 """The paper's, from one forward to 150 crops and more."""
 
 
+def place_in_order(label: str) -> tuple[int, str]:
+    """Sorts as the paper does; ``dense-64``, a protocol at other scales, follows it."""
+    name = label.partition("-")[0]
+    return ORDER.index(name) if name in ORDER else len(ORDER), label
+
+
 def in_order(labels: Iterable[str]) -> list[str]:
-    """The paper's order; ``dense-64``, other scales of a protocol, follow it."""
-
-    def place(label: str) -> tuple[int, str]:
-        name = label.partition("-")[0]
-        return ORDER.index(name) if name in ORDER else len(ORDER), label
-
-    return sorted(labels, key=place)
+    """The labels in the paper's order."""
+    return sorted(labels, key=place_in_order)
