@@ -26,9 +26,6 @@ OTHER: dict[str, Any] = {
     "data.classes": 9,
     "data.flip": True,
     "recipe.schedule.name": "step",
-    "recipe.scale_min": None,  # never without scale_max; tested below
-    "recipe.scale_max": None,
-    "recipe.normalise": "mean",
     "recipe.select": "last",
     "recipe.scale_min": None,  # not without the other; tested below
     "recipe.scale_max": None,
@@ -100,14 +97,6 @@ def test_every_semantic_field_changes_the_name(path: str, value: Any) -> None:
 )
 def test_infrastructure_does_not_change_the_name(path: str, value: Any) -> None:
     assert content_hash(changed(path, value), "f") == content_hash(BASE, "f")
-
-
-def test_the_training_scale_changes_the_name() -> None:
-    names = {
-        content_hash(parse(RESOLVED | {"recipe": {"scale_min": low, "scale_max": high}}), "f")
-        for low, high in ((0, 0), (40, 40), (40, 48))
-    }
-    assert len(names) == 3
 
 
 def test_the_data_changes_the_name() -> None:
