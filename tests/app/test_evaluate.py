@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from running import ROOT, SMALL, Command
+from running import ROOT, SMALL, Command, grid
 
 from vgglab.app.fuse import fuse
 from vgglab.app.lineage import directory_of
@@ -136,7 +136,7 @@ def asking_unchecked(config: Config, scales: tuple[int, ...]) -> Config:
     return dataclasses.replace(config, task=task, protocol=protocol)
 
 
-STUDY = ("sweeps=depth", *SMALL, "model=a", "seed=0,1", "recipe.epochs=1")
+STUDY = ("sweeps=depth", *SMALL, *grid(model="a", seed="0,1"), "recipe.epochs=1")
 
 
 @pytest.mark.slow
