@@ -17,6 +17,7 @@ from vgglab.app.fits import check_net
 from vgglab.app.lineage import directory_of, stages_of
 from vgglab.config import Config, store
 from vgglab.config.check import parse
+from vgglab.config.claims import parse_claims
 from vgglab.machine import resolve
 
 GROUP_FILES = sorted((ROOT / "conf").glob("*/*.yaml"))
@@ -39,6 +40,7 @@ def hydra_context(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def composed(*overrides: str) -> Config:
     tree = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
     assert isinstance(tree, dict)
+    parse_claims(tree.pop("claims", None))  # of a study, not of a run
     return parse({str(key): value for key, value in tree.items()})
 
 
