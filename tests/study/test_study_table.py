@@ -9,7 +9,7 @@ from vgglab.runs import RunRecord, State
 from vgglab.study import MissingPoint, results_table
 
 COLUMNS = """
-run model norm init width data image_size seed state reason weight_layers protocol top1_error
+run model norm init width data image_size seed state reason parent weight_layers protocol top1_error
 top5_error loss images best_epoch validation_top1_error parameters macs activations_all step_ms
 images_per_second peak_memory_mib train_seconds epochs batch_size learning_rate precision threads
 """
