@@ -21,10 +21,10 @@ demo: install  ## run the study sweeps=quickstart and say where its report is
 	$(BIN)/python run.py -m sweeps=quickstart
 
 test: install  ## the tests that a newcomer runs
-	$(BIN)/python -m pytest -m "not slow and not slurm"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not slurm"
 
 slow: install  ## the tests that CI runs as well
-	$(BIN)/python -m pytest -m "slow and not slurm"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not slurm"
 
 wandb-server: .wandb-server/.installed  ## a W&B-protocol server, for the tests marked so
 

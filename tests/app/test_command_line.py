@@ -110,7 +110,8 @@ def test_an_unexpected_failure_names_the_log_with_its_traceback(
     (run / "result.json").unlink()
     status = json.loads((run / "status.json").read_text())
     (run / "status.json").write_text(json.dumps(status | {"state": "interrupted"}))
-    (run / "checkpoints" / "last.ckpt").write_bytes(b"not a checkpoint")
+    (run / "metrics.jsonl").unlink()
+    (run / "metrics.jsonl").mkdir()
     ended = command(*SMALL)
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()

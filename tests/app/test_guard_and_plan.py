@@ -49,6 +49,7 @@ def test_a_declaration_of_no_field_is_the_users_mistake(command: Command) -> Non
     assert "study.nuisance = recipe.rate: no point has it" in ended.stderr
 
 
+@pytest.mark.slow
 def test_runs_of_other_code_are_not_compared_unless_allowed(study: Path, datasets: Path) -> None:
     (path,) = (study / "runs").glob("a-bn-s1-*/status.json")
     original = path.read_text(encoding="utf-8")

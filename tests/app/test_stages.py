@@ -57,6 +57,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 240) -> Any:
     return found
 
 
+@pytest.mark.slow
 def test_two_children_of_one_parent_killed_in_the_middle_and_run_again(
     tmp_path: Path, command: Command, datasets: Path
 ) -> None:

@@ -160,6 +160,7 @@ def test_killed_point_and_killed_parent_then_completed(
     assert results(tmp_path).equals(results(reference))
 
 
+@pytest.mark.slow
 def test_two_sweeps_at_once_train_each_point_once(
     reference: Path, tmp_path: Path, datasets: Path
 ) -> None:
@@ -171,6 +172,7 @@ def test_two_sweeps_at_once_train_each_point_once(
     assert results(tmp_path).equals(expected)
 
 
+@pytest.mark.slow
 def test_a_failed_point_leaves_the_others_alone(tmp_path: Path, command: Command) -> None:
     study = (*STUDY, "seed=0", "recipe.epochs=1")
     assert command(*study).returncode == 0

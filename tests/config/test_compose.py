@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from running import ROOT
 
@@ -81,7 +82,13 @@ def grid_of(sweep: str) -> list[list[str]]:
     """The overrides of each key of a sweep's own grid."""
     tree = compose("config", [f"sweeps={sweep}"], return_hydra_config=True)
     grid: Any = OmegaConf.to_container(tree.hydra.sweeper.params)
-    return [[f"{key}={value}" for value in str(text).split(",")] for key, text in grid.items()]
+    parsed = OverridesParser.create().parse_overrides([f"{k}={text}" for k, text in grid.items()])
+    return [
+        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
+        if o.is_sweep_override()
+        else [str(o.input_line)]
+        for o in parsed
+    ]
 
 
 @functools.cache

@@ -23,7 +23,7 @@ def test_a_run_that_draws_its_weights_has_no_parent() -> None:
 
 
 def test_pretrained_a_starts_from_a_that_is_the_same_otherwise() -> None:
-    child = config("pretrained_a", recipe={"learning_rate": 0.3, "scale_min": 40})
+    child = config("pretrained_a", recipe={"learning_rate": 0.3, "scale_min": 40, "scale_max": 40})
     model = ModelConfig(name="a", width=0.5)
     expected = dataclasses.replace(child, model=model, init=InitConfig(name="gaussian"))
     assert parent_of(child) == expected

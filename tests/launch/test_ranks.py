@@ -103,7 +103,7 @@ def test_ctrl_c_and_the_other_number_of_devices(
 
 def test_torchrun(tmp_path: Path, datasets: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
-    torchrun += ["--master-port=0", str(ROOT / "run.py"), f"paths.data={datasets}", *SMALL]
+    torchrun += ["--standalone", str(ROOT / "run.py"), f"paths.data={datasets}", *SMALL]
     ended = subprocess.run(
         [*torchrun, "trainer=ddp", "recipe.epochs=1"],
         cwd=tmp_path,
@@ -117,6 +117,7 @@ def test_torchrun(tmp_path: Path, datasets: Path) -> None:
     assert status(tmp_path)["history"][0]["devices"] == 2
 
 
+@pytest.mark.slow
 def test_points_of_a_sweep_in_two_processes_each(command: Command, tmp_path: Path) -> None:
     ended = command("-m", *DDP, "seed=0,1", "recipe.epochs=1", "study.name=two", "launcher.jobs=1")
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -145,7 +145,11 @@ def distances(one: Trained, other: Trained) -> dict[str, float]:
 @pytest.mark.parametrize("double", [False, True], ids=["float32", "float64"])
 @pytest.mark.parametrize(
     ("world", "accumulate"),
-    [(2, 1), pytest.param(1, 3, marks=pytest.mark.slow), (2, 2)],
+    [
+        (2, 1),
+        pytest.param(1, 3, marks=pytest.mark.slow),
+        pytest.param(2, 2, marks=pytest.mark.slow),
+    ],
 )
 def test_the_same_run_in_parts(
     world: int,
