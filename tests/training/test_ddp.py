@@ -203,9 +203,13 @@ def test_batch_norm_synchronised_is_batch_norm(tmp_path: Path, datasets: Path) -
 def test_compressed_gradients_are_rounded(
     alone: dict[bool, Trained], tmp_path: Path, datasets: Path
 ) -> None:
-    rounded = train(tmp_path, datasets, 2, double=False, trainer={"compress_gradients": "bf16"})
+    exact = train(tmp_path / "exact", datasets, 2, double=False)
+    bf16 = {"compress_gradients": "bf16"}
+    rounded = train(tmp_path / "rounded", datasets, 2, double=False, trainer=bf16)
     assert rounded.seen == alone[False].seen
-    assert 1e-6 < distances(rounded, alone[False])["all"] < 1e-3
+    # At a rate so low the weights move little, and what rounding does to that is less still.
+    rounding = distances(exact, alone[False])["all"]
+    assert 3 * rounding < distances(rounded, alone[False])["all"] < 1e-3
 
 
 @pytest.mark.parametrize(

@@ -164,22 +164,30 @@ class SizeGuard(pl.Callback):
             )
 
 
+class CompressingDDP(DDPStrategy):
+    """Rounds gradients to bf16 before they are sent. Lightning's own hook is for GPUs alone, and is
+    left out on a CPU without a word."""
+
+    def _register_ddp_hooks(self) -> None:
+        assert isinstance(self.model, DistributedDataParallel)
+        self.model.register_comm_hook(None, bf16_compress_hook)
+
+
 def strategy_of(trainer: TrainerConfig, world: World) -> Strategy | str:
     """How Lightning runs the steps."""
     if world.is_alone:
         return "auto"
-    compress = trainer.compress_gradients == "bf16"
+    kind = CompressingDDP if trainer.compress_gradients == "bf16" else DDPStrategy
     # Batch norm's are equal, or shared before they are used. torch 2.14 has renamed the argument.
     named = inspect.signature(DistributedDataParallel).parameters
     buffers = "forward_sync_buffers" if "forward_sync_buffers" in named else "broadcast_buffers"
     named_anew: dict[str, Any] = {buffers: False}
-    return DDPStrategy(
+    return kind(
         process_group_backend=None,  # the group is there already
         gradient_as_bucket_view=True,  # no second copy of all gradients
         # Every parameter gets a gradient in every step. With micro-batches, of which all but the
         # last send nothing, torch 2.14 ends in an assertion of its own.
         static_graph=trainer.accumulate == 1,
         bucket_cap_mb=trainer.bucket_mib,
-        ddp_comm_hook=bf16_compress_hook if compress else None,
         **named_anew,
     )
