@@ -149,7 +149,7 @@ def _process(rank: int, world: int, port: int, case: Any, results: Any) -> None:
 
     def step(*, reduce: bool) -> None:
         with contextlib.nullcontext() if reduce else parallel.no_sync():
-            torch.nn.functional.cross_entropy(parallel(images_nchw), labels_n).backward()  # type: ignore[no-untyped-call]
+            torch.nn.functional.cross_entropy(parallel(images_nchw), labels_n).backward()
 
     gradients = torch.zeros(sum(p.numel() for p in net.parameters()))
     times = [
@@ -183,7 +183,7 @@ def measure(case: tuple[Any, ...], world: int) -> Measured:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    spawn(_process, args=(world, port, case, results), nprocs=world)  # type: ignore[no-untyped-call]
+    spawn(_process, args=(world, port, case, results), nprocs=world)
     return Measured(*results.get())
 
 

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from running import Command, command_environment, command_line
+from running import Command, completed
 
 from vgglab.config import Config
 from vgglab.config.check import parse
@@ -17,15 +17,7 @@ def command(tmp_path: Path, datasets: Path) -> Command:
     """Runs ``python run.py ...`` in an empty folder."""
 
     def run(*overrides: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command_line(f"paths.data={datasets}", *overrides),
-            cwd=tmp_path,
-            env=command_environment(),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        return completed(tmp_path, f"paths.data={datasets}", *overrides, timeout=timeout)
 
     return run
 

@@ -34,6 +34,7 @@ def records(path: Path) -> Iterator[Any]:
         pending += data[position : position + length]
         position += length
         if kind in (WHOLE, LAST):
+            # Protobuf makes the class when the module is imported.
             record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]
             record.ParseFromString(pending)
             yield record

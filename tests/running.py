@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,6 +26,7 @@ SMALL = (
 )
 """Overrides with which a run takes seconds: 3,000 digits, nets of 1/16 width."""
 
+Found = TypeVar("Found")
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -35,6 +38,50 @@ def command_line(*overrides: str) -> list[str]:
 def command_environment() -> dict[str, str]:
     """This process's environment, with one thread and a wide screen."""
     return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+def completed(
+    folder: Path,
+    *overrides: str,
+    variables: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """``python run.py ...`` in a folder, to its end; with more variables in its environment."""
+    return subprocess.run(
+        command_line(*overrides),
+        cwd=folder,
+        env=command_environment() | dict(variables or {}),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def started(folder: Path, *overrides: str) -> subprocess.Popen[bytes]:
+    """``python run.py ...`` in a folder, begun; nobody reads what it says."""
+    return subprocess.Popen(
+        command_line(*overrides),
+        cwd=folder,
+        env=command_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def wait_for(
+    condition: Callable[[], Found | None],
+    what: str = "it happens",
+    *,
+    seconds: float = 240,
+    every: float = 0.05,
+) -> Found:
+    """What the condition gives as soon as that is something; asked every so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(every)
+    return found
 
 
 def grid(**values: str) -> tuple[str, ...]:

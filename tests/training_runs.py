@@ -30,6 +30,22 @@ class MemorySink:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+class Killed(RuntimeError):
+    """Stands for a kill: nothing tidies up."""
+
+
+class KillAt(MemorySink):
+    """Ends the run at one of its records."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._step = step
+
+    def record(self, record: Record) -> None:
+        if record["step"] == self._step:
+            raise Killed
+
+
 def directory(tmp_path: Path, name: str = "run") -> RunDirectory:
     made = RunDirectory(tmp_path / name)
     made.path.mkdir(exist_ok=True)

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
-from running import SMALL, Command, command_environment, command_line, grid
+from running import SMALL, Command, completed, grid
 
 STUDY = (*SMALL, "sweeps=lrn", "recipe.epochs=1", "launcher.jobs=2")
 NETS = grid(model="a", seed="0,1")
-
-
-def run(folder: Path, datasets: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command_line(f"paths.data={datasets}", *overrides),
-        cwd=folder,
-        env=command_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
     """Two seeds of one net, trained."""
     folder = tmp_path_factory.mktemp("study")
-    ended = run(folder, datasets, "-m", *STUDY, *NETS)
+    ended = completed(folder, f"paths.data={datasets}", "-m", *STUDY, *NETS)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return folder
 
@@ -59,14 +47,16 @@ def test_runs_of_other_code_are_not_compared_unless_allowed(study: Path, dataset
         status |= other
         status["history"][-1] |= other
         path.write_text(json.dumps(status), encoding="utf-8")
-        refused = run(study, datasets, "-m", *STUDY, *NETS)
+        refused = completed(study, f"paths.data={datasets}", "-m", *STUDY, *NETS)
         assert refused.returncode == 2
         assert "code.version: source " in refused.stderr
         assert "commit 0123456789ab (a-bn-s1-" in refused.stderr
-        reported = run(study, datasets, "task=report", *STUDY, *NETS)
+        reported = completed(study, f"paths.data={datasets}", "task=report", *STUDY, *NETS)
         assert reported.returncode == 0
         assert "confounded: " in reported.stderr
-        allowed = run(study, datasets, "-m", *STUDY, *NETS, "study.allow_confounds=true")
+        allowed = completed(
+            study, f"paths.data={datasets}", "-m", *STUDY, *NETS, "study.allow_confounds=true"
+        )
         assert allowed.returncode == 0
         text = (study / "studies" / "lrn" / "report.md").read_text(encoding="utf-8")
         assert "Confounded: points also differ in code.version" in text
@@ -77,7 +67,15 @@ def test_runs_of_other_code_are_not_compared_unless_allowed(study: Path, dataset
 
 def test_a_plan_reckons_from_finished_runs(study: Path, datasets: Path) -> None:
     more = grid(model="a", seed="0,1,2,3")
-    ended = run(study, datasets, "task=plan", *STUDY, *more, "recipe.epochs=4", "format=json")
+    ended = completed(
+        study,
+        f"paths.data={datasets}",
+        "task=plan",
+        *STUDY,
+        *more,
+        "recipe.epochs=4",
+        "format=json",
+    )
     assert ended.returncode == 0, ended.stderr
     plan = json.loads(ended.stdout)
     # Of another length: none of the four is done, and each is four of the finished ones' epochs.

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from running import SMALL, Command, command_environment, command_line
+from running import SMALL, Command, started, wait_for
 
 CHAIN = (
     *SMALL,
@@ -39,30 +36,12 @@ def generations(folder: Path) -> list[list[dict[str, Any]]]:
     return levels
 
 
-def start(folder: Path, *overrides: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command_line(*overrides),
-        cwd=folder,
-        env=command_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 240) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-    return found
-
-
 @pytest.mark.slow
 def test_two_children_of_one_parent_killed_in_the_middle_and_run_again(
     tmp_path: Path, command: Command, datasets: Path
 ) -> None:
     sweep = (f"paths.data={datasets}", *TWO_CHILDREN, "launcher.jobs=2", "recipe.epochs=3")
-    launcher = start(tmp_path, *sweep)
+    launcher = started(tmp_path, *sweep)
 
     def parent_at_work() -> dict[str, Any] | None:
         levels = generations(tmp_path)
@@ -100,7 +79,7 @@ def test_two_children_of_one_parent_killed_in_the_middle_and_run_again(
 @pytest.mark.slow
 def test_two_commands_at_once_train_their_parent_once(tmp_path: Path, datasets: Path) -> None:
     pretrained = (f"paths.data={datasets}", *SMALL, "init=pretrained_a")
-    both = [start(tmp_path, *pretrained, f"model={name}") for name in ("d", "e")]
+    both = [started(tmp_path, *pretrained, f"model={name}") for name in ("d", "e")]
     assert [process.wait(timeout=240) for process in both] == [0, 0]
     (a,), children = generations(tmp_path)
     assert (a["attempts"], [child["attempts"] for child in children]) == (1, [1, 1])

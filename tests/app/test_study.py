@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import psutil
 import pytest
-from running import SMALL, Command, command_environment, command_line
+from running import SMALL, Command, completed, started, wait_for
 
 STUDY = (*SMALL, "-m", "sweeps=depth", "model=a,b", "seed=0,1", "launcher.jobs=2")
 
@@ -39,23 +37,6 @@ def stamps(folder: Path) -> dict[Path, int]:
     }
 
 
-def start(folder: Path, *overrides: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command_line(*overrides),
-        cwd=folder,
-        env=command_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def wait_for(condition: Any, seconds: float = 240) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 def running_point(folder: Path) -> int | None:
     """The process id of a point that has checkpointed an epoch and is not done."""
     for path in folder.glob("runs/*/status.json"):
@@ -70,14 +51,7 @@ def running_point(folder: Path) -> int | None:
 def reference(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
     """The study, undisturbed."""
     folder = tmp_path_factory.mktemp("reference")
-    ended = subprocess.run(
-        command_line(f"paths.data={datasets}", *STUDY, "recipe.epochs=4"),
-        cwd=folder,
-        env=command_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = completed(folder, f"paths.data={datasets}", *STUDY, "recipe.epochs=4")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "study depth: 4 points, 0 already done" in ended.stdout
     return folder
@@ -86,14 +60,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
 def test_a_second_time_trains_nothing(reference: Path, datasets: Path) -> None:
     before, table = stamps(reference), results(reference)
     begun = time.monotonic()
-    ended = subprocess.run(
-        command_line(f"paths.data={datasets}", *STUDY, "recipe.epochs=4"),
-        cwd=reference,
-        env=command_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = completed(reference, f"paths.data={datasets}", *STUDY, "recipe.epochs=4")
     assert "study depth: 4 points, 4 already done" in ended.stdout
     assert stamps(reference) == before
     assert results(reference).equals(table)
@@ -101,19 +68,8 @@ def test_a_second_time_trains_nothing(reference: Path, datasets: Path) -> None:
 
 
 def test_another_study_shares_the_runs(reference: Path, datasets: Path) -> None:
-    ended = subprocess.run(
-        command_line(
-            f"paths.data={datasets}",
-            *STUDY,
-            "recipe.epochs=4",
-            "study.name=other",
-            "seed=0",
-        ),
-        cwd=reference,
-        env=command_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
+    ended = completed(
+        reference, f"paths.data={datasets}", *STUDY, "recipe.epochs=4", "study.name=other", "seed=0"
     )
     assert "study other: 2 points, 2 already done" in ended.stdout
     assert (reference / "studies" / "other" / "report.html").exists()
@@ -123,7 +79,7 @@ def test_killed_point_and_killed_parent_then_completed(
     reference: Path, tmp_path: Path, datasets: Path
 ) -> None:
     arguments = (f"paths.data={datasets}", *STUDY, "recipe.epochs=4")
-    parent = start(tmp_path, *arguments)
+    parent = started(tmp_path, *arguments)
     wait_for(lambda: running_point(tmp_path))
     victim = running_point(tmp_path)
     assert victim is not None
@@ -146,14 +102,7 @@ def test_killed_point_and_killed_parent_then_completed(
         )["state"]
         == "finished"
     }
-    again = subprocess.run(
-        command_line(*arguments),
-        cwd=tmp_path,
-        env=command_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    again = completed(tmp_path, *arguments)
     assert again.returncode == 0, again.stdout + again.stderr
     assert done.items() <= stamps(tmp_path).items()
     assert max(attempts(tmp_path).values()) >= 2
@@ -165,7 +114,7 @@ def test_two_sweeps_at_once_train_each_point_once(
     reference: Path, tmp_path: Path, datasets: Path
 ) -> None:
     arguments = (f"paths.data={datasets}", *STUDY, "recipe.epochs=4", "launcher.jobs=1", "seed=0")
-    both = [start(tmp_path, *arguments) for _ in range(2)]
+    both = [started(tmp_path, *arguments) for _ in range(2)]
     assert [process.wait(timeout=240) for process in both] == [0, 0]
     assert attempts(tmp_path) == dict.fromkeys(attempts(tmp_path), 1)
     expected = results(reference).query("seed == 0").reset_index(drop=True)
@@ -194,7 +143,7 @@ def test_a_failed_point_leaves_the_others_alone(tmp_path: Path, command: Command
 
 def test_ctrl_c_checkpoints_every_point_and_exits_130(tmp_path: Path, datasets: Path) -> None:
     arguments = (f"paths.data={datasets}", *STUDY, "recipe.epochs=200")
-    parent = start(tmp_path, *arguments)
+    parent = started(tmp_path, *arguments)
     wait_for(lambda: running_point(tmp_path))
     children = psutil.Process(parent.pid).children(recursive=True)
     parent.send_signal(signal.SIGINT)

@@ -19,12 +19,13 @@ from torchvision.models.vgg import VGG, cfgs, make_layers
 from vgglab.app.weights import evaluate_weights, images_of, torchvision_name
 from vgglab.config import Config, FolderConfig, ModelConfig, NormConfig, RecipeConfig
 from vgglab.config.check import ConfigError, parse
+from vgglab.config.model import ModelName
 from vgglab.evaluation.published import published_errors
 from vgglab.models import published
 from vgglab.models.published import WeightsError, load_weights, net_of
 
 CFGS = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}
-MODELS = {"vgg11": "a", "vgg13": "b", "vgg16": "d", "vgg19": "e"}
+MODELS: dict[str, ModelName] = {"vgg11": "a", "vgg13": "b", "vgg16": "d", "vgg19": "e"}
 
 
 def their_net(name: str, classes: int, width: float) -> VGG:
@@ -73,7 +74,7 @@ def config_for(tmp_path: Path, folder: Path, file: Path, **protocol: Any) -> Con
 @pytest.mark.parametrize("name", ["vgg11", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19_bn"])
 def test_a_state_dict_says_which_net_it_is_of(name: str) -> None:
     found = net_of(their_net(name, 10, 0.125).state_dict())
-    assert found.model == ModelConfig(name=MODELS[name.removesuffix("_bn")], width=0.125)  # type: ignore[arg-type]
+    assert found.model == ModelConfig(name=MODELS[name.removesuffix("_bn")], width=0.125)
     assert found.norm == NormConfig(name="batch" if name.endswith("_bn") else "none")
     assert (found.classes, found.map_size, found.in_channels) == (10, 7, 3)
 

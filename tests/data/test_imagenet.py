@@ -31,8 +31,8 @@ def jpeg() -> bytes:
     return buffer.getvalue()
 
 
-def write_tar(path: Path, files: Iterable[tuple[str, bytes]], mode: str = "w") -> Path:
-    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
+def write_tar(path: Path, files: Iterable[tuple[str, bytes]]) -> Path:
+    with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as tar:
         for name, content in files:
             info = tarfile.TarInfo(name)
             info.size = len(content)
@@ -70,13 +70,13 @@ def archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         classes.append((inner.name, inner.read_bytes()))
     validation = [(f"ILSVRC2012_val_{i:08}.JPEG", jpeg()) for i in (1, 2, 3)]
     contents = {
-        "train": (classes, "w"),
-        "val": (validation, "w"),
-        "devkit": (devkit(tmp_path), "w:gz"),
+        "train": classes,
+        "val": validation,
+        "devkit": devkit(tmp_path),
     }
-    for kind, (content, mode) in contents.items():
+    for kind, content in contents.items():
         name = ARCHIVE_META[kind][0]
-        made = write_tar(root / name, content, mode)
+        made = write_tar(root / name, content)
         checksum = hashlib.md5(made.read_bytes()).hexdigest()
         monkeypatch.setitem(ARCHIVE_META, kind, (name, checksum))
     monkeypatch.setitem(imagenet.COUNTS, "imagenet", (2 * PER_CLASS, 3))
@@ -139,7 +139,7 @@ def test_imagenette_is_read_as_published(
         for i in range(count)
     ]
     # Where the archive is in its place, torchvision fetches nothing.
-    archive = write_tar(tmp_path / "imagenette2-320.tgz", files, "w:gz")
+    archive = write_tar(tmp_path / "imagenette2-320.tgz", files)
     checksum = hashlib.md5(archive.read_bytes()).hexdigest()
     url, _ = Imagenette._ARCHIVES["320px"]
     monkeypatch.setitem(Imagenette._ARCHIVES, "320px", (url, checksum))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,8 +31,8 @@ def make(root: Path, **images: int) -> Path:
     return root
 
 
-def splits_of(root: Path, **fields: object) -> Splits[FileSet]:
-    return load_splits(FolderConfig(root=str(root), classes=2, **fields), root)  # type: ignore[arg-type]
+def splits_of(root: Path, **fields: Any) -> Splits[FileSet]:
+    return load_splits(FolderConfig(root=str(root), classes=2, **fields), root)
 
 
 def names(split: FileSet) -> set[str]:

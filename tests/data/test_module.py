@@ -58,14 +58,15 @@ def data_of(config: Config, world: World, *, training: bool = True) -> ImageData
     loop = SimpleNamespace(
         epoch_progress=progress, epoch_loop=SimpleNamespace(batch_progress=progress)
     )
-    data.trainer = SimpleNamespace(training=training, fit_loop=loop)  # type: ignore[assignment]
+    trainer: Any = SimpleNamespace(training=training, fit_loop=loop)
+    data.trainer = trainer
     return data
 
 
 def shown(data: ImageData, loader: Loader, batches: int = 4) -> dict[int, Tensor]:
     """What the net sees of the images of the first batches."""
     found: dict[int, Tensor] = {}
-    for index, batch in zip(range(batches), loader, strict=False):  # type: ignore[call-overload]
+    for index, batch in zip(range(batches), loader, strict=False):
         done = data.on_after_batch_transfer(batch, 0)
         assert len(done.images_nchw) == len(batch.samples_n), index
         found |= dict(zip(done.samples_n.tolist(), done.images_nchw, strict=True))

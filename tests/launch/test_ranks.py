@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from running import ROOT, SMALL, Command, command_environment, command_line
+from running import ROOT, SMALL, Command, command_environment, command_line, completed, wait_for
 
 DDP = (*SMALL, "trainer=ddp", "devices=2", "trainer.log_every=4")
 
@@ -53,11 +53,11 @@ def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_until_it_trains(folder: Path, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not any(path.stat().st_size for path in folder.glob("runs/*/metrics.jsonl")):
-        assert time.monotonic() < deadline, "it does not train"
-        time.sleep(0.05)
+def wait_until_it_trains(folder: Path) -> None:
+    def trains() -> bool:
+        return any(path.stat().st_size for path in folder.glob("runs/*/metrics.jsonl"))
+
+    wait_for(trains, "it trains", seconds=90)
 
 
 def ranks_of(parent: subprocess.Popen[str]) -> dict[int, psutil.Process]:
@@ -142,14 +142,7 @@ def test_points_of_a_sweep_in_two_processes_each(command: Command, tmp_path: Pat
 def test_mistakes(
     overrides: list[str], variables: dict[str, str], message: str, tmp_path: Path
 ) -> None:
-    ended = subprocess.run(
-        command_line(*SMALL, *overrides),
-        cwd=tmp_path,
-        env=command_environment() | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = completed(tmp_path, *SMALL, *overrides, variables=variables)
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert message in line

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import running
 import slurm_node
-from running import SMALL, command_environment, command_line
+from running import SMALL, command_environment, completed, started
 
 pytestmark = [
     pytest.mark.slurm,
     pytest.mark.skipif(bool(slurm_node.why_not()), reason=slurm_node.why_not() or "it is here"),
 ]
+
+wait_for = functools.partial(running.wait_for, seconds=200, every=0.2)
+"""Each look asks SLURM, or reads what it runs."""
 
 POINT = (*SMALL, "trainer.accelerator=cpu", "trainer.log_every=2")
 STUDY = ("-m", "study.name=moved", "model=a", "seed=0,1", "recipe.epochs=10")
@@ -47,15 +49,8 @@ def run(cluster: dict[str, str], tmp_path: Path, datasets: Path) -> Callable[...
     """``python run.py ...`` where SLURM is; what it said."""
 
     def command(*overrides: str, code: int = 0) -> str:
-        ended = subprocess.run(
-            command_line(f"paths.data={datasets}", *overrides),
-            cwd=tmp_path,
-            env=cluster,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        here = f"paths.data={datasets}"
+        ended = completed(tmp_path, here, *overrides, variables=cluster, timeout=300)
         assert ended.returncode == code, ended.stdout + ended.stderr
         return ended.stdout + ended.stderr
 
@@ -68,13 +63,6 @@ def statuses(folder: Path) -> dict[int, dict[str, Any]]:
     for path in folder.glob("runs/*/status.json"):
         found[int(path.parent.name.split("-s")[1][0])] = json.loads(path.read_text())
     return found
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 200) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.2)
 
 
 def slurm(cluster: dict[str, str], *command: str) -> str:
@@ -137,13 +125,8 @@ def test_a_study_with_a_preempted_point_equals_the_undisturbed_one(
 
     undisturbed = tmp_path / "undisturbed"
     undisturbed.mkdir()
-    subprocess.run(
-        command_line(f"paths.data={datasets}", *POINT, *STUDY, "devices=2"),
-        cwd=undisturbed,
-        env=command_environment(),
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    alone = completed(undisturbed, f"paths.data={datasets}", *POINT, *STUDY, "devices=2")
+    assert alone.returncode == 0, alone.stderr
     print(errors(tmp_path), errors(undisturbed), sep="\n")
     assert errors(tmp_path).equals(errors(undisturbed))
 
@@ -187,13 +170,7 @@ def test_begun_here_and_finished_by_slurm(
     run: Callable[..., str], tmp_path: Path, datasets: Path
 ) -> None:
     point = (*POINT, "study.name=moved", "model=a", "seed=0", "recipe.epochs=10")
-    here = subprocess.Popen(
-        command_line(f"paths.data={datasets}", *point),
-        cwd=tmp_path,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    here = started(tmp_path, f"paths.data={datasets}", *point)
     wait_for(lambda: trains(tmp_path, 0), "it trains here")
     here.send_signal(signal.SIGINT)
     assert here.wait(timeout=60) == 130

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 import torch
@@ -14,12 +14,14 @@ from vgglab.models.build import build
 from vgglab.models.convert import FullyConvolutional, total_stride
 from vgglab.models.vgg import VGG
 
+Norm = Literal["none", "batch"]
 
-def trained_looking(name: ModelName, norm: str, image_size: int, width: float = 0.0625) -> VGG:
+
+def trained_looking(name: ModelName, norm: Norm, image_size: int, width: float = 0.0625) -> VGG:
     """A net whose biases and batch-norm moments are not those of a new one."""
     net = build(
         ModelConfig(name=name, width=width),
-        NormConfig(name=norm),  # type: ignore[arg-type]
+        NormConfig(name=norm),
         InitConfig(),
         classes=7,
         image_size=image_size,
@@ -46,7 +48,7 @@ def images(count: int, size: int) -> torch.Tensor:
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("name", get_args(ModelName))
 @torch.inference_mode()
-def test_at_the_crop_it_gives_the_plain_scores(name: ModelName, norm: str) -> None:
+def test_at_the_crop_it_gives_the_plain_scores(name: ModelName, norm: Norm) -> None:
     worst = 0.0
     smallest = {"vgg_f": 48, "vgg_m": 48}.get(name, 32)  # their first layers leave nothing of 32 px
     for size in (smallest, 64, 96):

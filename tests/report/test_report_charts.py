@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
+from typing import Any
 
 import pytest
 from report_runs import make_study
@@ -44,6 +45,7 @@ def test_both_norms_have_a_band_and_a_pair_of_bars(tmp_path: Path) -> None:
 def test_a_study_without_depth_or_lrn_has_no_such_chart(tmp_path: Path) -> None:
     charts = charts_of(make_study(tmp_path, models=("b", "b_5x5")))
     assert (charts.depth, charts.lrn) == ((), ())
-    (b, b_5x5) = (dict(zip(ERROR_COLUMNS, row, strict=True)) for row in charts.errors)
+    rows: list[dict[str, Any]] = [dict(zip(ERROR_COLUMNS, r, strict=True)) for r in charts.errors]
+    b, b_5x5 = rows
     assert (b["model"], b["weight_layers"], b["seeds"], b["trained"]) == ("b", 13, 3, 3)
-    assert b_5x5["top1_low"] < b_5x5["top1_mean"] < b_5x5["top1_high"]  # type: ignore[operator]
+    assert b_5x5["top1_low"] < b_5x5["top1_mean"] < b_5x5["top1_high"]

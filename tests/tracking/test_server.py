@@ -9,11 +9,10 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running import SMALL, grid
+from running import SMALL, grid, wait_for
 from wandb_server import MISSING, STUDY, TOOLS, Lab, Server
 
 from vgglab.runs import read_metrics
@@ -97,20 +96,13 @@ def kill_in_the_middle(lab: Lab, *overrides: str) -> Path:
         statuses = [json.loads(p.read_text()) for p in lab.folder.glob("runs/*/status.json")]
         return any(status["epoch"] >= 2 for status in statuses)
 
-    wait_for(half_done)
+    wait_for(half_done, seconds=120)
     time.sleep(1.0)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     (run,) = lab.runs()
     assert json.loads((run / "status.json").read_text())["state"] == "running"
     return run
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 LONG = (*SMALL, "recipe.epochs=12", "trainer.log_every=5")

@@ -5,37 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from training_runs import MemorySink
 
 from vgglab.config.check import parse
 from vgglab.data.batches import Batch
-from vgglab.runs import Record, RunDirectory, Status
+from vgglab.runs import RunDirectory, Status
 from vgglab.training import experiment
 from vgglab.training.module import Classifier
 from vgglab.training.parallel import joined
 from vgglab.training.stop import Interrupted
 from vgglab.world import ALONE, world_of
-
-
-class StopAt:
-    """A sink that sends this process SIGTERM at one of its records."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-
-    def start(self, history: Sequence[Record]) -> None:
-        """Nothing to keep."""
-
-    def record(self, record: Record) -> None:
-        if record["step"] == self._step:
-            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def main(folder: Path) -> None:
@@ -64,7 +49,8 @@ def main(folder: Path) -> None:
     run.path.mkdir(exist_ok=True)
     if "DOUBLE" in os.environ:
         experiment.PRECISIONS["fp32"] = "64-true"
-    sinks = [StopAt(int(os.environ["STOP_AT"]))] if "STOP_AT" in os.environ else []
+    stop_at = os.environ.get("STOP_AT")
+    sinks = [MemorySink(signal_at_step=int(stop_at))] if stop_at else []
     with joined(world, "cpu") as group:
         try:
             result = experiment.run_experiment(

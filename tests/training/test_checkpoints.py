@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import torch
+from training_runs import KillAt, Killed
 
 from vgglab.config import Config
 from vgglab.data.errors import DataError
-from vgglab.runs import Record, RunDirectory, Status
+from vgglab.runs import RunDirectory, Status
 from vgglab.training.checkpoints import (
     AtomicCheckpointIO,
     checkpoint_step,
@@ -24,24 +25,6 @@ from vgglab.training.checkpoints import (
     net_state,
 )
 from vgglab.training.experiment import run_experiment
-
-
-class Killed(Exception):
-    """Stands for a kill: nothing tidies up."""
-
-
-class KillAt:
-    """A sink that ends the run at one of its records."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-
-    def start(self, history: object) -> None:
-        """Nothing to keep."""
-
-    def record(self, record: Record) -> None:
-        if record["step"] == self._step:
-            raise Killed
 
 
 def flip_a_byte(path: Path) -> None:

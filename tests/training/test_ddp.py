@@ -103,7 +103,8 @@ def train(
         port = str(free.getsockname()[1])
     processes = []
     for rank in range(world):
-        variables = {"OMP_NUM_THREADS": "1"} | ({"DOUBLE": "1"} if double else {})
+        variables = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        variables |= {"DOUBLE": "1"} if double else {}
         if world > 1:
             variables |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
             variables |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}

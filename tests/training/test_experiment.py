@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from training_runs import MemorySink, assert_same_bits, directory, weights
+from training_runs import KillAt, Killed, MemorySink, assert_same_bits, directory, weights
 
 from vgglab.config import Config, ScheduleConfig
 from vgglab.evaluation.predictions import errors_of
@@ -138,16 +138,11 @@ def test_interrupted_and_resumed_is_uninterrupted(
 def test_a_kill_within_an_epoch_loses_minutes_not_the_epoch(
     small_config: Config, tmp_path: Path, uninterrupted: Uninterrupted
 ) -> None:
-    class Killed(MemorySink):
-        def record(self, record: Record) -> None:
-            if record["step"] == 12:
-                raise RuntimeError("killed")
-
     trainer = dataclasses.replace(small_config.trainer, checkpoint_minutes=1e-6)
     config = dataclasses.replace(small_config, trainer=trainer)
     run = directory(tmp_path)
-    with pytest.raises(RuntimeError, match="killed"):
-        run_experiment(config, run, Status(), [Killed()])
+    with pytest.raises(Killed):
+        run_experiment(config, run, Status(), [KillAt(12)])
     assert checkpoint_step(run.last_checkpoint) == 11
     run_experiment(small_config, run, Status(), [])
     assert_same_bits(weights(run), weights(uninterrupted[0]))

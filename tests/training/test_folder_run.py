@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from image_folder import write_image_folder
+from training_runs import MemorySink
 
 from vgglab.config import Config
 from vgglab.config.check import parse
-from vgglab.runs import Record, RunDirectory, Status, read_metrics
+from vgglab.runs import RunDirectory, Status, read_metrics
 from vgglab.training.checkpoints import checkpoint_step
 from vgglab.training.experiment import run_experiment
 from vgglab.training.stop import Interrupted
-
-
-class StopAt:
-    """Sends this process a signal at one of the records."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-
-    def start(self, history: Sequence[Record]) -> None:
-        """Nothing to keep."""
-
-    def record(self, record: Record) -> None:
-        if record["step"] == self._step:
-            os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +55,9 @@ def test_interrupted_within_an_epoch_it_goes_on_at_the_step(config: Config, tmp_
         run.path.mkdir()
     result = run_experiment(config, runs[0], Status(), [])
     assert result["errors"]["center"]["images"] == 50
+    stop = MemorySink(signal_at_step=8)  # 6 steps an epoch
     with pytest.raises(Interrupted):
-        run_experiment(config, runs[1], Status(), [StopAt(8)])  # 6 steps an epoch
+        run_experiment(config, runs[1], Status(), [stop])
     assert checkpoint_step(runs[1].last_checkpoint) == 8
     resumed = run_experiment(config, runs[1], Status(), [])
     assert resumed["errors"] == result["errors"]

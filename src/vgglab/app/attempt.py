@@ -60,6 +60,7 @@ def attempt(
     except BaseException as error:
         reason = reason_of(error)
         log.exception("failed")
+        # For main: an exception of any class may come here, and none has a field for it.
         error.vgglab_log = str(directory.log)  # type: ignore[attr-defined]
         raise
     finally:

@@ -39,8 +39,8 @@ def composed_claims(overrides: Sequence[str]) -> dict[str, Claim]:
     Not a part of any run's config: a run does not depend on what it is taken to show.
     """
     composed = compose("config", overrides=list(overrides))
-    claims: Any = OmegaConf.to_container(composed, resolve=True).get("claims")  # type: ignore[union-attr]
-    return parse_claims(claims)
+    tree: Any = OmegaConf.to_container(composed, resolve=True)
+    return parse_claims(tree.get("claims"))
 
 
 def compose_point(overrides: Sequence[str]) -> Config:

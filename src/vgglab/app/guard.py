@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,8 @@ def guard_study(points: Sequence[StudyPoint], *, launching: bool = False) -> Gua
         scientific=(*study.scientific, *(key for key in swept if key != "seed")),
         nuisance=study.nuisance,
     )
-    facts = {p.directory.id: _fields(p, launching) for p in points}
+    present = _present() if launching else None
+    facts = {p.directory.id: _fields(p, present) for p in points}
     known = {name for fields in facts.values() for name in fields}
     try:  # not of the grid: it also varies what is no field of a run, such as its experiment
         Declared(scientific=study.scientific, nuisance=study.nuisance).check(known)
@@ -65,7 +67,24 @@ def refuse_confounds(points: Sequence[StudyPoint]) -> None:
         )
 
 
-def _fields(point: StudyPoint, launching: bool) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Code:
+    """What the runs of this command are computed by."""
+
+    name: str
+    versions: Mapping[str, str]
+
+
+def _present() -> Code:
+    root = _root()
+    return Code(_name(commit(root), source(), root), versions())
+
+
+def _root() -> Path:
+    return Path(os.environ["VGGLAB_ROOT"])
+
+
+def _fields(point: StudyPoint, present: Code | None) -> dict[str, Any]:
     config = point.config
     # Where the images lie, say, is no difference between runs: what they are is.
     semantic_names = {name for name, _ in flatten(semantic(config))}
@@ -75,17 +94,16 @@ def _fields(point: StudyPoint, launching: bool) -> dict[str, Any]:
     return (
         {name: value for name, value in fields.items() if name not in placed}
         | {"seed": config.seed, "data.fingerprint": fingerprint(config.data)}
-        | _code(point.directory.read_status(), launching)
+        | _code(point.directory.read_status(), present)
     )
 
 
-def _code(status: Status, launching: bool) -> dict[str, str]:
-    root = Path(os.environ["VGGLAB_ROOT"])
-    recorded, by = _recorded(status, root), status.versions
-    if launching and not status.state.is_outcome:
-        present = _name(commit(root), source(), root)
+def _code(status: Status, present: Code | None) -> dict[str, str]:
+    recorded, by = _recorded(status, _root()), status.versions
+    if present is not None and not status.state.is_outcome:
         # What an attempt before this one has computed stays in the run.
-        recorded, by = [*(r for r in recorded if r != present), present], versions()
+        recorded = [*(r for r in recorded if r != present.name), present.name]
+        by = dict(present.versions)
     return {"code.version": ", then ".join(recorded) or UNKNOWN} | {
         f"code.{name}": by.get(name, UNKNOWN) for name in LIBRARIES
     }

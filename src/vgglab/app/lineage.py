@@ -9,13 +9,13 @@ from typing import Any
 
 import yaml
 
-from vgglab.app.cost import net_cost
 from vgglab.config import Config, plain
 from vgglab.config.check import ConfigError
 from vgglab.config.parent import ancestors, parent_of
 from vgglab.data.sources import fingerprint
 from vgglab.runs import RunDirectory, State, Status, run_id
 from vgglab.runs.atomic import write_json, write_text
+from vgglab.training.cost import net_cost
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,7 @@ def weights_of(stage: Stage) -> Path:
     parent = parent_of(stage.config)
     assert parent is not None
     assert stage.parent is not None
-    if parent.recipe.select == "best":
-        return stage.parent.best_checkpoint
-    return stage.parent.last_checkpoint
+    return stage.parent.selected_checkpoint(parent.recipe.select)
 
 
 def first_weights(config: Config) -> Path | None:

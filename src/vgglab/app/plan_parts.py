@@ -11,7 +11,6 @@ from pathlib import Path
 from rich.console import Console
 
 from vgglab.app.compose import compose_point
-from vgglab.app.cost import net_cost
 from vgglab.app.lineage import directory_of
 from vgglab.app.study import StudyPoint, resolved_overrides
 from vgglab.config import Config, plain
@@ -22,6 +21,7 @@ from vgglab.launch.pool import Point, Slots, overrides_of
 from vgglab.runs import RunRecord, State, load_runs
 from vgglab.study import semantic_fields
 from vgglab.study.plan import DoneRun, Measurement, Timing, Work, from_runs, measurement
+from vgglab.training.cost import net_cost
 
 NET_GROUPS = ("model", "norm", "data", "protocol", "trainer")
 NET_FIELDS = ("recipe.batch_size", "recipe.scale_min", "recipe.scale_max")

@@ -17,6 +17,7 @@ from vgglab.app.lineage import Stage, mark_pending, stage_of, stages_of, still_t
 from vgglab.app.testing import is_done
 from vgglab.config import Config, plain
 from vgglab.config.check import ConfigError
+from vgglab.config.parent import ancestors
 from vgglab.data.sources import load_splits
 from vgglab.launch import slurm as slurm_jobs
 from vgglab.launch.pool import Point, Pool, Slots, overrides_of
@@ -86,7 +87,7 @@ def still_to_do(points: Sequence[StudyPoint]) -> list[StudyPoint]:
             waits = dataclasses.replace(known.point, after=after)
             found.setdefault(stage.directory.id, dataclasses.replace(known, point=waits))
     # By the length of their chains, else in the grid's order: parents come first.
-    return sorted(found.values(), key=lambda p: len(stages_of(p.config)))
+    return sorted(found.values(), key=lambda p: len(ancestors(p.config)))
 
 
 def run_study(

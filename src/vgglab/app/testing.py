@@ -115,5 +115,5 @@ def _tested(
     torch.set_num_threads(config.trainer.threads)
     net = stored_net(config, selected_weights(config, directory))
     data = ImageData(config, MEMORY_FORMATS[config.trainer.memory_format])
-    images = HeldOut(data.test_images(), data.normalise)
+    images = HeldOut(data.splits.test, data.normalise)
     return evaluate(config, directory, net, images, Group(ALONE), todo)

@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vgglab.app.cost import net_cost
 from vgglab.app.lineage import first_weights
 from vgglab.config import Config, plain
 from vgglab.data.sources import fingerprint, source_url
 from vgglab.runs import RunDirectory, Status, arm_name, read_metrics, readable_name
 from vgglab.runs.atomic import write_json
 from vgglab.tracking.cards import DataCard, RunCard
+from vgglab.training.cost import net_cost
 
 if TYPE_CHECKING:
     from vgglab.tracking.wandb_run import Prediction, WandbSink

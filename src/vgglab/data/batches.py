@@ -42,6 +42,9 @@ class Loader:
         """Batches of an epoch for this process; in training a step's micro-batches count each."""
         return len(self._order)
 
+    def __iter__(self) -> Iterator[Batch]:
+        raise NotImplementedError
+
     # Lightning takes a loader with these two for one that can go on in the middle of an epoch.
     def state_dict(self) -> dict[str, Any]:
         """Nothing: see ``Steps``."""

@@ -17,7 +17,6 @@ from vgglab.data.batches import Batch, Loader
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
 from vgglab.data.scale import center_crop, rescaled
-from vgglab.data.splits import Labels
 from vgglab.data.steps import Part, Steps
 
 Item = TypeVar("Item")
@@ -115,37 +114,6 @@ def whole_images(files: FileSet, indices_m: NDArray[np.int64], workers: int) -> 
         UnreadableImage: one of them cannot be decoded.
     """
     return read_by_workers(_Whole(files), indices_m.tolist(), workers)
-
-
-class ReadAhead:
-    """A split that is read from its first image to its last, as often as wanted, while workers
-    decode the next ones; for a process among ``world``, every so many-th image."""
-
-    def __init__(self, files: FileSet, workers: int, *, rank: int = 0, world: int = 1) -> None:
-        self._files, self._workers = files, workers
-        self._order_m = np.arange(rank, len(files), world)
-        self._next = iter(self._order_m.tolist())
-        self._images: Iterator[Tensor] = iter(())
-
-    @property
-    def labels_n(self) -> Labels:
-        return self._files.labels_n
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def image_chw(self, index: int) -> Tensor:
-        """One whole image (3, H, W), uint8; they are asked for in their order.
-
-        Raises:
-            UnreadableImage: it cannot be decoded.
-        """
-        if index == self._order_m[0]:
-            self._next = iter(self._order_m.tolist())
-            self._images = whole_images(self._files, self._order_m, self._workers)
-        expected = next(self._next, None)
-        assert index == expected, f"image {index} was asked for, {expected} is next"
-        return next(self._images)
 
 
 class FileLoader(Loader):

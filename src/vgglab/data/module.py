@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -12,12 +13,12 @@ from vgglab.config import Config
 from vgglab.data.augment import Augmentation
 from vgglab.data.batches import Batch, BatchLoader, Loader
 from vgglab.data.crops import RandomCrops
-from vgglab.data.file_batches import CenterViews, FileLoader, ReadAhead
+from vgglab.data.file_batches import CenterViews, FileLoader
 from vgglab.data.files import FileSet
 from vgglab.data.preprocess import color_shift, normalisation
 from vgglab.data.scale import center_crop, rescaled
 from vgglab.data.sources import load_splits
-from vgglab.data.splits import ImageSet, WholeImages
+from vgglab.data.splits import ImageSet
 from vgglab.data.steps import Position, Share, Steps
 from vgglab.world import ALONE, World
 
@@ -26,7 +27,7 @@ EVALUATION_BATCH = 250
 
 
 class ImageData(pl.LightningDataModule):
-    """Loaders of training and validation; for the test, its images as they are and ``normalise``.
+    """Loaders of training and validation; for the test, ``splits.test`` as it is and ``normalise``.
 
     Files are decoded and cropped one by one in the loader's workers; everything else is done by
     batch, on the device."""
@@ -62,7 +63,8 @@ class ImageData(pl.LightningDataModule):
         after a resume, and would replay the order of epoch 0."""
         assert self.trainer is not None
         loop = self.trainer.fit_loop
-        epochs_done = loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+        current: Any = loop.epoch_progress.current  # declared as its base class, which counts less
+        epochs_done = current.processed
         micro_batches = loop.epoch_loop.batch_progress.current.ready
         return epochs_done, micro_batches // self._share.accumulate
 
@@ -79,13 +81,6 @@ class ImageData(pl.LightningDataModule):
     def val_dataloader(self) -> Loader:
         images = self.splits.validation
         return self._loader(images, Steps(len(images), EVALUATION_BATCH, share=self._share))
-
-    def test_images(self) -> WholeImages:
-        """The test split, to be read in order; where there are workers, they read ahead."""
-        images, workers = self.splits.test, self._config.trainer.workers
-        if isinstance(images, ImageSet) or not workers:
-            return images
-        return ReadAhead(images, workers, rank=self._share.rank, world=self._share.world)
 
     def _loader(self, images: ImageSet | FileSet, order: Steps) -> Loader:
         if isinstance(images, ImageSet):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import signal
 import subprocess
@@ -11,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from vgglab.launch.pool import GRACE_SECONDS, Point, Slots, start
+from vgglab.launch.pool import Point, Slots, start, stop
 from vgglab.runs import Record, RunDirectory, read_metrics
 
 LOG_EVERY = 4
@@ -153,15 +152,7 @@ class PilotPool:
             shutil.rmtree(pilot.point.directory.path.parent, ignore_errors=True)
 
     def _stop_all(self) -> None:
-        for _, process in self._running.values():
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGINT)
-        for _, process in self._running.values():
-            try:
-                process.wait(GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        stop([process for _, process in self._running.values()])
         self._running.clear()
 
 

@@ -30,6 +30,11 @@ class Point:
     after: RunDirectory | None = None
     """The run that its first weights come from: a point of the same pool, or done."""
 
+    def command(self, root: Path, extra_overrides: Sequence[str]) -> list[str]:
+        """What a process of its own runs, without the launcher's choice."""
+        overrides = [*extra_overrides, *self.overrides, "hydra.mode=RUN", "hydra/launcher=basic"]
+        return [sys.executable, str(root / "run.py"), *overrides]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Slots:
@@ -93,7 +98,7 @@ class Pool:
     def _next(self, waiting: list[Point]) -> Point | None:
         """Take the first point whose parent, if any, has an outcome."""
         for point in waiting:
-            if point.after is None or point.after.read_status().state.is_outcome:
+            if point.after is None or _has_outcome(point.after):
                 waiting.remove(point)
                 return point
         return None
@@ -121,16 +126,8 @@ class Pool:
         return ended
 
     def _stop_all(self) -> None:
-        for _, process in self._running.values():
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGINT)
-        deadline = time.monotonic() + GRACE_SECONDS
+        stop([process for _, process in self._running.values()])
         for point, process in self._running.values():
-            try:
-                process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
             note_death(point.directory, process.returncode)
         self._running.clear()
 
@@ -146,14 +143,7 @@ def start(
     point.directory.path.mkdir(parents=True, exist_ok=True)
     with point.directory.log.open("ab") as output:
         return subprocess.Popen(
-            [
-                sys.executable,
-                str(root / "run.py"),
-                *extra_overrides,
-                *point.overrides,
-                "hydra.mode=RUN",
-                "hydra/launcher=basic",
-            ],
+            point.command(root, extra_overrides),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -161,6 +151,20 @@ def start(
             # Ctrl-C at the terminal is the launcher's to pass on, once.
             start_new_session=True,
         )
+
+
+def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask points to write their checkpoints; return when all have ended, late ones killed."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + GRACE_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _has_outcome(directory: RunDirectory) -> bool:

@@ -6,7 +6,6 @@ import functools
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -46,7 +45,7 @@ def submit(
     options.pop("max_num_timeout")  # submitit's own requeueing: ours looks after the checkpoint
     try:
         executor.update_parameters(**_named_for_submitit(options))
-        commands = [_command(point, extra_overrides, root) for point in points]
+        commands = [point.command(root, extra_overrides) for point in points]
         jobs = executor.map_array(become, commands)
     except (FailedSubmissionError, FailedJobError, ValueError) as error:
         raise ConfigError(f"launcher=slurm: {error}") from error
@@ -60,11 +59,6 @@ def _named_for_submitit(options: Mapping[str, Any]) -> dict[str, Any]:
 
     common = set(OmegaConf.structured(BaseQueueConf).keys())
     return {name if name in common else f"slurm_{name}": value for name, value in options.items()}
-
-
-def _command(point: Point, extra_overrides: Sequence[str], root: Path) -> list[str]:
-    overrides = [*extra_overrides, *point.overrides, "hydra.mode=RUN", "hydra/launcher=basic"]
-    return [sys.executable, str(root / "run.py"), *overrides]
 
 
 def become(command: Sequence[str]) -> None:

@@ -66,7 +66,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 def synchronised(net: nn.Module, *, on_gpu: bool) -> nn.Module:
     """The net with every batch norm's moments taken over all processes; the same state dict."""
     if on_gpu:
-        whole: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(net)  # type: ignore[no-untyped-call]
+        whole: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(net)
         return whole
     for module in net.modules():
         if type(module) is nn.BatchNorm2d:

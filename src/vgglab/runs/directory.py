@@ -55,6 +55,11 @@ class RunDirectory:
     def best_checkpoint(self) -> Path:
         return self.checkpoints / "best.ckpt"
 
+    def selected_checkpoint(self, select: str) -> Path:
+        """Whose weights are tested, and given to runs that start from this one:
+        ``recipe.select``, ``best`` or ``last``."""
+        return self.best_checkpoint if select == "best" else self.last_checkpoint
+
     @property
     def log(self) -> Path:
         return self.path / "train.log"

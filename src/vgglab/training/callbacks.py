@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import pytorch_lightning as pl
-from torch import Tensor
 
 from vgglab.config import ScheduleConfig
 from vgglab.runs import MetricsLog, Record, RunDirectory, Status
 from vgglab.training.gradients import GradientNorms
+from vgglab.training.meters import StepLoss
 from vgglab.training.module import Classifier
 from vgglab.training.outcomes import Diverged
 from vgglab.training.parallel import Group
@@ -45,8 +45,7 @@ class Recorder(pl.Callback):
     ) -> None:
         self._log, self._sinks, self._speed, self._gradients = log, sinks, speed, gradients
         self._group = group
-        self._loss: Tensor | None = None
-        """Of the micro-batches so far of a step."""
+        self._loss = StepLoss()
         self._held: dict[str, float] = {}
         """Values of an epoch's last step, which go into the epoch's record: one record a step."""
 
@@ -54,13 +53,11 @@ class Recorder(pl.Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         assert isinstance(module, Classifier)
-        # Of each micro-batch, already divided by their number.
-        loss_so_far = outputs["loss"] if self._loss is None else self._loss + outputs["loss"]
-        self._loss = loss_so_far if (index + 1) % trainer.accumulate_grad_batches else None
-        if self._loss is not None:
-            return  # the step goes on
+        of_step = self._loss.after(index, trainer.accumulate_grad_batches, outputs["loss"])
+        if of_step is None:
+            return
         if trainer.global_step % module.config.trainer.log_every == 0:
-            loss = self._group.mean(float(loss_so_far))
+            loss = self._group.mean(float(of_step))
             if not math.isfinite(loss):
                 raise Diverged(f"train loss = {loss} at step {trainer.global_step}")
             done = trainer.current_epoch, (index + 1) // trainer.accumulate_grad_batches
@@ -91,6 +88,7 @@ class Recorder(pl.Callback):
         smaller than the others."""
         if not self._group.world.is_first:
             return
+        # Lightning sets the attribute when it is handed a data module, and declares it nowhere.
         images: int = trainer.datamodule.train_images  # type: ignore[attr-defined]
         seen = epochs * images + min(steps * module.config.recipe.batch_size, images)
         record: Record = {

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -21,7 +21,7 @@ from vgglab.data.sources import channels
 from vgglab.models.batch_norm import synchronised
 from vgglab.models.blocks import parameters_by_block
 from vgglab.models.build import build
-from vgglab.models.cost import NetCost, describe
+from vgglab.models.cost import NetCost
 from vgglab.models.vgg import VGG
 from vgglab.runs import MetricsLog, RunDirectory, Status, read_metrics
 from vgglab.signals import StopRequest
@@ -34,6 +34,7 @@ from vgglab.training.checkpoints import (
     checkpoint_step,
     checkpoint_to_resume,
 )
+from vgglab.training.cost import net_cost
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
@@ -44,7 +45,10 @@ from vgglab.training.testing import MEMORY_FORMATS, HeldOut, evaluate, selected_
 from vgglab.training.trainability import TrainabilityWatch
 from vgglab.world import ALONE, World
 
-PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {
+    "fp32": "32-true",
+    "bf16": "bf16-mixed",
+}
 
 
 def run_experiment(
@@ -88,7 +92,7 @@ def run_experiment(
         history = log.rewind(step)
         for sink in sinks:
             sink.start(history)
-    cost = _cost(config)
+    cost = net_cost(config)
     speed = SpeedMeter(ideal=_ideal_speed(config, group, cost))
     gradients = _gradient_norms(config, module)
     watch = _trainability_watch(config, cost, data.train_dataloader().steps, group)
@@ -124,7 +128,7 @@ def run_experiment(
                 config,
                 directory,
                 module.net,
-                HeldOut(data.test_images(), data.normalise),
+                HeldOut(data.splits.test, data.normalise),
                 group,
                 config.procedures,
                 between_test_batches,
@@ -175,16 +179,6 @@ def _net(config: Config, world: World, first_weights: Path | None) -> torch.nn.M
     return synchronised(net, on_gpu=config.trainer.accelerator == "gpu")
 
 
-def _cost(config: Config) -> NetCost:
-    return describe(
-        config.model,
-        config.norm,
-        classes=config.data.classes,
-        image_size=config.data.image_size,
-        in_channels=channels(config.data),
-    )
-
-
 def _ideal_speed(config: Config, group: Group, cost: NetCost) -> float:
     """Images a second if every device worked at the ceiling of the first one's."""
     first = group.world.is_first
@@ -222,7 +216,7 @@ def _trainer(
         devices=group.world.local_size,
         num_nodes=group.world.nodes,
         strategy=strategy_of(config.trainer, group.world),
-        precision=PRECISIONS[config.trainer.precision],  # type: ignore[arg-type]
+        precision=PRECISIONS[config.trainer.precision],
         max_epochs=config.recipe.epochs,
         accumulate_grad_batches=config.trainer.accumulate,
         callbacks=[

@@ -22,6 +22,20 @@ def split_metrics(classes: int, top_k: tuple[int, ...]) -> MetricCollection:
     return collection
 
 
+class StepLoss:
+    """The loss of a step from those of its micro-batches, each already divided by their number."""
+
+    def __init__(self) -> None:
+        self._so_far: Tensor | None = None
+
+    def after(self, micro_batch: int, of_each_step: int, loss: Tensor) -> Tensor | None:
+        """The step's, once its last micro-batch is there; None while it goes on."""
+        total = loss if self._so_far is None else self._so_far + loss
+        goes_on = (micro_batch + 1) % of_each_step
+        self._so_far = total if goes_on else None
+        return None if goes_on else total
+
+
 class SplitMeter(nn.Module):
     """Error and loss of one split, over every image seen since the last reset."""
 

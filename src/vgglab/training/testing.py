@@ -43,8 +43,7 @@ def selected_weights(config: Config, directory: RunDirectory) -> dict[str, Tenso
     Raises:
         DataError: the checkpoint is gone.
     """
-    best = config.recipe.select == "best"
-    path = directory.best_checkpoint if best else directory.last_checkpoint
+    path = directory.selected_checkpoint(config.recipe.select)
     if not path.exists():
         raise DataError(f"{directory.id}: {path} is gone, and with it the weights to be tested")
     return net_state(path)

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from vgglab.config import Config
+from vgglab.training.meters import StepLoss
 from vgglab.training.outcomes import Untrainable
 from vgglab.training.parallel import Group
 
@@ -111,8 +112,7 @@ class TrainabilityWatch(pl.Callback):
         )
         self._config, self._layers, self._group = config, layers, group
         self._looks: list[Look] = []
-        self._loss: Tensor | None = None
-        """Of the micro-batches so far of a step."""
+        self._loss = StepLoss()
         self._relative: list[float] = []
         """Gradient over weights of each layer at this step."""
         self._dead = DeadUnits(layers)
@@ -130,9 +130,8 @@ class TrainabilityWatch(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        loss = outputs["loss"] if self._loss is None else self._loss + outputs["loss"]
-        self._loss = loss if (index + 1) % trainer.accumulate_grad_batches else None
-        if self._loss is not None or not self._is_look(trainer.global_step):
+        loss = self._loss.after(index, trainer.accumulate_grad_batches, outputs["loss"])
+        if loss is None or not self._is_look(trainer.global_step):
             return
         dead = self._dead.shares()
         layer = min(range(len(self._relative)), key=self._relative.__getitem__)
