@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
@@ -15,6 +16,9 @@ from omegaconf import DictConfig
 
 class ProcessLauncher(Launcher):
     """Hands a sweep's points to vgglab, which trains each in a process of its own."""
+
+    slurm: Mapping[str, Any] | None = None
+    """Options of the job array, where SLURM starts the processes."""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -27,7 +31,8 @@ class ProcessLauncher(Launcher):
         """Run the study, then leave with its exit code: the sweeper has nothing to add."""
         from vgglab.app.study import run_study
 
-        raise SystemExit(run_study(job_overrides, Path(os.environ["VGGLAB_ROOT"])))
+        root = Path(os.environ["VGGLAB_ROOT"])
+        raise SystemExit(run_study(job_overrides, root, slurm=self.slurm))
 
 
 ConfigStore.instance().store(

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
+
+from hydra_plugins.vgglab_launcher import ProcessLauncher
 
 
-class SlurmArrayLauncher(Launcher):
+class SlurmArrayLauncher(ProcessLauncher):
     """Hands a sweep's points to vgglab, which has SLURM train each in a job of its own."""
 
     def __init__(self, **options: Any) -> None:
-        self._options = {
+        self.slurm = {
             name: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
             for name, value in options.items()
         }
-
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        """Nothing to keep: a point is composed anew from its overrides."""
-
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        """Run the study, then leave with its exit code: the sweeper has nothing to add."""
-        from vgglab.app.study import run_study
-
-        root = Path(os.environ["VGGLAB_ROOT"])
-        raise SystemExit(run_study(job_overrides, root, slurm=self._options))
 
 
 def _node() -> dict[str, Any]:
