@@ -136,9 +136,15 @@ def test_smallest_and_longest_images_are_read(size: tuple[int, int], tmp_path: P
 
 def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     """20,000 x 20,000 px would be 1.2 GB; there is nothing but a header."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
-    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0),
+        b"IDAT": zlib.compress(b""),
+    }
+    content = b"\x89PNG\r\n\x1a\n"
+    for name, body in chunks.items():
+        content += struct.pack(">I", len(body)) + name + body
+        content += struct.pack(">I", zlib.crc32(name + body))
+    (tmp_path / "x.png").write_bytes(content)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(UnreadableImage, match=r"too large, Image size \(400000000 pixels\)"):
         decoded(tmp_path / "x.png")
