@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 import errno
 
+from vgglab.privacy import without_home
 from vgglab.runs import RunDirectory, Status
 
 
 def reason_of(error: BaseException) -> str:
-    """For ``status.json`` and the ledger, one line."""
+    """For ``status.json``, the ledger and the report: one line, without the user's home folder."""
+    return without_home(_reason(error))
+
+
+def _reason(error: BaseException) -> str:
     if is_full_disk(error):
         assert isinstance(error, OSError)
         return f"no space left: {error.filename or 'writing'}; the same command goes on from here"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -59,6 +60,8 @@ def config_of(directory: RunDirectory, asked: Config) -> Config:
     Raises:
         ConfigError: there is no such run, or it cannot be tested so.
     """
+    if directory.path.parent.resolve() != Path(asked.paths.runs).resolve():
+        raise ConfigError(f"run={directory.id}: must be the name of a folder in {asked.paths.runs}")
     if not directory.config.exists():
         raise ConfigError(
             f"run={directory.id}: not in {directory.path.parent}; task=runs lists those that are"
