@@ -33,7 +33,7 @@ def stamps(folder: Path) -> dict[Path, int]:
     return {
         path: path.stat().st_mtime_ns
         for path in (folder / "runs").rglob("*")
-        if path.is_file() and path.name != ".lock"
+        if path.is_file() and not path.name.startswith(".lock")
     }
 
 

@@ -64,6 +64,10 @@ def dispatch(composed: DictConfig, root: Path) -> None:
         from vgglab.app.evaluate import evaluate
 
         evaluate(config)
+    elif config.task.name == "verify":
+        from vgglab.app.verify import verify
+
+        verify(config, root)
     elif config.task.name == "report":
         from vgglab.app.report import write_study_report
         from vgglab.app.study import compose_points
@@ -77,7 +81,7 @@ def dispatch(composed: DictConfig, root: Path) -> None:
     elif config.task.name == "sync":
         from vgglab.app.sync import sync
 
-        sync(config)
+        sync(config, root)
     elif config.task.name == "dashboard":
         from vgglab.app.report import save_dashboard
         from vgglab.app.study import compose_points

@@ -24,6 +24,7 @@ from vgglab.launch.pool import Point, Pool, Slots, overrides_of
 from vgglab.launch.screen import StudyScreen
 from vgglab.runs import RunDirectory, State, load_run
 from vgglab.study import MissingPoint, StudyView
+from vgglab.tracking.sync import waits_for_upload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +133,9 @@ def run_study(
         _say(console, f"    log: {failed.directory.log}")
     if failures:
         _say(console, "run the same command again to finish what is missing")
+    waiting = [p for p in points if waits_for_upload(p.directory.path)]
+    if waiting and first.tracking.mode == "online":
+        _say(console, f"W&B has not all of {len(waiting)} runs: task=sync uploads them")
     _say(console, f"report: {page}")
     return 1 if failures else 0
 

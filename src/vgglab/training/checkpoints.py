@@ -18,6 +18,7 @@ from torch import Tensor
 from vgglab.data.errors import DataError
 from vgglab.runs import RunDirectory
 from vgglab.training.module import SELECTION_METRIC
+from vgglab.training.moments import Moment, OnMoment, ignore
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         OSError: with ``ENOSPC``, the disk is full; the checkpoints that were there are untouched.
     """
 
+    def __init__(self, on_moment: OnMoment = ignore) -> None:
+        super().__init__()
+        self._on_moment = on_moment
+
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
@@ -40,6 +45,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         try:
             with temporary.open("wb") as file:
                 torch.save(checkpoint, file)
+                self._on_moment(Moment.WRITING, temporary)
                 file.flush()
                 os.fsync(file.fileno())
         except (OSError, RuntimeError) as error:
@@ -52,6 +58,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         run = RunDirectory(target.parent.parent)
         if target == run.last_checkpoint and target.exists():
             target.replace(run.previous_checkpoint)
+            self._on_moment(Moment.RENAMING, target)
         temporary.replace(target)
 
 
