@@ -1,4 +1,4 @@
-"""What is in W&B's file of a run."""
+"""A run as W&B is told of it, and what is then in its file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+from vgglab.tracking.cards import RunCard
 from vgglab.tracking.offline_file import records
+
+CARD = RunCard(
+    id="a-s0-0123456789abcdef",
+    name="a-s0",
+    group="depth",
+    job_type="train",
+    tags=("a",),
+    notes="python run.py model=a",
+    config={"model": {"name": "a", "lrn": {"size": 5}}, "recipe": {"top": [1, 5]}},
+)
 
 
 def of_kind(path: Path, kind: str) -> list[Any]:
@@ -21,3 +32,9 @@ def history(path: Path) -> list[dict[str, Any]]:
         for row in of_kind(path, "history")
     ]
     return [{key: value for key, value in row.items() if key[0] != "_"} for row in rows]
+
+
+def offline_file(folder: Path) -> Path:
+    """The only offline file under a folder."""
+    (path,) = folder.rglob("*.wandb")
+    return path

@@ -23,8 +23,9 @@ from vgglab.data.errors import DataError
 from vgglab.launch.point import is_point
 from vgglab.launch.ranks import RankFailed
 from vgglab.launch.slurm import is_slurm_point
+from vgglab.signals import ASKED_TO
 
-DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, ASKED_TO
 
 
 def main(root: Path) -> None:

@@ -46,12 +46,15 @@ def _online(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.R
     """The run online; none, and a warning, where the server is not there for it."""
     url = server.base_url()
     reason = server.why_not(url)
+    before = set(directory.glob("wandb/run-*"))
     if not reason:
         try:
             return _init(tracking, card, directory, online=True)
         except Exception as error:  # of many classes, and none of them is worth a training
             reason = str(error).partition("\n")[0] or type(error).__name__
             wandb.teardown()  # its service may still wait for that server
+            for begun in set(directory.glob("wandb/run-*")) - before:
+                shutil.rmtree(begun)
     log.warning("%s: %s: kept offline; task=sync uploads it", url, reason)
     return None
 

@@ -22,6 +22,7 @@ from vgglab.data.batches import Batch
 from vgglab.launch.point import die_with
 from vgglab.runs import RunDirectory, Status
 from vgglab.runs.atomic import write_json
+from vgglab.signals import ASKED_TO
 from vgglab.training.experiment import run_experiment
 from vgglab.training.moments import Moment
 from vgglab.training.stop import Interrupted
@@ -31,7 +32,6 @@ BATCHES = "batches.jsonl"
 """Epoch, number and checksum of each batch that was trained on, by whatever attempt."""
 END = "end.json"
 """Of an attempt that came to the run's end: moments of each kind, state of the generators."""
-INTERRUPTED = 130
 
 
 class Witness:
@@ -78,7 +78,7 @@ def attempt(
 ) -> None:
     """Train what is left of a run in a folder of its own, in a process that is for nothing else.
 
-    Ends with ``INTERRUPTED`` after SIGTERM.
+    Ends with ``ASKED_TO`` after SIGTERM.
     """
     die_with(os.getppid())  # the server that it was forked from, which ends with whoever asked
     asked_by = multiprocessing.parent_process()
@@ -95,6 +95,6 @@ def attempt(
             parse(tree), directory, status, [], None, first_weights, on_moment=witness
         )
     except Interrupted:
-        sys.exit(INTERRUPTED)
+        sys.exit(ASKED_TO)
     write_json(directory.result, result)
     write_json(path / END, {"moments": dict(witness.counts), "generators": generators()})

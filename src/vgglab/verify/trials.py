@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from vgglab.runs import RunDirectory
+from vgglab.signals import ASKED_TO
 from vgglab.training.checkpoints import checkpoint_step, checkpoint_to_resume
 from vgglab.verify.boundaries import BOUNDARIES, Boundary, Interruption
 from vgglab.verify.compare import differences
-from vgglab.verify.trial import END, INTERRUPTED, attempt
+from vgglab.verify.trial import END, attempt
 
 
 class TrialFailed(Exception):
@@ -76,7 +77,7 @@ class Trials:
         run = self._new("interrupted")
         # A killed process has the negative number of the signal; one asked to stop leaves itself.
         asked = interruption.sent.name == "SIGTERM"
-        self._attempt(run, interruption, INTERRUPTED if asked else -interruption.sent)
+        self._attempt(run, interruption, ASKED_TO if asked else -interruption.sent)
         checkpoint = checkpoint_to_resume(run)
         step = checkpoint_step(checkpoint) if checkpoint else 0
         self._attempt(run, None, 0)
