@@ -32,7 +32,7 @@ from vgglab.launch.point import die_with_parent, is_point
 from vgglab.launch.pool import note_orphan
 from vgglab.launch.ranks import RankFailed, command_of_this_process, note_rank_death, run_ranks
 from vgglab.runs import RunDirectory, State, Status
-from vgglab.signals import StopRequest
+from vgglab.signals import ASKED_TO, StopRequest
 from vgglab.world import ALONE, World, world_of
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _start_ranks(stage: Stage, ancestor: int, root: Path) -> None:
     died = run_ranks(command, directory, config.devices, config.trainer.threads)
     if died is None:
         return
-    if died.code in (2, 130):  # a mistake of the user, or Ctrl-C: it has said so itself
+    if died.code in (2, ASKED_TO):  # a mistake of the user, or Ctrl-C: it has said so itself
         raise RankFailed(died.error, died.code)
     note_rank_death(directory, died)
     raise RankFailed(f"{died} (log: {died.log})", 1)

@@ -16,13 +16,23 @@ from vgglab.config.infrastructure import (
     PrepareConfig,
     TrackingConfig,
     TrainerConfig,
+    VerifyConfig,
 )
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.config.protocol import Procedure, ProtocolConfig, procedure
 from vgglab.config.recipe import RecipeConfig
 
 TaskName = Literal[
-    "train", "evaluate", "report", "runs", "describe", "prepare", "sync", "dashboard", "plan"
+    "train",
+    "evaluate",
+    "report",
+    "runs",
+    "describe",
+    "prepare",
+    "sync",
+    "dashboard",
+    "plan",
+    "verify",
 ]
 Names = str | tuple[str, ...]
 """One, or a list."""
@@ -80,6 +90,7 @@ class Config:
     tracking: Annotated[TrackingConfig, Role.INFRASTRUCTURE] = Field(default_factory=TrackingConfig)
     launcher: Annotated[LauncherConfig, Role.INFRASTRUCTURE] = Field(default_factory=LauncherConfig)
     prepare: Annotated[PrepareConfig, Role.INFRASTRUCTURE] = Field(default_factory=PrepareConfig)
+    verify: Annotated[VerifyConfig, Role.INFRASTRUCTURE] = Field(default_factory=VerifyConfig)
     paths: Annotated[PathsConfig, Role.INFRASTRUCTURE] = Field(default_factory=PathsConfig)
     study: Annotated[StudyConfig, Role.INFRASTRUCTURE] = Field(default_factory=StudyConfig)
     devices: Annotated[int, Field(ge=0, le=1024), Role.INFRASTRUCTURE] = 1
@@ -89,7 +100,7 @@ class Config:
     format: Annotated[Literal["table", "json", "csv"], Role.INFRASTRUCTURE] = "table"
     """What ``task=describe``, ``task=evaluate``, ``task=prepare`` and ``task=runs`` print."""
     run: Annotated[Names, Role.INFRASTRUCTURE] = ()
-    """``task=evaluate``: ids of the runs to test."""
+    """``task=evaluate``: ids of the runs to test; ``task=verify``: to interrupt and compare."""
     fuse: Annotated[Names, Role.INFRASTRUCTURE] = ()
     """``task=evaluate``: stored predictions to average, each ``<run>`` or ``<run>:<protocol>``."""
     weights: Annotated[str, Role.INFRASTRUCTURE] = ""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vgglab.launch.point import PARENT
 from vgglab.runs import RunDirectory, State, Status
-from vgglab.signals import STOPS
+from vgglab.signals import ASKED_TO, STOPS, say
 from vgglab.world import LOOPBACK, without_world
 
 POLL_SECONDS = 0.2
@@ -23,8 +23,6 @@ GRACE_SECONDS = 8.0
 """How long the others may take to end by themselves once one has died."""
 STOP_SECONDS = 60.0
 """And once one has stopped because it was asked to: the first may still be writing."""
-ASKED_TO = 130
-"""Exit code of a process that was."""
 
 
 INTERFACES = (
@@ -129,7 +127,14 @@ def _environments(count: int, threads: int) -> Iterator[dict[str, str]]:
 
 @contextlib.contextmanager
 def _passing_on(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    asked = False
+
     def pass_on(number: int, frame: object) -> None:
+        nonlocal asked
+        if not asked:
+            name = signal.Signals(number).name
+            say(f"{name}: all processes stop at the next checkpoint; once more ends them at once")
+        asked = True
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
