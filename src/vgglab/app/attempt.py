@@ -56,7 +56,7 @@ def attempt(
         state, reason = interrupted(config, str(error))
         raise
     except BaseException as error:
-        reason = reason_of(error)
+        reason = reason_of(error, config)
         log.exception("failed")
         # For main: an exception of any class may come here, and none has a field for it.
         error.vgglab_log = str(directory.log)  # type: ignore[attr-defined]
