@@ -1,8 +1,8 @@
 """``python -m vgglab.training.try_step ACCUMULATE...``: which division of a step fits into memory.
 
-A process of its own, with a run's config on its standard input: where a step does not fit, Linux may
-kill the process that tries it, and a GPU is given back whole. It says each division before it is
-tried, so that whoever started it knows which one it died of.
+A process of its own, with a run's config on its standard input: where a step does not fit, Linux
+may kill the process that tries it, and a GPU is given back whole. It says each division before it
+is tried, so that whoever started it knows which one it died of.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from vgglab.config import Config
+from vgglab.config import Config, InitConfig
 from vgglab.config.check import parse
 from vgglab.data.module import EVALUATION_BATCH
 from vgglab.data.sources import channels
@@ -63,9 +63,7 @@ def _steps(config: Config, images: int) -> None:
     made = build(
         config.model,
         config.norm,
-        config.init
-        if config.init.name not in ("pretrained_a", "from_run")
-        else type(config.init)(),
+        InitConfig(),  # which weights these are does not matter
         classes=data.classes,
         image_size=data.image_size,
         in_channels=channels(data),
@@ -89,7 +87,7 @@ def _steps(config: Config, images: int) -> None:
         optimizer.zero_grad()
     with torch.no_grad():
         net.eval()
-        logits(min(EVALUATION_BATCH, 2 * images))
+        logits(EVALUATION_BATCH)
     if device.type == "cuda":
         torch.cuda.synchronize()
 
