@@ -35,10 +35,12 @@ from vgglab.training.checkpoints import (
     checkpoint_to_resume,
 )
 from vgglab.training.cost import net_cost
+from vgglab.training.finite import FiniteWatch
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
 from vgglab.training.parent import start_from
+from vgglab.training.skipped import note_skipped
 from vgglab.training.speed import SpeedMeter
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
 from vgglab.training.testing import MEMORY_FORMATS, HeldOut, evaluate, selected_weights
@@ -87,6 +89,7 @@ def run_experiment(
         steps_per_epoch=data.train_dataloader().steps,
     )
     check_parts(config, data)
+    skipped = note_skipped(config, directory) if group.world.is_first else {}
     log = MetricsLog(directory.metrics)
     if group.world.is_first:
         history = log.rewind(step)
@@ -99,6 +102,12 @@ def run_experiment(
     heartbeat = Heartbeat(directory, status) if group.world.is_first else None
     # Norms and times are taken before they are recorded.
     watchers: list[pl.Callback] = [
+        FiniteWatch(
+            directory,
+            group,
+            every=config.trainer.log_every,
+            at_once=config.trainer.accelerator == "cpu",
+        ),
         *([gradients] if gradients else []),
         speed,
         Recorder(log, sinks, speed, gradients, group),
@@ -133,7 +142,7 @@ def run_experiment(
                 config.procedures,
                 between_test_batches,
             )
-    return _result(config, directory, cost) | tested if group.world.is_first else {}
+    return _result(config, directory, cost) | skipped | tested if group.world.is_first else {}
 
 
 @contextlib.contextmanager
