@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 Times = Mapping[str, Sequence[float]]
 """Seconds of each round, by candidate."""
@@ -28,6 +30,49 @@ def alternate(
             if turn >= 0:
                 times[name].append(seconds)
     return times
+
+
+class Worker:
+    """A candidate in a process of its own: imports, allocator and threads are nobody else's.
+
+    ``make`` is called there once, with the arguments; what it returns is called whenever the worker
+    is, with what the worker is handed. Both, and what goes between them, must be picklable.
+    """
+
+    def __init__(self, make: Callable[..., Callable[..., object]], *arguments: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, make, arguments), daemon=True)
+        self._process.start()
+        theirs.close()  # a child that dies then ends the conversation
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the candidate returns.
+
+        Raises:
+            RuntimeError: it raised; the message has its own.
+            EOFError: its process died.
+        """
+        self._pipe.send(arguments)
+        error, value = self._pipe.recv()
+        if error:
+            raise RuntimeError(error)
+        return value
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.terminate()
+        self._process.join()
+
+
+def _serve(pipe: Any, make: Callable[..., Callable[..., object]], arguments: Any) -> None:
+    candidate = make(*arguments)
+    while True:
+        asked = pipe.recv()
+        try:
+            pipe.send(("", candidate(*asked)))
+        except Exception as error:
+            pipe.send((f"{type(error).__name__}: {error}", None))
 
 
 def median(times: Times, name: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from side_by_side import alternate, markdown, median, ratio
+from side_by_side import Worker, alternate, markdown, median, ratio
 
 
 def test_candidates_take_turns_there_and_back() -> None:
@@ -36,3 +36,24 @@ def test_a_table_has_three_digits_and_straight_columns() -> None:
         "| a_lrn | 12,346 |",
         "| b     |        |",
     ]
+
+
+class Squares:
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+
+    def __call__(self, value: int) -> int:
+        if value < 0:
+            raise ValueError("below 0")
+        return value**2 + self.offset
+
+
+def test_a_worker_answers_from_its_own_process_and_survives_an_error() -> None:
+    worker = Worker(Squares, 1)
+    try:
+        assert worker(3) == 10
+        with pytest.raises(RuntimeError, match="ValueError: below 0"):
+            worker(-1)
+        assert worker(2) == 5
+    finally:
+        worker.close()
