@@ -84,6 +84,8 @@ def config_of(directory: RunDirectory, asked: Config) -> Config:
     tree["trainer"] |= {
         "accelerator": trainer.accelerator,
         "memory_format": trainer.memory_format,
+        "lrn_kernel": trainer.lrn_kernel,
+        "pool_first": trainer.pool_first,
         "threads": trainer.threads,
         "workers": trainer.workers,
     }

@@ -22,6 +22,7 @@ from vgglab.models.batch_norm import synchronised
 from vgglab.models.blocks import parameters_by_block
 from vgglab.models.build import build
 from vgglab.models.cost import NetCost
+from vgglab.models.kernels import use_kernels
 from vgglab.models.vgg import VGG
 from vgglab.runs import MetricsLog, RunDirectory, Status, read_metrics
 from vgglab.signals import StopRequest
@@ -91,6 +92,7 @@ def run_experiment(
         config,
         steps_per_epoch=data.train_dataloader().steps,
     )
+    used = use_kernels(module.net, config.trainer)
     check_parts(config, data)
     skipped = note_skipped(config, directory) if group.world.is_first else {}
     log = MetricsLog(directory.metrics)
@@ -148,7 +150,9 @@ def run_experiment(
                 config.procedures,
                 between_test_batches,
             )
-    return _result(config, directory, cost) | skipped | tested if group.world.is_first else {}
+    if not group.world.is_first:
+        return {}
+    return _result(config, directory, cost, used) | skipped | tested
 
 
 @contextlib.contextmanager
@@ -258,8 +262,10 @@ def _trainer(
     return trainer
 
 
-def _result(config: Config, directory: RunDirectory, cost: NetCost) -> dict[str, Any]:
-    """``result.json`` but for the tests: selection, cost, speed, hardware."""
+def _result(
+    config: Config, directory: RunDirectory, cost: NetCost, used: dict[str, Any]
+) -> dict[str, Any]:
+    """``result.json`` but for the tests: selection, cost, speed, hardware and what was used."""
     epochs = [r for r in read_metrics(directory.metrics) if SELECTION_METRIC in r]
     best = min(epochs, key=lambda record: float(record[SELECTION_METRIC]))
     return {
@@ -271,7 +277,7 @@ def _result(config: Config, directory: RunDirectory, cost: NetCost) -> dict[str,
         },
         "cost": {key: value for key, value in cost.as_dict().items() if isinstance(value, int)},
         "speed": speed_of(epochs),
-        "hardware": hardware(config),
+        "hardware": hardware(config) | used,
         "trainability": {"state": "finished", "reason": ""},
     }
 
@@ -299,6 +305,7 @@ def hardware(config: Config) -> dict[str, Any]:
         "devices": config.devices,
         "nodes": config.nodes,
         "keep_memory": trainer.keep_memory,
+        "fused_optimizer": trainer.fused_optimizer,
         "host": platform.node(),
     }
 

@@ -22,6 +22,7 @@ from vgglab.evaluation.predictions import (
     with_skipped,
     write_predictions,
 )
+from vgglab.models.kernels import use_kernels
 from vgglab.models.vgg import VGG
 from vgglab.runs import RunDirectory
 from vgglab.training.checkpoints import net_state
@@ -56,7 +57,8 @@ def selected_weights(config: Config, directory: RunDirectory) -> dict[str, Tenso
 
 
 def stored_net(config: Config, state: Mapping[str, Tensor]) -> VGG:
-    """The net of a config with these weights; no initial ones are made."""
+    """The net of a config with these weights, computed as its trainer says; no initial ones are
+    made."""
     with torch.device("meta"):
         net = VGG(
             config.model,
@@ -66,6 +68,7 @@ def stored_net(config: Config, state: Mapping[str, Tensor]) -> VGG:
             in_channels=channels(config.data),
         )
     net.load_state_dict(state, assign=True)
+    use_kernels(net, config.trainer)
     return net
 
 
