@@ -25,7 +25,7 @@ LONGEST = 5.0
 OF_LAUNCHER = 0.15
 """Share of the kills that hit it, and all its points with it."""
 STUDY = (
-    *SMALL, "-m", "sweeps=depth", "model=a,b", "seed=0,1,2", "launcher.jobs=2", "recipe.epochs=8",
+    *SMALL, "data=digits", "-m", "sweeps=depth", "model=a,b", "seed=0,1,2", "launcher.jobs=2", "recipe.epochs=8",
     "trainer.log_every=4", "tracking=offline", "study.name=chaos",
 )  # fmt: skip
 OFTEN = "trainer.checkpoint_minutes=0.005"

@@ -19,7 +19,7 @@ from vgglab.verify.compare import PARTS
 def test_a_run_gets_its_certificate_and_the_report_cites_it(
     command: Command, tmp_path: Path
 ) -> None:
-    study = ("sweeps=depth", *SMALL, *grid(model="a", seed="0"))
+    study = ("sweeps=depth", *SMALL, "data=digits", *grid(model="a", seed="0"))
     assert command("-m", *study).returncode == 0
     (run,) = (tmp_path / "runs").iterdir()
     before = {p: p.stat().st_mtime_ns for p in run.rglob("*") if not p.name.startswith(".lock")}
