@@ -47,8 +47,10 @@ def _as_json(values: Mapping[str, Any]) -> str:
         if isinstance(value, int) and abs(value) > LARGEST:
             raise ConfigError(f"{printable(field)}: must be a number of fewer digits")
         for text in (field, value):
-            if isinstance(text, str) and text != printable(text):
-                raise ConfigError(f"{printable(field)} = {shown(value)}: must be text of Unicode")
+            if isinstance(text, str) and (text != printable(text) or "\0" in text):
+                raise ConfigError(
+                    f"{printable(field)} = {shown(value)}: must be text of Unicode, without NUL"
+                )
     return json.dumps(values, allow_nan=False)
 
 
