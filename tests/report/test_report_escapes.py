@@ -30,7 +30,7 @@ def planted(place: str) -> str:
 def study(tmp_path_factory: pytest.TempPathFactory) -> StudyView:
     """A study of which every text that a user, a folder or a machine decides is planted."""
     root = tmp_path_factory.mktemp("planted")
-    view = make_study(root, **{name: planted(name) for name in ("name", "asks", "paper")})
+    view = make_study(root, name=planted("name"), asks=planted("asks"), paper=planted("paper"))
     diverged = next(run for run in view.runs if run.status.state == "diverged")
     # A run says the name of a class folder, which anybody may have made, where it fails on it.
     diverged.status.reason = f"photos/{planted('class')}: a class without images"
@@ -74,7 +74,7 @@ def test_a_browser_runs_nothing_of_it(page: Path) -> None:
         profile = f"--user-data-dir={page.parent / 'profile'}"
         flags = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000")
         return subprocess.run(
-            [CHROMIUM or "", *flags, profile, "--dump-dom", path.as_uri()],
+            [str(CHROMIUM), *flags, profile, "--dump-dom", path.as_uri()],
             capture_output=True,
             text=True,
             timeout=120,

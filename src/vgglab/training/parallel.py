@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy, Strategy
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # named nowhere as its own
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
 from torch.nn.parallel import DistributedDataParallel
 
@@ -50,7 +51,7 @@ def joined(world: World, accelerator: str) -> Iterator[Group]:
     dist.destroy_process_group()
 
 
-def store_on_loopback(world: World) -> dist.Store | None:
+def store_on_loopback(world: World) -> TCPStore | None:
     """Where the processes of one machine meet, unless torchrun has made a place already.
 
     torch's own listens to every network that the machine is on, without asking who comes.
@@ -65,7 +66,7 @@ def store_on_loopback(world: World) -> dist.Store | None:
         listening.bind((LOOPBACK, port))
         listening.listen()
         descriptor = listening.detach()  # the store's, until the process ends
-    return dist.TCPStore(
+    return TCPStore(
         LOOPBACK,
         port,
         world.size,
