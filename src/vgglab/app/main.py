@@ -110,9 +110,8 @@ def exit_code_of(action: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", INTERRUPTED)
     except Exception as error:
-        if (empty := empty_choice(error)) is not None:
-            return _complain(empty, USER_MISTAKE)
-        return _unexpected(error)
+        empty = empty_choice(error)
+        return _complain(empty, USER_MISTAKE) if empty else _unexpected(error)
     return DONE
 
 
