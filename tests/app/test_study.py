@@ -13,13 +13,15 @@ import psutil
 import pytest
 from running import SMALL, Command, completed, started, wait_for
 
+from vgglab.study import MEASURED
+
 STUDY = (*SMALL, "-m", "sweeps=depth", "model=a,b", "seed=0,1", "launcher.jobs=2")
 
 
 def results(folder: Path) -> pd.DataFrame:
     """What a study's table says of the nets, without what a clock decides."""
     table = pd.read_csv(folder / "studies" / "depth" / "results.csv")
-    return table.drop(columns=["step_ms", "images_per_second", "peak_memory_mib", "train_seconds"])
+    return table.drop(columns=list(MEASURED))
 
 
 def attempts(folder: Path) -> dict[str, int]:

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vgglab.config.data import Decoder
 from vgglab.data.splits import Labels
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from vgglab.data.scale import Pixels
 
 Names = NDArray[np.bytes_]
 """File names in one block of memory, which the processes that read them share."""
@@ -29,6 +32,7 @@ class FileSet:
     labels_n: Labels
     originals_n: NDArray[np.int64]
     """Index of the file in the whole data set; none is in two splits."""
+    decoder: Decoder = "auto"
 
     def __len__(self) -> int:
         return len(self.labels_n)
@@ -45,4 +49,14 @@ class FileSet:
         """
         from vgglab.data.decode import decoded  # torch, which most commands do without
 
-        return decoded(self.path(index))
+        return decoded(self.path(index), self.decoder)
+
+    def pixels_hwc(self, index: int) -> Pixels:
+        """One whole image (H, W, 3), at its own size.
+
+        Raises:
+            UnreadableImage: names the file and the reason.
+        """
+        from vgglab.data.decode import pixels_of
+
+        return pixels_of(self.path(index), self.decoder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 from typing import overload
@@ -20,7 +21,10 @@ from vgglab.data import cluttered, digits
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
 from vgglab.data.listing import Listing, listed, split_files
-from vgglab.data.splits import ImageSet, Splits, load_or_make
+from vgglab.data.splits import SPLITS, ImageSet, Splits, load_or_make
+
+PIXELS_VERSION = 2
+"""Raised when the same files come to give a net other pixels."""
 
 
 def channels(config: DataConfig) -> int:
@@ -36,12 +40,8 @@ def fingerprint(config: DataConfig) -> str:
     Raises:
         DataError: a folder of images is not there.
     """
-    if isinstance(config, FolderConfig):
-        return _folder(config).fingerprint()
     if isinstance(config, FilesConfig):
-        from vgglab.data.imagenet import archive_fingerprint
-
-        return archive_fingerprint(config)
+        return f"{_files_fingerprint(config)};pixels:{PIXELS_VERSION}"
     if isinstance(config, CifarConfig):
         from torchvision.datasets import CIFAR10, CIFAR100
 
@@ -51,6 +51,14 @@ def fingerprint(config: DataConfig) -> str:
     if isinstance(config, ClutteredDigitsConfig):
         return f"sha256:{digest};generator:{cluttered.GENERATOR_VERSION}"
     return f"sha256:{digest}"
+
+
+def _files_fingerprint(config: FilesConfig) -> str:
+    if isinstance(config, FolderConfig):
+        return _folder(config).fingerprint()
+    from vgglab.data.imagenet import archive_fingerprint
+
+    return archive_fingerprint(config)
 
 
 def source_url(config: DataConfig) -> str:
@@ -78,7 +86,13 @@ def load_splits(config: DataConfig, folder: Path) -> Splits[ImageSet] | Splits[F
         DataError: the data set is not in ``folder``, or ``data.root``, and cannot be had.
     """
     if isinstance(config, FilesConfig):
-        return _file_splits(config)
+        splits = _file_splits(config)
+        return Splits(
+            **{
+                name: dataclasses.replace(getattr(splits, name), decoder=config.decoder)
+                for name in SPLITS
+            }
+        )
     if isinstance(config, CifarConfig):
         from vgglab.data.cifar import make_cifar
 
