@@ -68,8 +68,7 @@ def config_of(root: Path, scales: tuple[int, int], **data: Any) -> Config:
     return resolve(
         parse(
             {
-                # All but a few of the images are trained on.
-                "data": folder | {"test_fraction": 0.01, "validation_fraction": 0.01} | data,
+                "data": folder | {"test_fraction": 0.05, "validation_fraction": 0.05} | data,
                 "recipe": {
                     "scale_min": scales[0],
                     "scale_max": scales[1],

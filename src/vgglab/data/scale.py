@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 Pixels = NDArray[np.uint8]
 """An image (H, W, 3)."""
@@ -28,6 +27,8 @@ def rescaled(images_chw: Tensor, shorter_side: int) -> Tensor:
     """The images (..., C, H, W), uint8, with their shorter side at so many px, antialiased."""
     if min(images_chw.shape[-2:]) == shorter_side:
         return images_chw
+    from torchvision.transforms.v2 import functional  # a second, which images in memory do without
+
     resized: Tensor = functional.resize(images_chw, [shorter_side], antialias=True)
     return resized
 
