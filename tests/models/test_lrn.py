@@ -1,4 +1,4 @@
-"""LRN against the printed formula, torch's layer, and finite differences."""
+"""LRN against the printed formula, torch's layer, and finite differences; by every kernel."""
 
 from __future__ import annotations
 
@@ -9,9 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from vgglab.config.model import LrnConfig
+from vgglab.models.kernels import lrn_kernel
 from vgglab.models.lrn import LocalResponseNorm, local_response_norm
+from vgglab.models.lrn_kernels import Kernel
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
+
+
+@pytest.fixture(scope="session", params=["torch", "cpp"])
+def kernel(request: pytest.FixtureRequest) -> Kernel:
+    name: str = request.param
+    found = lrn_kernel(name, on_gpu=False)
+    if found.name != name:
+        pytest.skip("no C++ compiler or no ninja here")
+    return found
 
 
 def by_the_book(
@@ -38,17 +49,20 @@ def images(
 @pytest.mark.parametrize("memory_format", FORMATS)
 @pytest.mark.parametrize("channels", [1, 2, 3, 8, 16])
 @pytest.mark.parametrize("n", [1, 3, 5, 7, 63])
-def test_equals_the_formula(n: int, channels: int, memory_format: torch.memory_format) -> None:
+def test_equals_the_formula(
+    n: int, channels: int, memory_format: torch.memory_format, kernel: Kernel
+) -> None:
     x = images(channels).to(memory_format=memory_format)
-    ours = local_response_norm(x, size=n)
+    ours = local_response_norm(x, size=n, kernel=kernel)
     torch.testing.assert_close(ours.double(), by_the_book(x, n, 1e-4, 0.75, 2), rtol=1e-6, atol=0)
     assert ours.is_contiguous(memory_format=memory_format)
 
 
 @pytest.mark.parametrize("beta", [0.5, 0.75, 1.0, 1.3])
-def test_any_power(beta: float) -> None:
-    x = images(dtype=torch.float64)
-    ours = local_response_norm(x, alpha=0.01, beta=beta, k=1.5)
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_any_power(beta: float, memory_format: torch.memory_format, kernel: Kernel) -> None:
+    x = images(dtype=torch.float64).to(memory_format=memory_format)
+    ours = local_response_norm(x, alpha=0.01, beta=beta, k=1.5, kernel=kernel)
     torch.testing.assert_close(ours, by_the_book(x, 5, 0.01, beta, 1.5), rtol=1e-12, atol=0)
 
 
@@ -68,11 +82,11 @@ def test_mean_divides_alpha_by_n() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("n", "channels"), [(3, 8), (5, 8), (5, 16), (9, 6)])
 def test_equals_torchs_layer_with_n_times_alpha(
-    n: int, channels: int, dtype: torch.dtype, memory_format: torch.memory_format
+    n: int, channels: int, dtype: torch.dtype, memory_format: torch.memory_format, kernel: Kernel
 ) -> None:
     x = images(channels, dtype).to(memory_format=memory_format).requires_grad_()
     wide = x.detach().float().requires_grad_()  # torch's layer raises in bf16 on CPU
-    ours = local_response_norm(x, size=n, alpha=1e-4, beta=0.75, k=2)
+    ours = local_response_norm(x, size=n, alpha=1e-4, beta=0.75, k=2, kernel=kernel)
     theirs = nn.LocalResponseNorm(n, alpha=1e-4 * n, beta=0.75, k=2)(wide)
     assert ours.dtype == dtype
     assert ours.is_contiguous(memory_format=memory_format)
@@ -89,21 +103,27 @@ def test_equals_torchs_layer_with_n_times_alpha(
 @pytest.mark.parametrize("convention", ["sum", "mean"])
 @pytest.mark.parametrize(("n", "beta"), [(1, 0.75), (3, 0.6), (5, 0.75)])
 def test_gradient_by_finite_differences(
-    n: int, beta: float, convention: Literal["sum", "mean"], memory_format: torch.memory_format
+    n: int,
+    beta: float,
+    convention: Literal["sum", "mean"],
+    memory_format: torch.memory_format,
+    kernel: Kernel,
 ) -> None:
     x = images(4, torch.float64, scale=1.0).to(memory_format=memory_format).requires_grad_()
 
     def normalised(x: Tensor) -> Tensor:  # alpha near 1, so that the coupling term is not small
-        return local_response_norm(x, size=n, alpha=0.7, beta=beta, k=1.0, convention=convention)
+        return local_response_norm(
+            x, size=n, alpha=0.7, beta=beta, k=1.0, convention=convention, kernel=kernel
+        )
 
     assert torch.autograd.gradcheck(normalised, (x,))
 
 
-def test_bf16_loses_no_more_than_its_own_rounding() -> None:
-    x = images(dtype=torch.bfloat16)
+def test_bf16_loses_no_more_than_its_own_rounding(kernel: Kernel) -> None:
+    x = images(dtype=torch.bfloat16).to(memory_format=torch.channels_last)
     exact = by_the_book(x, 5, 1e-4, 0.75, 2)
     torch.testing.assert_close(
-        local_response_norm(x).double(), exact, rtol=2**-8, atol=0
+        local_response_norm(x, kernel=kernel).double(), exact, rtol=2**-8, atol=0
     )  # half a unit in the last of 8 bits
 
 

@@ -34,7 +34,8 @@ def stages_of(config: Config) -> list[Stage]:
     found: list[Stage] = []
     parent: RunDirectory | None = None
     for each in [*reversed(ancestors(config)), config]:
-        identity = run_id(each, fingerprint(each.data), parent.id if parent else "")
+        data = fingerprint(each.data, Path(each.paths.data))
+        identity = run_id(each, data, parent.id if parent else "")
         directory = RunDirectory(Path(each.paths.runs) / identity)
         found.append(Stage(each, directory, parent))
         parent = directory

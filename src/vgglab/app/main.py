@@ -110,7 +110,8 @@ def exit_code_of(action: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", INTERRUPTED)
     except Exception as error:
-        return _unexpected(error)
+        empty = empty_choice(error)
+        return _complain(empty, USER_MISTAKE) if empty else _unexpected(error)
     return DONE
 
 
@@ -131,6 +132,19 @@ def _unexpected(error: Exception) -> int:
             traceback.print_exception(error, file=file)
         log = file.name
     return _complain(f"{type(error).__name__}: {error} (traceback in {log})", FAILED)
+
+
+def empty_choice(error: Exception) -> str | None:
+    """What to say of ``model=null``, which Hydra trips over; None where it is another error."""
+    if "Config group override must be a string or a list" not in str(error):
+        return None
+    groups = Path(os.environ["VGGLAB_ROOT"]) / "conf"
+    for argument in sys.argv[1:]:
+        group, _, choice = argument.partition("=")
+        if choice == "null" and (groups / group).is_dir():
+            names = sorted(path.stem for path in (groups / group).glob("*.yaml"))
+            return f"{argument}: must be one of {', '.join(names)}"
+    return None
 
 
 def explain_hydra(error: Exception) -> str:

@@ -26,6 +26,7 @@ OPTIONAL = ("simplejpeg",)
 
 COMPUTING = ("config", "models", "data", "training", "evaluation")
 """Rooms whose source can change a run's numbers."""
+SUFFIXES = (".py", ".cpp")
 
 
 @functools.cache
@@ -38,7 +39,7 @@ def source() -> str:
     here = Path(vgglab.__file__).parent
     digest = hashlib.sha256()
     for room in COMPUTING:
-        for file in sorted((here / room).rglob("*.py")):
+        for file in sorted(f for f in (here / room).rglob("*") if f.suffix in SUFFIXES):
             digest.update(f"{file.relative_to(here).as_posix()}\0".encode())
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -25,6 +25,14 @@ def result_of(directory: RunDirectory) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = json.loads(directory.result.read_text(encoding="utf-8"))
     return found
+
+
+def skipped_note(result: Mapping[str, Any]) -> str:
+    """How many test images could not be read, in words; empty where all could."""
+    test = result.get("test") or {}
+    if not test.get("skipped"):
+        return ""
+    return f"{test['skipped']} of {test['images']} test images unreadable, counted as errors"
 
 
 def untested(config: Config, directory: RunDirectory) -> tuple[Procedure, ...]:
@@ -66,6 +74,8 @@ def config_of(directory: RunDirectory, asked: Config) -> Config:
     tree["trainer"] |= {
         "accelerator": trainer.accelerator,
         "memory_format": trainer.memory_format,
+        "lrn_kernel": trainer.lrn_kernel,
+        "pool_first": trainer.pool_first,
         "threads": trainer.threads,
         "workers": trainer.workers,
     }

@@ -76,7 +76,7 @@ def run_card(config: Config, directory: RunDirectory, status: Status, root: Path
 
     data = DataCard(
         name=config.data.name,
-        fingerprint=fingerprint(config.data),
+        fingerprint=fingerprint(config.data, Path(config.paths.data)),
         url=source_url(config.data),
         config=plain(config)["data"],
     )

@@ -24,7 +24,7 @@ from vgglab.app.lineage import (
     why_it_cannot_start,
 )
 from vgglab.app.logs import log_to
-from vgglab.app.testing import catch_up, untested
+from vgglab.app.testing import catch_up, skipped_note, untested
 from vgglab.app.tracked import replay
 from vgglab.config import Config
 from vgglab.config.check import ConfigError
@@ -231,4 +231,7 @@ def summary_line(directory: RunDirectory) -> str:
         f"{protocol} top-1 error {values['top1_error']:.2f}%"
         for protocol, values in result["errors"].items()
     )
-    return f"{errors or result['trainability']['reason']} ({directory.path})"
+    said = errors or result["trainability"]["reason"]
+    if note := skipped_note(result):
+        said += f" ({note})"
+    return f"{said} ({directory.path})"

@@ -18,6 +18,8 @@ Decoder = Literal["auto", "simplejpeg", "pillow"]
 """What JPEG files are decoded by. ``auto``: simplejpeg where it is installed, which is faster and
 gives the same bytes; a run goes on only where it gets the pixels that it began with."""
 FileDecoder = Annotated[Decoder, Role.INFRASTRUCTURE]
+OnError = Annotated[Literal["fail", "skip"], Role.INFRASTRUCTURE]
+"""Not a part of a run's identity by itself: which files are skipped is, by the fingerprint."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -114,6 +116,9 @@ class FolderConfig:
     """Off for what is another thing in the mirror: digits, text."""
     split_seed: SplitSeed = 0
     decoder: FileDecoder = "auto"
+    on_error: OnError = "fail"
+    """What a file is to a run that holds no image. ``fail``: its end, with the file's name.
+    ``skip``: left out of training and validation, and an error in the test (docs/data.md)."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -131,6 +136,8 @@ class ImagenetConfig:
     flip: Flip = True
     split_seed: SplitSeed = 0
     decoder: FileDecoder = "auto"
+    on_error: OnError = "fail"
+    """As of ``data=folder``."""
 
     @property
     def classes(self) -> int:
@@ -155,6 +162,8 @@ class ImagenetteConfig:
     flip: Flip = True
     split_seed: SplitSeed = 0
     decoder: FileDecoder = "auto"
+    on_error: OnError = "fail"
+    """As of ``data=folder``."""
 
     @property
     def classes(self) -> int:

@@ -39,6 +39,15 @@ class TrainerConfig:
     keep_memory: Annotated[bool, Role.INFRASTRUCTURE] = True
     """On Linux CPUs, keep freed memory for the next step instead of giving it back and faulting
     its pages in again."""
+    pool_first: Annotated[bool, Role.INFRASTRUCTURE] = True
+    """Where a max-pooling follows a ReLU, pool first: the same bits from a quarter of the work."""
+    lrn_kernel: Annotated[Literal["auto", "torch", "compiled", "cpp"], Role.INFRASTRUCTURE] = "auto"
+    """What computes local response normalisation; they differ by rounding. ``torch``: its own
+    operations. ``compiled``: the same by torch.compile. ``cpp``: a kernel for channels_last maps on
+    CPUs, built once by torch's extension loader. ``auto``: ``cpp`` on a CPU, ``compiled`` on a GPU.
+    What cannot be had is computed by ``torch``."""
+    fused_optimizer: Annotated[bool, Role.INFRASTRUCTURE] = True
+    """SGD's update in one pass over the weights; differs from the unfused one by rounding."""
     log_every: Annotated[int, Field(ge=1), Role.INFRASTRUCTURE] = 50
     """Steps between records of the training loss."""
     gradient_norms: Annotated[bool, Role.INFRASTRUCTURE] = False

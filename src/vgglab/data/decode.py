@@ -41,6 +41,11 @@ class UnreadableImage(DataError):
         return type(self), (self.path, self.reason)  # it comes out of a worker process
 
 
+class UnreachableFile(UnreadableImage):
+    """A file that cannot be had: gone, forbidden, on a failing disk. That says nothing about what
+    is in it, and another machine may well read it: it is never skipped."""
+
+
 def decoder_name(decoder: Decoder = "auto") -> str:
     """Package and version that JPEG files are decoded by.
 
@@ -109,6 +114,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
     Raises:
         UnreadableImage: it is no image, or too large a one, or what is done with it goes wrong.
+        MemoryError: says nothing about the file, so that it is not called unreadable.
     """
     try:
         with path.open("rb") as file:
@@ -122,10 +128,12 @@ def opened(path: Path) -> Iterator[Image.Image]:
             if is_ribbon(width, height):
                 raise UnreadableImage(path, f"{width} x {height} px: longer than {LONGEST}:1")
             yield image
-    except UnreadableImage:
+    except (UnreadableImage, MemoryError):
         raise
     except Exception as error:  # what a broken file makes of a decoder is not to be foreseen
-        raise UnreadableImage(path, _reason(error)) from error
+        system = isinstance(error, OSError) and error.errno is not None
+        kind = UnreachableFile if system else UnreadableImage
+        raise kind(path, _reason(error)) from error
 
 
 def _reason(error: Exception) -> str:

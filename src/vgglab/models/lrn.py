@@ -8,13 +8,14 @@ padded 5-d average pooling whose graph keeps several maps alive; this one keeps 
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from vgglab.config.model import LrnConfig
+from vgglab.models.lrn_kernels import IN_TORCH, Kernel, Numbers
 
 
 class LocalResponseNorm(nn.Module):
@@ -23,6 +24,8 @@ class LocalResponseNorm(nn.Module):
     def __init__(self, config: LrnConfig) -> None:
         super().__init__()
         self.config = config
+        self.kernel = IN_TORCH
+        """What computes it; see ``lrn_kernels.py``."""
 
     def forward(self, images_nchw: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape, dtype and memory format."""
@@ -34,6 +37,7 @@ class LocalResponseNorm(nn.Module):
             beta=lrn.beta,
             k=lrn.k,
             convention=lrn.convention,
+            kernel=self.kernel,
         )
 
     def extra_repr(self) -> str:
@@ -53,6 +57,7 @@ def local_response_norm(
     beta: float = 0.75,
     k: float = 2.0,
     convention: Literal["sum", "mean"] = "sum",
+    kernel: Kernel = IN_TORCH,
 ) -> Tensor:
     """Divide each value by a power of the energy of its neighbours in channel.
 
@@ -65,6 +70,7 @@ def local_response_norm(
         beta: the power.
         k: the constant, above 0.
         convention: what ``alpha`` multiplies.
+        kernel: what computes it; they differ by rounding.
 
     Raises:
         ValueError: an even or non-positive ``size``.
@@ -72,67 +78,25 @@ def local_response_norm(
     if size < 1 or size % 2 == 0:
         raise ValueError(f"size = {size}: must be odd and positive")
     on_sum = alpha / size if convention == "mean" else alpha
-    output_nchw: Tensor = _LocalResponseNorm.apply(images_nchw, _Numbers(size, on_sum, beta, k))
+    numbers = Numbers(size, on_sum, beta, k)
+    output_nchw: Tensor = _LocalResponseNorm.apply(images_nchw, numbers, kernel)
     return output_nchw
-
-
-class _Numbers(NamedTuple):
-    size: int
-    alpha: float  # on the sum of squares
-    beta: float
-    k: float
 
 
 class _LocalResponseNorm(torch.autograd.Function):
     """Saves its input alone, which the ReLU before it keeps anyway: the graph grows by nothing.
-    The denominator is computed again in the backward pass, which costs a few additions."""
+    The denominator is computed again in the backward pass, which costs a few additions on values
+    that are read for it anyway."""
 
     @staticmethod
-    def forward(ctx: Any, images_nchw: Tensor, numbers: _Numbers) -> Tensor:
+    def forward(ctx: Any, images_nchw: Tensor, numbers: Numbers, kernel: Kernel) -> Tensor:
         ctx.save_for_backward(images_nchw)
-        ctx.numbers = numbers
-        wide_nchw = _widened(images_nchw)
-        output_nchw = _negative_power(_scale(wide_nchw, numbers), numbers.beta).mul_(wide_nchw)
-        return output_nchw.to(images_nchw.dtype)
+        ctx.numbers, ctx.kernel = numbers, kernel
+        return kernel.forward(images_nchw, numbers)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        # db_i/da_j = [i = j] s_i^-beta - 2 alpha beta a_i a_j s_i^(-beta-1) for j in i's window,
-        # and j is in i's window just where i is in j's: so both passes sum the same window.
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (images_nchw,) = ctx.saved_tensors
-        numbers: _Numbers = ctx.numbers
-        wide_nchw, gradient_nchw = _widened(images_nchw), _widened(gradients[0])
-        scale_nchw = _scale(wide_nchw, numbers)
-        direct_nchw = _negative_power(scale_nchw, numbers.beta).mul_(gradient_nchw)
-        shared_nchw = _window_sum((direct_nchw * wide_nchw).div_(scale_nchw), numbers.size)
-        coupling = -2 * numbers.alpha * numbers.beta
-        direct_nchw.addcmul_(shared_nchw, wide_nchw, value=coupling)
-        return direct_nchw.to(images_nchw.dtype), None
-
-
-def _widened(images_nchw: Tensor) -> Tensor:
-    """At least fp32: eight bits of mantissa would lose alpha's 1e-4 next to k's 2."""
-    return images_nchw.to(torch.promote_types(images_nchw.dtype, torch.float32))
-
-
-def _scale(images_nchw: Tensor, numbers: _Numbers) -> Tensor:
-    """s of the formula."""
-    return _window_sum(images_nchw.square(), numbers.size).mul_(numbers.alpha).add_(numbers.k)
-
-
-def _window_sum(values_nchw: Tensor, size: int) -> Tensor:
-    """Sum over a window of ``size`` channels centred on each, cut at the first and the last."""
-    sum_nchw = values_nchw.clone()
-    for shift in range(1, min(size // 2, values_nchw.shape[1] - 1) + 1):
-        sum_nchw[:, shift:].add_(values_nchw[:, :-shift])
-        sum_nchw[:, :-shift].add_(values_nchw[:, shift:])
-    return sum_nchw
-
-
-def _negative_power(scale_nchw: Tensor, beta: float) -> Tensor:
-    """``scale_nchw ** -beta``, a new tensor."""
-    if beta == 0.75:  # s^-3/4 = s^-1/2 * (s^-1/2)^1/2: two roots cost far less than a power
-        root_nchw = scale_nchw.rsqrt()
-        return root_nchw.sqrt().mul_(root_nchw)
-    return scale_nchw.pow(-beta)
+        kernel: Kernel = ctx.kernel
+        return kernel.backward(images_nchw, gradients[0], ctx.numbers), None, None

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import itertools
+
 from torch import Tensor, nn
 
 from vgglab.config.model import ModelConfig, NormConfig
 from vgglab.models.dropout import KeyedDropout
 from vgglab.models.layers import HIDDEN_UNITS, LAYERS, Conv, check_sizes, map_size, scaled
 from vgglab.models.lrn import LocalResponseNorm
+
+
+class Features(nn.Sequential):
+    """The convolutions with all that stands between them, at torchvision's indices.
+
+    Where a max-pooling follows a ReLU, it goes first: the largest value of a window is the same
+    before and after, and ReLU then has a quarter of the values to do. The same bits, forward and
+    backward; ``pool_first = False`` keeps to the order of the indices.
+    """
+
+    pool_first = True
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Maps of images, both (N, C, H, W)."""
+        for module in self._order():
+            input = module(input)
+        return input
+
+    def _order(self) -> list[nn.Module]:
+        modules = list(self)
+        if self.pool_first:
+            for index, (module, after) in enumerate(itertools.pairwise(self)):
+                if isinstance(module, nn.ReLU) and isinstance(after, nn.MaxPool2d):
+                    modules[index : index + 2] = after, module
+        return modules
 
 
 class VGG(nn.Module):
@@ -64,7 +91,7 @@ class VGG(nn.Module):
         return logits_nk
 
 
-def _features(model: ModelConfig, norm: NormConfig, in_channels: int) -> nn.Sequential:
+def _features(model: ModelConfig, norm: NormConfig, in_channels: int) -> Features:
     modules: list[nn.Module] = []
     for layer in LAYERS[model.name]:
         if isinstance(layer, Conv):
@@ -73,7 +100,7 @@ def _features(model: ModelConfig, norm: NormConfig, in_channels: int) -> nn.Sequ
             in_channels = channels
         else:
             modules.append(nn.MaxPool2d(layer.kernel, layer.stride, ceil_mode=layer.ceil))
-    return nn.Sequential(*modules)
+    return Features(*modules)
 
 
 def _convolution(

@@ -52,6 +52,11 @@ class RunDirectory:
         return self.checkpoints / "previous.ckpt"
 
     @property
+    def finite_checkpoint(self) -> Path:
+        """Of a run that diverged: the net after the last step that was finite."""
+        return self.checkpoints / "finite.ckpt"
+
+    @property
     def best_checkpoint(self) -> Path:
         return self.checkpoints / "best.ckpt"
 
@@ -59,6 +64,11 @@ class RunDirectory:
         """Whose weights are tested, and given to runs that start from this one:
         ``recipe.select``, ``best`` or ``last``."""
         return self.best_checkpoint if select == "best" else self.last_checkpoint
+
+    @property
+    def skipped(self) -> Path:
+        """Files that ``data.on_error=skip`` made the run do without; most runs have none."""
+        return self.path / "skipped.csv"
 
     @property
     def log(self) -> Path:

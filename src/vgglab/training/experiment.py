@@ -23,6 +23,7 @@ from vgglab.models.batch_norm import synchronised
 from vgglab.models.blocks import parameters_by_block
 from vgglab.models.build import build
 from vgglab.models.cost import NetCost
+from vgglab.models.kernels import use_kernels
 from vgglab.models.vgg import VGG
 from vgglab.runs import MetricsLog, RunDirectory, Status, read_metrics
 from vgglab.signals import StopRequest
@@ -36,10 +37,12 @@ from vgglab.training.checkpoints import (
     checkpoint_to_resume,
 )
 from vgglab.training.cost import net_cost
+from vgglab.training.finite import FiniteWatch
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
 from vgglab.training.parent import start_from
+from vgglab.training.skipped import note_skipped
 from vgglab.training.speed import PARTS, SpeedMeter
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
 from vgglab.training.testing import MEMORY_FORMATS, HeldOut, evaluate, selected_weights
@@ -87,7 +90,9 @@ def run_experiment(
         config,
         steps_per_epoch=data.train_dataloader().steps,
     )
+    used = use_kernels(module.net, config.trainer)
     check_parts(config, data)
+    skipped = note_skipped(config, directory) if group.world.is_first else {}
     log = MetricsLog(directory.metrics)
     if group.world.is_first:
         history = log.rewind(step)
@@ -100,6 +105,12 @@ def run_experiment(
     heartbeat = Heartbeat(directory, status) if group.world.is_first else None
     # Norms and times are taken before they are recorded.
     watchers: list[pl.Callback] = [
+        FiniteWatch(
+            directory,
+            group,
+            every=config.trainer.log_every,
+            at_once=config.trainer.accelerator == "cpu",
+        ),
         *([gradients] if gradients else []),
         speed,
         Recorder(log, sinks, speed, gradients, group),
@@ -135,7 +146,9 @@ def run_experiment(
                 config.procedures,
                 between_test_batches,
             )
-    return _result(config, directory, cost) | tested if group.world.is_first else {}
+    if not group.world.is_first:
+        return {}
+    return _result(config, directory, cost, used) | skipped | tested
 
 
 @contextlib.contextmanager
@@ -241,8 +254,10 @@ def _trainer(
     return trainer
 
 
-def _result(config: Config, directory: RunDirectory, cost: NetCost) -> dict[str, Any]:
-    """``result.json`` but for the tests: selection, cost, speed, hardware."""
+def _result(
+    config: Config, directory: RunDirectory, cost: NetCost, used: dict[str, Any]
+) -> dict[str, Any]:
+    """``result.json`` but for the tests: selection, cost, speed, hardware and what was used."""
     epochs = [r for r in read_metrics(directory.metrics) if SELECTION_METRIC in r]
     best = min(epochs, key=lambda record: float(record[SELECTION_METRIC]))
     return {
@@ -254,7 +269,7 @@ def _result(config: Config, directory: RunDirectory, cost: NetCost) -> dict[str,
         },
         "cost": {key: value for key, value in cost.as_dict().items() if isinstance(value, int)},
         "speed": speed_of(epochs),
-        "hardware": hardware(config),
+        "hardware": hardware(config) | used,
         "trainability": {"state": "finished", "reason": ""},
     }
 
@@ -285,6 +300,7 @@ def hardware(config: Config) -> dict[str, Any]:
         "devices": config.devices,
         "nodes": config.nodes,
         "keep_memory": trainer.keep_memory,
+        "fused_optimizer": trainer.fused_optimizer,
         "host": platform.node(),
     } | decoding(config)
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from vgglab.evaluation.finite import poison
+
 
 class StepLoss:
     """The loss of a step from those of its micro-batches, each already divided by their number."""
@@ -46,7 +48,9 @@ class SplitMeter(Metric):
             self.add_state(name, zero, dist_reduce_fx="sum", persistent=True)
 
     def update(self, logits_nk: Tensor, labels_n: Tensor, loss_sum: Tensor) -> None:
-        """Count this process's part of a batch; it may be empty."""
+        """Count this process's part of a batch; it may be empty.
+
+        A logit that is not finite makes the split's loss NaN, whatever its own image's loss is."""
         count = len(labels_n)
         if not count:
             return
@@ -57,7 +61,7 @@ class SplitMeter(Metric):
             hits.append((found == labels_n[:, None]).sum())
         # Not in place: a state dict that was taken or loaded shares its memory.
         self.wrong_k = self.wrong_k + (count - torch.stack(hits))
-        self.loss_sum = self.loss_sum + loss_sum
+        self.loss_sum = self.loss_sum + loss_sum + poison(logits_nk)
         self.images = self.images + count
 
     def compute(self) -> Tensor:

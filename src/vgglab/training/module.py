@@ -144,7 +144,8 @@ class Classifier(pl.LightningModule):
             lr=recipe.learning_rate,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
-            fused=True,  # unfused, CPU SGD makes a temporary as large as the largest weight
+            # Unfused, CPU SGD makes a temporary as large as the largest weight.
+            fused=self.config.trainer.fused_optimizer,
         )
         if recipe.schedule.name == "plateau":
             return optimizer  # the rule is a callback: see PlateauRule

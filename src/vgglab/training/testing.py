@@ -14,8 +14,15 @@ from vgglab.config import Config, Procedure
 from vgglab.data.errors import DataError
 from vgglab.data.sources import channels
 from vgglab.data.splits import WholeImages
-from vgglab.evaluation.predict import Place, predict
-from vgglab.evaluation.predictions import KEPT, merged, scores_of, write_predictions
+from vgglab.evaluation.predict import Place, predict, skipped_of
+from vgglab.evaluation.predictions import (
+    KEPT,
+    merged,
+    scores_of,
+    with_skipped,
+    write_predictions,
+)
+from vgglab.models.kernels import use_kernels
 from vgglab.models.vgg import VGG
 from vgglab.runs import RunDirectory
 from vgglab.training.checkpoints import net_state
@@ -50,7 +57,8 @@ def selected_weights(config: Config, directory: RunDirectory) -> dict[str, Tenso
 
 
 def stored_net(config: Config, state: Mapping[str, Tensor]) -> VGG:
-    """The net of a config with these weights; no initial ones are made."""
+    """The net of a config with these weights, computed as its trainer says; no initial ones are
+    made."""
     with torch.device("meta"):
         net = VGG(
             config.model,
@@ -60,6 +68,7 @@ def stored_net(config: Config, state: Mapping[str, Tensor]) -> VGG:
             in_channels=channels(config.data),
         )
     net.load_state_dict(state, assign=True)
+    use_kernels(net, config.trainer)
     return net
 
 
@@ -74,14 +83,16 @@ def evaluate(
 ) -> dict[str, Any]:
     """Write ``predictions/<label>.parquet`` for each procedure; what ``result.json`` says of them.
 
-    ``errors`` by label, percent, and ``tests`` by label: scales, mirror images, seconds. With
-    several processes each calls it and takes its share of the images; the first one returns.
+    ``errors`` by label, percent, and ``tests`` by label: scales, mirror images, seconds; ``test``
+    where images could not be read. With several processes each calls it and takes its share of the
+    images; the first one returns.
 
     Raises:
         Diverged: a loss is not finite.
     """
     errors: dict[str, Any] = {}
     tests: dict[str, Any] = {}
+    skipped_m = skipped_of(data.images)
     for together in _of_equal_scales(procedures):
         predicted = predict(
             net,
@@ -98,6 +109,7 @@ def evaluate(
         for procedure in together if group.world.is_first else ():
             label = procedure.label
             whole = merged([part[label].table for part in of_all])
+            whole = with_skipped(whole, skipped_m, data.images.labels_n[skipped_m])
             errors[label] = scores_of(whole, config.protocol.top_k)
             if not math.isfinite(errors[label]["loss"]):
                 raise Diverged(f"test loss = {errors[label]['loss']} under protocol={label}")
@@ -108,7 +120,10 @@ def evaluate(
                 "forwards": procedure.forwards,
                 "seconds": round(max(part[label].seconds for part in of_all), 3),
             }
-    return {"errors": errors, "tests": tests}
+    found = {"errors": errors, "tests": tests}
+    # Kept only where there is something to say: of nearly all data sets every image can be read.
+    skipped = {"images": len(data.images), "skipped": len(skipped_m), "counted_as": "errors"}
+    return found | ({"test": skipped} if len(skipped_m) else {})
 
 
 def _of_equal_scales(procedures: Sequence[Procedure]) -> list[list[Procedure]]:

@@ -10,6 +10,7 @@ runs that the rule was chosen from and its errors.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -201,6 +202,18 @@ def relative_gradients(module: nn.Module) -> list[float]:
     return values
 
 
+def before_relus(module: nn.Module) -> list[nn.Module]:
+    """What hands its output to each ReLU, or to the max-pooling that goes before it (``Features``):
+    what is above 0 there is what the ReLU lets through, whichever of the two goes first."""
+    return [
+        before
+        for part in module.modules()
+        if isinstance(part, nn.Sequential)
+        for before, after in itertools.pairwise(part)
+        if isinstance(after, nn.ReLU)
+    ]
+
+
 class DeadUnits:
     """Share of units of each ReLU that answer no image of a step: 0 everywhere, no gradient."""
 
@@ -213,9 +226,9 @@ class DeadUnits:
         """Look at every forward until ``shares`` is asked."""
         if self._hooks:
             return  # another micro-batch of the same step
-        relus = [m for m in module.modules() if isinstance(m, nn.ReLU)]
-        for name, relu in zip(self._layers, relus, strict=False):  # none after the last layer
-            self._hooks.append(relu.register_forward_hook(self._counter(name)))
+        # strict=False: no ReLU after the last layer
+        for name, before in zip(self._layers, before_relus(module), strict=False):
+            self._hooks.append(before.register_forward_hook(self._counter(name)))
 
     def _counter(self, name: str) -> Any:
         def count(module: nn.Module, inputs: Any, output: Tensor) -> None:

@@ -1,0 +1,58 @@
+"""How a net is computed on this machine: switches that change nothing, or rounding alone."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from torch import nn
+
+from vgglab.config import TrainerConfig
+from vgglab.models.lrn import LocalResponseNorm
+from vgglab.models.lrn_cpp import kernel_in_cpp
+from vgglab.models.lrn_kernels import IN_TORCH, Kernel, Numbers, compiled_kernel
+from vgglab.models.vgg import Features
+
+log = logging.getLogger(__name__)
+
+
+def use_kernels(net: nn.Module, trainer: TrainerConfig) -> dict[str, Any]:
+    """Have a net computed as ``trainer`` says; what it came to is returned, for the record.
+
+    Where a kernel cannot be had, PyTorch's own operations stand in, with a line in the log.
+    """
+    used: dict[str, Any] = {"pool_first": trainer.pool_first}
+    norms = [module for module in net.modules() if isinstance(module, LocalResponseNorm)]
+    if norms:
+        kernel = lrn_kernel(trainer.lrn_kernel, on_gpu=trainer.accelerator == "gpu")
+        used["lrn_kernel"] = kernel.name
+        for norm in norms:
+            norm.kernel = kernel
+    for module in net.modules():
+        if isinstance(module, Features):
+            module.pool_first = trainer.pool_first
+    return used
+
+
+def lrn_kernel(name: str, *, on_gpu: bool) -> Kernel:
+    """The kernel of that name; ``auto``: the fastest that there is for the device."""
+    if name == "auto":
+        name = "compiled" if on_gpu else "cpp"
+    if name == "cpp":
+        return kernel_in_cpp() or IN_TORCH
+    if name == "compiled":
+        return _compiled("cuda" if on_gpu else "cpu") or IN_TORCH
+    return IN_TORCH
+
+
+def _compiled(device: str) -> Kernel | None:
+    """The compiled kernel, if a compiler is there."""
+    kernel, few = compiled_kernel(), torch.ones(1, 8, 2, 2, device=device)
+    try:
+        kernel.forward(few, Numbers(5, 1e-4, 0.75, 2.0))
+    except (ImportError, OSError, RuntimeError) as error:  # no C++ compiler, or no Triton
+        reason = str(error).strip().partition("\n")[0]
+        log.warning("LRN is computed without torch.compile, which fails here: %s", reason)
+        return None
+    return kernel

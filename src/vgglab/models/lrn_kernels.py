@@ -1,0 +1,92 @@
+"""What computes local response normalisation, forward and backward: PyTorch's own operations one
+by one, the same compiled into one loop, or a kernel in C++ (``lrn_cpp.py``)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+
+class Numbers(NamedTuple):
+    """Of ``lrn.py``'s formula."""
+
+    size: int
+    alpha: float
+    """On the sum of squares."""
+    beta: float
+    k: float
+
+
+class Kernel(NamedTuple):
+    """A pair of functions; both results are of the images' shape, dtype and memory format."""
+
+    name: str
+    forward: Callable[[Tensor, Numbers], Tensor]
+    """Of images (N, C, H, W)."""
+    backward: Callable[[Tensor, Tensor, Numbers], Tensor]
+    """Of the images and of the gradient by the output."""
+
+
+def _forward(images_nchw: Tensor, numbers: Numbers) -> Tensor:
+    wide_nchw = _widened(images_nchw)
+    output_nchw = _negative_power(_scale(wide_nchw, numbers), numbers.beta).mul_(wide_nchw)
+    return output_nchw.to(images_nchw.dtype)
+
+
+def _backward(images_nchw: Tensor, gradient_nchw: Tensor, numbers: Numbers) -> Tensor:
+    # db_i/da_j = [i = j] s_i^-beta - 2 alpha beta a_i a_j s_i^(-beta-1) for j in i's window,
+    # and j is in i's window just where i is in j's: so both passes sum the same window.
+    wide_nchw = _widened(images_nchw)
+    scale_nchw = _scale(wide_nchw, numbers)
+    direct_nchw = _negative_power(scale_nchw, numbers.beta).mul_(_widened(gradient_nchw))
+    shared_nchw = _window_sum((direct_nchw * wide_nchw).div_(scale_nchw), numbers.size)
+    coupling = -2 * numbers.alpha * numbers.beta
+    direct_nchw.addcmul_(shared_nchw, wide_nchw, value=coupling)
+    return direct_nchw.to(images_nchw.dtype)
+
+
+def _widened(images_nchw: Tensor) -> Tensor:
+    """At least fp32: eight bits of mantissa would lose alpha's 1e-4 next to k's 2."""
+    return images_nchw.to(torch.promote_types(images_nchw.dtype, torch.float32))
+
+
+def _scale(images_nchw: Tensor, numbers: Numbers) -> Tensor:
+    """s of the formula."""
+    return _window_sum(images_nchw.square(), numbers.size).mul_(numbers.alpha).add_(numbers.k)
+
+
+def _window_sum(values_nchw: Tensor, size: int) -> Tensor:
+    """Sum over a window of ``size`` channels centred on each, cut at the first and the last."""
+    channels = values_nchw.shape[1]
+    half = min(size // 2, channels - 1)
+    if torch.compiler.is_compiling():  # without writes to parts of a tensor it is one loop
+        padded_nchw = pad(values_nchw, (0, 0, 0, 0, half, half))
+        shifts = (padded_nchw[:, shift : shift + channels] for shift in range(2 * half + 1))
+        return functools.reduce(torch.add, shifts)
+    sum_nchw = values_nchw.clone()
+    for shift in range(1, half + 1):
+        sum_nchw[:, shift:].add_(values_nchw[:, :-shift])
+        sum_nchw[:, :-shift].add_(values_nchw[:, shift:])
+    return sum_nchw
+
+
+def _negative_power(scale_nchw: Tensor, beta: float) -> Tensor:
+    """``scale_nchw ** -beta``, a new tensor."""
+    if beta == 0.75:  # s^-3/4 = s^-1/2 * (s^-1/2)^1/2: two roots cost far less than a power
+        root_nchw = scale_nchw.rsqrt()
+        return root_nchw.sqrt().mul_(root_nchw)
+    return scale_nchw.pow(-beta)
+
+
+IN_TORCH = Kernel("torch", _forward, _backward)
+
+
+@functools.cache
+def compiled_kernel() -> Kernel:
+    """The same by torch.compile, which compiles at the first call, and again for other shapes."""
+    return Kernel("compiled", torch.compile(_forward), torch.compile(_backward))

@@ -1,0 +1,78 @@
+"""Max-pooling before ReLU: the same bits, forward and backward, of every net."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vgglab.config.model import InitConfig, ModelConfig, ModelName, NormConfig
+from vgglab.models.build import build
+from vgglab.models.vgg import VGG, Features
+
+NAMES: tuple[ModelName, ...] = get_args(ModelName)
+
+
+def net_of(name: ModelName, norm: Literal["none", "batch"], *, pool_first: bool) -> VGG:
+    net = build(
+        ModelConfig(name=name, width=0.125, dropout=0.0),
+        NormConfig(name=norm),
+        InitConfig(name="he"),
+        classes=10,
+        image_size=72,  # a map of 9: the pooling of A to E leaves out a row and a column
+    )
+    net.features.pool_first = pool_first
+    return net.to(memory_format=torch.channels_last)
+
+
+def step(net: VGG, *, bf16: bool) -> list[Tensor]:
+    """Logits, then every gradient and running moment."""
+    generator = torch.Generator().manual_seed(5)
+    images_nchw = torch.randn(3, 3, 72, 72, generator=generator)
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        logits_nk = net(images_nchw.contiguous(memory_format=torch.channels_last))
+    logits_nk.float().logsumexp(1).sum().backward()
+    gradients = [parameter.grad for parameter in net.parameters()]
+    return [logits_nk, *(g for g in gradients if g is not None), *net.buffers()]
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_bits(name: ModelName, norm: Literal["none", "batch"], bf16: bool) -> None:
+    ours, plain = (
+        step(net_of(name, norm, pool_first=pool_first), bf16=bf16) for pool_first in (True, False)
+    )
+    assert len(ours) == len(plain)
+    for one, other in zip(ours, plain, strict=True):
+        assert torch.equal(one, other)
+
+
+def order(*modules: nn.Module) -> list[str]:
+    ran: list[str] = []
+    features = Features(*modules)
+    for module in features:
+        module.register_forward_hook(lambda module, *_: ran.append(type(module).__name__))
+    features(torch.ones(1, 3, 4, 4))
+    return ran
+
+
+def test_only_a_relu_with_a_pooling_right_after_it_waits() -> None:
+    conv, norm, relu, pool = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2)
+    assert order(conv, norm, relu, pool) == ["Conv2d", "BatchNorm2d", "MaxPool2d", "ReLU"]
+    # LRN's place: what stands between them is not jumped over.
+    assert order(conv, relu, nn.Identity(), pool) == ["Conv2d", "ReLU", "Identity", "MaxPool2d"]
+    assert order(conv, relu, conv, relu, pool)[-3:] == ["Conv2d", "MaxPool2d", "ReLU"]
+
+
+def test_a_nan_and_an_infinity_pass_as_they_would_have() -> None:
+    x = torch.tensor([[torch.nan, 1.0, -1.0, -2.0], [0.0, -1.0, torch.inf, -torch.inf]])
+    x = x.repeat(2, 1).view(1, 1, 4, 4)
+    results = []
+    for pool_first in (True, False):
+        features = Features(nn.ReLU(), nn.MaxPool2d(2))
+        features.pool_first = pool_first
+        results.append(features(x.clone()))
+    torch.testing.assert_close(results[0], results[1], rtol=0, atol=0, equal_nan=True)
