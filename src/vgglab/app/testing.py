@@ -15,6 +15,7 @@ from vgglab.config import Config, Procedure
 from vgglab.config.check import ConfigError, parse
 from vgglab.runs import RunDirectory, State
 from vgglab.runs.atomic import write_json
+from vgglab.training.imports import import_lightning
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +118,7 @@ def catch_up(config: Config, directory: RunDirectory) -> Sequence[Procedure]:
 def _tested(
     config: Config, directory: RunDirectory, todo: Sequence[Procedure]
 ) -> dict[str, dict[str, Any]]:
+    import_lightning()
     import torch
 
     from vgglab.data.module import ImageData
