@@ -51,6 +51,8 @@ class TrainerConfig:
     batch; the same bits."""
     fused_optimizer: Annotated[bool, Role.INFRASTRUCTURE] = True
     """SGD's update in one pass over the weights; differs from the unfused one by rounding."""
+    cudnn_benchmark: Annotated[bool, Role.INFRASTRUCTURE] = True
+    """On a GPU, cuDNN tries its convolutions out and takes the fastest for each shape."""
     log_every: Annotated[int, Field(ge=1), Role.INFRASTRUCTURE] = 50
     """Steps between records of the training loss."""
     gradient_norms: Annotated[bool, Role.INFRASTRUCTURE] = False
