@@ -26,6 +26,7 @@ from running import ROOT, SMALL, Command
         (["data.classes=4"], "top-5 error needs more than 5 classes, and data=digits has 4"),
         (["data.image_size=16"], "data.image_size = 16: must be greater than or equal to 32"),
         (["recipe=["], "recipe=[: not a Hydra override"),
+        (["claims=null"], "claims=null: must be one of none, vgg2014"),
         (["sweeps=dephts"], "sweeps=dephts: must be one of"),
         (["sweeps=depth"], "sweeps=depth is a study: python run.py -m sweeps=depth"),
         (["task=report"], "task=report needs a study: sweeps=NAME"),
@@ -70,7 +71,8 @@ def test_a_run_from_command_to_ledger(command: Command, tmp_path: Path) -> None:
     assert not any("wandb" in name for name in names)
     assert first.stdout.startswith(f"{run.name}: finished; center top-1 error ")
 
-    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != ".lock"}
+    files = (path for path in run.rglob("*") if not path.name.startswith(".lock"))
+    before = {path: path.stat().st_mtime_ns for path in files}
     second = command(*SMALL)
     assert second.returncode == 0
     assert second.stdout.startswith(f"{run.name}: already finished; ")

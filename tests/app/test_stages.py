@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import SMALL, Command, started, wait_for
+import torch
+from image_folder import write_image_folder
+from running import SMALL, Command, completed, started, wait_for
+
+from vgglab.runs import RunDirectory, read_metrics
 
 CHAIN = (
     *SMALL,
@@ -112,3 +116,54 @@ def test_several_processes_train_a_chain_too(tmp_path: Path, command: Command) -
     assert all(s["history"][0]["devices"] == 2 for level in levels for s in level)
     # Synchronised batch norm: one device computes the same runs.
     assert ": already finished; " in command(*CHAIN, "recipe.epochs=1").stdout
+
+
+def stage(scale_min: int, scale_max: int, init: str) -> str:
+    return f"recipe:{{scale_min:{scale_min},scale_max:{scale_max}}},init:{init}"
+
+
+@pytest.mark.slow
+def test_the_papers_stages_on_image_files_killed_once_end_with_the_same_bits(
+    tmp_path: Path, datasets: Path
+) -> None:
+    """A, D from A, D at a larger S from that, D with jitter from that (paper, section 3.1)."""
+    images = write_image_folder(tmp_path / "images", 300)
+    first = stage(36, 36, "{name:pretrained_a}")
+    larger = stage(44, 44, f"{{name:from_run,parent:{{{first}}}}}")
+    chain = (
+        *("model=d", "model.width=0.0625", "norm=batch", f"paths.data={datasets}"),
+        *("data=folder", f"data.root={images}", "data.image_size=32", "data.flip=false"),
+        *("init=from_run", f"init.parent={{{larger}}}", "recipe.scale_min=36"),
+        *("recipe.scale_max=52", "recipe.epochs=3", "recipe.batch_size=32"),
+        *("trainer.precision=fp32", "trainer.threads=1", "tracking=off"),
+    )
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        folder.mkdir()
+    undisturbed = completed(whole, *chain)
+    assert (undisturbed.returncode, undisturbed.stderr) == (0, "")
+
+    victim = started(cut, *chain)
+    wait_for(lambda: third_stage_after_an_epoch(cut), "the third stage has an epoch behind it")
+    victim.kill()
+    victim.wait()
+    again = completed(cut, *chain)
+    assert again.returncode == 0, again.stdout + again.stderr
+
+    ended = [generations(folder) for folder in (whole, cut)]
+    assert [[s["state"] for s in level] for level in ended[1]] == [["finished"]] * 4
+    assert [level[0]["attempts"] for level in ended[1]] == [1, 1, 2, 1]
+    assert len(statuses(whole)) == 4
+    for name in statuses(whole):
+        runs = [RunDirectory(folder / "runs" / name) for folder in (whole, cut)]
+        one, other = (
+            torch.load(run.last_checkpoint, weights_only=True)["state_dict"] for run in runs
+        )
+        assert all(torch.equal(one[key], other[key]) for key in one)
+        losses = [[r.get("train/step_loss") for r in read_metrics(run.metrics)] for run in runs]
+        assert losses[0] == losses[1]
+
+
+def third_stage_after_an_epoch(folder: Path) -> bool:
+    levels = generations(folder)
+    return len(levels) > 2 and levels[2][0]["epoch"] >= 1

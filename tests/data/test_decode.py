@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import resource
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from vgglab.data.decode import UnreadableImage, decoded
+from vgglab.data.decode import UnreachableFile, UnreadableImage, decoded
+from vgglab.data.scale import rescaled
 
 RAMP_HW = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (20, 1))
 """Dark on the left, bright on the right."""
@@ -113,4 +118,58 @@ def test_a_broken_file_is_named_with_its_fault(kind: str, reason: str, tmp_path:
     assert reason in message
     assert "\n" not in message
     # It has to come out of a worker process.
-    assert str(pickle.loads(pickle.dumps(caught.value))) == message
+    copied = pickle.loads(pickle.dumps(caught.value))
+    assert str(copied) == message
+    # Another machine may have the file: only what is in it can make it a bad one.
+    assert isinstance(copied, UnreachableFile) == (kind in ("missing", "folder"))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 90), (20_000, 200)])
+def test_smallest_and_longest_images_are_read(size: tuple[int, int], tmp_path: Path) -> None:
+    Image.new("RGB", size, (9, 8, 7)).save(tmp_path / "x.png")
+    image_chw = decoded(tmp_path / "x.png")
+    assert image_chw.shape == (3, *reversed(size))
+    small_chw = rescaled(image_chw, 40)
+    assert min(small_chw.shape[1:]) == 40
+    assert small_chw.flatten(1).unique(dim=1).flatten().tolist() == [9, 8, 7]
+
+
+def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+    """20,000 x 20,000 px would be 1.2 GB; there is nothing but a header."""
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0),
+        b"IDAT": zlib.compress(b""),
+    }
+    content = b"\x89PNG\r\n\x1a\n"
+    for name, body in chunks.items():
+        content += struct.pack(">I", len(body)) + name + body
+        content += struct.pack(">I", zlib.crc32(name + body))
+    (tmp_path / "x.png").write_bytes(content)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UnreadableImage, match=r"too large, Image size \(400000000 pixels\)"):
+        decoded(tmp_path / "x.png")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+
+
+@pytest.mark.parametrize("name", list(kinds()))
+def test_a_file_cut_anywhere_is_whole_or_unreadable(name: str, tmp_path: Path) -> None:
+    """Never an exception of the decoder's own."""
+    whole, cut = tmp_path / name, tmp_path / f"cut_{name}"
+    kinds()[name].save(whole)
+    content = whole.read_bytes()
+    for length in {*range(0, len(content), max(1, len(content) // 40)), len(content) - 1}:
+        cut.write_bytes(content[:length])
+        with contextlib.suppress(UnreadableImage):
+            assert decoded(cut).shape == (3, 20, 32)
+
+
+def test_want_of_memory_is_not_the_files_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
+    monkeypatch.setattr("vgglab.data.decode._rgb", full)
+    with pytest.raises(MemoryError):
+        decoded(tmp_path / "x.png")

@@ -121,11 +121,11 @@ def test_a_part_of_it_is_not_it(archives: Path, tmp_path: Path) -> None:
 
 def test_the_fingerprint_is_that_of_the_archives_and_of_a_copy_another(tmp_path: Path) -> None:
     config = ImagenetConfig(root=str(tmp_path))
-    whole = fingerprint(config)
+    whole = fingerprint(config, tmp_path)
     assert whole == f"md5:{ARCHIVE_META['train'][1]}+{ARCHIVE_META['val'][1]}"
-    assert fingerprint(ImagenetConfig(root="elsewhere")) == whole
+    assert fingerprint(ImagenetConfig(root="elsewhere"), tmp_path) == whole
     (tmp_path / MARK).write_text('{"shorter_side": 512}\n')
-    assert fingerprint(config) == whole + ';copy:{"shorter_side": 512}'
+    assert fingerprint(config, tmp_path) == whole + ';copy:{"shorter_side": 512}'
 
 
 def test_imagenette_is_read_as_published(
@@ -148,7 +148,7 @@ def test_imagenette_is_read_as_published(
     splits = load_splits(config, tmp_path)
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (300, 100, 50)
     assert "fetching" in capsys.readouterr().out
-    assert fingerprint(config) == f"md5:{checksum}"
+    assert fingerprint(config, tmp_path) == f"md5:{checksum}"
 
 
 def test_imagenette_without_network_says_what_to_do(

@@ -93,7 +93,7 @@ def test_images_in_folders_of_a_class_and_odd_files(tmp_path: Path) -> None:
 
 def test_the_fingerprint_is_of_names_and_sizes(tmp_path: Path) -> None:
     def of(folder: str) -> str:
-        return fingerprint(FolderConfig(root=str(tmp_path / folder), classes=2))
+        return fingerprint(FolderConfig(root=str(tmp_path / folder), classes=2), tmp_path)
 
     for folder in ("one", "same", "longer", "renamed"):
         make(tmp_path / folder, train=3)

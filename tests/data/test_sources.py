@@ -93,9 +93,9 @@ def test_processes_that_want_the_same_images_get_the_same(tmp_path: Path) -> Non
 
 
 def test_fingerprints_tell_data_apart_without_reading_images() -> None:
-    assert fingerprint(DigitsConfig()) == fingerprint(DigitsConfig(shift=0))
-    assert fingerprint(DigitsConfig()) != fingerprint(CLUTTERED)
-    assert fingerprint(CifarConfig()) != fingerprint(CifarConfig(name="cifar100"))
+    assert fingerprint(DigitsConfig(), Path()) == fingerprint(DigitsConfig(shift=0), Path())
+    assert fingerprint(DigitsConfig(), Path()) != fingerprint(CLUTTERED, Path())
+    assert fingerprint(CifarConfig(), Path()) != fingerprint(CifarConfig(name="cifar100"), Path())
     assert channels(CifarConfig()) == 3
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vgglab.app.compose import grid_of_this_command, has_sweep
-from vgglab.app.testing import catch_up, config_of, result_of
+from vgglab.app.testing import catch_up, config_of, result_of, skipped_note
 from vgglab.config import Config
 from vgglab.config.check import ConfigError
 from vgglab.runs import RunDirectory, State
@@ -101,6 +101,8 @@ def _evaluated(config: Config, directory: RunDirectory) -> list[Row]:
     for procedure in of_run.procedures:
         how = "tested" if procedure.label in tested else "was tested before"
         print(f"{directory.id}: {how} under {procedure.label}", file=sys.stderr)
+    if note := skipped_note(result):
+        print(f"{directory.id}: {note}", file=sys.stderr)
     return [row(directory.id, procedure.label, result) for procedure in of_run.procedures]
 
 

@@ -93,7 +93,10 @@ def _fields(point: StudyPoint, present: Code | None) -> dict[str, Any]:
     placed = {name for name in fields if name in infrastructure and name.startswith(PLACED)}
     return (
         {name: value for name, value in fields.items() if name not in placed}
-        | {"seed": config.seed, "data.fingerprint": fingerprint(config.data)}
+        | {
+            "seed": config.seed,
+            "data.fingerprint": fingerprint(config.data, Path(config.paths.data)),
+        }
         | _code(point.directory.read_status(), present)
     )
 

@@ -23,8 +23,9 @@ from vgglab.data.errors import DataError
 from vgglab.launch.point import is_point
 from vgglab.launch.ranks import RankFailed
 from vgglab.launch.slurm import is_slurm_point
+from vgglab.signals import ASKED_TO
 
-DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, ASKED_TO
 
 
 def main(root: Path) -> None:
@@ -64,6 +65,10 @@ def dispatch(composed: DictConfig, root: Path) -> None:
         from vgglab.app.evaluate import evaluate
 
         evaluate(config)
+    elif config.task.name == "verify":
+        from vgglab.app.verify import verify
+
+        verify(config, root)
     elif config.task.name == "report":
         from vgglab.app.report import write_study_report
         from vgglab.app.study import compose_points
@@ -77,7 +82,7 @@ def dispatch(composed: DictConfig, root: Path) -> None:
     elif config.task.name == "sync":
         from vgglab.app.sync import sync
 
-        sync(config)
+        sync(config, root)
     elif config.task.name == "dashboard":
         from vgglab.app.report import save_dashboard
         from vgglab.app.study import compose_points
@@ -110,7 +115,8 @@ def exit_code_of(action: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", INTERRUPTED)
     except Exception as error:
-        return _unexpected(error)
+        empty = empty_choice(error)
+        return _complain(empty, USER_MISTAKE) if empty else _unexpected(error)
     return DONE
 
 
@@ -120,6 +126,8 @@ def _complain(message: str, code: int) -> int:
 
 
 def _unexpected(error: Exception) -> int:
+    if (empty := empty_choice(error)) is not None:
+        return _complain(empty, USER_MISTAKE)
     # By name: importing the class would import torch for commands that do not train.
     if type(error).__name__ == "Interrupted":
         return _complain(f"interrupted by {error}; the same command goes on from here", INTERRUPTED)
@@ -131,6 +139,19 @@ def _unexpected(error: Exception) -> int:
             traceback.print_exception(error, file=file)
         log = file.name
     return _complain(f"{type(error).__name__}: {error} (traceback in {log})", FAILED)
+
+
+def empty_choice(error: Exception) -> str | None:
+    """What to say of ``model=null``, which Hydra trips over; None where it is another error."""
+    if "Config group override must be a string or a list" not in str(error):
+        return None
+    groups = Path(os.environ["VGGLAB_ROOT"]) / "conf"
+    for argument in sys.argv[1:]:
+        group, _, choice = argument.partition("=")
+        if choice == "null" and (groups / group).is_dir():
+            names = sorted(path.stem for path in (groups / group).glob("*.yaml"))
+            return f"{argument}: must be one of {', '.join(names)}"
+    return None
 
 
 def explain_hydra(error: Exception) -> str:

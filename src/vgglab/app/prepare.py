@@ -24,8 +24,9 @@ from vgglab.data.files import FileSet
 from vgglab.data.imagenet import extract_imagenet
 from vgglab.data.listing import Listing
 from vgglab.data.looks import Look, Verdict, judge, looks
-from vgglab.data.sources import fingerprint, listing_of, load_splits
+from vgglab.data.sources import fingerprint, listing_fingerprint, listing_of, load_splits
 from vgglab.data.splits import SPLITS
+from vgglab.data.unreadable import keep
 
 MOST_CLASSES = 20
 """Classes that are printed one by one; ``format=csv`` and ``json`` have all of them."""
@@ -57,29 +58,40 @@ def prepare(config: Config) -> None:
 
 def _prepare_files(config: Config, data: FilesConfig) -> None:
     if isinstance(data, ImagenetConfig):
-        extract_imagenet(Path(data.root))
+        extract_imagenet(Path(data.root).expanduser())
     listing = listing_of(data)
-    splits = load_splits(data, Path(config.paths.data))
+    known = Path(config.paths.data)
+    splits = load_splits(dataclasses.replace(data, on_error="fail"), known)  # of all files
     labels = {split: getattr(splits, split).labels_n for split in SPLITS}
     counts = _counts(list(listing.classes), labels)
     copy = _copy_of(config, listing)
     if copy is not None:
-        copy.begin(fingerprint(data))
+        copy.begin(listing_fingerprint(data))
     everything = listing.file_set(np.arange(len(listing.names_n)))
     split_n = np.zeros(len(everything), dtype=np.int64)
     for number, split in enumerate(SPLITS):
         split_n[getattr(splits, split).originals_n] = number
-    verdict = judge(everything, split_n, _watched(config, everything, copy))
+    reasons: dict[int, str] = {}
+    verdict = judge(everything, split_n, _noted(_watched(config, everything, copy), reasons))
+    keep(listing, known, reasons)
     about: dict[str, Any] = {"data": data.name, "root": str(listing.root)} | _about(config)
     if copy is not None:
         copy.end()
         about["copy"] = f"{copy.root}: train on it with data={data.name} data.root={copy.root}"
     _show(config, about, counts, verdict)
-    _complain(verdict)
+    _complain(verdict, skips=data.on_error == "skip")
+
+
+def _noted(found: Iterator[Look], reasons: dict[int, str]) -> Iterator[Look]:
+    """The same looks; on the way, which files hold no image is noted for ``data.on_error=skip``."""
+    for look in found:
+        if look.fault and not look.is_gone:
+            reasons[look.index] = look.fault
+        yield look
 
 
 def _about(config: Config) -> dict[str, str]:
-    return {"fingerprint": fingerprint(config.data)}
+    return {"fingerprint": fingerprint(config.data, Path(config.paths.data))}
 
 
 def _copy_of(config: Config, listing: Listing) -> Copy | None:
@@ -174,13 +186,13 @@ def _print_verdict(console: Console, verdict: Verdict) -> None:
         console.print(f"unreadable: {path}: {reason}", markup=False)
 
 
-def _complain(verdict: Verdict) -> None:
+def _complain(verdict: Verdict, *, skips: bool) -> None:
     """
     Raises:
         DataError: there is something that the user has to mend.
     """
     faults = []
-    if verdict.unreadable:
+    if verdict.unreadable and not skips:
         faults.append(f"unreadable files: {len(verdict.unreadable)}")
     if verdict.repeated:
         faults.append(f"files that are in two splits: {len(verdict.repeated)}")

@@ -9,7 +9,13 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+import yaml
+
 import vgglab
+from vgglab.config import Config, plain
+from vgglab.privacy import without_home_in
+from vgglab.runs import RunDirectory
+from vgglab.runs.atomic import write_text
 
 PACKAGES = (
     "torch",
@@ -45,6 +51,12 @@ def source() -> str:
 def versions() -> dict[str, str]:
     """Of Python and of every library that can change a result."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def write_config(directory: RunDirectory, config: Config) -> None:
+    """``config.yaml``: fully resolved, and without the user's home folder."""
+    tree = without_home_in(plain(config))
+    write_text(directory.config, yaml.safe_dump(tree, sort_keys=False))
 
 
 def commit(folder: Path) -> str:

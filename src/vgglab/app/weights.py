@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from vgglab.app.evaluate import ERRORS, Row, print_rows
+from vgglab.app.provenance import write_config
+from vgglab.app.testing import skipped_note
 from vgglab.config import Config, FolderConfig, plain
 from vgglab.config.check import ConfigError, parse
 from vgglab.data.sources import channels, listing_of, load_splits
 from vgglab.data.splits import WholeImages
+from vgglab.data.unreadable import unreadable_files
 from vgglab.evaluation.published import published_errors
 from vgglab.runs import RunDirectory
-from vgglab.runs.atomic import write_json, write_text
+from vgglab.runs.atomic import write_json
 
 if TYPE_CHECKING:
     from vgglab.models.published import PublishedNet
@@ -56,13 +58,15 @@ def evaluate_weights(config: Config) -> None:
         raise ConfigError(f"weights={config.weights}: {error}") from error
     held_out = HeldOut(images_of(wanted), normalise)
     tested = evaluate(wanted, directory, net, held_out, Group(ALONE), wanted.procedures)
-    write_text(directory.config, yaml.safe_dump(plain(wanted), sort_keys=False))
+    write_config(directory, wanted)
     write_json(directory.result, {"run": directory.id, "weights": config.weights} | tested)
     rows = [
         _row(wanted, label, errors | tested["tests"][label])
         for label, errors in tested["errors"].items()
     ]
     print_rows(rows, config.format)
+    if note := skipped_note(tested):
+        print(note, file=sys.stderr)
     if config.format == "table":
         print(
             "published: ILSVRC-2012 validation, 256 px, centre crop of 224 px (protocol=center); "
@@ -81,7 +85,10 @@ def images_of(config: Config) -> WholeImages:
         return load_splits(config.data, Path(config.paths.data)).test
     listing = listing_of(config.data)
     members = (listing.members(split) for split in ("test", "validation", "train"))
-    return listing.file_set(next(found for found in members if len(found)))
+    files = listing.file_set(next(found for found in members if len(found)))
+    if config.data.on_error == "skip":
+        return files.marked(unreadable_files(listing, Path(config.paths.data)))
+    return files
 
 
 def config_for(about: PublishedNet, config: Config) -> Config:

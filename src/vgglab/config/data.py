@@ -14,6 +14,8 @@ NoShift = Annotated[Literal[0], Role.NUISANCE]
 """Photographs are cropped at random instead: ``recipe.scale_min``."""
 Flip = Annotated[bool, Role.FIXED]
 SplitSeed = Annotated[int, Field(ge=0), Role.FIXED]
+OnError = Annotated[Literal["fail", "skip"], Role.INFRASTRUCTURE]
+"""Not a part of a run's identity by itself: which files are skipped is, by the fingerprint."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -109,6 +111,9 @@ class FolderConfig:
     flip: Flip = True
     """Off for what is another thing in the mirror: digits, text."""
     split_seed: SplitSeed = 0
+    on_error: OnError = "fail"
+    """What a file is to a run that holds no image. ``fail``: its end, with the file's name.
+    ``skip``: left out of training and validation, and an error in the test (docs/data.md)."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -125,6 +130,8 @@ class ImagenetConfig:
     shift: NoShift = 0
     flip: Flip = True
     split_seed: SplitSeed = 0
+    on_error: OnError = "fail"
+    """As of ``data=folder``."""
 
     @property
     def classes(self) -> int:
@@ -148,6 +155,8 @@ class ImagenetteConfig:
     shift: NoShift = 0
     flip: Flip = True
     split_seed: SplitSeed = 0
+    on_error: OnError = "fail"
+    """As of ``data=folder``."""
 
     @property
     def classes(self) -> int:

@@ -30,6 +30,11 @@ class UnreadableImage(DataError):
         return type(self), (self.path, self.reason)  # it comes out of a worker process
 
 
+class UnreachableFile(UnreadableImage):
+    """A file that cannot be had: gone, forbidden, on a failing disk. That says nothing about what
+    is in it, and another machine may well read it: it is never skipped."""
+
+
 def decoded(path: Path) -> Tensor:
     """The image (3, H, W), uint8, at its own size.
 
@@ -50,6 +55,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
     Raises:
         UnreadableImage: it is no image, or too large a one, or what is done with it goes wrong.
+        MemoryError: says nothing about the file, so that it is not called unreadable.
     """
     try:
         with path.open("rb") as file:
@@ -63,10 +69,12 @@ def opened(path: Path) -> Iterator[Image.Image]:
             if max(width, height) > LONGEST * min(width, height):
                 raise UnreadableImage(path, f"{width} x {height} px: longer than {LONGEST}:1")
             yield image
-    except UnreadableImage:
+    except (UnreadableImage, MemoryError):
         raise
     except Exception as error:  # what a broken file makes of a decoder is not to be foreseen
-        raise UnreadableImage(path, _reason(error)) from error
+        system = isinstance(error, OSError) and error.errno is not None
+        kind = UnreachableFile if system else UnreadableImage
+        raise kind(path, _reason(error)) from error
 
 
 def _reason(error: Exception) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,25 @@ class FileSet:
     labels_n: Labels
     originals_n: NDArray[np.int64]
     """Index of the file in the whole data set; none is in two splits."""
+    skipped_m: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Places in the split of files that hold no image and stay in it: of the test split, where
+    each counts as an error."""
 
     def __len__(self) -> int:
         return len(self.labels_n)
+
+    def without(self, places: Container[int]) -> FileSet:
+        """The split without the files at these places of the whole data set."""
+        kept_n = np.array([place not in places for place in self.originals_n.tolist()], dtype=bool)
+        return FileSet(
+            self.root, self.names_n[kept_n], self.labels_n[kept_n], self.originals_n[kept_n]
+        )
+
+    def marked(self, places: Container[int]) -> FileSet:
+        """The same split, in which the files at these places of the whole data set are known to
+        hold no image."""
+        skipped = [i for i, place in enumerate(self.originals_n.tolist()) if place in places]
+        return replace(self, skipped_m=np.array(skipped, dtype=np.int64))
 
     def path(self, index: int) -> Path:
         """Where an image is."""

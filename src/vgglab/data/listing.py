@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +48,18 @@ class Listing:
         """Of all names and sizes. Not of what is in the files: reading a million of them takes an
         hour, and every command would have to. A file replaced by one of the same size is therefore
         not noticed."""
+        return self._fingerprint
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         for name, size in zip(self.names_n.tolist(), self.bytes_n.tolist(), strict=True):
             digest.update(b"%s\0%d\n" % (name, size))
         return f"files:{len(self.names_n)}:sha256:{digest.hexdigest()}"
+
+    def file_names(self, places: Sequence[int]) -> list[str]:
+        """Relative to ``root``, of the files at these places; as text that can be printed."""
+        return [os.fsdecode(self.names_n[i]).encode(errors="replace").decode() for i in places]
 
     def file_set(self, members_m: NDArray[np.int64]) -> FileSet:
         """These files as a split."""

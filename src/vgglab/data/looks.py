@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from vgglab.data.copies import Copy
-from vgglab.data.decode import UnreadableImage, opened
+from vgglab.data.decode import UnreachableFile, UnreadableImage, opened
 from vgglab.data.file_batches import read_by_workers
 from vgglab.data.files import FileSet
 
@@ -32,6 +32,8 @@ class Look:
     """Of its content."""
     shorter_side: int = 0
     """px."""
+    is_gone: bool = False
+    """Whether the file cannot be had at all, which says nothing about what is in it."""
     turned: bool = False
     """Whether it says that a viewer should turn or mirror it, which we do not."""
 
@@ -57,8 +59,8 @@ class _Looks(Dataset[list[Look]]):
             else:
                 self._copy.write(self._files, index)
         except UnreadableImage as error:
-            return Look(index, fault=error.reason)
-        return Look(index, "", digest, shorter_side, turned)
+            return Look(index, error.reason, is_gone=isinstance(error, UnreachableFile))
+        return Look(index, digest=digest, shorter_side=shorter_side, turned=turned)
 
 
 def looks(files: FileSet, workers: int, copy: Copy | None = None) -> Iterator[Look]:

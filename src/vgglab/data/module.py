@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from vgglab.data.file_batches import CenterViews, FileLoader
 from vgglab.data.files import FileSet
 from vgglab.data.preprocess import color_shift, normalisation
 from vgglab.data.scale import center_crop, rescaled
-from vgglab.data.sources import load_splits
+from vgglab.data.sources import load_splits, warn_of_missing_classes
 from vgglab.data.splits import ImageSet
 from vgglab.data.steps import Position, Share, Steps
 from vgglab.world import ALONE, World
+
+log = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 250
 """Images of a validation batch; the error does not depend on it."""
@@ -40,6 +43,8 @@ class ImageData(pl.LightningDataModule):
         self._memory_format = memory_format
         self._share = Share(rank=world.rank, world=world.size, accumulate=config.trainer.accumulate)
         self.splits = load_splits(config.data, Path(config.paths.data))
+        if world.is_first:
+            warn_of_missing_classes(config.data, self.splits)
         self.normalise = normalisation(config, self.splits)
         self._shift_colors = color_shift(config, self.splits)
         recipe, data = config.recipe, config.data

@@ -53,7 +53,8 @@ def color_shift(config: Config, splits: Splits[ImageSet] | Splits[FileSet]) -> C
 
 def _moments(config: Config, train: ImageSet | FileSet) -> Moments:
     """Kept under ``paths.data``; of a set of files, from a sample of them."""
-    told = json.dumps([semantic(config.data), fingerprint(config.data)], sort_keys=True)
+    made_from = fingerprint(config.data, Path(config.paths.data))
+    told = json.dumps([semantic(config.data), made_from], sort_keys=True)
     key = hashlib.sha256(told.encode()).hexdigest()[:16]
     path = Path(config.paths.data) / "moments" / f"{config.data.name}-{key}.json"
     return load_or_compute(path, lambda: Moments.of(_images(train, config.trainer.workers)))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vgglab.data.cache import made_once
+from vgglab.data.errors import DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,20 +84,41 @@ def split_originals(
     return {name: np.sort(np.concatenate(chunks)) for name, chunks in parts.items()}
 
 
+def check_labels(splits: Splits[WholeImages], classes: int) -> None:
+    """
+    Raises:
+        DataError: a label is not of one of the classes; it would end in the middle of a step, on a
+            GPU without saying where.
+    """
+    for split in SPLITS:
+        labels_n = getattr(splits, split).labels_n
+        wrong = np.flatnonzero((labels_n < 0) | (labels_n >= classes))
+        if len(wrong):
+            raise DataError(
+                f"{split} image {wrong[0]} has label {labels_n[wrong[0]]}: must be 0 to "
+                f"{classes - 1} ({len(wrong)} such)"
+            )
+
+
 def load_or_make(path: Path, make: Callable[[], Splits[ImageSet]]) -> Splits[ImageSet]:
-    """The splits stored in ``path``, made and stored first where they are not, by one process."""
+    """The splits stored in ``path``, made and stored first where they are not, by one process.
+
+    Raises:
+        DataError: the file is damaged.
+    """
     with made_once(path) as temporary:
         if temporary is not None:
             _store(temporary, make())
-    with np.load(path, allow_pickle=False) as stored:
-        return Splits(
-            **{
-                name: ImageSet(
-                    stored[f"{name}_images"], stored[f"{name}_labels"], stored[f"{name}_originals"]
-                )
-                for name in SPLITS
-            }
-        )
+    try:
+        # Opened here: numpy leaves a file open that is no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return Splits(**{name: _stored(stored, name) for name in SPLITS})
+    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError) as error:
+        raise DataError(f"{path}: damaged ({error}); remove it, and it is made again") from error
+
+
+def _stored(arrays: Mapping[str, Any], name: str) -> ImageSet:
+    return ImageSet(*(arrays[f"{name}_{part}"] for part in ("images", "labels", "originals")))
 
 
 def _store(path: Path, splits: Splits[ImageSet]) -> None:

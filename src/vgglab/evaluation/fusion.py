@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from vgglab.evaluation.predictions import skipped_rows
+
 AT_A_TIME = 2048
 """Images whose posteriors over all classes are held in memory."""
 
@@ -69,19 +71,22 @@ def fused(tables: Sequence[pa.Table], classes: int, top_k: Sequence[int]) -> Fus
         for column in ("index", "label"):
             if not table[column].equals(first[column]):
                 raise ValueError("predictions of other images cannot be averaged")
-    ahead = [_rivals(parts) for parts in _parts(tables, classes)]
-    expected_n, at_least_n, at_most_n = (
-        np.concatenate(counts) for counts in zip(*ahead, strict=True)
-    )
+    # An image that one of them could not read is an error of all: no class comes before none.
+    skipped_n = np.any([skipped_rows(table) for table in tables], axis=0)
+    read = [table.filter(~skipped_n) for table in tables]
+    ahead = [_rivals(parts) for parts in _parts(read, classes)]
+    counts_3n = [np.concatenate(counts) for counts in zip(*ahead, strict=True)]
+
+    def percent(ahead_n: NDArray[np.int64], k: int) -> float:
+        wrong = int((ahead_n >= k).sum()) + int(skipped_n.sum())
+        return round(100.0 * wrong / len(first), 4)
+
+    expected_n, at_least_n, at_most_n = counts_3n
     return Fused(
         images=len(first),
-        errors={k: _percent(expected_n >= k) for k in top_k},
-        bounds={k: (_percent(at_least_n >= k), _percent(at_most_n >= k)) for k in top_k},
+        errors={k: percent(expected_n, k) for k in top_k},
+        bounds={k: (percent(at_least_n, k), percent(at_most_n, k)) for k in top_k},
     )
-
-
-def _percent(wrong_n: NDArray[np.bool_]) -> float:
-    return round(100.0 * float(wrong_n.mean()), 4)
 
 
 def _parts(

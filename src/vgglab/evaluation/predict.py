@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vgglab.config import Procedure
@@ -17,6 +18,7 @@ from vgglab.config.protocol import Kind
 from vgglab.data.file_batches import whole_images
 from vgglab.data.files import FileSet
 from vgglab.data.splits import WholeImages
+from vgglab.evaluation.finite import poison
 from vgglab.evaluation.predictions import KEPT, PredictionCollector
 from vgglab.evaluation.views import Views, views_of
 from vgglab.models.convert import FullyConvolutional, total_stride
@@ -92,7 +94,8 @@ class Asked:
                 place.device.type, torch.bfloat16, enabled=place.precision == "bf16"
             ):
                 scores = net(shown_nchw)
-            yield nn.functional.log_softmax(averaged_scores(scores.float()), dim=1)
+            averaged_nk = averaged_scores(scores.float())
+            yield nn.functional.log_softmax(averaged_nk, dim=1) + poison(averaged_nk)
 
 
 def averaged_scores(scores: Tensor) -> Tensor:
@@ -121,7 +124,8 @@ def predict(
     classes_kept: int = KEPT,
     on_batch: Callable[[], None] = lambda: None,
 ) -> dict[str, Predicted]:
-    """Predictions of the images ``rank``, ``rank + world`` and so on of a split, by label.
+    """Predictions of the images ``rank``, ``rank + world`` and so on of a split, by label; of those
+    that can be read.
 
     The procedures have the same test scales: each image is read and rescaled once for all, and what
     two of them ask of the net is asked once. The net is moved to ``place``. ``on_batch`` is called
@@ -133,7 +137,8 @@ def predict(
     asked, stride = Asked(net, normalise, place), total_stride(net)
     collectors = {procedure.label: PredictionCollector(classes_kept) for procedure in procedures}
     seconds = dict.fromkeys(kinds, 0.0)
-    mine = range(rank, len(images), world)
+    skipped = frozenset(skipped_of(images).tolist())
+    mine = [index for index in range(rank, len(images), world) if index not in skipped]
     read = (
         views_of(index, image_chw, kinds, scales, crop, stride)
         for index, image_chw in zip(mine, _read(images, mine, place.workers), strict=True)
@@ -159,7 +164,12 @@ def predict(
     }
 
 
-def _read(images: WholeImages, indices: range, workers: int) -> Iterator[Tensor]:
+def skipped_of(images: WholeImages) -> NDArray[np.int64]:
+    """Places in a split of the images that are known not to be readable."""
+    return images.skipped_m if isinstance(images, FileSet) else np.zeros(0, dtype=np.int64)
+
+
+def _read(images: WholeImages, indices: Sequence[int], workers: int) -> Iterator[Tensor]:
     if isinstance(images, FileSet):
         return whole_images(images, np.array(indices, dtype=np.int64), workers)
     return (images.image_chw(index) for index in indices)

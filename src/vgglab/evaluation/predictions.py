@@ -23,7 +23,12 @@ SCHEMA = pa.schema(
         "log_probabilities": pa.list_(pa.float32()),
     }
 )
-"""``loss`` is minus the label's log-probability, also where the label is not among ``classes``."""
+"""``loss`` is minus the label's log-probability, also where the label is not among ``classes``.
+
+An image that could not be read (``data.on_error=skip``) has a row too, so that nobody who counts
+forgets it: no loss, ``NOBODY`` for every class, and no probability left to any.
+"""
+NOBODY = -1
 
 
 class PredictionCollector:
@@ -83,6 +88,31 @@ def merged(tables: Sequence[pa.Table]) -> pa.Table:
     return table
 
 
+def with_skipped(
+    table: pa.Table, skipped_m: NDArray[np.int64], labels_m: NDArray[np.int64]
+) -> pa.Table:
+    """The predictions with a row for each image that could not be read, in the split's order."""
+    if not len(skipped_m):
+        return table
+    kept = len(table["classes"][0])
+    count = len(skipped_m)
+    rows = {
+        "index": skipped_m,
+        "label": labels_m,
+        "loss": pa.nulls(count, pa.float32()),
+        "classes": [[NOBODY] * kept] * count,
+        "log_probabilities": [[-np.inf] * kept] * count,
+    }
+    return merged([table, pa.table(rows, schema=SCHEMA)])
+
+
+def skipped_rows(table: pa.Table) -> NDArray[np.bool_]:
+    """Which rows are of images that could not be read."""
+    classes_nk = np.stack(table["classes"].to_numpy())
+    of_nobody: NDArray[np.bool_] = classes_nk[:, 0] == NOBODY
+    return of_nobody
+
+
 def write_predictions(table: pa.Table, path: Path) -> None:
     """Write the table as parquet, in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,16 +136,20 @@ def errors_of(table: pa.Table, top_k: Sequence[int]) -> dict[int, float]:
 
 
 def scores_of(table: pa.Table, top_k: Sequence[int]) -> dict[str, float]:
-    """``loss``, ``top<k>_error`` in percent and the number of ``images``: a part of a result."""
+    """``loss``, ``top<k>_error`` in percent and the number of ``images``: a part of a result.
+
+    An image that could not be read counts as an error; the loss is the mean of the others."""
     # Four decimals tell apart any two counts of up to a million images.
     errors = {f"top{k}_error": round(e, 4) for k, e in errors_of(table, top_k).items()}
-    loss = float(table["loss"].to_numpy().astype(np.float64).mean())
+    loss = float(table["loss"].drop_null().to_numpy().astype(np.float64).mean())
     return {"loss": loss} | errors | {"images": len(table)}
 
 
 def most_wrong(table: pa.Table, count: int) -> list[tuple[int, int, int, float, float]]:
     """``(index, label, prediction, P(prediction), P(label))`` of the images whose label the net
-    found least likely, those first; a label that is not among the stored classes counts as 0."""
+    found least likely, those first; a label that is not among the stored classes counts as 0. Of
+    images that could be read."""
+    table = table.filter(~skipped_rows(table))
     labels_n = table["label"].to_numpy()
     classes_nk = np.stack(table["classes"].to_numpy())
     likelihoods_nk = np.exp(np.stack(table["log_probabilities"].to_numpy()))

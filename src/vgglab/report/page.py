@@ -16,7 +16,7 @@ from vgglab.report.method import method_section
 from vgglab.report.protocols import protocols_section
 from vgglab.report.results import results_of
 from vgglab.report.runs import runs_section
-from vgglab.report.setup import progress, setup_section
+from vgglab.report.setup import progress, setup_section, skipped_line
 from vgglab.report.trainability import trainability_section
 from vgglab.study import StudyView
 
@@ -44,6 +44,8 @@ def build_page(view: StudyView, claims: Mapping[str, Any], folder: Path) -> Page
         title=f"Study: {view.name}",
         asks=view.asks,
         paper=view.paper,
-        progress=" ".join(filter(None, (progress(view), confound_line(view.guard)))),
+        progress=" ".join(
+            filter(None, (progress(view), confound_line(view.guard), skipped_line(view)))
+        ),
         sections=[section for section in sections if section],
     )

@@ -114,6 +114,21 @@ def progress(view: StudyView) -> str:
     return f"{finished} of {len(states)} points finished" + (f"; {others}" if others else "") + "."
 
 
+def skipped_line(view: StudyView) -> str:
+    """How many test images could not be read and what that does to the errors; empty where all
+    could be."""
+    found = [test for run in view.runs if (test := (run.result or {}).get("test"))]
+    lost = sorted({(test["skipped"], test["images"]) for test in found})
+    if not lost:
+        return ""
+    counts = " or ".join(f"{skipped:,} of {images:,}" for skipped, images in lost)
+    return (
+        f"{counts} test images could not be read (data.on_error=skip): each counts as an error "
+        f"under every protocol in {len(found)} of {len(view.runs)} runs; skipped.csv in a run's "
+        "folder names them."
+    )
+
+
 def setup_section(results: Results) -> Section:
     """What all points share, what they do not, and what is missing."""
     view = results.view

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from vgglab.runs import lease
 from vgglab.runs.status import State, Status
 
 
@@ -39,6 +40,11 @@ class RunDirectory:
         return self.path / "result.json"
 
     @property
+    def certificate(self) -> Path:
+        """What ``task=verify`` found out, if it was asked."""
+        return self.path / "verify.json"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
@@ -52,6 +58,11 @@ class RunDirectory:
         return self.checkpoints / "previous.ckpt"
 
     @property
+    def finite_checkpoint(self) -> Path:
+        """Of a run that diverged: the net after the last step that was finite."""
+        return self.checkpoints / "finite.ckpt"
+
+    @property
     def best_checkpoint(self) -> Path:
         return self.checkpoints / "best.ckpt"
 
@@ -59,6 +70,11 @@ class RunDirectory:
         """Whose weights are tested, and given to runs that start from this one:
         ``recipe.select``, ``best`` or ``last``."""
         return self.best_checkpoint if select == "best" else self.last_checkpoint
+
+    @property
+    def skipped(self) -> Path:
+        """Files that ``data.on_error=skip`` made the run do without; most runs have none."""
+        return self.path / "skipped.csv"
 
     @property
     def log(self) -> Path:
@@ -80,12 +96,18 @@ class RunDirectory:
         """Be the only process that works on this run; wait for another to end.
 
         The kernel gives the lock back when its owner dies, so a killed process leaves none behind.
+        An owner on another machine is seen by its heartbeat (``lease``), which it stops giving.
 
         Raises:
             filelock.Timeout: another process still had it after ``timeout`` seconds.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with self._lock.acquire(timeout=timeout):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._lock.acquire(timeout=timeout))
+            try:
+                stack.enter_context(lease.held(self.path, timeout))
+            except TimeoutError as error:
+                raise Timeout(str(self.path / ".lock")) from error
             yield
 
     def is_claimed(self) -> bool:
@@ -94,7 +116,7 @@ class RunDirectory:
             return False
         try:
             with self._lock.acquire(timeout=0):
-                return False
+                return lease.owner_elsewhere(self.path) is not None
         except Timeout:
             return True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -14,7 +13,6 @@ from vgglab.runs import MetricsLog, Record, RunDirectory, Status
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.meters import StepLoss
 from vgglab.training.module import Classifier
-from vgglab.training.outcomes import Diverged
 from vgglab.training.parallel import Group
 from vgglab.training.schedules import Plateau
 from vgglab.training.speed import SpeedMeter
@@ -58,8 +56,6 @@ class Recorder(pl.Callback):
             return
         if trainer.global_step % module.config.trainer.log_every == 0:
             loss = self._group.mean(float(of_step))
-            if not math.isfinite(loss):
-                raise Diverged(f"train loss = {loss} at step {trainer.global_step}")
             done = trainer.current_epoch, (index + 1) // trainer.accumulate_grad_batches
             norms = self._gradients.values() if self._gradients else {}
             values = {"train/step_loss": loss} | norms

@@ -36,10 +36,13 @@ from vgglab.training.checkpoints import (
     checkpoint_to_resume,
 )
 from vgglab.training.cost import net_cost
+from vgglab.training.finite import FiniteWatch
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import SELECTION_METRIC, Classifier
+from vgglab.training.moments import Moment, OnMoment, Teller, ignore
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
 from vgglab.training.parent import start_from
+from vgglab.training.skipped import note_skipped
 from vgglab.training.speed import SpeedMeter
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
 from vgglab.training.testing import MEMORY_FORMATS, HeldOut, evaluate, selected_weights
@@ -59,10 +62,12 @@ def run_experiment(
     sinks: Sequence[Sink],
     group: Group | None = None,
     first_weights: Path | None = None,
+    on_moment: OnMoment = ignore,
 ) -> dict[str, Any]:
     """Train what is left to train of a run, test it once, and return its ``result.json``.
 
-    ``first_weights`` is the checkpoint of its parent, where it has one.
+    ``first_weights`` is the checkpoint of its parent, where it has one. ``on_moment`` is told of
+    the moments at which a kill may come.
 
     With several processes, each calls it; the first writes and returns, the others return nothing.
 
@@ -89,6 +94,7 @@ def run_experiment(
     )
     used = use_kernels(module.net, config.trainer)
     check_parts(config, data)
+    skipped = note_skipped(config, directory) if group.world.is_first else {}
     log = MetricsLog(directory.metrics)
     if group.world.is_first:
         history = log.rewind(step)
@@ -101,21 +107,30 @@ def run_experiment(
     heartbeat = Heartbeat(directory, status) if group.world.is_first else None
     # Norms and times are taken before they are recorded.
     watchers: list[pl.Callback] = [
+        FiniteWatch(
+            directory,
+            group,
+            every=config.trainer.log_every,
+            at_once=config.trainer.accelerator == "cpu",
+        ),
         *([gradients] if gradients else []),
         speed,
         Recorder(log, sinks, speed, gradients, group),
         *([heartbeat] if heartbeat else []),
         *([watch] if watch else []),
         *_rules(config),
+        Teller(on_moment),
     ]
     with StopRequest() as request:
         minutes = config.trainer.checkpoint_minutes
         within = CheckpointWithinEpoch(directory, request, group, minutes)
-        trainer = _trainer(config, group, watchers, [within, *checkpoint_callbacks(directory)])
+        last = [within, *checkpoint_callbacks(directory)]
+        trainer = _trainer(config, group, watchers, last, AtomicCheckpointIO(on_moment))
 
         def between_test_batches() -> None:
             if heartbeat:
                 heartbeat.beat()
+            on_moment(Moment.TEST, None)
             within.stop_if_asked()
 
         with warnings.catch_warnings(), as_interrupted(request):
@@ -135,7 +150,9 @@ def run_experiment(
                 config.procedures,
                 between_test_batches,
             )
-    return _result(config, directory, cost, used) | tested if group.world.is_first else {}
+    if not group.world.is_first:
+        return {}
+    return _result(config, directory, cost, used) | skipped | tested
 
 
 @contextlib.contextmanager
@@ -210,7 +227,11 @@ def _rules(config: Config) -> list[pl.Callback]:
 
 
 def _trainer(
-    config: Config, group: Group, callbacks: Sequence[pl.Callback], last: Sequence[pl.Callback]
+    config: Config,
+    group: Group,
+    callbacks: Sequence[pl.Callback],
+    last: Sequence[pl.Callback],
+    checkpoints: AtomicCheckpointIO,
 ) -> pl.Trainer:
     bar = config.trainer.progress and sys.stdout.isatty()
     trainer = pl.Trainer(
@@ -227,7 +248,7 @@ def _trainer(
             *([RichProgressBar(refresh_rate=20)] if bar else []),
             *last,
         ],
-        plugins=[AtomicCheckpointIO(), Environment(group.world)],
+        plugins=[checkpoints, Environment(group.world)],
         logger=False,
         enable_progress_bar=bar,
         enable_model_summary=False,

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection, SumMetric
 from torchmetrics.classification import MulticlassAccuracy
 
+from vgglab.evaluation.finite import poison
+
 
 def split_metrics(classes: int, top_k: tuple[int, ...]) -> MetricCollection:
     """Loss and top-k accuracy of a split, as states that a checkpoint keeps."""
@@ -48,11 +50,13 @@ class SplitMeter(nn.Module):
         self.images.persistent(True)
 
     def update(self, logits_nk: Tensor, labels_n: Tensor, loss_sum: Tensor) -> None:
-        """Count this process's part of a batch; it may be empty."""
+        """Count this process's part of a batch; it may be empty.
+
+        A logit that is not finite makes the split's loss NaN, whatever its own image's loss is."""
         count = len(labels_n)
         if count:
             self.accuracies.update(logits_nk, labels_n)
-            self.loss_sum.update(loss_sum)
+            self.loss_sum.update(loss_sum + poison(logits_nk))
             self.images.update(count)
 
     def values(self) -> dict[str, float]:

@@ -14,8 +14,14 @@ from vgglab.config import Config, Procedure
 from vgglab.data.errors import DataError
 from vgglab.data.sources import channels
 from vgglab.data.splits import WholeImages
-from vgglab.evaluation.predict import Place, predict
-from vgglab.evaluation.predictions import KEPT, merged, scores_of, write_predictions
+from vgglab.evaluation.predict import Place, predict, skipped_of
+from vgglab.evaluation.predictions import (
+    KEPT,
+    merged,
+    scores_of,
+    with_skipped,
+    write_predictions,
+)
 from vgglab.models.kernels import use_kernels
 from vgglab.models.packed import packs
 from vgglab.models.vgg import VGG
@@ -78,14 +84,16 @@ def evaluate(
 ) -> dict[str, Any]:
     """Write ``predictions/<label>.parquet`` for each procedure; what ``result.json`` says of them.
 
-    ``errors`` by label, percent, and ``tests`` by label: scales, mirror images, seconds. With
-    several processes each calls it and takes its share of the images; the first one returns.
+    ``errors`` by label, percent, and ``tests`` by label: scales, mirror images, seconds; ``test``
+    where images could not be read. With several processes each calls it and takes its share of the
+    images; the first one returns.
 
     Raises:
         Diverged: a loss is not finite.
     """
     errors: dict[str, Any] = {}
     tests: dict[str, Any] = {}
+    skipped_m = skipped_of(data.images)
     for together in _of_equal_scales(procedures):
         predicted = predict(
             net,
@@ -102,6 +110,7 @@ def evaluate(
         for procedure in together if group.world.is_first else ():
             label = procedure.label
             whole = merged([part[label].table for part in of_all])
+            whole = with_skipped(whole, skipped_m, data.images.labels_n[skipped_m])
             errors[label] = scores_of(whole, config.protocol.top_k)
             if not math.isfinite(errors[label]["loss"]):
                 raise Diverged(f"test loss = {errors[label]['loss']} under protocol={label}")
@@ -112,7 +121,10 @@ def evaluate(
                 "forwards": procedure.forwards,
                 "seconds": round(max(part[label].seconds for part in of_all), 3),
             }
-    return {"errors": errors, "tests": tests}
+    found = {"errors": errors, "tests": tests}
+    # Kept only where there is something to say: of nearly all data sets every image can be read.
+    skipped = {"images": len(data.images), "skipped": len(skipped_m), "counted_as": "errors"}
+    return found | ({"test": skipped} if len(skipped_m) else {})
 
 
 def _of_equal_scales(procedures: Sequence[Procedure]) -> list[list[Procedure]]:
