@@ -13,6 +13,7 @@ of 4:3, at three test scales and with mirror images; reading and rescaling are l
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -108,10 +109,8 @@ def center_table(options: argparse.Namespace) -> str:
     arguments = options.net, options.width, options.batch, options.threads
     workers = {name: Worker(Candidate, name, *arguments) for name in names}
     first = {name: worker("first") for name, worker in workers.items()}
-    times = alternate(
-        {name: lambda worker=worker: worker("") for name, worker in workers.items()},
-        options.rounds,
-    )
+    ready = {name: functools.partial(worker, "") for name, worker in workers.items()}
+    times = alternate(ready, options.rounds)
     for worker in workers.values():
         worker.close()
     rows = [

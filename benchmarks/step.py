@@ -15,6 +15,7 @@ convolutions reach alone, each layer's forward and backward by itself, in FLOP/s
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 from collections.abc import Mapping
 from typing import get_args
@@ -56,7 +57,7 @@ def row_of(case: Case, workers: Mapping[str, Worker], rounds: int) -> list[objec
             continue
         try:
             worker(case)  # builds the net
-            ready[name] = lambda worker=worker: worker(case)
+            ready[name] = functools.partial(worker, case)
         except RuntimeError as error:  # torch's LRN in bf16
             missing[name] = "raises" if "not implemented" in str(error) else str(error)[:60]
     times = alternate(ready, rounds)
@@ -108,7 +109,7 @@ def main() -> None:
         if {("a", size), ("a_lrn", size)} <= cases.keys():
             pair = {net: cases[net, size] for net in ("a", "a_lrn")}
             times = alternate(
-                {net: lambda case=case: workers["ours"](case) for net, case in pair.items()},
+                {net: functools.partial(workers["ours"], case) for net, case in pair.items()},
                 2 * options.rounds,
             )
             share = 100 * (ratio(times, "a_lrn", "a") - 1)

@@ -80,7 +80,8 @@ class Peer:
 
     def __init__(self, kind: str, threads: int) -> None:
         torch.set_num_threads(threads)
-        self._kind, self._case = kind, None
+        self._kind = kind
+        self._case: Case | None = None
         self._step: Step = lambda: None
 
     def __call__(self, case: Case) -> None:
@@ -113,8 +114,9 @@ class Peer:
 
     def _plain(self, case: Case) -> tuple[nn.Module, torch.optim.Optimizer]:
         net = plain_net(case)
-        settings = {"lr": LEARNING_RATE, "momentum": MOMENTUM, "weight_decay": WEIGHT_DECAY}
-        return net, torch.optim.SGD(net.parameters(), **settings)
+        return net, torch.optim.SGD(
+            net.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
+        )
 
     def _timm(self, case: Case) -> tuple[nn.Module, torch.optim.Optimizer]:
         timm: Any = importlib.import_module("timm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Literal, get_args
 
 import pytest
@@ -33,6 +34,7 @@ def net_of(name: ModelName, norm: Literal["none", "batch"]) -> VGG:
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):  # as after some training
             nn.init.uniform_(module.weight, 0.5, 1.5)
+            assert module.running_mean is not None
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
     return net.to(memory_format=torch.channels_last).eval()
 
@@ -55,8 +57,8 @@ def test_the_bits_of_autocast(name: ModelName, norm: Literal["none", "batch"], d
 
 
 def test_only_in_bf16_on_a_cpu() -> None:
-    asked = {"accelerator": "cpu", "precision": "bf16"}
-    assert packs(TrainerConfig(**asked))
-    assert not packs(TrainerConfig(**asked, pack_weights=False))
-    assert not packs(TrainerConfig(**asked | {"precision": "fp32"}))
-    assert not packs(TrainerConfig(**asked | {"accelerator": "gpu"}))
+    asked = TrainerConfig(accelerator="cpu", precision="bf16")
+    assert packs(asked)
+    assert not packs(dataclasses.replace(asked, pack_weights=False))
+    assert not packs(dataclasses.replace(asked, precision="fp32"))
+    assert not packs(dataclasses.replace(asked, accelerator="gpu"))

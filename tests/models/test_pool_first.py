@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import pytest
@@ -50,7 +51,7 @@ def test_the_same_bits(name: ModelName, norm: Literal["none", "batch"], bf16: bo
         assert torch.equal(one, other)
 
 
-MODULES = {
+MODULES: dict[str, Callable[[], nn.Module]] = {
     "conv": lambda: nn.Conv2d(3, 3, 1),
     "norm": lambda: nn.BatchNorm2d(3),
     "relu": nn.ReLU,
