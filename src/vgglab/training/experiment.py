@@ -255,7 +255,7 @@ def _trainer(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        benchmark=config.trainer.accelerator == "gpu",
+        benchmark=config.trainer.accelerator == "gpu" and config.trainer.cudnn_benchmark,
     )
     # Lightning's handler of SIGTERM waits for the other processes in the middle of whatever this
     # one was doing. Ours notes the signal, and all agree at the end of a step.
