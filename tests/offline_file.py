@@ -1,44 +1,23 @@
-"""Reads W&B's offline file: a LevelDB log of protobuf records behind a 7-byte header.
-
-W&B ships no reader in Python. The format: blocks of 32 KiB; in them chunks of crc32 (4 bytes),
-length (2), kind (1: whole, 2: first, 3: middle, 4: last) and data.
-"""
+"""A run as W&B is told of it, and what is then in its file."""
 
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wandb.proto import wandb_internal_pb2
+from vgglab.tracking.cards import RunCard
+from vgglab.tracking.offline_file import records
 
-BLOCK, FILE_HEADER, CHUNK_HEADER = 32_768, 7, 7
-WHOLE, FIRST, MIDDLE, LAST = 1, 2, 3, 4
-
-
-def records(path: Path) -> Iterator[Any]:
-    """Every record of an offline file, in order."""
-    data = path.read_bytes()
-    assert data[:4] == b":W&B", "not a W&B offline file"
-    position, pending = FILE_HEADER, b""
-    while position + CHUNK_HEADER <= len(data):
-        left = BLOCK - position % BLOCK
-        if left < CHUNK_HEADER:  # too short for a header: padding
-            position += left
-            continue
-        _, length, kind = struct.unpack_from("<IHB", data, position)
-        assert kind in (WHOLE, FIRST, MIDDLE, LAST), f"broken chunk at {position}"
-        position += CHUNK_HEADER
-        pending += data[position : position + length]
-        position += length
-        if kind in (WHOLE, LAST):
-            # Protobuf makes the class when the module is imported.
-            record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]
-            record.ParseFromString(pending)
-            yield record
-            pending = b""
+CARD = RunCard(
+    id="a-s0-0123456789abcdef",
+    name="a-s0",
+    group="depth",
+    job_type="train",
+    tags=("a",),
+    notes="python run.py model=a",
+    config={"model": {"name": "a", "lrn": {"size": 5}}, "recipe": {"top": [1, 5]}},
+)
 
 
 def of_kind(path: Path, kind: str) -> list[Any]:
@@ -53,3 +32,9 @@ def history(path: Path) -> list[dict[str, Any]]:
         for row in of_kind(path, "history")
     ]
     return [{key: value for key, value in row.items() if key[0] != "_"} for row in rows]
+
+
+def offline_file(folder: Path) -> Path:
+    """The only offline file under a folder."""
+    (path,) = folder.rglob("*.wandb")
+    return path

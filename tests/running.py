@@ -10,6 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+import pandas as pd
+
+from vgglab.study import MEASURED
+
 ROOT = Path(__file__).resolve().parent.parent
 
 SMALL = (
@@ -87,3 +91,9 @@ def wait_for(
 def grid(**values: str) -> tuple[str, ...]:
     """Overrides that make a sweep smaller; ``task=report`` and the like take them too."""
     return tuple(f"hydra.sweeper.params.{name}='{text}'" for name, text in values.items())
+
+
+def results(folder: Path, study: str) -> pd.DataFrame:
+    """What a study's table says of the nets, without what a clock decides."""
+    table = pd.read_csv(folder / "studies" / study / "results.csv")
+    return table.drop(columns=list(MEASURED))

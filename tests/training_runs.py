@@ -69,3 +69,14 @@ def assert_same_bits(one: Any, other: Any) -> None:
             assert_same_bits(left, right)
     else:
         assert one == other
+
+
+VOLATILE = ("time", "speed/")
+
+
+def steady(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Records without what a clock decides."""
+    return [
+        {key: value for key, value in record.items() if not key.startswith(VOLATILE)}
+        for record in records
+    ]

@@ -19,6 +19,8 @@ from typing import Any
 from PIL import Image
 from running import ROOT, SMALL, command_environment, command_line, grid
 
+from vgglab.runs import read_metrics
+
 TOOLS = Path(os.environ.get("VGGLAB_WANDB_SERVER", ROOT / ".wandb-server"))
 """``make wandb-server`` makes it; CI too."""
 MISSING = f"no W&B-protocol server in {TOOLS}: make wandb-server"
@@ -179,3 +181,33 @@ def look(url: str, picture: Path, size: str = "1400,1200", milliseconds: int = 4
         [*options, "--dump-dom", url], check=True, capture_output=True, text=True, timeout=300
     )
     return dump.stdout
+
+
+def rows_on_disk(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """``metrics.jsonl`` as W&B keeps rows: by metric, records of one step being one row."""
+    rows: dict[str, dict[int, float]] = {}
+    for record in read_metrics(run / "metrics.jsonl"):
+        for key, value in record.items():
+            if key not in ("step", "time"):
+                rows.setdefault(key, {})[record["step"]] = float(value)
+    return {key: sorted(values.items()) for key, values in rows.items()}
+
+
+def assert_same(run: Path, server: Server, project: str) -> None:
+    """Every row and the summary on the server are those on disk."""
+    assert server.rows(run.name) == rows_on_disk(run)
+    assert_same_summary(run, server, project)
+
+
+def assert_same_summary(run: Path, server: Server, project: str) -> None:
+    """The summary is that of ``result.json``."""
+    known = server.runs(project)[run.name]
+    assert known["state"] == "finished"
+    result = json.loads((run / "result.json").read_text())
+    summary = known["summary"]
+    assert summary["outcome"] == "finished"
+    for name, value in result["errors"]["center"].items():
+        assert summary[f"test/center/{name}"] == value
+    for room, part in (("validation", "validation"), ("cost", "cost"), ("whole_run", "speed")):
+        for name, value in result[part].items():
+            assert summary[f"{room}/{name}"] == value

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import threading
+import time
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 """Ctrl-C, a kill, and what SLURM sends ahead of a preemption or a time limit."""
+ASKED_TO = 130
+"""Exit code of a process that was asked to stop."""
+REPEAT_SECONDS = 1.0
+"""SLURM may send SIGTERM to a step and again to its tasks: so soon after, it is not impatience."""
 
 
 class StopRequest:
-    """While it is entered, a signal to stop is noted; a second one raises ``KeyboardInterrupt``."""
+    """While it is entered, a signal to stop is noted, and a second one ends the process at once.
+
+    Files are whole at any moment, so that nothing but computing time is lost.
+    """
 
     def __init__(self, signals: tuple[signal.Signals, ...] = STOPS) -> None:
         self._signals = signals
         self._before: dict[signal.Signals, Any] = {}
+        self._since = 0.0
         self.noted: signal.Signals | None = None
 
     def __enter__(self) -> StopRequest:
@@ -35,7 +47,39 @@ class StopRequest:
         self._before.clear()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        now, name = time.monotonic(), signal.Signals(number).name
         if self.noted in (signal.SIGINT, signal.SIGTERM):
-            raise KeyboardInterrupt(f"{signal.Signals(number).name} after {self.noted.name}")
-        # SLURM may send one signal to the step and again to its tasks: not impatience.
-        self.noted = signal.Signals(number)
+            if number == signal.SIGTERM and now - self._since < REPEAT_SECONDS:
+                return
+            # Not an exception: Lightning would catch it, and W&B take its time.
+            why = f"{name} after {self.noted.name}"
+            say(f"error: {why}: ended at once; the same command goes on from its last checkpoint")
+            os._exit(ASKED_TO)
+        if self.noted is None and number in (signal.SIGINT, signal.SIGTERM):
+            say(f"{name}: stopping at the next checkpoint; once more ends at once")
+        self.noted, self._since = signal.Signals(number), now
+
+
+@contextlib.contextmanager
+def raised(what_follows: str) -> Iterator[None]:
+    """SIGTERM is raised as Ctrl-C is, and the first of either says what follows."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal what_follows
+        name = signal.Signals(number).name
+        if what_follows:
+            say(f"{name}: {what_follows}")
+            what_follows = ""
+        raise KeyboardInterrupt(name)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def say(line: str) -> None:
+    """To the screen, from a signal handler: past Python's buffers, which may be in use."""
+    os.write(2, f"{line}\n".encode())

@@ -71,7 +71,8 @@ def test_a_run_from_command_to_ledger(command: Command, tmp_path: Path) -> None:
     assert not any("wandb" in name for name in names)
     assert first.stdout.startswith(f"{run.name}: finished; center top-1 error ")
 
-    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != ".lock"}
+    files = (path for path in run.rglob("*") if not path.name.startswith(".lock"))
+    before = {path: path.stat().st_mtime_ns for path in files}
     second = command(*SMALL)
     assert second.returncode == 0
     assert second.stdout.startswith(f"{run.name}: already finished; ")

@@ -8,20 +8,11 @@ import signal
 import time
 from pathlib import Path
 
-import pandas as pd
 import psutil
 import pytest
-from running import SMALL, Command, completed, started, wait_for
-
-from vgglab.study import MEASURED
+from running import SMALL, Command, completed, results, started, wait_for
 
 STUDY = (*SMALL, "-m", "sweeps=depth", "model=a,b", "seed=0,1", "launcher.jobs=2")
-
-
-def results(folder: Path) -> pd.DataFrame:
-    """What a study's table says of the nets, without what a clock decides."""
-    table = pd.read_csv(folder / "studies" / "depth" / "results.csv")
-    return table.drop(columns=list(MEASURED))
 
 
 def attempts(folder: Path) -> dict[str, int]:
@@ -35,7 +26,7 @@ def stamps(folder: Path) -> dict[Path, int]:
     return {
         path: path.stat().st_mtime_ns
         for path in (folder / "runs").rglob("*")
-        if path.is_file() and path.name != ".lock"
+        if path.is_file() and not path.name.startswith(".lock")
     }
 
 
@@ -60,12 +51,12 @@ def reference(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
 
 
 def test_a_second_time_trains_nothing(reference: Path, datasets: Path) -> None:
-    before, table = stamps(reference), results(reference)
+    before, table = stamps(reference), results(reference, "depth")
     begun = time.monotonic()
     ended = completed(reference, f"paths.data={datasets}", *STUDY, "recipe.epochs=4")
     assert "study depth: 4 points, 4 already done" in ended.stdout
     assert stamps(reference) == before
-    assert results(reference).equals(table)
+    assert results(reference, "depth").equals(table)
     assert time.monotonic() - begun < 60  # no point was started: each loads torch
 
 
@@ -108,7 +99,7 @@ def test_killed_point_and_killed_parent_then_completed(
     assert again.returncode == 0, again.stdout + again.stderr
     assert done.items() <= stamps(tmp_path).items()
     assert max(attempts(tmp_path).values()) >= 2
-    assert results(tmp_path).equals(results(reference))
+    assert results(tmp_path, "depth").equals(results(reference, "depth"))
 
 
 @pytest.mark.slow
@@ -119,8 +110,8 @@ def test_two_sweeps_at_once_train_each_point_once(
     both = [started(tmp_path, *arguments) for _ in range(2)]
     assert [process.wait(timeout=240) for process in both] == [0, 0]
     assert attempts(tmp_path) == dict.fromkeys(attempts(tmp_path), 1)
-    expected = results(reference).query("seed == 0").reset_index(drop=True)
-    assert results(tmp_path).equals(expected)
+    expected = results(reference, "depth").query("seed == 0").reset_index(drop=True)
+    assert results(tmp_path, "depth").equals(expected)
 
 
 @pytest.mark.slow

@@ -13,44 +13,21 @@ from pathlib import Path
 
 import pytest
 from running import SMALL, grid, wait_for
-from wandb_server import MISSING, STUDY, TOOLS, Lab, Server
-
-from vgglab.runs import read_metrics
+from wandb_server import (
+    MISSING,
+    STUDY,
+    TOOLS,
+    Lab,
+    Server,
+    assert_same,
+    assert_same_summary,
+    rows_on_disk,
+)  # fmt: skip
 
 pytestmark = [
     pytest.mark.wandb_server,
     pytest.mark.skipif(not (TOOLS / "bin" / "openwandb").exists(), reason=MISSING),
 ]
-
-
-def rows_on_disk(run: Path) -> dict[str, list[tuple[int, float]]]:
-    """``metrics.jsonl`` as W&B keeps rows: by metric, records of one step being one row."""
-    rows: dict[str, dict[int, float]] = {}
-    for record in read_metrics(run / "metrics.jsonl"):
-        for key, value in record.items():
-            if key not in ("step", "time"):
-                rows.setdefault(key, {})[record["step"]] = float(value)
-    return {key: sorted(values.items()) for key, values in rows.items()}
-
-
-def assert_same(run: Path, server: Server, project: str) -> None:
-    """Every row and the summary on the server are those on disk."""
-    assert server.rows(run.name) == rows_on_disk(run)
-    assert_same_summary(run, server, project)
-
-
-def assert_same_summary(run: Path, server: Server, project: str) -> None:
-    """The summary is that of ``result.json``."""
-    known = server.runs(project)[run.name]
-    assert known["state"] == "finished"
-    result = json.loads((run / "result.json").read_text())
-    summary = known["summary"]
-    assert summary["outcome"] == "finished"
-    for name, value in result["errors"]["center"].items():
-        assert summary[f"test/center/{name}"] == value
-    for room, part in (("validation", "validation"), ("cost", "cost"), ("whole_run", "speed")):
-        for name, value in result[part].items():
-            assert summary[f"{room}/{name}"] == value
 
 
 def test_a_study_online_is_what_is_on_disk(study: Lab, server: Server) -> None:

@@ -10,29 +10,13 @@ from typing import Any
 
 import pytest
 import wandb
-from offline_file import history, of_kind
+from offline_file import CARD, history, of_kind, offline_file
 from running import SMALL, Command
 
 from vgglab.config import TrackingConfig
 from vgglab.runs import read_metrics
 from vgglab.tracking.cards import RunCard
 from vgglab.tracking.wandb_run import WandbSink
-
-CARD = RunCard(
-    id="a-s0-0123456789abcdef",
-    name="a-s0",
-    group="depth",
-    job_type="train",
-    tags=("a",),
-    notes="python run.py model=a",
-    config={"model": {"name": "a", "lrn": {"size": 5}}, "recipe": {"top": [1, 5]}},
-)
-
-
-def offline_file(folder: Path) -> Path:
-    """The only offline file under a folder."""
-    (path,) = folder.rglob("*.wandb")
-    return path
 
 
 def only(folder: Path, kind: str) -> Any:

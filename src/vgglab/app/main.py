@@ -23,8 +23,9 @@ from vgglab.data.errors import DataError
 from vgglab.launch.point import is_point
 from vgglab.launch.ranks import RankFailed
 from vgglab.launch.slurm import is_slurm_point
+from vgglab.signals import ASKED_TO
 
-DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, ASKED_TO
 
 
 def main(root: Path) -> None:
@@ -64,6 +65,10 @@ def dispatch(composed: DictConfig, root: Path) -> None:
         from vgglab.app.evaluate import evaluate
 
         evaluate(config)
+    elif config.task.name == "verify":
+        from vgglab.app.verify import verify
+
+        verify(config, root)
     elif config.task.name == "report":
         from vgglab.app.report import write_study_report
         from vgglab.app.study import compose_points
@@ -77,7 +82,7 @@ def dispatch(composed: DictConfig, root: Path) -> None:
     elif config.task.name == "sync":
         from vgglab.app.sync import sync
 
-        sync(config)
+        sync(config, root)
     elif config.task.name == "dashboard":
         from vgglab.app.report import save_dashboard
         from vgglab.app.study import compose_points
@@ -121,6 +126,8 @@ def _complain(message: str, code: int) -> int:
 
 
 def _unexpected(error: Exception) -> int:
+    if (empty := empty_choice(error)) is not None:
+        return _complain(empty, USER_MISTAKE)
     # By name: importing the class would import torch for commands that do not train.
     if type(error).__name__ == "Interrupted":
         return _complain(f"interrupted by {error}; the same command goes on from here", INTERRUPTED)

@@ -10,7 +10,13 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import yaml
+
 import vgglab
+from vgglab.config import Config, plain
+from vgglab.privacy import without_home_in
+from vgglab.runs import RunDirectory
+from vgglab.runs.atomic import write_text
 
 PACKAGES = (
     "torch",
@@ -52,6 +58,12 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
+
+
+def write_config(directory: RunDirectory, config: Config) -> None:
+    """``config.yaml``: fully resolved, and without the user's home folder."""
+    tree = without_home_in(plain(config))
+    write_text(directory.config, yaml.safe_dump(tree, sort_keys=False))
 
 
 def commit(folder: Path) -> str:

@@ -26,9 +26,6 @@ def publish_study(config: Config, view: StudyView, folder: Path) -> str | None:
 
     Returns:
         The run's address, if it went online.
-
-    Raises:
-        ConfigError: the server wants an API key, or another one.
     """
     from vgglab.tracking import dashboard
     from vgglab.tracking.study_run import publish

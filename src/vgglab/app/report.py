@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vgglab.config.check import ConfigError
 from vgglab.report import write_report
 
 if TYPE_CHECKING:
@@ -21,10 +20,7 @@ def folder_of(config: Config) -> Path:
 
 
 def write_study_report(points: Sequence[StudyPoint]) -> Path:
-    """Write ``studies/<study>/``, tell W&B, and return the path of its page.
-
-    A W&B server that refuses costs a line on the screen, not the report.
-    """
+    """Write ``studies/<study>/``, tell W&B, and return the path of its page."""
     from vgglab.app.study import view_of
 
     config, view = points[0].config, view_of(points)
@@ -34,10 +30,7 @@ def write_study_report(points: Sequence[StudyPoint]) -> Path:
     if config.tracking.mode != "off":
         from vgglab.app.publish import publish_study
 
-        try:
-            publish_study(config, view, folder_of(config))
-        except ConfigError as error:
-            print(f"W&B has no run of this report: {error}", file=sys.stderr)
+        publish_study(config, view, folder_of(config))
     return page
 
 

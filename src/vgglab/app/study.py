@@ -23,7 +23,9 @@ from vgglab.launch import slurm as slurm_jobs
 from vgglab.launch.pool import Point, Pool, Slots, overrides_of
 from vgglab.launch.screen import StudyScreen
 from vgglab.runs import RunDirectory, State, load_run
+from vgglab.signals import raised
 from vgglab.study import MissingPoint, StudyView
+from vgglab.tracking.sync import waits_for_upload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +134,9 @@ def run_study(
         _say(console, f"    log: {failed.directory.log}")
     if failures:
         _say(console, "run the same command again to finish what is missing")
+    waiting = [p for p in points if waits_for_upload(p.directory.path)]
+    if waiting and first.tracking.mode == "online":
+        _say(console, f"W&B has not all of {len(waiting)} runs: task=sync uploads them")
     _say(console, f"report: {page}")
     return 1 if failures else 0
 
@@ -158,6 +163,7 @@ def _train(todo: Sequence[StudyPoint], root: Path, console: Console) -> None:
     for point in todo:
         mark_pending(point.stage)
     with (
+        raised("the running points write their checkpoints; once more ends them at once"),
         StudyScreen(config.study.name, points, console) as screen,
         contextlib.closing(Pool(root, slots, resolved).run(points)) as looks,
     ):

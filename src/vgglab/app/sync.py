@@ -12,34 +12,50 @@ from vgglab.app.report import folder_of
 from vgglab.config import Config
 from vgglab.config.check import ConfigError
 from vgglab.runs import RunDirectory
+from vgglab.tracking.marks import is_incomplete
 from vgglab.tracking.sync import is_uploaded, offline_attempts, upload
 
 AT_A_TIME = 8
 """Runs handed to one ``wandb sync``; between two of them the user is told."""
 
 
-def sync(config: Config) -> None:
+def sync(config: Config, root: Path) -> None:
     """Upload the runs of a study, or of ``paths.runs``, then the study's own run with its links.
 
-    A run is uploaded once it has an outcome: until then its file may still be written anew.
+    A run is uploaded once it has an outcome: until then its file may still be written anew. Of a
+    run that W&B has lost rows of, here or on the way, a file is made anew from ``metrics.jsonl``.
 
     Raises:
-        ConfigError: the server does not answer, or wants another key.
+        ConfigError: the server does not answer, or there is no API key for it.
         SystemExit: it did not take every run; the same command goes on.
     """
     from vgglab.tracking import server
 
     directories = _directories(config)
     url = server.base_url()
-    if not server.answers(url):
-        raise ConfigError(f"{url} does not answer; the same command uploads later")
+    if reason := server.why_not(url):
+        raise ConfigError(f"{url}: {reason}; the same command uploads later")
     done = [d for d in directories if d.read_status().state.is_outcome]
+    if incomplete := [d for d in done if is_incomplete(d.path)]:
+        _make_anew(incomplete, root)
     attempts = {d.id: offline_attempts(d.path) for d in done}
     todo = {name: paths for name, paths in attempts.items() if not all(map(is_uploaded, paths))}
     _say_what_there_is(url, directories, done, attempts, todo)
     _upload(todo, config)
     if has_sweep():
         _publish_report()
+
+
+def _make_anew(incomplete: Sequence[RunDirectory], root: Path) -> None:
+    """An offline file with every row of each of these runs."""
+    from vgglab.app.tracked import replay_offline
+    from vgglab.tracking.session import write_out
+
+    for directory in incomplete:
+        with directory.claim():
+            replay_offline(directory, root)
+        print(f"{directory.id}: made anew from metrics.jsonl, for W&B lacks some of it", flush=True)
+    write_out()
 
 
 def _publish_report() -> None:
@@ -54,7 +70,10 @@ def _publish_report() -> None:
     )
     folder = folder_of(config)
     if (folder / "report.html").exists():
-        print(f"uploaded {publish_study(config, view_of(points), folder)}")
+        address = publish_study(config, view_of(points), folder)
+        if address is None:
+            raise ConfigError("the study's own run was not uploaded; the same command tries again")
+        print(f"uploaded {address}")
     else:
         print(f"no report in {folder} to upload: task=report writes it")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -35,6 +36,14 @@ def skipped_note(result: Mapping[str, Any]) -> str:
     return f"{test['skipped']} of {test['images']} test images unreadable, counted as errors"
 
 
+def stored_accumulate(directory: RunDirectory) -> int | None:
+    """Micro-batches of a step in the attempt whose checkpoint a run goes on from, if any."""
+    if not (directory.last_checkpoint.exists() and directory.config.exists()):
+        return None
+    tree = yaml.safe_load(directory.config.read_text(encoding="utf-8"))
+    return int(tree["trainer"]["accumulate"])
+
+
 def untested(config: Config, directory: RunDirectory) -> tuple[Procedure, ...]:
     """Of the procedures that a config asks for, those without errors; and those whose predictions
     are gone, if there still are weights to make them anew."""
@@ -60,6 +69,8 @@ def config_of(directory: RunDirectory, asked: Config) -> Config:
     Raises:
         ConfigError: there is no such run, or it cannot be tested so.
     """
+    if directory.path.parent.resolve() != Path(asked.paths.runs).resolve():
+        raise ConfigError(f"run={directory.id}: must be the name of a folder in {asked.paths.runs}")
     if not directory.config.exists():
         raise ConfigError(
             f"run={directory.id}: not in {directory.path.parent}; task=runs lists those that are"

@@ -8,9 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from vgglab.app.lineage import first_weights
 from vgglab.config import Config, plain
+from vgglab.config.check import parse
 from vgglab.data.sources import fingerprint, source_url
+from vgglab.privacy import without_home, without_home_in
 from vgglab.runs import RunDirectory, Status, arm_name, read_metrics, readable_name
 from vgglab.runs.atomic import write_json
 from vgglab.tracking.cards import DataCard, RunCard
@@ -59,9 +63,18 @@ def replay(config: Config, directory: RunDirectory, status: Status, root: Path) 
     A W&B sweep's agent waits for the run that it started; that the numbers were here already is
     nothing it knows of.
     """
+    result = json.loads(directory.result.read_text(encoding="utf-8"))
     sink = _sink(config, directory, status, root)
     sink.start(read_metrics(directory.metrics))
-    sink.finish(flat(json.loads(directory.result.read_text(encoding="utf-8"))), 0)
+    _keep_what_was_asked_for(config, directory, result, sink)
+    sink.finish(flat(result), 0)
+
+
+def replay_offline(directory: RunDirectory, root: Path) -> None:
+    """Make an offline file of a run that has an outcome; the caller has claimed it."""
+    tree = yaml.safe_load(directory.config.read_text(encoding="utf-8"))
+    tree["tracking"]["mode"] = "offline"
+    replay(parse(tree), directory, directory.read_status(), root)
 
 
 def _sink(config: Config, directory: RunDirectory, status: Status, root: Path) -> WandbSink:
@@ -78,7 +91,7 @@ def run_card(config: Config, directory: RunDirectory, status: Status, root: Path
         name=config.data.name,
         fingerprint=fingerprint(config.data, Path(config.paths.data)),
         url=source_url(config.data),
-        config=plain(config)["data"],
+        config=without_home_in(plain(config)["data"]),
     )
     about = {
         "run": directory.id,
@@ -98,7 +111,7 @@ def run_card(config: Config, directory: RunDirectory, status: Status, root: Path
         job_type="train",
         tags=(config.model.name, config.norm.name, config.data.name, config.init.name),
         notes=command(),
-        config=plain(config) | about,
+        config=without_home_in(plain(config) | about),
         data=data,
         code=root if config.tracking.code else None,
     )
@@ -113,7 +126,7 @@ def _net(config: Config) -> dict[str, Any]:
 def _keep_what_was_asked_for(
     config: Config, directory: RunDirectory, result: dict[str, Any], sink: WandbSink
 ) -> None:
-    if config.tracking.log_model:
+    if config.tracking.log_model and directory.best_checkpoint.exists():
         errors, epoch = result["errors"], result["validation"]["best_epoch"]
         sink.keep_checkpoint(directory.best_checkpoint, {"errors": errors}, epoch)
     if config.tracking.predictions:
@@ -139,7 +152,7 @@ def _predictions(config: Config, directory: RunDirectory, protocol: str) -> list
 
 def command() -> str:
     """The command line of this process, as one would type it."""
-    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+    return without_home(shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]))
 
 
 def flat(result: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from vgglab.app.lineage import (
     why_it_cannot_start,
 )
 from vgglab.app.logs import log_to
+from vgglab.app.micro_batch import with_fitting_micro_batch
 from vgglab.app.testing import catch_up, skipped_note, untested
 from vgglab.app.tracked import replay
 from vgglab.config import Config
@@ -32,7 +33,7 @@ from vgglab.launch.point import die_with_parent, is_point
 from vgglab.launch.pool import note_orphan
 from vgglab.launch.ranks import RankFailed, command_of_this_process, note_rank_death, run_ranks
 from vgglab.runs import RunDirectory, State, Status
-from vgglab.signals import StopRequest
+from vgglab.signals import ASKED_TO, StopRequest
 from vgglab.training.imports import import_lightning
 from vgglab.world import ALONE, World, world_of
 
@@ -128,6 +129,7 @@ def _train_claimed(stage: Stage, root: Path) -> None:
         import_lightning()
         from vgglab.training.parallel import Group
 
+        config = with_fitting_micro_batch(config, directory)
         with log_to(directory.log):
             attempt(config, directory, status, root, Group(ALONE))
     print(f"{directory.id}: {Status.read(directory.status).state}; {summary_line(directory)}")
@@ -147,6 +149,11 @@ def _train_as_rank(config: Config, stages: Sequence[Stage], root: Path, world: W
     import_lightning()
     from vgglab.training.parallel import joined
 
+    if config.micro_batch == "auto":
+        raise ConfigError(
+            f"micro_batch=auto: not under {world.started_by}, whose processes have begun already; "
+            "set trainer.accumulate"
+        )
     with joined(world, config.trainer.accelerator) as group:
         todo = still_to_train(stages) or stages[-1:]
         for index in group.from_first([stages.index(stage) for stage in todo]):
@@ -197,7 +204,8 @@ def _follow(config: Config, directory: RunDirectory, group: Group) -> None:
 
 
 def _start_ranks(stage: Stage, ancestor: int, root: Path) -> None:
-    config, directory = stage.config, stage.directory
+    directory = stage.directory
+    config = stage.config
     if config.nodes > 1:
         raise ConfigError(
             f"nodes = {config.nodes}: start it with launcher=slurm, srun or torchrun "
@@ -207,13 +215,16 @@ def _start_ranks(stage: Stage, ancestor: int, root: Path) -> None:
         with directory.claim():
             _test_if_missing(config, directory, directory.read_status(), root)
         return
+    fitted = with_fitting_micro_batch(config, directory)
     command = command_of_this_process()
+    if fitted is not config:
+        command += ["micro_batch=0", f"trainer.accumulate={fitted.trainer.accumulate}"]
     if ancestor:
         command.append(f"task.ancestor={ancestor}")
     died = run_ranks(command, directory, config.devices, config.trainer.threads)
     if died is None:
         return
-    if died.code in (2, 130):  # a mistake of the user, or Ctrl-C: it has said so itself
+    if died.code in (2, ASKED_TO):  # a mistake of the user, or Ctrl-C: it has said so itself
         raise RankFailed(died.error, died.code)
     note_rank_death(directory, died)
     raise RankFailed(f"{died} (log: {died.log})", 1)

@@ -18,6 +18,7 @@ from vgglab.config.infrastructure import (
     PrepareConfig,
     TrackingConfig,
     TrainerConfig,
+    VerifyConfig,
 )
 from vgglab.config.model import InitConfig, LrnConfig, ModelConfig, NormConfig
 from vgglab.config.protocol import Procedure, ProtocolConfig, ProtocolName
@@ -52,6 +53,7 @@ __all__ = [
     "TaskConfig",
     "TrackingConfig",
     "TrainerConfig",
+    "VerifyConfig",
     "division",
     "plain",
     "semantic",

@@ -70,6 +70,10 @@ class TrackingConfig:
     """Test images in a table of predictions, the most wrong first; 0: no table."""
     code: Annotated[bool, Role.INFRASTRUCTURE] = True
     """Keep the source and the configs that the run was computed by."""
+    start_seconds: Annotated[float, Field(gt=0, le=3600), Role.INFRASTRUCTURE] = 30.0
+    """``online``: how long a server may take to begin a run; then it is kept offline."""
+    finish_seconds: Annotated[float, Field(gt=0, le=86_400), Role.INFRASTRUCTURE] = 60.0
+    """``online``: how long a run's end waits for its upload; ``task=sync`` does what is left."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -110,3 +114,11 @@ class PrepareConfig:
     """Of the copy's images, px; 0: S where it is fixed, else 512. No image is enlarged."""
     quality: Annotated[int, Field(ge=50, le=100), Role.INFRASTRUCTURE] = 95
     """Of the copy's JPEG files."""
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class VerifyConfig:
+    """``task=verify``: how much of a run is trained again and again."""
+
+    epochs: Annotated[int, Field(ge=0, le=100_000), Role.INFRASTRUCTURE] = 2
+    """The run is trained as one of so many epochs; 0: as long as it was."""

@@ -16,13 +16,23 @@ from vgglab.config.infrastructure import (
     PrepareConfig,
     TrackingConfig,
     TrainerConfig,
+    VerifyConfig,
 )
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.config.protocol import Procedure, ProtocolConfig, procedure
 from vgglab.config.recipe import RecipeConfig
 
 TaskName = Literal[
-    "train", "evaluate", "report", "runs", "describe", "prepare", "sync", "dashboard", "plan"
+    "train",
+    "evaluate",
+    "report",
+    "runs",
+    "describe",
+    "prepare",
+    "sync",
+    "dashboard",
+    "plan",
+    "verify",
 ]
 Names = str | tuple[str, ...]
 """One, or a list."""
@@ -80,16 +90,23 @@ class Config:
     tracking: Annotated[TrackingConfig, Role.INFRASTRUCTURE] = Field(default_factory=TrackingConfig)
     launcher: Annotated[LauncherConfig, Role.INFRASTRUCTURE] = Field(default_factory=LauncherConfig)
     prepare: Annotated[PrepareConfig, Role.INFRASTRUCTURE] = Field(default_factory=PrepareConfig)
+    verify: Annotated[VerifyConfig, Role.INFRASTRUCTURE] = Field(default_factory=VerifyConfig)
     paths: Annotated[PathsConfig, Role.INFRASTRUCTURE] = Field(default_factory=PathsConfig)
     study: Annotated[StudyConfig, Role.INFRASTRUCTURE] = Field(default_factory=StudyConfig)
     devices: Annotated[int, Field(ge=0, le=1024), Role.INFRASTRUCTURE] = 1
     """GPUs of a run on each node, or processes that share its cores; 0: all GPUs there are."""
     nodes: Annotated[int, Field(ge=1, le=10_000), Role.INFRASTRUCTURE] = 1
     """Machines of a run; more than 1 are started by SLURM or torchrun."""
+    micro_batch: Annotated[
+        Literal["auto"] | Annotated[int, Field(ge=0, le=65_536)], Role.INFRASTRUCTURE
+    ] = 0
+    """Images that a device takes at a time, at most: ``trainer.accumulate`` follows, and the global
+    batch stays. ``auto``: as many as fit, found by trying before the run starts. 0: the device's
+    whole share, in ``trainer.accumulate`` parts."""
     format: Annotated[Literal["table", "json", "csv"], Role.INFRASTRUCTURE] = "table"
     """What ``task=describe``, ``task=evaluate``, ``task=prepare`` and ``task=runs`` print."""
     run: Annotated[Names, Role.INFRASTRUCTURE] = ()
-    """``task=evaluate``: ids of the runs to test."""
+    """``task=evaluate``: ids of the runs to test; ``task=verify``: to interrupt and compare."""
     fuse: Annotated[Names, Role.INFRASTRUCTURE] = ()
     """``task=evaluate``: stored predictions to average, each ``<run>`` or ``<run>:<protocol>``."""
     weights: Annotated[str, Role.INFRASTRUCTURE] = ""
@@ -130,6 +147,11 @@ class Config:
             raise ValueError(
                 f"recipe.batch_size = {self.recipe.batch_size}: must be at least "
                 f"devices x nodes x trainer.accumulate = {self.parts}"
+            )
+        if self.micro_batch and self.trainer.accumulate > 1:
+            raise ValueError(
+                f"micro_batch = {self.micro_batch}, trainer.accumulate = "
+                f"{self.trainer.accumulate}: one follows from the other; set one of them"
             )
         is_training = self.task.name == "train"  # other tasks are about images of their own choice
         if is_training and isinstance(self.data, FilesConfig) and not self.recipe.scale_min:

@@ -7,6 +7,7 @@ import hashlib
 import logging
 from pathlib import Path
 from typing import overload
+from urllib.parse import quote
 
 from vgglab.config import (
     CifarConfig,
@@ -24,6 +25,7 @@ from vgglab.data.files import FileSet
 from vgglab.data.listing import Listing, listed, split_files
 from vgglab.data.splits import SPLITS, ImageSet, Splits, check_labels, load_or_make
 from vgglab.data.unreadable import Skipped, fingerprint_of, skipped_in, unreadable_files
+from vgglab.privacy import without_home
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +83,7 @@ def listing_fingerprint(config: FilesConfig) -> str:
 def source_url(config: DataConfig) -> str:
     """Where the images come from, for a reader to follow."""
     if isinstance(config, FolderConfig):
-        return Path(config.root).resolve().as_uri()
+        return f"file://{quote(without_home(str(Path(config.root).expanduser().resolve())))}"
     if isinstance(config, FilesConfig):
         is_whole = isinstance(config, ImagenetConfig)
         return "https://image-net.org" if is_whole else "https://github.com/fastai/imagenette"
@@ -200,7 +202,7 @@ def listing_of(config: FilesConfig) -> Listing:
 def _folder(config: FolderConfig) -> Listing:
     if not config.root:
         raise DataError("data=folder: say which, data.root=FOLDER")
-    return listed(Path(config.root))
+    return listed(Path(config.root).expanduser())
 
 
 def _file_splits(config: FilesConfig) -> Splits[FileSet]:

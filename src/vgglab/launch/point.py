@@ -28,8 +28,13 @@ def launched() -> float | None:
 
 def die_with_parent() -> None:
     """Ask Linux to send SIGTERM when the launcher dies, however it dies."""
+    die_with(int(os.environ[PARENT]))
+
+
+def die_with(parent: int) -> None:
+    """Ask Linux to send SIGTERM when the process that started this one dies, however it dies."""
     if sys.platform != "linux":
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != int(os.environ[PARENT]):  # it died before we asked
+    if os.getppid() != parent:  # it died before we asked
         sys.exit(128 + signal.SIGTERM)

@@ -154,16 +154,21 @@ def start(
 
 
 def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Ask points to write their checkpoints; return when all have ended, late ones killed."""
+    """Ask points to write their checkpoints; return when all have ended, late ones killed.
+
+    Asked again, by Ctrl-C, it waits for none of them.
+    """
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGINT)
     deadline = time.monotonic() + GRACE_SECONDS
-    for process in processes:
-        try:
-            process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
+    try:
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.1, deadline - time.monotonic()))
+    finally:
+        for process in processes:
+            process.kill()  # nothing, where it has ended
             process.wait()
 
 

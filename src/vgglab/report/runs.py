@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from vgglab.report.blocks import Cell, Section, Table
+from vgglab.report.blocks import Block, Bullets, Cell, Section, Table
 from vgglab.report.results import Results
 from vgglab.report.wording import NONE, number
-from vgglab.study import semantic_fields
+from vgglab.study import StudyView, semantic_fields
 
 
 def differing_fields(results: Results) -> dict[str, str]:
@@ -60,4 +62,21 @@ def runs_section(results: Results, folder: Path) -> Section | None:
         "Every point of the study; results.csv, next to this page, has these and more columns."
     )
     table = Table(columns, rows, caption, words=frozenset({0, 1, 3, 4, 8}))
-    return Section("runs", "Every run", [table])
+    blocks: list[Block] = [table]
+    if verified := certificate_lines(results.view):
+        blocks.append(Bullets(verified))
+    return Section("runs", "Every run", blocks)
+
+
+def certificate_lines(view: StudyView) -> list[str]:
+    """A sentence for each run that ``task=verify`` has interrupted and compared."""
+    return [_certificate_line(run.id, run.certificate) for run in view.runs if run.certificate]
+
+
+def _certificate_line(run: str, certificate: Mapping[str, Any]) -> str:
+    tries = certificate["interruptions"]
+    where = f"{len(tries)} interruptions of {certificate['epochs']} epochs, verify.json"
+    wrong = sorted({part for row in tries for part in row["different"]})
+    if not wrong:
+        return f"Resume verified for run {run}: all equal, to the bit ({where})."
+    return f"Resume is not exact for run {run}: {', '.join(wrong)} differ ({where})."

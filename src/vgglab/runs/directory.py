@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from vgglab.runs import lease
 from vgglab.runs.status import State, Status
 
 
@@ -37,6 +38,11 @@ class RunDirectory:
     @property
     def result(self) -> Path:
         return self.path / "result.json"
+
+    @property
+    def certificate(self) -> Path:
+        """What ``task=verify`` found out, if it was asked."""
+        return self.path / "verify.json"
 
     @property
     def checkpoints(self) -> Path:
@@ -90,12 +96,18 @@ class RunDirectory:
         """Be the only process that works on this run; wait for another to end.
 
         The kernel gives the lock back when its owner dies, so a killed process leaves none behind.
+        An owner on another machine is seen by its heartbeat (``lease``), which it stops giving.
 
         Raises:
             filelock.Timeout: another process still had it after ``timeout`` seconds.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with self._lock.acquire(timeout=timeout):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._lock.acquire(timeout=timeout))
+            try:
+                stack.enter_context(lease.held(self.path, timeout))
+            except TimeoutError as error:
+                raise Timeout(str(self.path / ".lock")) from error
             yield
 
     def is_claimed(self) -> bool:
@@ -104,7 +116,7 @@ class RunDirectory:
             return False
         try:
             with self._lock.acquire(timeout=0):
-                return False
+                return lease.owner_elsewhere(self.path) is not None
         except Timeout:
             return True
 

@@ -24,6 +24,8 @@ class RunRecord:
     status: Status
     result: dict[str, Any] | None
     """``result.json``; none before the run has an outcome."""
+    certificate: dict[str, Any] | None = None
+    """``verify.json``; none where nobody asked for it."""
 
     @property
     def id(self) -> str:
@@ -42,10 +44,15 @@ def load_run(path: Path) -> RunRecord:
     """
     directory = RunDirectory(path)
     config = yaml.safe_load(directory.config.read_text(encoding="utf-8"))
-    result = None
-    if directory.result.exists():
-        result = json.loads(directory.result.read_text(encoding="utf-8"))
-    return RunRecord(directory, config, directory.read_status(), result)
+    result, certificate = _json(directory.result), _json(directory.certificate)
+    return RunRecord(directory, config, directory.read_status(), result, certificate)
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def load_runs(folder: Path) -> list[RunRecord]:

@@ -10,7 +10,6 @@ from pathlib import Path
 import wandb
 
 from vgglab.config import TrackingConfig
-from vgglab.config.check import ConfigError
 from vgglab.tracking import server
 from vgglab.tracking.cards import DataCard, RunCard, is_code
 
@@ -21,12 +20,9 @@ def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.
     """The W&B run of a card; its files are kept under ``directory``.
 
     Online, a run of the same id goes on. Offline there is one file, written anew. A server that
-    does not answer makes an online run an offline one, which ``task=sync`` uploads later.
-
-    Raises:
-        ConfigError: the server refuses the run, most often for want of an API key.
+    does not answer, or refuses, makes an online run an offline one, which ``task=sync`` uploads
+    later; a warning says so.
     """
-    online = tracking.mode == "online" and _is_there()
     # A killed run would lose up to 15 s of rows that are still in W&B's memory.
     os.environ.setdefault("WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL", "1")
     # What an artifact is made of is copied; it has to be there still when the run is uploaded.
@@ -35,31 +31,8 @@ def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.
     _drop_unsynced_attempts(directory, card.id)
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True, exist_ok=True)
-    # An agent has told its processes to which project their sweep belongs.
-    agent = server.agent_run_id() is not None
-    try:
-        run = wandb.init(
-            project=None if agent else tracking.project,
-            entity=None if agent else tracking.entity,
-            dir=directory.absolute(),  # a service that another process began has another folder
-            mode="online" if online else "offline",
-            id=card.id,
-            resume="allow" if online else None,
-            name=card.name,
-            group=card.group,
-            job_type=card.job_type,
-            tags=card.tags,
-            notes=card.notes,
-            # One root, plain containers: W&B turns nested config nodes into strings.
-            config={"cfg": dict(card.config)},
-            settings=wandb.Settings(console="off", quiet=True, silent=True),
-        )
-    except wandb.errors.Error as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise ConfigError(
-            f"tracking={tracking.mode}: {server.base_url()}: {reason}; "
-            "is .venv/bin/wandb login done?"
-        ) from error
+    run = _online(tracking, card, directory) if tracking.mode == "online" else None
+    run = run or _init(tracking, card, directory, online=False)
     if card.data:
         run.log_artifact(_data_artifact(card.data))
     if card.code:
@@ -69,12 +42,54 @@ def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.
     return run
 
 
-def _is_there() -> bool:
+def _online(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.Run | None:
+    """The run online; none, and a warning, where the server is not there for it."""
     url = server.base_url()
-    if server.answers(url):
-        return True
-    log.warning("%s does not answer: kept offline; task=sync uploads it", url)
-    return False
+    reason = server.why_not(url)
+    before = set(directory.glob("wandb/run-*"))
+    if not reason:
+        try:
+            return _init(tracking, card, directory, online=True)
+        except Exception as error:  # of many classes, and none of them is worth a training
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            wandb.teardown()  # its service may still wait for that server
+            for begun in set(directory.glob("wandb/run-*")) - before:
+                shutil.rmtree(begun)
+    log.warning("%s: %s: kept offline; task=sync uploads it", url, reason)
+    return None
+
+
+def _init(tracking: TrackingConfig, card: RunCard, directory: Path, *, online: bool) -> wandb.Run:
+    # An agent has told its processes to which project their sweep belongs.
+    agent = server.agent_run_id() is not None
+    return wandb.init(
+        project=None if agent else tracking.project,
+        entity=None if agent else tracking.entity,
+        dir=directory.absolute(),  # a service that another process began has another folder
+        mode="online" if online else "offline",
+        id=card.id,
+        resume="allow" if online else None,
+        name=card.name,
+        group=card.group,
+        job_type=card.job_type,
+        tags=card.tags,
+        notes=card.notes,
+        # One root, plain containers: W&B turns nested config nodes into strings.
+        config={"cfg": dict(card.config)},
+        settings=wandb.Settings(
+            console="off",
+            quiet=True,
+            silent=True,
+            init_timeout=tracking.start_seconds,
+            finish_timeout=tracking.finish_seconds,
+            finish_timeout_raises=True,
+        ),
+    )
+
+
+def write_out() -> None:
+    """Have W&B's service write the files of runs that have ended, to their last block."""
+    wandb.teardown()
 
 
 def _data_artifact(data: DataCard) -> wandb.Artifact:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from vgglab.tracking.cards import Bars, Lines, StudyCard, Table
 from vgglab.tracking.server import base_url
 from vgglab.tracking.session import open_run
 
+log = logging.getLogger(__name__)
+
 JOB_TYPE = "report"
 PAGE = "report"
 """Key of the page among the media."""
@@ -25,11 +28,7 @@ def study_run_id(study: str) -> str:
 
 
 def publish(tracking: TrackingConfig, card: StudyCard, folder: Path) -> str | None:
-    """Write the study's run; its address, if it went online.
-
-    Raises:
-        ConfigError: the server wants an API key, or another one.
-    """
+    """Write the study's run; its address, if it went online."""
     for earlier in folder.glob(f"wandb/*run-*-{card.run.id}"):
         shutil.rmtree(earlier)  # this report takes its place, here and on the server
     run = open_run(tracking, card.run, folder)
@@ -46,7 +45,11 @@ def publish(tracking: TrackingConfig, card: StudyCard, folder: Path) -> str | No
         exit_code = 0
     finally:
         address = None if run.offline else run.url
-        run.finish(exit_code=exit_code)
+        try:
+            run.finish(exit_code=exit_code)
+        except TimeoutError:
+            log.warning("%s: W&B did not take all of it in time; task=sync does", card.run.name)
+            address = None
     return address
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vgglab.config import TrackingConfig
+from vgglab.tracking.marks import is_incomplete
 
 
 def is_uploaded(attempt: Path) -> bool:
@@ -18,6 +19,11 @@ def is_uploaded(attempt: Path) -> bool:
 def offline_attempts(run: Path) -> list[Path]:
     """The offline folders of a run, in the order they were made."""
     return sorted(run.glob("wandb/offline-run-*"))
+
+
+def waits_for_upload(run: Path) -> bool:
+    """Whether a server lacks some of a run that was to go there."""
+    return is_incomplete(run) or not all(map(is_uploaded, offline_attempts(run)))
 
 
 def upload(attempts: Sequence[Path], tracking: TrackingConfig) -> str:

@@ -40,6 +40,7 @@ from vgglab.training.cost import net_cost
 from vgglab.training.finite import FiniteWatch
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import SELECTION_METRIC, Classifier
+from vgglab.training.moments import Moment, OnMoment, Teller, ignore
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
 from vgglab.training.parent import start_from
 from vgglab.training.skipped import note_skipped
@@ -62,10 +63,12 @@ def run_experiment(
     sinks: Sequence[Sink],
     group: Group | None = None,
     first_weights: Path | None = None,
+    on_moment: OnMoment = ignore,
 ) -> dict[str, Any]:
     """Train what is left to train of a run, test it once, and return its ``result.json``.
 
-    ``first_weights`` is the checkpoint of its parent, where it has one.
+    ``first_weights`` is the checkpoint of its parent, where it has one. ``on_moment`` is told of
+    the moments at which a kill may come.
 
     With several processes, each calls it; the first writes and returns, the others return nothing.
 
@@ -117,16 +120,18 @@ def run_experiment(
         *([heartbeat] if heartbeat else []),
         *([watch] if watch else []),
         *_rules(config),
+        Teller(on_moment),
     ]
     with StopRequest() as request:
         minutes = config.trainer.checkpoint_minutes
         within = CheckpointWithinEpoch(directory, request, group, minutes)
         last = [speed.after_logging, within, *checkpoint_callbacks(directory)]
-        trainer = _trainer(config, group, watchers, last)
+        trainer = _trainer(config, group, watchers, last, AtomicCheckpointIO(on_moment))
 
         def between_test_batches() -> None:
             if heartbeat:
                 heartbeat.beat()
+            on_moment(Moment.TEST, None)
             within.stop_if_asked()
 
         with warnings.catch_warnings(), as_interrupted(request):
@@ -223,7 +228,11 @@ def _rules(config: Config) -> list[pl.Callback]:
 
 
 def _trainer(
-    config: Config, group: Group, callbacks: Sequence[pl.Callback], last: Sequence[pl.Callback]
+    config: Config,
+    group: Group,
+    callbacks: Sequence[pl.Callback],
+    last: Sequence[pl.Callback],
+    checkpoints: AtomicCheckpointIO,
 ) -> pl.Trainer:
     bar = config.trainer.progress and sys.stdout.isatty()
     trainer = pl.Trainer(
@@ -240,7 +249,7 @@ def _trainer(
             *([RichProgressBar(refresh_rate=20)] if bar else []),
             *last,
         ],
-        plugins=[AtomicCheckpointIO(), Environment(group.world)],
+        plugins=[checkpoints, Environment(group.world)],
         logger=False,
         enable_progress_bar=bar,
         enable_model_summary=False,

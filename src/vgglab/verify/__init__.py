@@ -1,0 +1,1 @@
+"""Interrupts a run at each kind of moment and compares what comes out, bit by bit. Knows no W&B."""

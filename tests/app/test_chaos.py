@@ -1,0 +1,143 @@
+"""Fifty SIGKILLs at random moments over a small study, which ends as if there had been none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from offline_file import history
+from running import ROOT, SMALL, completed, results, started
+from training_runs import steady
+
+from vgglab.runs import RunDirectory, read_metrics
+from vgglab.training.checkpoints import checkpoint_to_resume, damage
+
+KILLS = 50
+SEED = 20140904
+LONGEST = 5.0
+"""Seconds between two kills, at most; a point takes as long to load its libraries."""
+OF_LAUNCHER = 0.15
+"""Share of the kills that hit it, and all its points with it."""
+STUDY = (
+    *SMALL, "data=digits", "-m", "sweeps=depth", "model=a,b", "seed=0,1,2", "launcher.jobs=2",
+    "recipe.epochs=8", "trainer.log_every=4", "tracking=offline", "study.name=chaos",
+)  # fmt: skip
+OFTEN = "trainer.checkpoint_minutes=0.005"
+"""Checkpoints a few steps apart, so that kills find them being written."""
+
+
+def runs(folder: Path) -> list[RunDirectory]:
+    return [RunDirectory(path.parent) for path in sorted(folder.glob("runs/*/config.yaml"))]
+
+
+def finished(folder: Path) -> dict[Path, tuple[int, str]]:
+    """When each file of a finished point was written, and what is in it."""
+    done = [run for run in runs(folder) if run.read_status().state.is_outcome]
+    files = (path for run in done for path in run.path.rglob("*") if path.is_file())
+    return {
+        path: (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in files
+        if not path.name.startswith(".lock")
+    }
+
+
+class Chaos:
+    """Starts the study's command whenever it is not there, and kills what it finds."""
+
+    def __init__(self, folder: Path, arguments: tuple[str, ...]) -> None:
+        self._folder, self._arguments = folder, arguments
+        self._random = random.Random(SEED)
+        self._launcher: subprocess.Popen[bytes] | None = None
+        self.kills = {"point": 0, "launcher": 0}
+        self.states: dict[str, int] = {}
+        """What killed points were doing."""
+
+    def one(self) -> None:
+        """Wait for a random while, then kill somebody."""
+        wait = self._random.uniform(0, LONGEST)
+        of_launcher = self._random.random() < OF_LAUNCHER
+        deadline = time.monotonic() + wait
+        while True:
+            if self._launcher is None or self._launcher.poll() is not None:
+                self._launcher = started(self._folder, *self._arguments)
+            points = self._points()
+            if time.monotonic() >= deadline and (of_launcher or points):
+                break
+            time.sleep(0.02)
+        if of_launcher:
+            self._launcher.kill()
+            self._launcher.wait()
+            assert not psutil.wait_procs(points, timeout=30)[1], "points outlived the launcher"
+            self.kills["launcher"] += 1
+            return
+        victim = self._random.choice(points)
+        self._note(victim)
+        victim.kill()
+        psutil.wait_procs([victim], timeout=30)
+        self.kills["point"] += 1
+
+    def _points(self) -> list[psutil.Process]:
+        assert self._launcher is not None
+        try:
+            children = psutil.Process(self._launcher.pid).children()
+            return [child for child in children if str(ROOT / "run.py") in child.cmdline()]
+        except psutil.Error:
+            return []
+
+    def _note(self, victim: psutil.Process) -> None:
+        statuses = [run.read_status() for run in runs(self._folder)]
+        found = [str(status.state) for status in statuses if status.pid == victim.pid]
+        state = found[0] if found else "starting"
+        self.states[state] = self.states.get(state, 0) + 1
+
+    def end(self) -> None:
+        """Let the launcher that is there come to its end."""
+        if self._launcher is not None:
+            self._launcher.wait(timeout=200)
+
+
+@pytest.mark.slow
+def test_fifty_kills_leave_no_trace(
+    tmp_path: Path, datasets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calm, wild = tmp_path / "calm", tmp_path / "wild"
+    for folder in (calm, wild):
+        folder.mkdir()
+    arguments = (f"paths.data={datasets}", *STUDY)
+    ended = completed(calm, *arguments)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+    chaos = Chaos(wild, (*arguments, OFTEN))
+    done: dict[Path, tuple[int, str]] = {}
+    for _ in range(KILLS):
+        chaos.one()
+        for run in runs(wild):
+            if run.last_checkpoint.exists():
+                assert not damage(run.last_checkpoint)
+            elif run.previous_checkpoint.exists():
+                assert checkpoint_to_resume(run) == run.previous_checkpoint
+        done |= {path: seen for path, seen in finished(wild).items() if path not in done}
+    with capsys.disabled():
+        print(f"\nseed {SEED}: {chaos.kills} killed; points were {chaos.states}")
+    assert sum(chaos.kills.values()) == KILLS
+    assert chaos.states.get("running", 0) >= KILLS // 5  # not all of them while libraries load
+    chaos.end()
+    ended = completed(wild, *arguments)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+    assert done.items() <= finished(wild).items(), "a finished point was touched"
+    assert results(wild, "chaos").equals(results(calm, "chaos"))
+    assert [run.id for run in runs(wild)] == [run.id for run in runs(calm)]
+    for one, other in zip(runs(calm), runs(wild), strict=True):
+        records = read_metrics(other.metrics)
+        assert steady(records) == steady(read_metrics(one.metrics))
+        (attempt,) = other.path.glob("wandb/offline-run-*/*.wandb")
+        kept = [{k: v for k, v in row.items() if k not in ("step", "time")} for row in records]
+        assert history(attempt) == kept
+        assert json.loads(other.status.read_text())["state"] == "finished"

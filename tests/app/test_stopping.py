@@ -1,0 +1,112 @@
+"""Ctrl-C once and twice, SIGTERM, and parents that are killed: who is left in the process table."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from running import SMALL, command_environment, command_line, wait_for
+
+LONG = (*SMALL, "recipe.epochs=500", "trainer.log_every=1", "tracking=offline")
+SLOW = (*LONG, "model.width=0.5", "recipe.batch_size=2000")
+"""A step of seconds: what asks twice finds it in the middle of one."""
+STUDY = ("-m", "sweeps=depth", "data=digits", "model=a", "seed=0,1", "launcher.jobs=2")
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path, datasets: Path) -> Iterator[Start]:
+    """Starts a command that is ended with the test."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def started(*overrides: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            command_line(f"paths.data={datasets}", *overrides),
+            cwd=tmp_path,
+            env=command_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        begun.append(process)
+        return process
+
+    yield started
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
+def train(folder: Path, runs: int) -> Callable[[], bool]:
+    """Whether so many runs have made a step."""
+    return lambda: sum(p.stat().st_size > 0 for p in folder.glob("runs/*/metrics.jsonl")) >= runs
+
+
+def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """All that a command has started: points, ranks, W&B's service."""
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def states(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in folder.glob("runs/*/status.json")]
+
+
+WHERE = {"run": ((), 1), "ranks": (("trainer=ddp", "devices=2"), 1), "study": (STUDY, 2)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", WHERE)
+def test_twice_ends_it_at_once(where: str, start: Start, tmp_path: Path) -> None:
+    overrides, runs = WHERE[where]
+    process = start(*SLOW, *overrides)
+    wait_for(train(tmp_path, runs), "it trains", seconds=200)
+    children = family(process)
+    assert children  # W&B's service at least
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    _, said = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 20
+    assert process.returncode == 130
+    assert "once more ends" in said.splitlines()[0]
+    assert said.splitlines()[-1].startswith("error: ")
+    assert "the same command goes on from" in said.splitlines()[-1]
+    assert not psutil.wait_procs(children, timeout=10)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", WHERE)
+def test_sigterm_is_ctrl_c(where: str, start: Start, tmp_path: Path) -> None:
+    overrides, runs = WHERE[where]
+    process = start(*LONG, *overrides)
+    wait_for(train(tmp_path, runs), "it trains", seconds=200)
+    children = family(process)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert said.startswith("SIGTERM: ")
+    assert said.splitlines()[-1].startswith("error: interrupted")
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert {status["state"] for status in states(tmp_path)} == {"interrupted"}
+    assert len(list(tmp_path.glob("runs/*/checkpoints/last.ckpt"))) == runs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", WHERE)
+def test_nobody_outlives_a_parent_that_is_killed(where: str, start: Start, tmp_path: Path) -> None:
+    overrides, runs = WHERE[where]
+    process = start(*LONG, *overrides)
+    wait_for(train(tmp_path, runs), "it trains", seconds=200)
+    children = family(process)
+    process.kill()
+    process.wait()
+    left = psutil.wait_procs(children, timeout=30)[1]
+    assert not left, [child.cmdline() for child in left]

@@ -1,0 +1,63 @@
+"""A signal to stop, seen by a process that knows no torch."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+NOTING = """
+import os, signal, sys, time
+from vgglab.signals import StopRequest
+with StopRequest() as request:
+    for name in sys.argv[1:]:
+        os.kill(os.getpid(), signal.Signals[name]) if name != "wait" else time.sleep(1.1)
+    print(request.noted.name)
+"""
+RAISING = """
+import os, signal, sys
+from vgglab.signals import raised
+for name in sys.argv[1:]:
+    try:
+        with raised("what follows"):
+            os.kill(os.getpid(), signal.Signals[name])
+    except KeyboardInterrupt as error:
+        print(error)
+assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+"""
+
+
+def run(code: str, *signals: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *signals], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "sent", [("SIGINT",), ("SIGTERM",), ("SIGTERM", "SIGTERM"), ("SIGUSR1", "SIGTERM")]
+)
+def test_the_first_is_noted_and_says_so(sent: tuple[str, ...]) -> None:
+    """SLURM sends SIGTERM to a step and again to its tasks, and SIGUSR1 ahead of it."""
+    ended = run(NOTING, *sent)
+    assert (ended.returncode, ended.stdout) == (0, f"{sent[-1]}\n")
+    said = f"{sent[-1]}: stopping at the next checkpoint; once more ends at once\n"
+    assert ended.stderr == ("" if "SIGUSR1" in sent else said)
+
+
+@pytest.mark.parametrize("sent", [("SIGINT", "SIGINT"), ("SIGTERM", "wait", "SIGTERM")])
+def test_the_second_ends_it_at_once(sent: tuple[str, ...]) -> None:
+    ended = run(NOTING, *sent)
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert ended.stderr.splitlines()[-1] == (
+        f"error: {sent[0]} after {sent[0]}: ended at once; "
+        "the same command goes on from its last checkpoint"
+    )
+
+
+def test_a_launcher_takes_sigterm_as_ctrl_c() -> None:
+    ended = run(RAISING, "SIGTERM", "SIGINT")
+    assert (ended.returncode, ended.stdout) == (0, "SIGTERM\nSIGINT\n")
+    assert ended.stderr == "SIGTERM: what follows\nSIGINT: what follows\n"
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
