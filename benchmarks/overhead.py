@@ -113,7 +113,7 @@ def harness(work: Path, mode: str) -> Callable[[], float]:
         epochs = [r for r in read_metrics(directory.metrics) if "speed/images_per_second" in r]
         speeds = [r["speed/images_per_second"] for r in epochs[1:]]
         images = epochs[0]["images_seen"] / epochs[0]["step"]
-        return 1e3 * images * statistics.fmean(1 / speed for speed in speeds)
+        return float(1e3 * images * statistics.fmean(1 / speed for speed in speeds))
 
     return fit
 

@@ -115,7 +115,8 @@ class LitNet(pl.LightningModule):
         images_nchw, labels_n = batch[0], batch[1]
         logits_nk = self(images_nchw)
         loss: Tensor = self.criterion(logits_nk, labels_n)
-        mean, accuracy = self.losses[f"{split}_loss"], self.accuracies[f"{split}_acc"]
+        mean: Any = self.losses[f"{split}_loss"]
+        accuracy: Any = self.accuracies[f"{split}_acc"]
         mean(loss)
         accuracy(torch.argmax(logits_nk, dim=1), labels_n)
         self.log(f"{split}/loss", mean, on_step=False, on_epoch=True, prog_bar=True)
@@ -129,7 +130,8 @@ class LitNet(pl.LightningModule):
         self._step(batch, "val")
 
     def on_validation_epoch_end(self) -> None:
-        self.val_acc_best(self.accuracies["val_acc"].compute())
+        accuracy: Any = self.accuracies["val_acc"]
+        self.val_acc_best(accuracy.compute())
         self.log("val/acc_best", self.val_acc_best.compute(), sync_dist=True, prog_bar=True)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:

@@ -90,7 +90,13 @@ class SpeedMeter(pl.Callback):
         self._split = TimeSplit()
         self.after_logging = _AfterLogging(self._split)
 
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._begin(trainer)  # for a resumed epoch Lightning does not say that it starts
+
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._begin(trainer)
+
+    def _begin(self, trainer: pl.Trainer) -> None:
         self._steps.clear()
         self._mark = self._epoch_start = time.perf_counter()
         self._split.start(on_gpu=trainer.strategy.root_device.type == "cuda")
