@@ -25,8 +25,8 @@ LONGEST = 5.0
 OF_LAUNCHER = 0.15
 """Share of the kills that hit it, and all its points with it."""
 STUDY = (
-    *SMALL, "data=digits", "-m", "sweeps=depth", "model=a,b", "seed=0,1,2", "launcher.jobs=2", "recipe.epochs=8",
-    "trainer.log_every=4", "tracking=offline", "study.name=chaos",
+    *SMALL, "data=digits", "-m", "sweeps=depth", "model=a,b", "seed=0,1,2", "launcher.jobs=2",
+    "recipe.epochs=8", "trainer.log_every=4", "tracking=offline", "study.name=chaos",
 )  # fmt: skip
 OFTEN = "trainer.checkpoint_minutes=0.005"
 """Checkpoints a few steps apart, so that kills find them being written."""

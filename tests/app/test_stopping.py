@@ -74,7 +74,7 @@ def test_twice_ends_it_at_once(where: str, start: Start, tmp_path: Path) -> None
     process.send_signal(signal.SIGINT)
     asked = time.monotonic()
     _, said = process.communicate(timeout=60)
-    assert time.monotonic() - asked < 10
+    assert time.monotonic() - asked < 20
     assert process.returncode == 130
     assert "once more ends" in said.splitlines()[0]
     assert said.splitlines()[-1].startswith("error: ")

@@ -115,9 +115,8 @@ def exit_code_of(action: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", INTERRUPTED)
     except Exception as error:
-        if (empty := empty_choice(error)) is not None:
-            return _complain(empty, USER_MISTAKE)
-        return _unexpected(error)
+        empty = empty_choice(error)
+        return _complain(empty, USER_MISTAKE) if empty else _unexpected(error)
     return DONE
 
 
@@ -127,6 +126,8 @@ def _complain(message: str, code: int) -> int:
 
 
 def _unexpected(error: Exception) -> int:
+    if (empty := empty_choice(error)) is not None:
+        return _complain(empty, USER_MISTAKE)
     # By name: importing the class would import torch for commands that do not train.
     if type(error).__name__ == "Interrupted":
         return _complain(f"interrupted by {error}; the same command goes on from here", INTERRUPTED)

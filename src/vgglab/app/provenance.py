@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import platform
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import yaml
@@ -25,7 +26,9 @@ PACKAGES = (
     "hydra-core",
     "wandb",
     "numpy",
+    "pillow",
 )
+OPTIONAL = ("simplejpeg",)
 
 COMPUTING = ("config", "models", "data", "training", "evaluation")
 """Rooms whose source can change a run's numbers."""
@@ -50,7 +53,11 @@ def source() -> str:
 
 def versions() -> dict[str, str]:
     """Of Python and of every library that can change a result."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    found = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    for name in OPTIONAL:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def write_config(directory: RunDirectory, config: Config) -> None:

@@ -15,6 +15,7 @@ from vgglab.config import Config, Procedure
 from vgglab.config.check import ConfigError, parse
 from vgglab.runs import RunDirectory, State
 from vgglab.runs.atomic import write_json
+from vgglab.training.imports import import_lightning
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ def config_of(directory: RunDirectory, asked: Config) -> Config:
         "memory_format": trainer.memory_format,
         "lrn_kernel": trainer.lrn_kernel,
         "pool_first": trainer.pool_first,
+        "pack_weights": trainer.pack_weights,
         "threads": trainer.threads,
         "workers": trainer.workers,
     }
@@ -117,6 +119,7 @@ def catch_up(config: Config, directory: RunDirectory) -> Sequence[Procedure]:
 def _tested(
     config: Config, directory: RunDirectory, todo: Sequence[Procedure]
 ) -> dict[str, dict[str, Any]]:
+    import_lightning()
     import torch
 
     from vgglab.data.module import ImageData

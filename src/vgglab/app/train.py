@@ -34,6 +34,7 @@ from vgglab.launch.pool import note_orphan
 from vgglab.launch.ranks import RankFailed, command_of_this_process, note_rank_death, run_ranks
 from vgglab.runs import RunDirectory, State, Status
 from vgglab.signals import ASKED_TO, StopRequest
+from vgglab.training.imports import import_lightning
 from vgglab.world import ALONE, World, world_of
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def _train_claimed(stage: Stage, root: Path) -> None:
         if _cannot_start(stage, status):
             return
         # Imported only now: a run that is already done is found without loading torch.
+        import_lightning()
         from vgglab.training.parallel import Group
 
         config = with_fitting_micro_batch(config, directory)
@@ -144,6 +146,7 @@ def _cannot_start(stage: Stage, status: Status) -> bool:
 
 def _train_as_rank(config: Config, stages: Sequence[Stage], root: Path, world: World) -> None:
     """The first process decides, claims and writes; the others compute with it."""
+    import_lightning()
     from vgglab.training.parallel import joined
 
     if config.micro_batch == "auto":

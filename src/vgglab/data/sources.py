@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 from pathlib import Path
@@ -28,6 +29,9 @@ from vgglab.privacy import without_home
 
 log = logging.getLogger(__name__)
 
+PIXELS_VERSION = 2
+"""Raised when the same files come to give a net other pixels."""
+
 MOST_NAMES = 10
 """Classes that a warning names."""
 
@@ -51,7 +55,7 @@ def fingerprint(config: DataConfig, folder: Path) -> str:
         if config.on_error == "skip":
             listing = listing_of(config)
             skipped = fingerprint_of(listing, unreadable_files(listing, folder))
-        return listing_fingerprint(config) + skipped
+        return f"{listing_fingerprint(config)};pixels:{PIXELS_VERSION}{skipped}"
     if isinstance(config, CifarConfig):
         from torchvision.datasets import CIFAR10, CIFAR100
 
@@ -103,6 +107,12 @@ def load_splits(config: DataConfig, folder: Path) -> Splits[ImageSet] | Splits[F
     """
     if isinstance(config, FilesConfig):
         splits = _file_splits(config)
+        splits = Splits(
+            **{
+                name: dataclasses.replace(getattr(splits, name), decoder=config.decoder)
+                for name in SPLITS
+            }
+        )
         if config.on_error == "skip":
             return _without_unreadable(splits, listing_of(config), folder)
         return splits

@@ -24,6 +24,7 @@ from vgglab.data.module import EVALUATION_BATCH
 from vgglab.data.sources import channels
 from vgglab.memory import is_out_of_memory
 from vgglab.models.build import build
+from vgglab.models.kernels import use_kernels
 from vgglab.training.allocator import keep_freed_memory
 from vgglab.training.testing import MEMORY_FORMATS
 
@@ -71,7 +72,9 @@ def _steps(config: Config, images: int) -> None:
     )
     form = MEMORY_FORMATS[trainer.memory_format]
     net = made.to(device).to(memory_format=form)
-    optimizer = torch.optim.SGD(net.parameters(), lr=1e-6, momentum=0.9, fused=True)
+    use_kernels(net, trainer)
+    fused = trainer.fused_optimizer
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-6, momentum=0.9, fused=fused)
     shape = (channels(data), data.image_size, data.image_size)
 
     def logits(count: int) -> torch.Tensor:
