@@ -15,7 +15,7 @@ import pytest
 from running import SMALL, command_environment, command_line, wait_for
 
 LONG = (*SMALL, "recipe.epochs=500", "trainer.log_every=1", "tracking=offline")
-SLOW = (*LONG, "model.width=0.5", "recipe.batch_size=2000")
+SLOW = (*LONG, "model.width=0.25", "recipe.batch_size=2000")
 """A step of seconds: what asks twice finds it in the middle of one."""
 STUDY = ("-m", "sweeps=depth", "data=digits", "model=a", "seed=0,1", "launcher.jobs=2")
 Start = Callable[..., "subprocess.Popen[str]"]
