@@ -112,7 +112,8 @@ def run_experiment(
             directory,
             group,
             every=config.trainer.log_every,
-            at_once=config.trainer.accelerator == "cpu",
+            # Only the fused optimiser can be told, on the device, to leave out a step.
+            at_once=config.trainer.accelerator == "cpu" or not config.trainer.fused_optimizer,
         ),
         *([gradients] if gradients else []),
         speed,
