@@ -204,8 +204,7 @@ def _follow(config: Config, directory: RunDirectory, group: Group) -> None:
 
 
 def _start_ranks(stage: Stage, ancestor: int, root: Path) -> None:
-    directory = stage.directory
-    config = stage.config
+    config, directory = stage.config, stage.directory
     if config.nodes > 1:
         raise ConfigError(
             f"nodes = {config.nodes}: start it with launcher=slurm, srun or torchrun "
