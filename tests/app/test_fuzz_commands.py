@@ -61,7 +61,10 @@ def composing() -> Iterator[None]:
 
 
 def check(overrides: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    code = exit_code_of(lambda: checked(compose("config", overrides=overrides)) and None)
+    def compose_and_check() -> None:
+        checked(compose("config", overrides=overrides))
+
+    code = exit_code_of(compose_and_check)
     words = capsys.readouterr().err
     assert code in (DONE, USER_MISTAKE), (overrides, words)
     if code == USER_MISTAKE:
