@@ -61,10 +61,10 @@ def composing() -> Iterator[None]:
 
 
 def check(overrides: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    def command() -> None:
+    def compose_and_check() -> None:
         checked(compose("config", overrides=overrides))
 
-    code = exit_code_of(command)
+    code = exit_code_of(compose_and_check)
     words = capsys.readouterr().err
     assert code in (DONE, USER_MISTAKE), (overrides, words)
     if code == USER_MISTAKE:
