@@ -40,7 +40,7 @@ check: install  ## lint, format and types
 
 audit: .audit/.installed install  ## known weaknesses of the pinned packages; asks pypi.org
 	$(BIN)/python -m pip check
-	.audit/bin/pip-audit --requirement .ci/constraints.txt --no-deps --disable-pip
+	.audit/bin/pip-audit --strict --requirement .ci/constraints.txt --no-deps --disable-pip
 
 .audit/.installed:
 	$(PYTHON) -m venv .audit
