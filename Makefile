@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test slow wandb-server check format install clean help
+.PHONY: demo test slow wandb-server check audit format install clean help
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,9 +38,18 @@ check: install  ## lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+audit: .audit/.installed install  ## known weaknesses of the pinned packages; asks pypi.org
+	$(BIN)/python -m pip check
+	.audit/bin/pip-audit --requirement .ci/constraints.txt --no-deps --disable-pip
+
+.audit/.installed:
+	$(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.7'
+	touch $@
+
 format: install  ## rewrite what lint and format can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## remove .venv and caches; runs, studies and datasets stay
-	rm -rf .venv .wandb-server .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf .venv .wandb-server .audit .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info

@@ -53,7 +53,7 @@ def main() -> None:
     chosen = parser.parse_args()
     print("| coverage, % | seeds | ours | Satterthwaite | bootstrap of seeds and images |")
     print("|---|--:|--:|--:|--:|")
-    for name in ("claims", "noisy seeds", "unlike nets"):
+    for name in ("quickstart", "noisy seeds", "unlike nets"):
         population = POPULATIONS[name]
         for seeds in (3, 5, 10):
             random = np.random.default_rng([seeds, chosen.images])

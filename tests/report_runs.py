@@ -90,6 +90,12 @@ def result_of(model: str, seed: int, norm: str = "batch") -> dict[str, Any]:
         "speed": {
             "images_per_second": round(64_000 / step, 1),
             "step_ms": step + 0.4 * seed,
+            "data_ms": 0.3,
+            "forward_ms": round(0.3 * step, 2),
+            "backward_ms": round(0.6 * step, 2),
+            "optimiser_ms": round(0.05 * step, 2),
+            "logging_ms": 0.1,
+            "mfu": round(20 + 900 / step, 1),
             "train_seconds": round(step * EPOCHS * 0.375, 1),
             "peak_memory_mib": 500.0 + 4 * step,
         },

@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import pandas as pd
 
+from vgglab.study import MEASURED
+
 ROOT = Path(__file__).resolve().parent.parent
 
 SMALL = (
@@ -94,4 +96,4 @@ def grid(**values: str) -> tuple[str, ...]:
 def results(folder: Path, study: str) -> pd.DataFrame:
     """What a study's table says of the nets, without what a clock decides."""
     table = pd.read_csv(folder / "studies" / study / "results.csv")
-    return table.drop(columns=["step_ms", "images_per_second", "peak_memory_mib", "train_seconds"])
+    return table.drop(columns=list(MEASURED))

@@ -70,15 +70,21 @@ def resolve(config: Config) -> Config:
     if memory_format == "auto":
         memory_format = "channels_last"
     share = max(1, cores() // devices_here(config, devices))
+    accumulate, micro_batch = trainer.accumulate, config.micro_batch
+    if isinstance(micro_batch, int) and micro_batch:
+        of_a_device = -(-config.recipe.batch_size // (devices * nodes))
+        accumulate, micro_batch = -(-of_a_device // micro_batch), 0
     return dataclasses.replace(
         config,
         devices=devices,
         nodes=nodes,
+        micro_batch=micro_batch,
         trainer=dataclasses.replace(
             trainer,
             accelerator=accelerator,
             precision=precision,
             memory_format=memory_format,
+            accumulate=accumulate,
             threads=trainer.threads or share,
             workers=_workers(trainer.workers, accelerator, share),
         ),

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun sets for each process, and our own launcher too."""
 
+LOOPBACK = "127.0.0.1"
+"""Where the processes of one machine meet: nobody else can reach it."""
+
 _OURS = 20_000, 12_000
 """First port, and how many, that SLURM jobs choose from by their number."""
 

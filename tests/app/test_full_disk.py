@@ -11,6 +11,7 @@ import pytest
 from running import SMALL, Command
 
 from vgglab.app.failure import reason_of
+from vgglab.config import Config
 from vgglab.runs import read_metrics
 
 RUN = (*SMALL, "recipe.epochs=3", "trainer.log_every=4")
@@ -63,5 +64,5 @@ def test_a_full_disk_is_said_and_loses_nothing(
 def test_out_of_memory_says_what_to_change() -> None:
     message = "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate "
     error = RuntimeError(message + "memory: you tried to allocate 4000000000000 bytes")
-    assert reason_of(error).startswith("out of memory; trainer.accumulate=2")
-    assert reason_of(ValueError("x\ny")) == "ValueError: x"
+    assert reason_of(error, Config()).startswith("out of memory; trainer.accumulate=2 (4, ...)")
+    assert reason_of(ValueError("x\ny"), Config()) == "ValueError: x"

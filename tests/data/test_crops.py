@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vgglab.data.batches import Batch
 from vgglab.data.crops import RandomCrops
-from vgglab.data.scale import center_crop, rescaled, rescaled_size
+from vgglab.data.scale import Pixels, center_crop, rescaled, rescaled_size
 
 SAMPLES = np.arange(40, dtype=np.int64)
 
@@ -25,18 +25,48 @@ def pictures(channels: int, height: int = 24, width: int = 24) -> Tensor:
     return torch.randint(0, 256, (40, channels, height, width), generator=generator).byte()
 
 
+def pixels_of(image_chw: Tensor) -> Pixels:
+    pixels_hwc: Pixels = image_chw.permute(1, 2, 0).numpy()
+    return pixels_hwc
+
+
+def cut(crops: RandomCrops, epoch: int, image_chw: Tensor, sample: int) -> Tensor:
+    """Rescaled as a whole, then cut, then mirrored."""
+    (draw,) = zip(*(v.tolist() for v in crops.draw(epoch, np.array([sample]))), strict=True)
+    window = crops.window(draw, image_chw.shape[1], image_chw.shape[2])
+    grown_chw = rescaled(image_chw, window.shorter_side)
+    rows = slice(window.top, window.top + window.size)
+    crop_chw = grown_chw[:, rows, window.left : window.left + window.size]
+    return crop_chw.flip(-1) if window.flip else crop_chw
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("height", "width"), [(24, 24), (20, 33), (50, 31)])
 @pytest.mark.parametrize(("smallest", "largest", "flip"), [(20, 20, False), (20, 45, True)])
-def test_by_batch_as_image_by_image(
+def test_a_batch_is_rescaled_then_cut(
     channels: int, height: int, width: int, smallest: int, largest: int, flip: bool
 ) -> None:
     images_nchw = pictures(channels, height, width)
     crops = RandomCrops(seed=3, smallest=smallest, largest=largest, size=20, flip=flip)
     together = crops(batch_of(images_nchw, SAMPLES))
-    alone = [make(image) for make, image in zip(crops.each(1, SAMPLES), images_nchw, strict=True)]
+    alone = [cut(crops, 1, image, n) for n, image in enumerate(images_nchw)]
     assert together.shape == (40, channels, 20, 20)
     assert torch.equal(together, torch.stack(alone))
+
+
+@pytest.mark.parametrize(("height", "width"), [(24, 24), (20, 33), (50, 31), (190, 250)])
+@pytest.mark.parametrize(("smallest", "largest"), [(20, 20), (20, 45), (20, 60)])
+def test_file_by_file_as_by_batch(height: int, width: int, smallest: int, largest: int) -> None:
+    """Of noise, which no resizing forgives."""
+    images_nchw = pictures(3, height, width)
+    crops = RandomCrops(seed=3, smallest=smallest, largest=largest, size=20, flip=True)
+    together = crops(batch_of(images_nchw, SAMPLES))
+    for make, image_chw, expected_chw in zip(
+        crops.each(1, SAMPLES), images_nchw, together, strict=True
+    ):
+        made_hwc = make(pixels_of(image_chw))
+        assert made_hwc.shape == (20, 20, 3)
+        assert np.abs(made_hwc.astype(int) - pixels_of(expected_chw)).max() <= 2
 
 
 def test_a_crop_is_a_window_of_the_rescaled_image() -> None:
@@ -44,8 +74,8 @@ def test_a_crop_is_a_window_of_the_rescaled_image() -> None:
     images_nchw = pictures(3, 20, 30)
     crops = RandomCrops(seed=0, smallest=18, largest=24, size=16, flip=True)
     found = set()
-    for sample, make in zip(SAMPLES, crops.each(0, SAMPLES), strict=True):
-        crop_chw = make(images_nchw[sample])
+    made = crops(batch_of(images_nchw, SAMPLES, epoch=0))
+    for sample, crop_chw in zip(SAMPLES, made, strict=True):
         windows = {
             (side, top, left, flip): (window.flip(-1) if flip else window)
             for side in range(18, 25)

@@ -8,13 +8,22 @@ import resource
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from vgglab.data.decode import UnreachableFile, UnreadableImage, decoded
+from vgglab.data import decode
+from vgglab.data.decode import (
+    UnreachableFile,
+    UnreadableImage,
+    decoded,
+    decoder_name,
+    pixels_of,
+)
+from vgglab.data.errors import DataError
 from vgglab.data.scale import rescaled
 
 RAMP_HW = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (20, 1))
@@ -173,3 +182,59 @@ def test_want_of_memory_is_not_the_files_fault(
     monkeypatch.setattr("vgglab.data.decode._rgb", full)
     with pytest.raises(MemoryError):
         decoded(tmp_path / "x.png")
+
+
+def photograph(path: Path, **options: Any) -> Path:
+    """A JPEG file with edges, ramps and noise."""
+    draw = np.random.default_rng(0)
+    rows, columns = np.mgrid[:91, :130]
+    picture_hwc = np.stack([columns * 1.9, rows * 2.8, 255 - columns * 1.9], axis=-1)
+    picture_hwc[20:60, 30:90] = 250, 10, 30
+    picture_hwc[:30, :30] += draw.normal(0, 60, (30, 30, 3))
+    image = Image.fromarray(picture_hwc.clip(0, 255).astype(np.uint8))
+    image.convert(options.pop("mode", "RGB")).save(path, format="JPEG", **options)
+    return path
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("quality", [30, 75, 95])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_both_decoders_make_the_same_bytes(
+    mode: str, progressive: bool, quality: int, subsampling: int, tmp_path: Path
+) -> None:
+    options = {"quality": quality, "progressive": progressive, "subsampling": subsampling}
+    path = photograph(tmp_path / "x.jpg", mode=mode, **options)
+    assert decode._by_simplejpeg(path) is not None
+    assert np.array_equal(pixels_of(path, "simplejpeg"), pixels_of(path, "pillow"))
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "RGB"])
+def test_what_simplejpeg_does_not_do_pillow_does(mode: str, tmp_path: Path) -> None:
+    path = photograph(
+        tmp_path / "x.jpg", mode=mode, **({"keep_rgb": True} if mode == "RGB" else {})
+    )
+    assert decode._by_simplejpeg(path) is None
+    assert np.array_equal(pixels_of(path), pixels_of(path, "pillow"))
+
+
+def test_rubbish_between_markers_does_not_matter_to_either(tmp_path: Path) -> None:
+    """A warning of libjpeg's, which is simplejpeg's to refuse and Pillow's to overlook."""
+    whole = photograph(tmp_path / "x.jpg").read_bytes()
+    path = tmp_path / "odd.jpg"
+    path.write_bytes(whole[:-2] + b"rubbish" + whole[-2:])
+    assert np.array_equal(pixels_of(path), pixels_of(path, "pillow"))
+
+
+def test_without_simplejpeg_pillow_does_it_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = photograph(tmp_path / "x.jpg")
+    expected = pixels_of(path)
+    assert decoder_name().startswith("simplejpeg ")
+    assert decoder_name("pillow").startswith("pillow ")
+    monkeypatch.setattr(decode, "simplejpeg", None)
+    assert np.array_equal(pixels_of(path), expected)
+    assert decoder_name().startswith("pillow ")
+    with pytest.raises(DataError, match="not installed"):
+        decoder_name("simplejpeg")

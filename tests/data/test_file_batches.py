@@ -55,7 +55,8 @@ def test_each_image_is_cropped_by_its_own_draw(files: FileSet) -> None:
         assert (batch.labels_n.numpy() == files.labels_n[part.samples_n]).all()
         made = CROPS.each(2, part.samples_n)
         for image, sample, make in zip(batch.images_nchw, part.samples_n, made, strict=True):
-            assert torch.equal(image, make(files.image_chw(int(sample))))
+            made_hwc = make(files.pixels_hwc(int(sample)))
+            assert torch.equal(image.permute(1, 2, 0), torch.from_numpy(made_hwc.copy()))
 
 
 def test_workers_change_nothing(files: FileSet) -> None:
@@ -91,8 +92,8 @@ def test_validation_is_at_the_centre_crop(files: FileSet) -> None:
     seen = by_sample(iter(loader(files, CenterViews(48, 32), shuffle_seed=None)))
     assert list(seen) == list(range(50))
     for sample, image in seen.items():
-        whole_chw = rescaled(files.image_chw(sample), 48)
-        assert torch.equal(image, center_crop(whole_chw, 32))
+        expected_chw = center_crop(rescaled(files.image_chw(sample), 48), 32)
+        assert (image.int() - expected_chw.int()).abs().max() <= 2
 
 
 @pytest.mark.parametrize(("rank", "world"), [(0, 1), (1, 3)])

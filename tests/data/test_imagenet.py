@@ -19,7 +19,7 @@ from vgglab.data import imagenet
 from vgglab.data.errors import DataError
 from vgglab.data.listing import listed
 from vgglab.data.mark import MARK
-from vgglab.data.sources import fingerprint, load_splits
+from vgglab.data.sources import PIXELS_VERSION, fingerprint, load_splits
 
 WNIDS = ("n01440764", "n02102040")
 PER_CLASS = 600
@@ -122,10 +122,12 @@ def test_a_part_of_it_is_not_it(archives: Path, tmp_path: Path) -> None:
 def test_the_fingerprint_is_that_of_the_archives_and_of_a_copy_another(tmp_path: Path) -> None:
     config = ImagenetConfig(root=str(tmp_path))
     whole = fingerprint(config, tmp_path)
-    assert whole == f"md5:{ARCHIVE_META['train'][1]}+{ARCHIVE_META['val'][1]}"
+    sums = f"md5:{ARCHIVE_META['train'][1]}+{ARCHIVE_META['val'][1]}"
+    assert whole == f"{sums};pixels:{PIXELS_VERSION}"
     assert fingerprint(ImagenetConfig(root="elsewhere"), tmp_path) == whole
     (tmp_path / MARK).write_text('{"shorter_side": 512}\n')
-    assert fingerprint(config, tmp_path) == whole + ';copy:{"shorter_side": 512}'
+    copy = 'copy:{"shorter_side": 512}'
+    assert fingerprint(config, tmp_path) == f"{sums};{copy};pixels:{PIXELS_VERSION}"
 
 
 def test_imagenette_is_read_as_published(
@@ -148,7 +150,7 @@ def test_imagenette_is_read_as_published(
     splits = load_splits(config, tmp_path)
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (300, 100, 50)
     assert "fetching" in capsys.readouterr().out
-    assert fingerprint(config, tmp_path) == f"md5:{checksum}"
+    assert fingerprint(config, tmp_path) == f"md5:{checksum};pixels:{PIXELS_VERSION}"
 
 
 def test_imagenette_without_network_says_what_to_do(

@@ -9,7 +9,7 @@ from report_runs import make_study
 
 from vgglab.report import write_report
 
-FIGURES = ("error_vs_depth", "differences", "error_vs_cost", "curves")
+FIGURES = ("error_vs_depth", "differences", "error_vs_cost", "error_vs_speed", "curves")
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -11,7 +11,8 @@ from vgglab.study import MissingPoint, results_table
 COLUMNS = """
 run model norm init width data image_size seed state reason parent weight_layers protocol top1_error
 top5_error loss images best_epoch validation_top1_error parameters macs activations_all step_ms
-images_per_second peak_memory_mib train_seconds epochs batch_size learning_rate precision threads
+data_ms forward_ms backward_ms optimiser_ms logging_ms images_per_second mfu
+peak_memory_mib train_seconds epochs batch_size learning_rate precision threads
 """
 
 

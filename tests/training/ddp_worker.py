@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from training_runs import MemorySink
 
 from vgglab.config.check import parse
@@ -18,6 +19,7 @@ from vgglab.data.batches import Batch
 from vgglab.runs import RunDirectory, Status
 from vgglab.training import experiment
 from vgglab.training.module import Classifier
+from vgglab.training.outcomes import Diverged
 from vgglab.training.parallel import joined
 from vgglab.training.stop import Interrupted
 from vgglab.world import ALONE, world_of
@@ -27,7 +29,8 @@ def main(folder: Path) -> None:
     """Train ``folder/config.json``; write what each step saw, and the parameters at the end.
 
     With ``DOUBLE`` in the environment, everything is computed in double precision. With
-    ``STOP_AT``, the first process alone is asked to stop at that step.
+    ``STOP_AT``, the first process alone is asked to stop at that step; with ``SPOIL_AT``, the last
+    process alone has a loss that is NaN at that step.
     """
     tree = json.loads((folder / "config.json").read_text())
     world = world_of(os.environ) or ALONE
@@ -44,6 +47,12 @@ def main(folder: Path) -> None:
             pixels_n = batch.images_nchw.double().sum((1, 2, 3)).tolist()
             seen.append([self.global_step, batch.samples_n.tolist(), pixels_n])
 
+        def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+            loss = super().training_step(batch, batch_idx)
+            last = world.rank == world.size - 1
+            is_spoilt = last and os.environ.get("SPOIL_AT") == str(self.global_step + 1)
+            return loss * math.nan if is_spoilt else loss
+
     vars(experiment)["Classifier"] = Watching
     run = RunDirectory(folder / "run")
     run.path.mkdir(exist_ok=True)
@@ -58,6 +67,9 @@ def main(folder: Path) -> None:
             )
         except Interrupted:
             sys.exit(130)
+        except Diverged as outcome:
+            (folder / f"diverged.{world.rank}.txt").write_text(str(outcome))
+            return
     (folder / f"seen.{world.rank}.json").write_text(json.dumps(seen))
     if world.is_first:
         (folder / "result.json").write_text(json.dumps(result))

@@ -25,7 +25,7 @@ import torch
 from running import ROOT
 
 from vgglab.runs import read_metrics
-from vgglab.training.checkpoints import checkpoint_step
+from vgglab.training.checkpoints import checkpoint_step, net_state
 
 STEPS, TRAIN_IMAGES = 20, 2400
 """2,400 images in batches of 125: the 20th and last has 25, which no even number divides."""
@@ -77,6 +77,7 @@ def train(
     world: int,
     *,
     stop_at: int | None = None,
+    spoil_at: int | None = None,
     double: bool = True,
     **changes: Any,
 ) -> Trained:
@@ -110,6 +111,8 @@ def train(
             variables |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         if stop_at is not None:
             variables["STOP_AT"] = str(stop_at)
+        if spoil_at is not None:
+            variables["SPOIL_AT"] = str(spoil_at)
         command = [sys.executable, str(ROOT / "tests" / "training" / "ddp_worker.py"), str(folder)]
         processes.append(
             subprocess.Popen(command, env=os.environ | variables, stderr=subprocess.PIPE, text=True)
@@ -236,3 +239,16 @@ def test_begun_on_some_and_finished_on_others(
     steps = [r["step"] for r in read_metrics(tmp_path / "run/metrics.jsonl")]
     assert steps == sorted(set(steps))
     assert steps[-1] == STEPS
+
+
+@pytest.mark.parametrize("accumulate", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_where_one_process_goes_bad_all_end_at_that_step(
+    accumulate: int, tmp_path: Path, datasets: Path
+) -> None:
+    """The last process's loss is NaN; the first, whose own is fine, says so and keeps the net."""
+    train(tmp_path, datasets, 2, spoil_at=7, double=False, trainer={"accumulate": accumulate})
+    said = [(tmp_path / f"diverged.{rank}.txt").read_text() for rank in range(2)]
+    assert said == ["train loss is not finite at step 7"] * 2
+    kept = tmp_path / "run/checkpoints/finite.ckpt"
+    assert checkpoint_step(kept) == 6
+    assert all(value.isfinite().all() for value in net_state(kept).values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -66,8 +67,10 @@ def test_interrupted_within_an_epoch_it_goes_on_at_the_step(config: Config, tmp_
     with pytest.raises(Interrupted):
         run_experiment(config, runs[1], Status(), [stop])
     assert checkpoint_step(runs[1].last_checkpoint) == 8
+    begun = time.monotonic()
     resumed = run_experiment(config, runs[1], Status(), [])
     assert resumed["errors"] == result["errors"]
+    assert 0 < resumed["speed"]["train_seconds"] < time.monotonic() - begun
     losses, again = (
         [record.get("train/step_loss") for record in read_metrics(run.metrics)] for run in runs
     )

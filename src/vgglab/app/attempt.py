@@ -6,17 +6,15 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from vgglab.app.failure import reason_of, write_last_words
 from vgglab.app.lineage import parent_id, without_errors
-from vgglab.app.provenance import commit, source, versions
+from vgglab.app.provenance import commit, source, versions, write_config
 from vgglab.app.tracked import train_and_track
-from vgglab.config import Config, plain
+from vgglab.config import Config
 from vgglab.launch import slurm
 from vgglab.launch.point import launched
 from vgglab.runs import Place, RunDirectory, State, Status
-from vgglab.runs.atomic import write_json, write_text
+from vgglab.runs.atomic import write_json
 
 if TYPE_CHECKING:
     from vgglab.training.parallel import Group
@@ -30,7 +28,7 @@ def attempt(
     from vgglab.training.outcomes import Outcome
     from vgglab.training.stop import Interrupted
 
-    write_text(directory.config, yaml.safe_dump(plain(config), sort_keys=False))
+    write_config(directory, config)
     trainer = config.trainer
     status.begin_attempt(
         Place(
@@ -58,7 +56,7 @@ def attempt(
         state, reason = interrupted(config, str(error))
         raise
     except BaseException as error:
-        reason = reason_of(error)
+        reason = reason_of(error, config)
         log.exception("failed")
         # For main: an exception of any class may come here, and none has a field for it.
         error.vgglab_log = str(directory.log)  # type: ignore[attr-defined]

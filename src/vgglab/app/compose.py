@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from vgglab.app.fits import check_net
+from vgglab.app.places import check_places
 from vgglab.config import Config
 from vgglab.config.check import ConfigError, parse
 from vgglab.config.claims import Claim, parse_claims
@@ -30,6 +31,7 @@ def checked(composed: DictConfig) -> Config:
     parse_claims(tree.pop("claims", None))  # refused here, before anything trains
     config = resolve(parse(tree))
     check_net(config)
+    check_places(config)
     return config
 
 

@@ -5,27 +5,29 @@ from __future__ import annotations
 import contextlib
 import errno
 
+from vgglab.app.micro_batch import advice
+from vgglab.config import Config
+from vgglab.memory import is_out_of_memory
+from vgglab.privacy import without_home
 from vgglab.runs import RunDirectory, Status
 
 
-def reason_of(error: BaseException) -> str:
-    """For ``status.json`` and the ledger, one line."""
+def reason_of(error: BaseException, config: Config) -> str:
+    """For ``status.json``, the ledger and the report: one line, without the user's home folder."""
+    return without_home(_reason(error, config))
+
+
+def _reason(error: BaseException, config: Config) -> str:
     if is_full_disk(error):
         assert isinstance(error, OSError)
         return f"no space left: {error.filename or 'writing'}; the same command goes on from here"
     if is_out_of_memory(error):
-        return "out of memory; trainer.accumulate=2 (4, ...) trains the same batch in smaller parts"
+        return f"out of memory; {advice(config)}"
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def is_full_disk(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """torch has a class of its own for GPUs alone."""
-    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or "can't allocate memory" in str(error)
 
 
 def write_last_words(status: Status, directory: RunDirectory) -> None:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from vgglab.config import Config, plain
+from vgglab.app.provenance import write_config
+from vgglab.config import Config
 from vgglab.config.check import ConfigError
 from vgglab.config.parent import ancestors, parent_of
 from vgglab.data.sources import fingerprint
 from vgglab.runs import RunDirectory, State, Status, run_id
-from vgglab.runs.atomic import write_json, write_text
+from vgglab.runs.atomic import write_json
 from vgglab.training.cost import net_cost
 
 
@@ -134,7 +133,7 @@ def mark_pending(stage: Stage, reason: str = "") -> None:
 def note_untrainable(stage: Stage, status: Status, reason: str) -> None:
     """A run whose parent has no weights to give is never trained; that is its outcome."""
     directory = stage.directory
-    write_text(directory.config, yaml.safe_dump(plain(stage.config), sort_keys=False))
+    write_config(directory, stage.config)
     write_json(directory.result, without_errors(stage.config, directory, State.UNTRAINABLE, reason))
     status.state, status.reason = State.UNTRAINABLE, reason
     _note_what_is_known(stage, status)

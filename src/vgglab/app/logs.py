@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from vgglab.privacy import without_home
+
 NAMES = ("vgglab", "pytorch_lightning", "py.warnings")
 
 
@@ -19,7 +21,7 @@ def log_to(path: Path) -> Iterator[None]:
     command, which says them in a line of its own.
     """
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.captureWarnings(True)
     before = {}
     for name in NAMES:
@@ -37,6 +39,13 @@ def log_to(path: Path) -> Iterator[None]:
             logger.setLevel(level)
         logging.captureWarnings(False)
         handler.close()
+
+
+class _Formatter(logging.Formatter):
+    """Without the user's home folder: logs are attached to bug reports."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_home(super().format(record))
 
 
 def _screen() -> logging.Handler:

@@ -115,7 +115,8 @@ def exit_code_of(action: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", INTERRUPTED)
     except Exception as error:
-        return _unexpected(error)
+        empty = empty_choice(error)
+        return _complain(empty, USER_MISTAKE) if empty else _unexpected(error)
     return DONE
 
 

@@ -58,7 +58,7 @@ def prepare(config: Config) -> None:
 
 def _prepare_files(config: Config, data: FilesConfig) -> None:
     if isinstance(data, ImagenetConfig):
-        extract_imagenet(Path(data.root))
+        extract_imagenet(Path(data.root).expanduser())
     listing = listing_of(data)
     known = Path(config.paths.data)
     splits = load_splits(dataclasses.replace(data, on_error="fail"), known)  # of all files

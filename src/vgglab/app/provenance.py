@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import platform
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import yaml
+
 import vgglab
+from vgglab.config import Config, plain
+from vgglab.privacy import without_home_in
+from vgglab.runs import RunDirectory
+from vgglab.runs.atomic import write_text
 
 PACKAGES = (
     "torch",
@@ -19,7 +26,9 @@ PACKAGES = (
     "hydra-core",
     "wandb",
     "numpy",
+    "pillow",
 )
+OPTIONAL = ("simplejpeg",)
 
 COMPUTING = ("config", "models", "data", "training", "evaluation")
 """Rooms whose source can change a run's numbers."""
@@ -44,7 +53,17 @@ def source() -> str:
 
 def versions() -> dict[str, str]:
     """Of Python and of every library that can change a result."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    found = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    for name in OPTIONAL:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def write_config(directory: RunDirectory, config: Config) -> None:
+    """``config.yaml``: fully resolved, and without the user's home folder."""
+    tree = without_home_in(plain(config))
+    write_text(directory.config, yaml.safe_dump(tree, sort_keys=False))
 
 
 def commit(folder: Path) -> str:

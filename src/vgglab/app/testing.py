@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,6 +15,7 @@ from vgglab.config import Config, Procedure
 from vgglab.config.check import ConfigError, parse
 from vgglab.runs import RunDirectory, State
 from vgglab.runs.atomic import write_json
+from vgglab.training.imports import import_lightning
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,14 @@ def skipped_note(result: Mapping[str, Any]) -> str:
     if not test.get("skipped"):
         return ""
     return f"{test['skipped']} of {test['images']} test images unreadable, counted as errors"
+
+
+def stored_accumulate(directory: RunDirectory) -> int | None:
+    """Micro-batches of a step in the attempt whose checkpoint a run goes on from, if any."""
+    if not (directory.last_checkpoint.exists() and directory.config.exists()):
+        return None
+    tree = yaml.safe_load(directory.config.read_text(encoding="utf-8"))
+    return int(tree["trainer"]["accumulate"])
 
 
 def untested(config: Config, directory: RunDirectory) -> tuple[Procedure, ...]:
@@ -59,6 +69,8 @@ def config_of(directory: RunDirectory, asked: Config) -> Config:
     Raises:
         ConfigError: there is no such run, or it cannot be tested so.
     """
+    if directory.path.parent.resolve() != Path(asked.paths.runs).resolve():
+        raise ConfigError(f"run={directory.id}: must be the name of a folder in {asked.paths.runs}")
     if not directory.config.exists():
         raise ConfigError(
             f"run={directory.id}: not in {directory.path.parent}; task=runs lists those that are"
@@ -75,6 +87,7 @@ def config_of(directory: RunDirectory, asked: Config) -> Config:
         "memory_format": trainer.memory_format,
         "lrn_kernel": trainer.lrn_kernel,
         "pool_first": trainer.pool_first,
+        "pack_weights": trainer.pack_weights,
         "threads": trainer.threads,
         "workers": trainer.workers,
     }
@@ -106,6 +119,7 @@ def catch_up(config: Config, directory: RunDirectory) -> Sequence[Procedure]:
 def _tested(
     config: Config, directory: RunDirectory, todo: Sequence[Procedure]
 ) -> dict[str, dict[str, Any]]:
+    import_lightning()
     import torch
 
     from vgglab.data.module import ImageData

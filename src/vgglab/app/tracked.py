@@ -14,6 +14,7 @@ from vgglab.app.lineage import first_weights
 from vgglab.config import Config, plain
 from vgglab.config.check import parse
 from vgglab.data.sources import fingerprint, source_url
+from vgglab.privacy import without_home, without_home_in
 from vgglab.runs import RunDirectory, Status, arm_name, read_metrics, readable_name
 from vgglab.runs.atomic import write_json
 from vgglab.tracking.cards import DataCard, RunCard
@@ -90,7 +91,7 @@ def run_card(config: Config, directory: RunDirectory, status: Status, root: Path
         name=config.data.name,
         fingerprint=fingerprint(config.data, Path(config.paths.data)),
         url=source_url(config.data),
-        config=plain(config)["data"],
+        config=without_home_in(plain(config)["data"]),
     )
     about = {
         "run": directory.id,
@@ -110,7 +111,7 @@ def run_card(config: Config, directory: RunDirectory, status: Status, root: Path
         job_type="train",
         tags=(config.model.name, config.norm.name, config.data.name, config.init.name),
         notes=command(),
-        config=plain(config) | about,
+        config=without_home_in(plain(config) | about),
         data=data,
         code=root if config.tracking.code else None,
     )
@@ -151,7 +152,7 @@ def _predictions(config: Config, directory: RunDirectory, protocol: str) -> list
 
 def command() -> str:
     """The command line of this process, as one would type it."""
-    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+    return without_home(shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]))
 
 
 def flat(result: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from vgglab.app.lineage import (
     why_it_cannot_start,
 )
 from vgglab.app.logs import log_to
+from vgglab.app.micro_batch import with_fitting_micro_batch
 from vgglab.app.testing import catch_up, skipped_note, untested
 from vgglab.app.tracked import replay
 from vgglab.config import Config
@@ -33,6 +34,7 @@ from vgglab.launch.pool import note_orphan
 from vgglab.launch.ranks import RankFailed, command_of_this_process, note_rank_death, run_ranks
 from vgglab.runs import RunDirectory, State, Status
 from vgglab.signals import ASKED_TO, StopRequest
+from vgglab.training.imports import import_lightning
 from vgglab.world import ALONE, World, world_of
 
 if TYPE_CHECKING:
@@ -124,8 +126,10 @@ def _train_claimed(stage: Stage, root: Path) -> None:
         if _cannot_start(stage, status):
             return
         # Imported only now: a run that is already done is found without loading torch.
+        import_lightning()
         from vgglab.training.parallel import Group
 
+        config = with_fitting_micro_batch(config, directory)
         with log_to(directory.log):
             attempt(config, directory, status, root, Group(ALONE))
     print(f"{directory.id}: {Status.read(directory.status).state}; {summary_line(directory)}")
@@ -142,8 +146,14 @@ def _cannot_start(stage: Stage, status: Status) -> bool:
 
 def _train_as_rank(config: Config, stages: Sequence[Stage], root: Path, world: World) -> None:
     """The first process decides, claims and writes; the others compute with it."""
+    import_lightning()
     from vgglab.training.parallel import joined
 
+    if config.micro_batch == "auto":
+        raise ConfigError(
+            f"micro_batch=auto: not under {world.started_by}, whose processes have begun already; "
+            "set trainer.accumulate"
+        )
     with joined(world, config.trainer.accelerator) as group:
         todo = still_to_train(stages) or stages[-1:]
         for index in group.from_first([stages.index(stage) for stage in todo]):
@@ -194,7 +204,8 @@ def _follow(config: Config, directory: RunDirectory, group: Group) -> None:
 
 
 def _start_ranks(stage: Stage, ancestor: int, root: Path) -> None:
-    config, directory = stage.config, stage.directory
+    directory = stage.directory
+    config = stage.config
     if config.nodes > 1:
         raise ConfigError(
             f"nodes = {config.nodes}: start it with launcher=slurm, srun or torchrun "
@@ -204,7 +215,10 @@ def _start_ranks(stage: Stage, ancestor: int, root: Path) -> None:
         with directory.claim():
             _test_if_missing(config, directory, directory.read_status(), root)
         return
+    fitted = with_fitting_micro_batch(config, directory)
     command = command_of_this_process()
+    if fitted is not config:
+        command += ["micro_batch=0", f"trainer.accumulate={fitted.trainer.accumulate}"]
     if ancestor:
         command.append(f"task.ancestor={ancestor}")
     died = run_ranks(command, directory, config.devices, config.trainer.threads)

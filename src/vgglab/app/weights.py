@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from vgglab.app.evaluate import ERRORS, Row, print_rows
+from vgglab.app.provenance import write_config
 from vgglab.app.testing import skipped_note
 from vgglab.config import Config, FolderConfig, plain
 from vgglab.config.check import ConfigError, parse
@@ -18,7 +17,7 @@ from vgglab.data.splits import WholeImages
 from vgglab.data.unreadable import unreadable_files
 from vgglab.evaluation.published import published_errors
 from vgglab.runs import RunDirectory
-from vgglab.runs.atomic import write_json, write_text
+from vgglab.runs.atomic import write_json
 
 if TYPE_CHECKING:
     from vgglab.models.published import PublishedNet
@@ -59,7 +58,7 @@ def evaluate_weights(config: Config) -> None:
         raise ConfigError(f"weights={config.weights}: {error}") from error
     held_out = HeldOut(images_of(wanted), normalise)
     tested = evaluate(wanted, directory, net, held_out, Group(ALONE), wanted.procedures)
-    write_text(directory.config, yaml.safe_dump(plain(wanted), sort_keys=False))
+    write_config(directory, wanted)
     write_json(directory.result, {"run": directory.id, "weights": config.weights} | tested)
     rows = [
         _row(wanted, label, errors | tested["tests"][label])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args, get_type_hints
 
@@ -14,6 +14,12 @@ from pydantic import TypeAdapter, ValidationError
 from vgglab.config.root import Config
 
 _ADAPTER = TypeAdapter(Config)
+LARGEST = 2**63
+"""No number of ours is larger, and pydantic reads none that has thousands of digits."""
+MOST_SHOWN = 120
+"""Characters of a value in a message."""
+MOST_SAID = 700
+"""Characters of what is said of one field."""
 
 
 class ConfigError(Exception):
@@ -30,30 +36,49 @@ def parse(values: Mapping[str, Any]) -> Config:
         # As JSON, lists may become tuples while strings stay strings: strict, but for YAML.
         return _ADAPTER.validate_json(_as_json(values))
     except ValidationError as error:
-        lines = [_explain(detail, values) for detail in error.errors()]
+        lines = [_shortened(_explain(detail, values)) for detail in error.errors()]
         raise ConfigError("; ".join(dict.fromkeys(lines))) from error
 
 
 def _as_json(values: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(values, allow_nan=False)
-    except ValueError:
-        field, value = next(
-            (key, number)
-            for key, number in _leaves(values)
-            if isinstance(number, float) and not math.isfinite(number)
-        )
-        raise ConfigError(f"{field} = {value}: must be a finite number") from None
+    for field, value in _leaves(values):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{printable(field)} = {value}: must be a finite number")
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise ConfigError(f"{printable(field)}: must be a number of fewer digits")
+        for text in (field, value):
+            if isinstance(text, str) and (text != printable(text) or "\0" in text):
+                raise ConfigError(
+                    f"{printable(field)} = {shown(value)}: must be text of Unicode, without NUL"
+                )
+    return json.dumps(values, allow_nan=False)
 
 
-def _leaves(values: Any, path: str = "") -> list[tuple[str, Any]]:
+def _leaves(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value that holds no other, with its dotted path."""
+    below: Iterable[tuple[Any, Any]] = ()
     if isinstance(values, Mapping):
-        return [
-            leaf
-            for key, value in values.items()
-            for leaf in _leaves(value, f"{path}.{key}" if path else str(key))
-        ]
-    return [(path, values)]
+        below = values.items()
+    elif isinstance(values, list | tuple):
+        below = enumerate(values)
+    else:
+        yield path, values
+    for key, value in below:
+        yield from _leaves(value, f"{path}.{key}" if path else str(key))
+
+
+def printable(text: str) -> str:
+    """The text without what no encoding can write: bytes of the command line that are not UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def shown(value: Any) -> str:
+    """A value in a message of one line."""
+    return _shortened(json.dumps(value), MOST_SHOWN)
+
+
+def _shortened(text: str, most: int = MOST_SAID) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _explain(detail: Any, values: Mapping[str, Any]) -> str:
@@ -62,14 +87,14 @@ def _explain(detail: Any, values: Mapping[str, Any]) -> str:
     if kind == "value_error":
         message = str(detail["ctx"]["error"])
         return f"{where}.{message}" if where else message
-    shown = json.dumps(detail["input"])
+    said = shown(detail["input"])
     if kind == "unexpected_keyword_argument":
-        return f"{where} = {shown}: {unknown_field(where)}"
+        return f"{where} = {said}: {unknown_field(where)}"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         allowed = detail["ctx"].get("expected_tags", "one of the data sets")
         return f"{where}.name: must be one of {allowed.replace(chr(39), '')}"
     message = detail["msg"].removeprefix("Input should be ")
-    return f"{where} = {shown}: must be {message}"
+    return f"{where} = {said}: must be {message}"
 
 
 def _path(location: tuple[str | int, ...], values: Mapping[str, Any]) -> str:

@@ -14,6 +14,10 @@ NoShift = Annotated[Literal[0], Role.NUISANCE]
 """Photographs are cropped at random instead: ``recipe.scale_min``."""
 Flip = Annotated[bool, Role.FIXED]
 SplitSeed = Annotated[int, Field(ge=0), Role.FIXED]
+Decoder = Literal["auto", "simplejpeg", "pillow"]
+"""What JPEG files are decoded by. ``auto``: simplejpeg where it is installed, which is faster and
+gives the same bytes; a run goes on only where it gets the pixels that it began with."""
+FileDecoder = Annotated[Decoder, Role.INFRASTRUCTURE]
 OnError = Annotated[Literal["fail", "skip"], Role.INFRASTRUCTURE]
 """Not a part of a run's identity by itself: which files are skipped is, by the fingerprint."""
 
@@ -111,6 +115,7 @@ class FolderConfig:
     flip: Flip = True
     """Off for what is another thing in the mirror: digits, text."""
     split_seed: SplitSeed = 0
+    decoder: FileDecoder = "auto"
     on_error: OnError = "fail"
     """What a file is to a run that holds no image. ``fail``: its end, with the file's name.
     ``skip``: left out of training and validation, and an error in the test (docs/data.md)."""
@@ -130,6 +135,7 @@ class ImagenetConfig:
     shift: NoShift = 0
     flip: Flip = True
     split_seed: SplitSeed = 0
+    decoder: FileDecoder = "auto"
     on_error: OnError = "fail"
     """As of ``data=folder``."""
 
@@ -155,6 +161,7 @@ class ImagenetteConfig:
     shift: NoShift = 0
     flip: Flip = True
     split_seed: SplitSeed = 0
+    decoder: FileDecoder = "auto"
     on_error: OnError = "fail"
     """As of ``data=folder``."""
 

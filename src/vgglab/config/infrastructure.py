@@ -46,8 +46,13 @@ class TrainerConfig:
     operations. ``compiled``: the same by torch.compile. ``cpp``: a kernel for channels_last maps on
     CPUs, built once by torch's extension loader. ``auto``: ``cpp`` on a CPU, ``compiled`` on a GPU.
     What cannot be had is computed by ``torch``."""
+    pack_weights: Annotated[bool, Role.INFRASTRUCTURE] = True
+    """Tests in bf16 on a CPU: weights are rounded and laid out for its kernels once, not for every
+    batch; the same bits."""
     fused_optimizer: Annotated[bool, Role.INFRASTRUCTURE] = True
     """SGD's update in one pass over the weights; differs from the unfused one by rounding."""
+    cudnn_benchmark: Annotated[bool, Role.INFRASTRUCTURE] = True
+    """On a GPU, cuDNN tries its convolutions out and takes the fastest for each shape."""
     log_every: Annotated[int, Field(ge=1), Role.INFRASTRUCTURE] = 50
     """Steps between records of the training loss."""
     gradient_norms: Annotated[bool, Role.INFRASTRUCTURE] = False

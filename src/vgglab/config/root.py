@@ -97,6 +97,12 @@ class Config:
     """GPUs of a run on each node, or processes that share its cores; 0: all GPUs there are."""
     nodes: Annotated[int, Field(ge=1, le=10_000), Role.INFRASTRUCTURE] = 1
     """Machines of a run; more than 1 are started by SLURM or torchrun."""
+    micro_batch: Annotated[
+        Literal["auto"] | Annotated[int, Field(ge=0, le=65_536)], Role.INFRASTRUCTURE
+    ] = 0
+    """Images that a device takes at a time, at most: ``trainer.accumulate`` follows, and the global
+    batch stays. ``auto``: as many as fit, found by trying before the run starts. 0: the device's
+    whole share, in ``trainer.accumulate`` parts."""
     format: Annotated[Literal["table", "json", "csv"], Role.INFRASTRUCTURE] = "table"
     """What ``task=describe``, ``task=evaluate``, ``task=prepare`` and ``task=runs`` print."""
     run: Annotated[Names, Role.INFRASTRUCTURE] = ()
@@ -141,6 +147,11 @@ class Config:
             raise ValueError(
                 f"recipe.batch_size = {self.recipe.batch_size}: must be at least "
                 f"devices x nodes x trainer.accumulate = {self.parts}"
+            )
+        if self.micro_batch and self.trainer.accumulate > 1:
+            raise ValueError(
+                f"micro_batch = {self.micro_batch}, trainer.accumulate = "
+                f"{self.trainer.accumulate}: one follows from the other; set one of them"
             )
         is_training = self.task.name == "train"  # other tasks are about images of their own choice
         if is_training and isinstance(self.data, FilesConfig) and not self.recipe.scale_min:

@@ -27,18 +27,21 @@ class Augmentation:
         if self.shift == 0 and not self.flip:
             return batch.images_nchw
         size, device = batch.images_nchw.shape[-1], batch.images_nchw.device
-        rows, columns = (
-            self._offsets(batch, stream)[:, None] + np.arange(size) for stream in (SHIFT_Y, SHIFT_X)
+        images_n = torch.arange(len(batch.samples_n), device=device)
+        rows_n, columns_n = (
+            torch.from_numpy(self._offsets(batch, stream)).to(device)
+            for stream in (SHIFT_Y, SHIFT_X)
         )
+        padded_nchw = torch.nn.functional.pad(batch.images_nchw, (self.shift,) * 4)
+        # Every place of the window is a view, (N, y, x, H, W, C): whole rows are copied.
+        windows = padded_nchw.unfold(2, size, 1).unfold(3, size, 1).permute(0, 2, 3, 4, 5, 1)
+        moved_nhwc = windows[images_n, rows_n, columns_n]
         if self.flip:
             flipped = keyed_flags(self.seed, batch.epoch, batch.samples_n, FLIP)
-            columns = np.where(flipped[:, None], columns[:, ::-1], columns)
-        padded_nchw = torch.nn.functional.pad(batch.images_nchw, (self.shift,) * 4)
-        images_n = torch.arange(len(rows), device=device)[:, None, None]
-        rows_nh = torch.from_numpy(rows).to(device)
-        columns_nw = torch.from_numpy(np.ascontiguousarray(columns)).to(device)
-        # Indices on both sides of the channel slice put it last: the gather is channels_last.
-        moved_nhwc = padded_nchw[images_n, :, rows_nh[:, :, None], columns_nw[:, None, :]]
+            mirrored_m = torch.from_numpy(np.flatnonzero(flipped)).to(device)
+            # As channels_last images, whose columns torch has a fast way to flip.
+            some_mchw = moved_nhwc.index_select(0, mirrored_m).permute(0, 3, 1, 2).flip(-1)
+            moved_nhwc.index_copy_(0, mirrored_m, some_mchw.permute(0, 2, 3, 1))
         return moved_nhwc.permute(0, 3, 1, 2)
 
     def _offsets(self, batch: Batch, stream: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -75,9 +78,17 @@ class Normalisation:
 
     def __call__(self, images_nchw: Tensor, shifts_nc: Tensor | None = None) -> Tensor:
         """float32 (N, C, H, W) about zero, of pixels to which each image's shift is added first."""
-        shape = (1, -1, 1, 1)
-        mean = torch.tensor(self.mean_c, device=images_nchw.device).view(shape)
-        deviation = torch.tensor(self.deviation_c, device=images_nchw.device).view(shape)
+        device, (_, channels, _, width) = images_nchw.device, images_nchw.shape
+        mean_nc = torch.tensor(self.mean_c, device=device)[None]
+        deviation_1c = torch.tensor(self.deviation_c, device=device)[None]
         if shifts_nc is not None:
-            mean = mean - shifts_nc[:, :, None, None]
-        return (images_nchw.float() - mean) / deviation
+            mean_nc = mean_nc - shifts_nc
+        values_nchw = images_nchw.to(torch.float32, copy=True)
+        if channels > 1 and values_nchw.is_contiguous(memory_format=torch.channels_last):
+            # Row by row: channel by channel the innermost loop would have three values.
+            rows_nhr = values_nchw.permute(0, 2, 3, 1).flatten(2)
+            rows_nhr.sub_(mean_nc.repeat(1, width)[:, None])
+            rows_nhr.div_(deviation_1c.repeat(1, width)[:, None])
+        else:
+            values_nchw.sub_(mean_nc[:, :, None, None]).div_(deviation_1c[:, :, None, None])
+        return values_nchw

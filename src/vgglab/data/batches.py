@@ -59,12 +59,12 @@ class BatchLoader(Loader):
 
     def __init__(self, images: ImageSet, order: Steps) -> None:
         super().__init__(order)
-        self._images_nchw = torch.from_numpy(images.images_nchw)
+        # channels_last, which is what is computed in: then an image is one piece of memory.
+        self._images_nhwc = torch.from_numpy(images.images_nchw).permute(0, 2, 3, 1).contiguous()
         self._labels_n = torch.from_numpy(images.labels_n)
 
     def __iter__(self) -> Iterator[Batch]:
         for samples_n, epoch, step_images in self._order:
             chosen = torch.from_numpy(samples_n)
-            yield Batch(
-                self._images_nchw[chosen], self._labels_n[chosen], samples_n, epoch, step_images
-            )
+            images_nchw = self._images_nhwc.index_select(0, chosen).permute(0, 3, 1, 2)
+            yield Batch(images_nchw, self._labels_n[chosen], samples_n, epoch, step_images)

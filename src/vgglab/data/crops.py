@@ -22,7 +22,7 @@ from vgglab.data.keyed_random import (
     keyed_flags,
     keyed_integers,
 )
-from vgglab.data.scale import rescaled, rescaled_size
+from vgglab.data.scale import Pixels, Window, rescaled, rescaled_size, seen_through
 
 
 class Draws(NamedTuple):
@@ -64,27 +64,30 @@ class RandomCrops:
 
     def each(
         self, epoch: int, samples_n: NDArray[np.int64]
-    ) -> Iterator[Callable[[Tensor], Tensor]]:
-        """For each sample, what makes its crop (C, size, size) of its whole image (C, H, W)."""
+    ) -> Iterator[Callable[[Pixels], Pixels]]:
+        """For each sample, what makes its crop (size, size, 3) of its whole image (H, W, 3)."""
         for draw in zip(
             *(values_n.tolist() for values_n in self.draw(epoch, samples_n)), strict=True
         ):
             yield functools.partial(self._cut, draw)
 
-    def _cut(self, draw: tuple[int, int, int, bool], image_chw: Tensor) -> Tensor:
+    def _cut(self, draw: tuple[int, int, int, bool], pixels_hwc: Pixels) -> Pixels:
+        return seen_through(self.window(draw, pixels_hwc.shape[0], pixels_hwc.shape[1]), pixels_hwc)
+
+    def window(self, draw: tuple[int, int, int, bool], height: int, width: int) -> Window:
+        """Where a draw places the crop of an image of this size, px."""
         side, down, right, flip = draw
-        grown_chw = rescaled(image_chw, side)
         top, left = (
             bits * (room - self.size + 1) >> 32
-            for bits, room in zip((down, right), grown_chw.shape[-2:], strict=True)
+            for bits, room in zip((down, right), rescaled_size(height, width, side), strict=True)
         )
-        crop_chw = grown_chw[:, top : top + self.size, left : left + self.size]
-        return crop_chw.flip(-1) if flip else crop_chw
+        return Window(side, top, left, self.size, flip)
 
     def __call__(self, batch: Batch) -> Tensor:
         """The crops (N, C, size, size), uint8, of images of one size (N, C, H, W).
 
-        One rescaling for each S that occurs; on the CPU the same bits as image by image.
+        One rescaling for each S that occurs, on the device. Places and mirrors are those of
+        ``each``, pixels within 2 of 255.
         """
         images_nchw, device = batch.images_nchw, batch.images_nchw.device
         draws = self.draw(batch.epoch, batch.samples_n)

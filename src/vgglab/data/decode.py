@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import warnings
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,19 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from vgglab.config.data import Decoder
 from vgglab.data.errors import DataError
+from vgglab.data.scale import Pixels
+
+try:
+    import simplejpeg
+except ImportError:  # Pillow reads JPEG too
+    simplejpeg = None
 
 LONGEST = 100
 """Times as long as wide that an image may be: rescaled to a shorter side, it fills memory."""
+_JPEG = b"\xff\xd8\xff"
+"""How such a file begins."""
 
 
 class UnreadableImage(DataError):
@@ -35,8 +46,29 @@ class UnreachableFile(UnreadableImage):
     is in it, and another machine may well read it: it is never skipped."""
 
 
-def decoded(path: Path) -> Tensor:
-    """The image (3, H, W), uint8, at its own size.
+def decoder_name(decoder: Decoder = "auto") -> str:
+    """Package and version that JPEG files are decoded by.
+
+    Raises:
+        DataError: it is asked for and not installed.
+    """
+    if decoder == "simplejpeg" and simplejpeg is None:
+        raise DataError("data.decoder = simplejpeg: is not installed; pip install simplejpeg")
+    package = "pillow" if decoder == "pillow" or simplejpeg is None else "simplejpeg"
+    return f"{package} {version(package)}"
+
+
+def decoded(path: Path, decoder: Decoder = "auto") -> Tensor:
+    """The image (3, H, W), uint8, at its own size: see ``pixels_of``."""
+    return torch.from_numpy(pixels_of(path, decoder)).permute(2, 0, 1)
+
+
+def pixels_of(path: Path, decoder: Decoder = "auto") -> Pixels:
+    """The image (H, W, 3), writable, at its own size.
+
+    JPEG is decoded by simplejpeg where it is installed, everything else by Pillow, and so is a JPEG
+    that simplejpeg refuses or does not make RGB of: both use libjpeg-turbo's exact arithmetic and
+    give the same bytes.
 
     Grey, palette, CMYK and 16-bit images become RGB of 8 bits; transparency is dropped; of several
     frames the first is taken. The EXIF orientation is not applied, as torchvision and the
@@ -45,8 +77,35 @@ def decoded(path: Path) -> Tensor:
     Raises:
         UnreadableImage: names the file and the reason.
     """
+    if decoder != "pillow" and (pixels_hwc := _by_simplejpeg(path)) is not None:
+        return pixels_hwc
     with opened(path) as image:
-        return torch.from_numpy(_rgb(image)).permute(2, 0, 1)
+        return _rgb(image)
+
+
+def _by_simplejpeg(path: Path) -> Pixels | None:
+    """None where Pillow is to decide what the file is, or what is wrong with it."""
+    if simplejpeg is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            begin = file.read(len(_JPEG))
+            if begin != _JPEG:
+                return None
+            content = begin + file.read()
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+        is_large = height * width > (Image.MAX_IMAGE_PIXELS or math.inf)
+        if is_large or is_ribbon(width, height) or colours not in ("YCbCr", "Gray"):
+            return None
+        pixels_hwc: Pixels = simplejpeg.decode_jpeg(content, "RGB")
+    except (OSError, ValueError):
+        return None
+    return pixels_hwc
+
+
+def is_ribbon(width: int, height: int) -> bool:
+    """Whether one side is so much longer than the other that no image is meant."""
+    return max(width, height) > LONGEST * min(width, height)
 
 
 @contextlib.contextmanager
@@ -66,7 +125,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 image = Image.open(file)
             width, height = image.size
-            if max(width, height) > LONGEST * min(width, height):
+            if is_ribbon(width, height):
                 raise UnreadableImage(path, f"{width} x {height} px: longer than {LONGEST}:1")
             yield image
     except (UnreadableImage, MemoryError):
@@ -87,8 +146,7 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _rgb(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """(H, W, 3), writable."""
+def _rgb(image: Image.Image) -> Pixels:
     if image.mode == "F":
         raise ValueError("floating-point pixels, whose range nothing says")
     with warnings.catch_warnings():

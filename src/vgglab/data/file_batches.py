@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from vgglab.data.batches import Batch, Loader
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
-from vgglab.data.scale import center_crop, rescaled
+from vgglab.data.scale import Pixels, Window, middle, rescaled_size, seen_through
 from vgglab.data.steps import Part, Steps
 
 Item = TypeVar("Item")
@@ -27,8 +27,8 @@ class Views(Protocol):
 
     def each(
         self, epoch: int, samples_n: NDArray[np.int64]
-    ) -> Iterator[Callable[[Tensor], Tensor]]:
-        """For each sample, what makes its view (C, size, size) of its whole image (C, H, W)."""
+    ) -> Iterator[Callable[[Pixels], Pixels]]:
+        """For each sample, what makes its view (size, size, 3) of its whole image (H, W, 3)."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,13 @@ class CenterViews:
 
     def each(
         self, epoch: int, samples_n: NDArray[np.int64]
-    ) -> Iterator[Callable[[Tensor], Tensor]]:
+    ) -> Iterator[Callable[[Pixels], Pixels]]:
         return itertools.repeat(self._center, len(samples_n))
 
-    def _center(self, image_chw: Tensor) -> Tensor:
-        return center_crop(rescaled(image_chw, self.test_scale), self.size)
+    def _center(self, pixels_hwc: Pixels) -> Pixels:
+        grown = rescaled_size(pixels_hwc.shape[0], pixels_hwc.shape[1], self.test_scale)
+        top, left = (middle(side, self.size) for side in grown)
+        return seen_through(Window(self.test_scale, top, left, self.size), pixels_hwc)
 
 
 class _Batches(Dataset["Batch | DataError"]):
@@ -55,15 +57,14 @@ class _Batches(Dataset["Batch | DataError"]):
         self._files, self._views, self._size = files, views, size
 
     def __getitem__(self, part: Part) -> Batch | DataError:
-        shape = (len(part.samples_n), 3, self._size, self._size)
-        images_nchw = torch.empty(shape, dtype=torch.uint8, memory_format=torch.channels_last)
+        images_nhwc = np.empty((len(part.samples_n), self._size, self._size, 3), dtype=np.uint8)
         try:
             for place, view in enumerate(self._views.each(part.epoch, part.samples_n)):
-                images_nchw[place] = view(self._files.image_chw(int(part.samples_n[place])))
+                images_nhwc[place] = view(self._files.pixels_hwc(int(part.samples_n[place])))
         except DataError as error:
             return error  # raised in a worker, it would arrive wrapped in the worker's traceback
         labels_n = torch.from_numpy(self._files.labels_n[part.samples_n])
-        return Batch(images_nchw, labels_n, *part)
+        return Batch(torch.from_numpy(images_nhwc).permute(0, 3, 1, 2), labels_n, *part)
 
 
 class _Whole(Dataset["Tensor | DataError"]):

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vgglab.config.data import Decoder
 from vgglab.data.splits import Labels
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from vgglab.data.scale import Pixels
 
 Names = NDArray[np.bytes_]
 """File names in one block of memory, which the processes that read them share."""
@@ -30,6 +33,7 @@ class FileSet:
     labels_n: Labels
     originals_n: NDArray[np.int64]
     """Index of the file in the whole data set; none is in two splits."""
+    decoder: Decoder = "auto"
     skipped_m: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """Places in the split of files that hold no image and stay in it: of the test split, where
     each counts as an error."""
@@ -40,8 +44,11 @@ class FileSet:
     def without(self, places: Container[int]) -> FileSet:
         """The split without the files at these places of the whole data set."""
         kept_n = np.array([place not in places for place in self.originals_n.tolist()], dtype=bool)
-        return FileSet(
-            self.root, self.names_n[kept_n], self.labels_n[kept_n], self.originals_n[kept_n]
+        return replace(
+            self,
+            names_n=self.names_n[kept_n],
+            labels_n=self.labels_n[kept_n],
+            originals_n=self.originals_n[kept_n],
         )
 
     def marked(self, places: Container[int]) -> FileSet:
@@ -62,4 +69,14 @@ class FileSet:
         """
         from vgglab.data.decode import decoded  # torch, which most commands do without
 
-        return decoded(self.path(index))
+        return decoded(self.path(index), self.decoder)
+
+    def pixels_hwc(self, index: int) -> Pixels:
+        """One whole image (H, W, 3), at its own size.
+
+        Raises:
+            UnreadableImage: names the file and the reason.
+        """
+        from vgglab.data.decode import pixels_of
+
+        return pixels_of(self.path(index), self.decoder)

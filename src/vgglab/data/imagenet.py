@@ -50,7 +50,7 @@ def _where(root: Path) -> str:
 
 def imagenette_folder(config: ImagenetteConfig) -> Path:
     """Where its ``train`` and ``val`` are: in a folder named after the archive, or in a copy."""
-    root = Path(config.root)
+    root = Path(config.root).expanduser()
     if (root / MARK).exists():
         return root
     return root / {"full": "imagenette2"}.get(config.size, f"imagenette2-{config.size[:3]}")
@@ -59,7 +59,7 @@ def imagenette_folder(config: ImagenetteConfig) -> Path:
 def _download_imagenette(config: ImagenetteConfig) -> None:
     from torchvision.datasets import Imagenette
 
-    root = Path(config.root)
+    root = Path(config.root).expanduser()
     url, _ = Imagenette._ARCHIVES[config.size]
     print(f"data=imagenette: not unpacked in {root}; fetching {url}", flush=True)
     try:
@@ -79,7 +79,7 @@ def listing_of(config: ImagenetConfig | ImagenetteConfig) -> Listing:
         DataError: they are not there, or not all of them.
     """
     if isinstance(config, ImagenetConfig):
-        folder = Path(config.root)
+        folder = Path(config.root).expanduser()
         if not ((folder / "train").is_dir() and (folder / "val").is_dir()):
             raise DataError(f"data=imagenet: {_where(folder)}")
     else:
@@ -128,6 +128,6 @@ def archive_fingerprint(config: ImagenetConfig | ImagenetteConfig) -> str:
         sums = [ARCHIVE_META[split][1] for split in ("train", "val")]
     else:
         sums = [Imagenette._ARCHIVES[config.size][1]]
-    mark = Path(config.root) / MARK
+    mark = Path(config.root).expanduser() / MARK
     copy = f";copy:{mark.read_text(encoding='utf-8').strip()}" if mark.exists() else ""
     return f"md5:{'+'.join(sums)}{copy}"

@@ -16,6 +16,7 @@ from vgglab.data.batches import Batch, BatchLoader, Loader
 from vgglab.data.crops import RandomCrops
 from vgglab.data.file_batches import CenterViews, FileLoader
 from vgglab.data.files import FileSet
+from vgglab.data.likeness import check_likeness, likeness
 from vgglab.data.preprocess import color_shift, normalisation
 from vgglab.data.scale import center_crop, rescaled
 from vgglab.data.sources import load_splits, warn_of_missing_classes
@@ -57,6 +58,20 @@ class ImageData(pl.LightningDataModule):
             flip=data.flip,
         )
         self._move = Augmentation(config.seed, data.shift, data.flip)
+
+    def state_dict(self) -> dict[str, str]:
+        """Of files: how their pixels are made, for whoever goes on from a checkpoint."""
+        train = self.splits.train
+        return likeness(train.decoder) if isinstance(train, FileSet) else {}
+
+    def load_state_dict(self, state_dict: dict[str, str]) -> None:
+        """
+        Raises:
+            DataError: this machine makes other pixels of the files.
+        """
+        train = self.splits.train
+        if isinstance(train, FileSet):
+            check_likeness(state_dict, train.decoder)
 
     @property
     def train_images(self) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 from pathlib import Path
 from typing import overload
+from urllib.parse import quote
 
 from vgglab.config import (
     CifarConfig,
@@ -23,8 +25,12 @@ from vgglab.data.files import FileSet
 from vgglab.data.listing import Listing, listed, split_files
 from vgglab.data.splits import SPLITS, ImageSet, Splits, check_labels, load_or_make
 from vgglab.data.unreadable import Skipped, fingerprint_of, skipped_in, unreadable_files
+from vgglab.privacy import without_home
 
 log = logging.getLogger(__name__)
+
+PIXELS_VERSION = 2
+"""Raised when the same files come to give a net other pixels."""
 
 MOST_NAMES = 10
 """Classes that a warning names."""
@@ -49,7 +55,7 @@ def fingerprint(config: DataConfig, folder: Path) -> str:
         if config.on_error == "skip":
             listing = listing_of(config)
             skipped = fingerprint_of(listing, unreadable_files(listing, folder))
-        return listing_fingerprint(config) + skipped
+        return f"{listing_fingerprint(config)};pixels:{PIXELS_VERSION}{skipped}"
     if isinstance(config, CifarConfig):
         from torchvision.datasets import CIFAR10, CIFAR100
 
@@ -77,7 +83,7 @@ def listing_fingerprint(config: FilesConfig) -> str:
 def source_url(config: DataConfig) -> str:
     """Where the images come from, for a reader to follow."""
     if isinstance(config, FolderConfig):
-        return Path(config.root).resolve().as_uri()
+        return f"file://{quote(without_home(str(Path(config.root).expanduser().resolve())))}"
     if isinstance(config, FilesConfig):
         is_whole = isinstance(config, ImagenetConfig)
         return "https://image-net.org" if is_whole else "https://github.com/fastai/imagenette"
@@ -101,6 +107,12 @@ def load_splits(config: DataConfig, folder: Path) -> Splits[ImageSet] | Splits[F
     """
     if isinstance(config, FilesConfig):
         splits = _file_splits(config)
+        splits = Splits(
+            **{
+                name: dataclasses.replace(getattr(splits, name), decoder=config.decoder)
+                for name in SPLITS
+            }
+        )
         if config.on_error == "skip":
             return _without_unreadable(splits, listing_of(config), folder)
         return splits
@@ -190,7 +202,7 @@ def listing_of(config: FilesConfig) -> Listing:
 def _folder(config: FolderConfig) -> Listing:
     if not config.root:
         raise DataError("data=folder: say which, data.root=FOLDER")
-    return listed(Path(config.root))
+    return listed(Path(config.root).expanduser())
 
 
 def _file_splits(config: FilesConfig) -> Splits[FileSet]:

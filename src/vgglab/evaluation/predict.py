@@ -22,6 +22,7 @@ from vgglab.evaluation.finite import poison
 from vgglab.evaluation.predictions import KEPT, PredictionCollector
 from vgglab.evaluation.views import Views, views_of
 from vgglab.models.convert import FullyConvolutional, total_stride
+from vgglab.models.packed import Packed
 from vgglab.models.vgg import VGG
 
 BATCH = 250
@@ -40,6 +41,8 @@ class Place:
     memory_format: torch.memory_format = torch.contiguous_format
     workers: int = 0
     """Processes that decode image files."""
+    pack_weights: bool = False
+    """Make the weights ready for the kernels once; see ``packed.py``."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,9 @@ class Asked:
 
     def __init__(self, net: VGG, normalise: Callable[[Tensor], Tensor], place: Place) -> None:
         self._net = net.to(place.device).to(memory_format=place.memory_format).eval()
-        self._dense = FullyConvolutional(self._net).to(memory_format=place.memory_format)
         self._normalise, self._place = normalise, place
+        self._made: dict[bool, nn.Module] = {}
+        """The net as it is asked, by whether densely."""
 
     @torch.inference_mode()
     def __call__(self, kind: Kind, views: Sequence[Sequence[Tensor]], mirrored: bool) -> Tensor:
@@ -65,13 +69,20 @@ class Asked:
 
         Each image has the same number of views, and the views of one place are of one shape.
         """
-        net = self._dense if kind == "dense" else self._net
+        net = self._asked_as(dense=kind == "dense")
         of_views = [
             log_posteriors_nk
             for views_n in zip(*views, strict=True)
             for log_posteriors_nk in self._of_view(net, torch.stack(views_n), mirrored)
         ]
         return mean_posterior(of_views).cpu()
+
+    def _asked_as(self, *, dense: bool) -> nn.Module:
+        if dense not in self._made:
+            net = FullyConvolutional(self._net) if dense else self._net
+            net = net.to(memory_format=self._place.memory_format)
+            self._made[dense] = Packed(net) if self._place.pack_weights else net
+        return self._made[dense]
 
     def _of_view(self, net: nn.Module, images_nchw: Tensor, mirrored: bool) -> Iterator[Tensor]:
         place = self._place

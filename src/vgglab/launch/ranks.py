@@ -16,13 +16,19 @@ from pathlib import Path
 from vgglab.launch.point import PARENT
 from vgglab.runs import RunDirectory, State, Status
 from vgglab.signals import ASKED_TO, STOPS, say
-from vgglab.world import without_world
+from vgglab.world import LOOPBACK, without_world
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 8.0
 """How long the others may take to end by themselves once one has died."""
 STOP_SECONDS = 60.0
 """And once one has stopped because it was asked to: the first may still be writing."""
+
+
+INTERFACES = (
+    {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
+)
+"""Processes of one machine talk over its loopback: on others they would listen to the network."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ def _rank(
 
 def _environments(count: int, threads: int) -> Iterator[dict[str, str]]:
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind((LOOPBACK, 0))
         port = free.getsockname()[1]
     for rank in range(count):
         yield without_world(os.environ) | {
@@ -111,8 +117,9 @@ def _environments(count: int, threads: int) -> Iterator[dict[str, str]]:
             "LOCAL_RANK": str(rank),
             "WORLD_SIZE": str(count),
             "LOCAL_WORLD_SIZE": str(count),
-            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_ADDR": LOOPBACK,
             "MASTER_PORT": str(port),
+            **INTERFACES,
             "OMP_NUM_THREADS": str(threads),
             "MKL_NUM_THREADS": str(threads),
         }

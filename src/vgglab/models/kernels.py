@@ -12,6 +12,7 @@ from vgglab.config import TrainerConfig
 from vgglab.models.lrn import LocalResponseNorm
 from vgglab.models.lrn_cpp import kernel_in_cpp
 from vgglab.models.lrn_kernels import IN_TORCH, Kernel, Numbers, compiled_kernel
+from vgglab.models.packed import packs
 from vgglab.models.vgg import Features
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,10 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig) -> dict[str, Any]:
 
     Where a kernel cannot be had, PyTorch's own operations stand in, with a line in the log.
     """
-    used: dict[str, Any] = {"pool_first": trainer.pool_first}
+    used: dict[str, Any] = {
+        "pool_first": trainer.pool_first,
+        "pack_weights": packs(trainer),
+    }
     norms = [module for module in net.modules() if isinstance(module, LocalResponseNorm)]
     if norms:
         kernel = lrn_kernel(trainer.lrn_kernel, on_gpu=trainer.accelerator == "gpu")

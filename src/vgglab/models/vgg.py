@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from typing import TypeVar
 
 from torch import Tensor, nn
 
@@ -24,17 +26,22 @@ class Features(nn.Sequential):
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps of images, both (N, C, H, W)."""
-        for module in self._order():
+        modules = list(self)
+        for module in pooled_first(modules) if self.pool_first else modules:
             input = module(input)
         return input
 
-    def _order(self) -> list[nn.Module]:
-        modules = list(self)
-        if self.pool_first:
-            for index, (module, after) in enumerate(itertools.pairwise(self)):
-                if isinstance(module, nn.ReLU) and isinstance(after, nn.MaxPool2d):
-                    modules[index : index + 2] = after, module
-        return modules
+
+Part = TypeVar("Part")
+
+
+def pooled_first(modules: Sequence[Part]) -> list[Part]:
+    """With every max-pooling that follows a ReLU before it."""
+    ordered = list(modules)
+    for index, (module, after) in enumerate(itertools.pairwise(modules)):
+        if isinstance(module, nn.ReLU) and isinstance(after, nn.MaxPool2d):
+            ordered[index : index + 2] = after, module
+    return ordered
 
 
 class VGG(nn.Module):

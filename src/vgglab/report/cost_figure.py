@@ -17,20 +17,27 @@ from vgglab.report.style import (
     house_style,
 )
 from vgglab.report.wording import model_label, norm_label
-from vgglab.study import Arm, Cost, Summary
+from vgglab.study import Arm, Cost, Estimate, Summary
 
-_PANELS = (
+_COSTS = (
     ("parameters", "parameters, millions", 1e6),
     ("macs", "MACs an image, millions", 1e6),
     ("activations_all", "activations an image, thousands", 1e3),
     ("train_seconds", "training time, s", 1.0),
 )
+_SPEEDS = (
+    ("images_per_second", "images a second", 1.0),
+    ("mfu", "MFU, % of the machine's ceiling", 1.0),
+    ("step_ms", "time a step, ms", 1.0),
+    ("peak_memory_mib", "peak memory, MiB", 1.0),
+)
+"""Field of ``Cost``, label, unit."""
 
 
 def _value(cost: Cost, name: str, unit: float) -> float | None:
     found = getattr(cost, name)
-    if name == "train_seconds":
-        found = found.mean if found else None
+    if isinstance(found, Estimate):
+        found = found.mean
     return None if found is None else found / unit
 
 
@@ -38,13 +45,44 @@ def cost_figure(
     name: str, summaries: Sequence[Summary], costs: Mapping[Arm, Cost]
 ) -> Figure | None:
     """Mean error of each net against four costs; None with fewer than two nets."""
+    caption = (
+        "Each mark is a net, mean over the seeds that trained; costs on a log scale. "
+        "Parameters, multiply-accumulates and activations follow from the net, training time "
+        "was measured."
+    )
+    title = "Error against parameters, MACs, activations, time"
+    return _figure(name, _COSTS, summaries, costs, title, caption)
+
+
+def speed_figure(
+    name: str, summaries: Sequence[Summary], costs: Mapping[Arm, Cost]
+) -> Figure | None:
+    """Mean error of each net against its measured speed; None with fewer than two nets that have
+    one."""
+    caption = (
+        "Each mark is a net, mean over the seeds that trained; all four were measured in "
+        "training, on a log scale. MFU is the share of the fastest matrix product or convolution "
+        "seen on that machine."
+    )
+    measured = {arm: c for arm, c in costs.items() if c.mfu is not None}
+    return _figure(name, _SPEEDS, summaries, measured, "Error against speed and memory", caption)
+
+
+def _figure(
+    name: str,
+    panels_of: Sequence[tuple[str, str, float]],
+    summaries: Sequence[Summary],
+    costs: Mapping[Arm, Cost],
+    title: str,
+    caption: str,
+) -> Figure | None:
     shown = [s for s in summaries if s.top1 and s.arm in costs]
     if len(shown) < 2:
         return None
     norms = sorted({s.arm.norm for s in shown}, key=lambda n: (n != "none", n))
     with house_style():
         figure, panels = canvas(2, 2, height=4.6, share=False)
-        for axes, (field, label, unit) in zip(panels, _PANELS, strict=True):
+        for axes, (field, label, unit) in zip(panels, panels_of, strict=True):
             grid(axes)
             for summary in shown:
                 _draw(axes, summary, _value(costs[summary.arm], field, unit))
@@ -61,12 +99,7 @@ def cost_figure(
                     [], [], NORM_MARKERS[norm], color=NORM_COLOURS[norm], label=norm_label(norm)
                 )
             figure.legend(loc="outside lower center", ncols=2)
-        caption = (
-            "Each mark is a net, mean over the seeds that trained; costs on a log scale. "
-            "Parameters, multiply-accumulates and activations follow from the net, training time "
-            "was measured."
-        )
-        return finish(figure, name, "Error against parameters, MACs, activations, time", caption)
+        return finish(figure, name, title, caption)
 
 
 def _draw(axes: Axes, summary: Summary, value: float | None) -> None:

@@ -19,11 +19,13 @@ from vgglab.study.power import Noise, chance, detectable, seeds_needed
 from vgglab.study.protocols import ProtocolStep, protocol_steps
 from vgglab.study.settings import arms, semantic_fields, values_by_arm
 from vgglab.study.summary import Summary, summarise
-from vgglab.study.table import ResultRow, result_rows, results_table
+from vgglab.study.table import MEASURED, STEP_PARTS, ResultRow, result_rows, results_table
 from vgglab.study.view import MissingPoint, StudyView
 
 __all__ = [
     "CONFIDENCE",
+    "MEASURED",
+    "STEP_PARTS",
     "UNKNOWN",
     "Arm",
     "Cost",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vgglab.study.arm import Arm
 from vgglab.study.estimate import Estimate, estimate
 from vgglab.study.settings import arms
-from vgglab.study.table import ResultRow, result_rows
+from vgglab.study.table import STEP_PARTS, ResultRow, result_rows
 from vgglab.study.view import StudyView
 
 
@@ -22,7 +23,11 @@ class Cost:
     """Multiply-accumulates for one image."""
     activations_all: int | None
     step_ms: Estimate | None
+    step_parts: Mapping[str, Estimate | None]
+    """``STEP_PARTS`` -> milliseconds."""
     images_per_second: Estimate | None
+    mfu: Estimate | None
+    """Percent."""
     peak_memory_mib: Estimate | None
     train_seconds: Estimate | None
 
@@ -52,7 +57,9 @@ def costs(view: StudyView) -> tuple[Cost, ...]:
                 macs=_analytic(rows, "macs"),
                 activations_all=_analytic(rows, "activations_all"),
                 step_ms=_measured(rows, "step_ms"),
+                step_parts={part: _measured(rows, part) for part in STEP_PARTS},
                 images_per_second=_measured(rows, "images_per_second"),
+                mfu=_measured(rows, "mfu"),
                 peak_memory_mib=_measured(rows, "peak_memory_mib"),
                 train_seconds=_measured(rows, "train_seconds"),
             )

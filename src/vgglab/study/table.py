@@ -13,6 +13,17 @@ from vgglab.runs import RunRecord, State, Status
 from vgglab.study.settings import arms
 from vgglab.study.view import MissingPoint, StudyView
 
+STEP_PARTS = ("data_ms", "forward_ms", "backward_ms", "optimiser_ms", "logging_ms")
+MEASURED = (
+    "step_ms",
+    *STEP_PARTS,
+    "images_per_second",
+    "mfu",
+    "peak_memory_mib",
+    "train_seconds",
+)
+"""In training, as ``result.json`` has it under ``speed``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResultRow:
@@ -49,7 +60,15 @@ class ResultRow:
     """Multiply-accumulates for one image."""
     activations_all: int | None
     step_ms: float | None
+    """Of which ``data_ms`` to ``logging_ms`` are the parts, on average."""
+    data_ms: float | None
+    forward_ms: float | None
+    backward_ms: float | None
+    optimiser_ms: float | None
+    logging_ms: float | None
     images_per_second: float | None
+    mfu: float | None
+    """Percent of what the machine's measured ceiling allows."""
     peak_memory_mib: float | None
     train_seconds: float | None
     epochs: int
@@ -101,10 +120,7 @@ def _about_point(point: RunRecord | MissingPoint, weight_layers: int | None) -> 
         "best_epoch": validation.get("best_epoch"),
         "validation_top1_error": validation.get("best_top1_error"),
         **{name: cost.get(name) for name in ("parameters", "macs", "activations_all")},
-        **{
-            name: speed.get(name)
-            for name in ("step_ms", "images_per_second", "peak_memory_mib", "train_seconds")
-        },
+        **{name: speed.get(name) for name in MEASURED},
         **{name: config["recipe"][name] for name in ("epochs", "batch_size", "learning_rate")},
         "precision": hardware.get("precision") or config.get("trainer", {}).get("precision", ""),
         "threads": hardware.get("threads"),

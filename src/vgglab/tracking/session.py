@@ -80,6 +80,9 @@ def _init(tracking: TrackingConfig, card: RunCard, directory: Path, *, online: b
             console="off",
             quiet=True,
             silent=True,
+            # Absolute paths of program, interpreter and folder, with the user's home in them, and
+            # the name of the host: what of them matters is in the config.
+            x_disable_meta=True,
             init_timeout=tracking.start_seconds,
             finish_timeout=tracking.finish_seconds,
             finish_timeout_raises=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import pickle
 import shutil
 import zipfile
 from pathlib import Path
@@ -93,8 +94,29 @@ def checkpoint_callbacks(directory: RunDirectory) -> list[ModelCheckpoint]:
 
 
 def checkpoint_step(path: Path) -> int:
-    """Optimiser steps done when a checkpoint was written."""
-    return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+    """Optimiser steps done when a checkpoint was written.
+
+    Raises:
+        DataError: it is none of ours.
+    """
+    return int(_loaded(path, mmap=True)["global_step"])
+
+
+def _loaded(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+    """What is in a file whose bytes are whole: tensors and plain values, nothing that runs.
+
+    Raises:
+        DataError: it holds anything else.
+    """
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError as error:  # over several lines, and how to run it all the same
+        raise DataError(
+            f"{path}: holds more than tensors and plain values, and is not loaded: no checkpoint "
+            "of ours; remove it"
+        ) from error
+    assert isinstance(stored, dict)
+    return stored
 
 
 def damage(path: Path) -> str:
@@ -131,6 +153,6 @@ def net_state(path: Path) -> dict[str, Tensor]:
     if found := damage(path):
         run = path.parent.parent
         raise DataError(f"{path} is damaged ({found}); remove {run} to train the run anew")
-    stored = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    stored = _loaded(path)["state_dict"]
     prefix = "net."
     return {key.removeprefix(prefix): v for key, v in stored.items() if key.startswith(prefix)}

@@ -14,7 +14,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import RichProgressBar
 
-from vgglab.config import Config
+from vgglab.config import Config, FilesConfig
+from vgglab.data.decode import decoder_name
 from vgglab.data.errors import DataError
 from vgglab.data.module import ImageData
 from vgglab.data.sources import channels
@@ -43,7 +44,7 @@ from vgglab.training.moments import Moment, OnMoment, Teller, ignore
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
 from vgglab.training.parent import start_from
 from vgglab.training.skipped import note_skipped
-from vgglab.training.speed import SpeedMeter
+from vgglab.training.speed import PARTS, SpeedMeter
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
 from vgglab.training.testing import MEMORY_FORMATS, HeldOut, evaluate, selected_weights
 from vgglab.training.trainability import TrainabilityWatch
@@ -124,7 +125,7 @@ def run_experiment(
     with StopRequest() as request:
         minutes = config.trainer.checkpoint_minutes
         within = CheckpointWithinEpoch(directory, request, group, minutes)
-        last = [within, *checkpoint_callbacks(directory)]
+        last = [speed.after_logging, within, *checkpoint_callbacks(directory)]
         trainer = _trainer(config, group, watchers, last, AtomicCheckpointIO(on_moment))
 
         def between_test_batches() -> None:
@@ -254,7 +255,7 @@ def _trainer(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        benchmark=config.trainer.accelerator == "gpu",
+        benchmark=config.trainer.accelerator == "gpu" and config.trainer.cudnn_benchmark,
     )
     # Lightning's handler of SIGTERM waits for the other processes in the middle of whatever this
     # one was doing. Ours notes the signal, and all agree at the end of a step.
@@ -285,9 +286,12 @@ def _result(
 def speed_of(epochs: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Medians over epochs of what each epoch's record says of speed, and the time in training."""
     values: dict[str, float] = {}
-    for key in ("step_ms", "images_per_second", "mfu"):
-        numbers = sorted(record[f"speed/{key}"] for record in epochs)
-        values[key] = numbers[len(numbers) // 2]
+    parts = (f"{part}_ms" for part in PARTS)
+    for key in ("step_ms", *parts, "images_per_second", "mfu"):
+        # Epochs of an attempt by older code have no parts.
+        numbers = sorted(r[f"speed/{key}"] for r in epochs if f"speed/{key}" in r)
+        if numbers:
+            values[key] = numbers[len(numbers) // 2]
     values["peak_memory_mib"] = max(record["speed/peak_memory_mib"] for record in epochs)
     values["train_seconds"] = sum(record["speed/epoch_seconds"] for record in epochs)
     return values
@@ -307,7 +311,13 @@ def hardware(config: Config) -> dict[str, Any]:
         "keep_memory": trainer.keep_memory,
         "fused_optimizer": trainer.fused_optimizer,
         "host": platform.node(),
-    }
+    } | decoding(config)
+
+
+def decoding(config: Config) -> dict[str, str]:
+    """What image files are decoded by; nothing where there are none."""
+    data = config.data
+    return {"decoder": decoder_name(data.decoder)} if isinstance(data, FilesConfig) else {}
 
 
 def cpu_name() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -23,6 +24,20 @@ from vgglab.training.outcomes import Diverged
 from vgglab.training.parallel import Group
 
 log = logging.getLogger(__name__)
+
+
+def are_finite(gradients: Sequence[Tensor]) -> Tensor:
+    """Whether every value is finite, as a tensor on their device.
+
+    On a CPU by their sums, a tenth of the time that their largest takes; where a sum is not
+    finite, because a value is not or because it overflows, each value is looked at.
+    """
+    if gradients[0].is_cuda:
+        return get_total_norm(gradients, norm_type=math.inf).isfinite()
+    summed = torch.stack([gradient.sum() for gradient in gradients]).isfinite().all()
+    if summed:
+        return summed
+    return torch.stack([gradient.isfinite().all() for gradient in gradients]).all()
 
 
 class FiniteWatch(pl.Callback):
@@ -75,7 +90,7 @@ class FiniteWatch(pl.Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
         gradients = [p.grad for p in module.parameters() if p.grad is not None]
-        is_bad = ~get_total_norm(gradients, norm_type=math.inf).isfinite()
+        is_bad = ~are_finite(gradients)
         assert self._found_inf is not None
         assert self._good is not None
         # In place, and the same tensor at every step: a captured graph of a step could hold it.

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vgglab.config import Config
 from vgglab.data.batches import Batch
+from vgglab.data.errors import DataError
 from vgglab.data.keyed_random import DROPOUT, keyed_bits
 from vgglab.models.batch_norm import share_running_moments
 from vgglab.models.dropout import keyed_dropout
@@ -26,7 +27,7 @@ ACCUMULATE = "micro_batches_of_a_step"
 
 
 class Classifier(pl.LightningModule):
-    """Cross entropy by SGD with momentum, errors by torchmetrics.
+    """Cross entropy by SGD with momentum, errors by counters of its own.
 
     A step's loss is the mean over its images, however they are divided over processes and
     micro-batches. What is random is keyed by epoch and sample.
@@ -39,9 +40,8 @@ class Classifier(pl.LightningModule):
         # Asked of Lightning (estimated_stepping_batches), it would start the loader before a
         # checkpoint has said in which epoch.
         self._steps_per_epoch = steps_per_epoch
-        classes, top_k = config.data.classes, config.protocol.top_k
-        self.train_meter = SplitMeter(classes, top_k)
-        self.validation_meter = SplitMeter(classes, top_k)
+        self.train_meter = SplitMeter(config.protocol.top_k)
+        self.validation_meter = SplitMeter(config.protocol.top_k)
         self.results: dict[str, dict[str, float]] = {}
         """Latest finished values by split."""
 
@@ -113,7 +113,16 @@ class Classifier(pl.LightningModule):
                 checkpoint["state_dict"][f"train_meter.{name}"] = value
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Count batches as this run's micro-batches; steps are what both have in common."""
+        """Count batches as this run's micro-batches; steps are what both have in common.
+
+        Raises:
+            DataError: it was written by code whose checkpoints held something else.
+        """
+        if missing := self.state_dict().keys() - checkpoint["state_dict"].keys():
+            raise DataError(
+                f"the checkpoint has no {min(missing)}: it was written by other code; go on with "
+                "that, or remove the run's checkpoints to train it anew"
+            )
         progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
         for counts in (progress["total"], progress["current"]):
             # Within an epoch it was written before Lightning had counted the batch as completed,

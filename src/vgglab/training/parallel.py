@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import inspect
 import os
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,11 +15,12 @@ import torch
 import torch.distributed as dist
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy, Strategy
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # named nowhere as its own
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
 from torch.nn.parallel import DistributedDataParallel
 
 from vgglab.config import TrainerConfig
-from vgglab.world import World, find_master
+from vgglab.world import LOOPBACK, World, find_master
 
 TIMEOUT = datetime.timedelta(minutes=60)
 """That one process waits for another: long enough for a download, short of a whole night."""
@@ -39,6 +41,7 @@ def joined(world: World, accelerator: str) -> Iterator[Group]:
         torch.cuda.set_device(world.local_rank)
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
+        store=store_on_loopback(world),
         rank=world.rank,
         world_size=world.size,
         timeout=TIMEOUT,
@@ -46,6 +49,32 @@ def joined(world: World, accelerator: str) -> Iterator[Group]:
     yield Group(world)
     # Not after an exception: parting waits for the others, of whom one may be dead.
     dist.destroy_process_group()
+
+
+def store_on_loopback(world: World) -> TCPStore | None:
+    """Where the processes of one machine meet, unless torchrun has made a place already.
+
+    torch's own listens to every network that the machine is on, without asking who comes.
+    """
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    if address != LOOPBACK or "TORCHELASTIC_USE_AGENT_STORE" in os.environ:
+        return None
+    descriptor = None
+    if world.is_first:
+        listening = socket.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((LOOPBACK, port))
+        listening.listen()
+        descriptor = listening.detach()  # the store's, until the process ends
+    return TCPStore(
+        LOOPBACK,
+        port,
+        world.size,
+        is_master=world.is_first,
+        timeout=TIMEOUT,
+        wait_for_workers=False,
+        master_listen_fd=descriptor,
+    )
 
 
 class Group:

@@ -23,6 +23,7 @@ from vgglab.evaluation.predictions import (
     write_predictions,
 )
 from vgglab.models.kernels import use_kernels
+from vgglab.models.packed import packs
 from vgglab.models.vgg import VGG
 from vgglab.runs import RunDirectory
 from vgglab.training.checkpoints import net_state
@@ -141,4 +142,5 @@ def place_of(config: Config, group: Group) -> Place:
         precision=config.trainer.precision,
         memory_format=MEMORY_FORMATS[config.trainer.memory_format],
         workers=config.trainer.workers,
+        pack_weights=packs(config.trainer),
     )

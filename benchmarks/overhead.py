@@ -1,0 +1,203 @@
+"""What a harness costs: the same training step alone, in ours, and as the template's users log it.
+
+    python benchmarks/overhead.py             net A at width 1/4, 32 px; about 3 minutes
+    python benchmarks/overhead.py --profile   where our Lightning loop spends its own time
+
+The step is the same everywhere: net, batches and their augmentation, precision, memory format,
+fused SGD, threads. The raw loop does nothing else. Ours counts errors, keeps the epoch's records,
+writes checkpoints and tests; the template's way (``template.py``) is metric objects for each split
+handed to ``self.log`` every step, progress bar and WandbLogger. Each candidate is a process of its
+own; they take turns, a fit of three epochs at a time, of which the first is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import cProfile
+import io
+import os
+import pstats
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from side_by_side import Worker, markdown, ratio
+
+EPOCHS = 3
+RAW = "raw loop"
+
+
+def config_of(work: Path, mode: str) -> Any:
+    """A run of net A at width 1/4 on the digits, on this machine's CPU."""
+    from vgglab.config.check import parse
+    from vgglab.machine import resolve
+
+    return resolve(
+        parse(
+            {
+                "model": {"name": "a", "width": 0.25},
+                "norm": {"name": "batch"},
+                "recipe": {"epochs": EPOCHS, "batch_size": 64, "learning_rate": 0.02},
+                "trainer": {"accelerator": "cpu"},
+                "tracking": {"mode": mode, "code": False},
+                "paths": {"data": str(work / "datasets"), "runs": str(work / "runs")},
+            }
+        )
+    )
+
+
+def raw(work: Path) -> Callable[[], float]:
+    """Milliseconds a step of a loop that does nothing but the step."""
+    import torch
+    from input import in_training
+
+    from vgglab.data.module import ImageData
+    from vgglab.models.build import build
+    from vgglab.training.allocator import keep_freed_memory
+
+    config = config_of(work, "off")
+    keep_freed_memory()
+    torch.set_num_threads(config.trainer.threads)
+    data = in_training(ImageData(config, torch.channels_last))
+    bf16 = config.trainer.precision == "bf16"
+
+    def fit() -> float:
+        net = build(
+            config.model, config.norm, config.init, classes=10, image_size=32, in_channels=1
+        )
+        net = net.to(memory_format=torch.channels_last).train()
+        optimizer = torch.optim.SGD(net.parameters(), 0.02, 0.9, weight_decay=5e-4, fused=True)
+        loader = data.train_dataloader()
+        seconds = 0.0
+        for epoch in range(EPOCHS):
+            begun = time.perf_counter()
+            for loaded in loader:
+                batch = data.on_after_batch_transfer(loaded, 0)
+                with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                    logits_nk = net(batch.images_nchw)
+                loss = torch.nn.functional.cross_entropy(logits_nk.float(), batch.labels_n)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            seconds += (time.perf_counter() - begun) if epoch else 0.0
+        return 1e3 * seconds / (EPOCHS - 1) / loader.steps
+
+    return fit
+
+
+def harness(work: Path, mode: str) -> Callable[[], float]:
+    """Milliseconds a step of a whole run of ours, with its records and, unless off, W&B."""
+    import json
+
+    from vgglab.training.imports import import_lightning
+
+    import_lightning()
+    from vgglab.app.attempt import attempt
+    from vgglab.runs import RunDirectory, Status, read_metrics
+    from vgglab.training.parallel import Group
+    from vgglab.world import ALONE
+
+    config = config_of(work, mode)
+    count = iter(range(1_000_000))
+
+    def fit() -> float:
+        directory = RunDirectory(Path(config.paths.runs) / f"{mode}-{os.getpid()}-{next(count)}")
+        directory.path.mkdir(parents=True)
+        attempt(config, directory, Status(), work, Group(ALONE))
+        assert json.loads(directory.result.read_text(encoding="utf-8"))["errors"]
+        epochs = [r for r in read_metrics(directory.metrics) if "speed/images_per_second" in r]
+        speeds = [r["speed/images_per_second"] for r in epochs[1:]]
+        images = epochs[0]["images_seen"] / epochs[0]["step"]
+        return float(1e3 * images * statistics.fmean(1 / speed for speed in speeds))
+
+    return fit
+
+
+def template(work: Path) -> Callable[[], float]:
+    """Milliseconds a step of plain Lightning with metric objects, the bar and WandbLogger."""
+    import torch
+    from omegaconf import OmegaConf
+
+    from vgglab.data.module import ImageData
+    from vgglab.training.allocator import keep_freed_memory
+
+    os.environ["WANDB_SILENT"] = "true"
+    warnings.simplefilter("ignore")
+    from template import DEFAULTS, train
+
+    ours = config_of(work, "off")
+    keep_freed_memory()
+    config = OmegaConf.create(
+        DEFAULTS
+        | {
+            "width": 0.25,
+            "epochs": EPOCHS,
+            "threads": ours.trainer.threads,
+            "fused": True,
+            "precision": "bf16-mixed" if ours.trainer.precision == "bf16" else "32-true",
+            "folder": str(work / "template"),
+        }
+    )
+
+    def fit() -> float:
+        data = ImageData(ours, torch.channels_last)
+        data.test_dataloader = data.val_dataloader  # type: ignore[method-assign]  # ours has none
+        with contextlib.redirect_stdout(io.StringIO()):
+            return float(train(config, data, torch.channels_last)["step_ms"])
+
+    return fit
+
+
+def table(work: Path, rounds: int) -> str:
+    """Markdown: what each adds to the step."""
+    workers = {
+        RAW: Worker(raw, work),
+        "ours, tracking=off": Worker(harness, work, "off"),
+        "ours, tracking=offline": Worker(harness, work, "offline"),
+        "the template's way": Worker(template, work),
+    }
+    times: dict[str, list[float]] = {name: [] for name in workers}
+    for turn in range(-1, rounds):
+        for name in workers if turn % 2 else reversed(workers):
+            milliseconds = workers[name]()
+            if turn >= 0:
+                times[name].append(milliseconds)
+    for worker in workers.values():
+        worker.close()
+    rows = []
+    for name, found in times.items():
+        middle = statistics.median(found)
+        added = statistics.median(o - r for o, r in zip(found, times[RAW], strict=True))
+        rows.append((name, middle, added, 100 * (ratio(times, name, RAW) - 1)))
+    return markdown(["A at width 1/4, 32 px, batch 64", "ms a step", "added, ms", "added, %"], rows)
+
+
+def profile(work: Path) -> str:
+    """The functions of Lightning and ours that take most of a run's time themselves."""
+    fit = harness(work, "off")
+    fit()
+    profiler = cProfile.Profile()
+    profiler.runcall(fit)
+    text = io.StringIO()
+    pstats.Stats(profiler, stream=text).sort_stats("tottime").print_stats(35)
+    return text.getvalue()
+
+
+def main() -> None:
+    """Print the table, or a profile."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        print(profile(work) if options.profile else table(work, options.rounds))
+
+
+if __name__ == "__main__":
+    main()

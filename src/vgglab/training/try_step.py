@@ -1,0 +1,113 @@
+"""``python -m vgglab.training.try_step ACCUMULATE...``: which division of a step fits into memory.
+
+A process of its own, with a run's config on its standard input: where a step does not fit, Linux
+may kill the process that tries it, and a GPU is given back whole. It says each division before it
+is tried, so that whoever started it knows which one it died of.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import math
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from vgglab.config import Config, InitConfig
+from vgglab.config.check import parse
+from vgglab.data.module import EVALUATION_BATCH
+from vgglab.data.sources import channels
+from vgglab.memory import is_out_of_memory
+from vgglab.models.build import build
+from vgglab.models.kernels import use_kernels
+from vgglab.training.allocator import keep_freed_memory
+from vgglab.training.testing import MEMORY_FORMATS
+
+TRYING, FITS = "trying", "fits"
+LEFT_FREE = 0.1
+"""Of a GPU's memory: for what the run needs besides its steps, and for holes."""
+STEPS = 2
+"""The second has the optimiser's momentum too."""
+
+
+def largest_part(config: Config, accumulate: int) -> int:
+    """Images of the largest micro-batch of one process."""
+    return math.ceil(config.recipe.batch_size / (config.processes * accumulate))
+
+
+def first_that_fits(config: Config, divisions: Iterable[int]) -> int | None:
+    """The first of these numbers of micro-batches of which a step can be made here."""
+    for accumulate in divisions:
+        print(TRYING, accumulate, flush=True)
+        try:
+            _steps(config, largest_part(config, accumulate))
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            return accumulate
+        gc.collect()
+        if config.trainer.accelerator == "gpu":
+            torch.cuda.empty_cache()
+    return None
+
+
+def _steps(config: Config, images: int) -> None:
+    """Two steps on so many black images, and a batch of validation."""
+    trainer, data = config.trainer, config.data
+    device = torch.device("cuda" if trainer.accelerator == "gpu" else "cpu")
+    made = build(
+        config.model,
+        config.norm,
+        InitConfig(),  # which weights these are does not matter
+        classes=data.classes,
+        image_size=data.image_size,
+        in_channels=channels(data),
+        seed=0,
+    )
+    form = MEMORY_FORMATS[trainer.memory_format]
+    net = made.to(device).to(memory_format=form)
+    use_kernels(net, trainer)
+    fused = trainer.fused_optimizer
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-6, momentum=0.9, fused=fused)
+    shape = (channels(data), data.image_size, data.image_size)
+
+    def logits(count: int) -> torch.Tensor:
+        images_nchw = torch.zeros(count, *shape, device=device).contiguous(memory_format=form)
+        with torch.autocast(device.type, torch.bfloat16, enabled=trainer.precision == "bf16"):
+            scores: torch.Tensor = net(images_nchw)
+        return scores.float()
+
+    for _ in range(STEPS):
+        labels_n = torch.zeros(images, dtype=torch.int64, device=device)
+        nn.functional.cross_entropy(logits(images), labels_n).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    with torch.no_grad():
+        net.eval()
+        logits(EVALUATION_BATCH)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def main() -> None:
+    with contextlib.suppress(OSError):  # where memory runs out, this process is the one to end
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    config = parse(json.load(sys.stdin))
+    torch.set_num_threads(config.trainer.threads)
+    if config.trainer.accelerator == "gpu":
+        torch.cuda.set_per_process_memory_fraction(1 - LEFT_FREE)
+    elif config.trainer.keep_memory:
+        keep_freed_memory()
+    found = first_that_fits(config, map(int, sys.argv[1:]))
+    if found is not None:
+        print(FITS, found, flush=True)
+
+
+if __name__ == "__main__":
+    main()

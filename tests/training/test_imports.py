@@ -1,0 +1,25 @@
+"""What a run's process loads before its first step."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from vgglab.training.imports import UNUSED
+
+CODE = """
+import sys
+from vgglab.training.imports import import_lightning
+import_lightning()
+import vgglab.training.experiment
+from lightning_utilities.core.imports import RequirementCache, package_available
+assert RequirementCache("scipy") and package_available("scipy"), "hidden from others too"
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_nothing_is_loaded_that_training_does_not_use() -> None:
+    ended = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
+    loaded = set(ended.stdout.split())
+    assert {"torch", "pytorch_lightning", "torchmetrics"} <= loaded
+    assert not loaded & (UNUSED | {"pandas", "wandb", "wandb_workspaces", "sklearn", "jinja2"})
