@@ -92,9 +92,9 @@ def test_a_server_that_goes_away_in_the_middle_gets_every_row_later(
     way.state = state
     wait_for(lambda: list(lab.folder.glob("runs/*/result.json")), "it has ended")
     ended = time.monotonic()
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=90)
     assert process.returncode == 0, said
-    assert time.monotonic() - ended < FINISH_SECONDS + 20
+    assert time.monotonic() - ended < FINISH_SECONDS + 45  # the rest is a busy machine's
     assert "task=sync uploads it" in said
     (run,) = lab.runs()
     assert _epochs(lab.folder) == EPOCHS
