@@ -29,7 +29,11 @@ def _hidden() -> Iterator[None]:
     from lightning_utilities.core import imports
 
     known: Any = imports  # attributes are replaced
-    check, package_available = known.RequirementCache._check_requirement, known.package_available
+    look = getattr(getattr(known, "RequirementCache", None), "_check_requirement", None)
+    if look is None or not hasattr(known, "package_available"):  # a newer release: all is loaded
+        yield
+        return
+    check, package_available = look, known.package_available
 
     def check_unless_unused(cache: Any) -> None:
         if known.Requirement(cache.requirement).name in UNUSED:
