@@ -58,7 +58,7 @@ def stamps(directory: RunDirectory) -> dict[str, int]:
     return {
         path.name: path.stat().st_mtime_ns
         for path in directory.path.rglob("*")
-        if path.is_file() and path.name not in (".lock", "train.log")
+        if path.is_file() and path.name != "train.log" and not path.name.startswith(".lock")
     }
 
 

@@ -90,7 +90,7 @@ def test_nothing_runs_off_the_window(page: Path, width: int, cell: str) -> None:
     for left, right, height in (*found["cells"], *found["figures"]):
         assert 0 <= left < right <= width
         assert height > 0
-    assert len(found["figures"]) == 4
+    assert len(found["figures"]) == 5
     assert found["reachable"]
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import errno
 import logging
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -98,18 +97,6 @@ def test_a_run_goes_on_from_the_one_before_to_the_same_bits(
     for name, value in weights[0]["state_dict"].items():
         assert torch.equal(value, weights[1]["state_dict"][name]), name
     assert not damage(broken.last_checkpoint)
-
-
-def test_a_pickle_that_would_run_code_is_refused(small_config: Config, tmp_path: Path) -> None:
-    class Evil:
-        def __reduce__(self) -> tuple[Any, ...]:
-            return (Path.touch, (tmp_path / "it-ran",))
-
-    run = saved(tmp_path, 10)
-    torch.save({"global_step": Evil()}, run.last_checkpoint)
-    with pytest.raises(pickle.UnpicklingError):
-        run_experiment(small_config, run, Status(), [])
-    assert not (tmp_path / "it-ran").exists()
 
 
 def test_an_interrupted_write_leaves_the_old_checkpoint(
