@@ -26,6 +26,7 @@ from running import ROOT, SMALL, Command
         (["data.classes=4"], "top-5 error needs more than 5 classes, and data=digits has 4"),
         (["data.image_size=16"], "data.image_size = 16: must be greater than or equal to 32"),
         (["recipe=["], "recipe=[: not a Hydra override"),
+        (["x" * 5_000], "x..."),
         (["claims=null"], "claims=null: must be one of none, vgg2014"),
         (["sweeps=dephts"], "sweeps=dephts: must be one of"),
         (["sweeps=depth"], "sweeps=depth is a study: python run.py -m sweeps=depth"),

@@ -28,6 +28,7 @@ from vgglab.config.fields import roles
         ({"recipe": {"learning_rate": float("nan")}}, "recipe.learning_rate = nan: must be a fin"),
         ({"study": {"name": "../x"}}, "study.name = '../x': must be 1 to 64 letters"),
         ({"norm": "batch"}, 'norm = "batch": must be an object'),
+        ({"task": {"x" * 5_000: 10**30}}, f"task.{'x' * 115}...: must be a number of fewer"),
         (
             {"data": {"name": "cluttered_digits", "digit_min": 30, "digit_max": 20}},
             "data.digit_min = 30, digit_max = 20: must satisfy",

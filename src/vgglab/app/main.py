@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vgglab.app.compose import checked, grid_of_this_command, has_sweep
 from vgglab.config import store
-from vgglab.config.check import ConfigError, unknown_field
+from vgglab.config.check import ConfigError, shortened, unknown_field
 from vgglab.data.errors import DataError
 from vgglab.launch.point import is_point
 from vgglab.launch.ranks import RankFailed
@@ -109,7 +109,7 @@ def exit_code_of(action: Callable[[], None]) -> int:
     except (ConfigError, DataError) as error:
         return _complain(str(error), USER_MISTAKE)
     except (HydraException, OmegaConfBaseException) as error:
-        return _complain(explain_hydra(error), USER_MISTAKE)
+        return _complain(shortened(explain_hydra(error)), USER_MISTAKE)
     except RankFailed as error:
         return _complain(str(error), error.code)
     except KeyboardInterrupt:

@@ -36,20 +36,20 @@ def parse(values: Mapping[str, Any]) -> Config:
         # As JSON, lists may become tuples while strings stay strings: strict, but for YAML.
         return _ADAPTER.validate_json(_as_json(values))
     except ValidationError as error:
-        lines = [_shortened(_explain(detail, values)) for detail in error.errors()]
+        lines = [shortened(_explain(detail, values)) for detail in error.errors()]
         raise ConfigError("; ".join(dict.fromkeys(lines))) from error
 
 
 def _as_json(values: Mapping[str, Any]) -> str:
     for field, value in _leaves(values):
         if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"{printable(field)} = {value}: must be a finite number")
+            raise ConfigError(f"{_named(field)} = {value}: must be a finite number")
         if isinstance(value, int) and abs(value) > LARGEST:
-            raise ConfigError(f"{printable(field)}: must be a number of fewer digits")
+            raise ConfigError(f"{_named(field)}: must be a number of fewer digits")
         for text in (field, value):
             if isinstance(text, str) and (text != printable(text) or "\0" in text):
                 raise ConfigError(
-                    f"{printable(field)} = {shown(value)}: must be text of Unicode, without NUL"
+                    f"{_named(field)} = {shown(value)}: must be text of Unicode, without NUL"
                 )
     return json.dumps(values, allow_nan=False)
 
@@ -72,12 +72,17 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def _named(field: str) -> str:
+    return shortened(printable(field), MOST_SHOWN)
+
+
 def shown(value: Any) -> str:
     """A value in a message of one line."""
-    return _shortened(json.dumps(value), MOST_SHOWN)
+    return shortened(json.dumps(value), MOST_SHOWN)
 
 
-def _shortened(text: str, most: int = MOST_SAID) -> str:
+def shortened(text: str, most: int = MOST_SAID) -> str:
+    """The beginning of a text that may be as long as somebody typed it."""
     return text if len(text) <= most else f"{text[:most]}..."
 
 
