@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test slow wandb-server check audit format install clean help
+.PHONY: demo test slow chaos wandb-server check audit format install clean help
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,10 +21,13 @@ demo: install  ## run the study sweeps=quickstart and say where its report is
 	$(BIN)/python run.py -m sweeps=quickstart
 
 test: install  ## the tests that a newcomer runs
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not slurm"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not slurm and not chaos"
 
 slow: install  ## the tests that CI runs as well
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not slurm"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow and not slurm"
+
+chaos: install  ## fifty SIGKILLs over a small study; ten minutes
+	$(BIN)/python -m pytest -m chaos -s
 
 wandb-server: .wandb-server/.installed  ## a W&B-protocol server, for the tests marked so
 

@@ -22,13 +22,15 @@ KILLS = 50
 SEED = 20140904
 LONGEST = 1.5
 """Seconds that a point trains before it is killed, at most."""
-WHILE_LOADING = 0.3
+WHILE_LOADING = 0.6
 """Share of the kills that wait for no point to train; loading libraries takes most of the time."""
 OF_LAUNCHER = 0.15
 """Share of the kills that hit it, and all its points with it."""
+OF_ALL_POINTS = 0.6
+"""Share of the others that hit all its points at once."""
 STUDY = (
     *SMALL, "data=digits", "-m", "sweeps=depth", "model=a,b", "seed=0,1,2", "launcher.jobs=2",
-    "recipe.epochs=16", "trainer.log_every=4", "tracking=offline", "study.name=chaos",
+    "recipe.epochs=8", "trainer.log_every=4", "tracking=offline", "study.name=chaos",
 )  # fmt: skip
 OFTEN = "trainer.checkpoint_minutes=0.005"
 """Checkpoints a few steps apart, so that kills find them being written."""
@@ -60,35 +62,42 @@ class Chaos:
         self.doing: dict[str, int] = {}
         """What killed points were at."""
 
-    def one(self) -> None:
+    def some(self) -> None:
         """Wait for a random while, then kill somebody."""
         wait = self._random.uniform(0, LONGEST)
         while_loading = self._random.random() < WHILE_LOADING
         of_launcher = self._random.random() < OF_LAUNCHER
+        of_all = self._random.random() < OF_ALL_POINTS
+        points = self._after(wait, while_loading=while_loading)
+        if of_launcher:
+            assert self._launcher is not None
+            self._launcher.kill()
+            self._launcher.wait()
+            assert not psutil.wait_procs(points, timeout=30)[1], "points outlived the launcher"
+            self.kills["launcher"] += 1
+            return
+        at_work = [point for point in points if self._trains(point)]
+        victims = points if of_all else [self._random.choice(at_work or points)]
+        for victim in victims:
+            doing = "training" if self._trains(victim) else "loading"
+            self.doing[doing] = self.doing.get(doing, 0) + 1
+            victim.kill()
+            self.kills["point"] += 1
+        psutil.wait_procs(victims, timeout=30)
+
+    def _after(self, wait: float, *, while_loading: bool) -> list[psutil.Process]:
+        """The points that are there so many seconds after one has begun to load, or to train."""
         since = float("inf")
         while True:
             if self._launcher is None or self._launcher.poll() is not None:
                 assert self._launcher is None or self._launcher.returncode, "all done too early"
                 self._launcher = started(self._folder, *self._arguments)
             points = self._points()
-            victims = points if while_loading else [p for p in points if self._trains(p)]
-            if victims:
+            if points and (while_loading or any(map(self._trains, points))):
                 since = min(since, time.monotonic())
                 if time.monotonic() - since >= wait:
-                    break
+                    return points
             time.sleep(0.02)
-        if of_launcher:
-            self._launcher.kill()
-            self._launcher.wait()
-            assert not psutil.wait_procs(points, timeout=30)[1], "points outlived the launcher"
-            self.kills["launcher"] += 1
-            return
-        victim = self._random.choice(victims)
-        doing = "training" if self._trains(victim) else "loading"
-        self.doing[doing] = self.doing.get(doing, 0) + 1
-        victim.kill()
-        psutil.wait_procs([victim], timeout=30)
-        self.kills["point"] += 1
 
     def _points(self) -> list[psutil.Process]:
         assert self._launcher is not None
@@ -99,8 +108,13 @@ class Chaos:
             return []
 
     def _trains(self, point: psutil.Process) -> bool:
-        """Whether a point has got as far as to say that it works on its run."""
-        return any(Status.read(run.status).pid == point.pid for run in runs(self._folder))
+        """Whether a point has got as far as to write records of its run."""
+        try:
+            born = point.create_time()
+        except psutil.Error:
+            return False
+        own = (run for run in runs(self._folder) if Status.read(run.status).pid == point.pid)
+        return any(run.metrics.exists() and run.metrics.stat().st_mtime > born for run in own)
 
     def end(self) -> None:
         """Let the launcher that is there come to its end."""
@@ -108,7 +122,7 @@ class Chaos:
             self._launcher.wait(timeout=200)
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_fifty_kills_leave_no_trace(
     tmp_path: Path, datasets: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,8 +135,8 @@ def test_fifty_kills_leave_no_trace(
 
     chaos = Chaos(wild, (*arguments, OFTEN))
     done: dict[Path, tuple[int, str]] = {}
-    for _ in range(KILLS):
-        chaos.one()
+    while sum(chaos.kills.values()) < KILLS:
+        chaos.some()
         for run in runs(wild):
             if run.last_checkpoint.exists():
                 assert not damage(run.last_checkpoint)
@@ -131,8 +145,7 @@ def test_fifty_kills_leave_no_trace(
         done |= {path: seen for path, seen in finished(wild).items() if path not in done}
     with capsys.disabled():
         print(f"\nseed {SEED}: {chaos.kills} killed; points were {chaos.doing}")
-    assert sum(chaos.kills.values()) == KILLS
-    assert chaos.doing["training"] >= KILLS // 3
+    assert chaos.doing["training"] >= KILLS // 5
     chaos.end()
     ended = completed(wild, *arguments)
     assert ended.returncode == 0, ended.stdout + ended.stderr

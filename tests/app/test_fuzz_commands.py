@@ -19,7 +19,7 @@ from vgglab.config.store import defaults_of
 QUICK = settings(
     max_examples=40, deadline=None, derandomize=True, database=None, report_multiple_bugs=False
 )
-LONG = settings(QUICK, max_examples=400, derandomize=False, print_blob=True)
+LONG = settings(QUICK, max_examples=150)
 
 GROUPS = (
     "model", "norm", "init", "data", "recipe", "protocol", "trainer", "launcher", "tracking",

@@ -22,7 +22,7 @@ QUICK = settings(
     database=None,
     report_multiple_bugs=False,
 )
-LONG = settings(QUICK, max_examples=12_000, derandomize=False, print_blob=True)
+LONG = settings(QUICK, max_examples=4_000)
 
 
 def fields_below(tree: dict[str, Any], path: str = "") -> Iterator[str]:

@@ -151,7 +151,7 @@ def empty_choice(error: Exception) -> str | None:
         if choice == "null" and (groups / group).is_dir():
             names = sorted(path.stem for path in (groups / group).glob("*.yaml"))
             return f"{argument}: must be one of {', '.join(names)}"
-    return None
+    return "null is no choice of a config group; the choices are the files in its folder in conf/"
 
 
 def explain_hydra(error: Exception) -> str:
