@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import tempfile
 import traceback
@@ -42,7 +43,11 @@ def main(root: Path) -> None:
         # Caught here: Hydra would print a line of its own for an exception that passes it.
         code = exit_code_of(lambda: dispatch(composed, root))
 
-    sys.exit(exit_code_of(command) or code)
+    code = exit_code_of(command) or code
+    if code == INTERRUPTED:
+        # It has stopped and said so; once more Ctrl-C, while Python winds up, changes nothing.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def multirun_first(arguments: Sequence[str]) -> list[str]:
@@ -115,8 +120,7 @@ def exit_code_of(action: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", INTERRUPTED)
     except Exception as error:
-        empty = empty_choice(error)
-        return _complain(empty, USER_MISTAKE) if empty else _unexpected(error)
+        return _unexpected(error)
     return DONE
 
 
