@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 Times = Mapping[str, Sequence[float]]
@@ -30,6 +34,25 @@ def alternate(
             if turn >= 0:
                 times[name].append(seconds)
     return times
+
+
+def command(folder: Path, arguments: Sequence[str], expected: int = 0) -> None:
+    """Run Python with these arguments in a folder, to its end.
+
+    Raises:
+        RuntimeError: it did not end as it should.
+    """
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=os.environ | {"WANDB_SILENT": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode != expected:
+        said = (ended.stderr or ended.stdout)[-800:]
+        raise RuntimeError(f"{' '.join(arguments)}: exit code {ended.returncode}: {said}")
 
 
 class Worker:

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from side_by_side import command as run_command
 from side_by_side import markdown, ratio
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,18 +46,8 @@ def seconds_of(work: Path, command: Sequence[str], expected: int = 0) -> float:
         RuntimeError: it did not end as it should.
     """
     begun = time.perf_counter()
-    ended = subprocess.run(
-        [sys.executable, *command],
-        cwd=work,
-        env=os.environ | {"WANDB_SILENT": "true"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    seconds = time.perf_counter() - begun
-    if ended.returncode != expected:
-        raise RuntimeError(f"{command}: exit code {ended.returncode}: {ended.stderr[-500:]}")
-    return seconds
+    run_command(work, command, expected)
+    return time.perf_counter() - begun
 
 
 def ours_to_first_step(work: Path) -> float:

@@ -14,22 +14,19 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from side_by_side import alternate, markdown, median, ratio
+from side_by_side import alternate, command, markdown, median, ratio
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "the template's way"
 COUNT = itertools.count()
 
 
-def run(work: Path, command: Sequence[str]) -> None:
+def run(work: Path, arguments: Sequence[str]) -> None:
     """One command in a folder of its own; the data sets are shared.
 
     Raises:
@@ -37,16 +34,7 @@ def run(work: Path, command: Sequence[str]) -> None:
     """
     folder = work / f"study-{next(COUNT)}"
     folder.mkdir()
-    ended = subprocess.run(
-        [sys.executable, *command],
-        cwd=folder,
-        env=os.environ | {"WANDB_SILENT": "true"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ended.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {(ended.stderr or ended.stdout)[-800:]}")
+    command(folder, arguments)
 
 
 def candidates(work: Path, models: str, seeds: str, epochs: int) -> dict[str, Callable[[], None]]:

@@ -73,6 +73,18 @@ def started(folder: Path, *overrides: str) -> subprocess.Popen[bytes]:
     )
 
 
+def heard(folder: Path, *overrides: str) -> subprocess.Popen[str]:
+    """``python run.py ...`` in a folder, begun; what it says is kept for who asks."""
+    return subprocess.Popen(
+        command_line(*overrides),
+        cwd=folder,
+        env=command_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def wait_for(
     condition: Callable[[], Found | None],
     what: str = "it happens",

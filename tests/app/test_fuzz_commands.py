@@ -75,18 +75,13 @@ def check(overrides: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         assert words == ""
 
 
-def test_anything_typed(composing: None, capsys: pytest.CaptureFixture[str]) -> None:
-    @QUICK
-    @given(OVERRIDES)
-    def each(overrides: list[str]) -> None:
-        check(overrides, capsys)
-
-    each()
-
-
-@pytest.mark.slow
-def test_much_more_typed(composing: None, capsys: pytest.CaptureFixture[str]) -> None:
-    @LONG
+@pytest.mark.parametrize(
+    "examples", [QUICK, pytest.param(LONG, marks=pytest.mark.slow)], ids=["some", "many"]
+)
+def test_anything_typed(
+    examples: settings, composing: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @examples
     @given(OVERRIDES)
     def each(overrides: list[str]) -> None:
         check(overrides, capsys)

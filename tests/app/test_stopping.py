@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from running import SMALL, command_environment, command_line, wait_for
+from running import SMALL, heard, wait_for
 
 LONG = (*SMALL, "recipe.epochs=500", "trainer.log_every=1", "tracking=offline")
 SLOW = (*LONG, "model.width=0.25", "recipe.batch_size=2000")
@@ -27,14 +27,7 @@ def start(tmp_path: Path, datasets: Path) -> Iterator[Start]:
     begun: list[subprocess.Popen[str]] = []
 
     def started(*overrides: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            command_line(f"paths.data={datasets}", *overrides),
-            cwd=tmp_path,
-            env=command_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = heard(tmp_path, f"paths.data={datasets}", *overrides)
         begun.append(process)
         return process
 
@@ -61,13 +54,20 @@ def states(folder: Path) -> list[dict[str, Any]]:
 WHERE = {"run": ((), 1), "ranks": (("trainer=ddp", "devices=2"), 1), "study": (STUDY, 2)}
 
 
+def at_work(
+    start: Start, kind: tuple[str, ...], where: str, folder: Path
+) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """A command whose runs train, and all that it has started."""
+    overrides, runs = WHERE[where]
+    process = start(*kind, *overrides)
+    wait_for(train(folder, runs), "it trains", seconds=200)
+    return process, family(process)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("where", WHERE)
 def test_twice_ends_it_at_once(where: str, start: Start, tmp_path: Path) -> None:
-    overrides, runs = WHERE[where]
-    process = start(*SLOW, *overrides)
-    wait_for(train(tmp_path, runs), "it trains", seconds=200)
-    children = family(process)
+    process, children = at_work(start, SLOW, where, tmp_path)
     assert children  # W&B's service at least
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
@@ -85,10 +85,7 @@ def test_twice_ends_it_at_once(where: str, start: Start, tmp_path: Path) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("where", WHERE)
 def test_sigterm_is_ctrl_c(where: str, start: Start, tmp_path: Path) -> None:
-    overrides, runs = WHERE[where]
-    process = start(*LONG, *overrides)
-    wait_for(train(tmp_path, runs), "it trains", seconds=200)
-    children = family(process)
+    process, children = at_work(start, LONG, where, tmp_path)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=100)
     assert process.returncode == 130
@@ -96,16 +93,13 @@ def test_sigterm_is_ctrl_c(where: str, start: Start, tmp_path: Path) -> None:
     assert said.splitlines()[-1].startswith("error: interrupted")
     assert not psutil.wait_procs(children, timeout=10)[1]
     assert {status["state"] for status in states(tmp_path)} == {"interrupted"}
-    assert len(list(tmp_path.glob("runs/*/checkpoints/last.ckpt"))) == runs
+    assert len(list(tmp_path.glob("runs/*/checkpoints/last.ckpt"))) == WHERE[where][1]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("where", WHERE)
 def test_nobody_outlives_a_parent_that_is_killed(where: str, start: Start, tmp_path: Path) -> None:
-    overrides, runs = WHERE[where]
-    process = start(*LONG, *overrides)
-    wait_for(train(tmp_path, runs), "it trains", seconds=200)
-    children = family(process)
+    process, children = at_work(start, LONG, where, tmp_path)
     process.kill()
     process.wait()
     left = psutil.wait_procs(children, timeout=30)[1]

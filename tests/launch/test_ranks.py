@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from running import ROOT, SMALL, Command, command_environment, command_line, completed, wait_for
+from running import ROOT, SMALL, Command, command_environment, completed, heard, wait_for
 
 DDP = (*SMALL, "trainer=ddp", "devices=2", "trainer.log_every=4")
 
@@ -42,17 +42,6 @@ def test_two_processes_then_one_that_finds_it_done(command: Command, tmp_path: P
     assert again.stdout.startswith(f"{run.name}: already finished; ")
 
 
-def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command_line(*overrides),
-        cwd=folder,
-        env=command_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def wait_until_it_trains(folder: Path) -> None:
     def trains() -> bool:
         return any(path.stat().st_size for path in folder.glob("runs/*/metrics.jsonl"))
@@ -66,7 +55,7 @@ def ranks_of(parent: subprocess.Popen[str]) -> dict[int, psutil.Process]:
 
 
 def test_a_killed_rank_takes_the_run_down_with_a_message(tmp_path: Path, datasets: Path) -> None:
-    parent = start(tmp_path, f"paths.data={datasets}", *DDP, "recipe.epochs=500")
+    parent = heard(tmp_path, f"paths.data={datasets}", *DDP, "recipe.epochs=500")
     wait_until_it_trains(tmp_path)
     ranks = ranks_of(parent)
     ranks[1].send_signal(signal.SIGKILL)
@@ -87,7 +76,7 @@ def test_ctrl_c_and_the_other_number_of_devices(
     command: Command, tmp_path: Path, datasets: Path
 ) -> None:
     overrides = (*SMALL, "recipe.epochs=12", "trainer.log_every=4")
-    parent = start(tmp_path, f"paths.data={datasets}", *overrides, "devices=2")
+    parent = heard(tmp_path, f"paths.data={datasets}", *overrides, "devices=2")
     wait_until_it_trains(tmp_path)
     parent.send_signal(signal.SIGINT)
     _, said = parent.communicate(timeout=60)

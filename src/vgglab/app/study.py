@@ -134,9 +134,10 @@ def run_study(
         _say(console, f"    log: {failed.directory.log}")
     if failures:
         _say(console, "run the same command again to finish what is missing")
-    waiting = [p for p in points if waits_for_upload(p.directory.path)]
-    if waiting and first.tracking.mode == "online":
-        _say(console, f"W&B has not all of {len(waiting)} runs: task=sync uploads them")
+    if first.tracking.mode == "online":
+        waiting = sum(waits_for_upload(p.directory.path) for p in points)
+        if waiting:
+            _say(console, f"W&B has not all of {waiting} runs: task=sync uploads them")
     _say(console, f"report: {page}")
     return 1 if failures else 0
 

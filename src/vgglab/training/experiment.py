@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,8 +13,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import RichProgressBar
 
-from vgglab.config import Config, FilesConfig
-from vgglab.data.decode import decoder_name
+from vgglab.config import Config
 from vgglab.data.errors import DataError
 from vgglab.data.module import ImageData
 from vgglab.data.sources import channels
@@ -39,12 +37,13 @@ from vgglab.training.checkpoints import (
 from vgglab.training.cost import net_cost
 from vgglab.training.finite import FiniteWatch
 from vgglab.training.gradients import GradientNorms
+from vgglab.training.hardware import hardware
 from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.moments import Moment, OnMoment, Teller, ignore
 from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
 from vgglab.training.parent import start_from
 from vgglab.training.skipped import note_skipped
-from vgglab.training.speed import PARTS, SpeedMeter
+from vgglab.training.speed import SpeedMeter, speed_of
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
 from vgglab.training.testing import MEMORY_FORMATS, HeldOut, evaluate, selected_weights
 from vgglab.training.trainability import TrainabilityWatch
@@ -282,50 +281,3 @@ def _result(
         "hardware": hardware(config) | used,
         "trainability": {"state": "finished", "reason": ""},
     }
-
-
-def speed_of(epochs: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Medians over epochs of what each epoch's record says of speed, and the time in training."""
-    values: dict[str, float] = {}
-    parts = (f"{part}_ms" for part in PARTS)
-    for key in ("step_ms", *parts, "images_per_second", "mfu"):
-        # Epochs of an attempt by older code have no parts.
-        numbers = sorted(r[f"speed/{key}"] for r in epochs if f"speed/{key}" in r)
-        if numbers:
-            values[key] = numbers[len(numbers) // 2]
-    values["peak_memory_mib"] = max(record["speed/peak_memory_mib"] for record in epochs)
-    values["train_seconds"] = sum(record["speed/epoch_seconds"] for record in epochs)
-    return values
-
-
-def hardware(config: Config) -> dict[str, Any]:
-    """What the run was computed on, as resolved."""
-    trainer = config.trainer
-    return {
-        "accelerator": trainer.accelerator,
-        "device": torch.cuda.get_device_name() if trainer.accelerator == "gpu" else cpu_name(),
-        "precision": trainer.precision,
-        "memory_format": trainer.memory_format,
-        "threads": trainer.threads,
-        "devices": config.devices,
-        "nodes": config.nodes,
-        "keep_memory": trainer.keep_memory,
-        "fused_optimizer": trainer.fused_optimizer,
-        "host": platform.node(),
-    } | decoding(config)
-
-
-def decoding(config: Config) -> dict[str, str]:
-    """What image files are decoded by; nothing where there are none."""
-    data = config.data
-    return {"decoder": decoder_name(data.decoder)} if isinstance(data, FilesConfig) else {}
-
-
-def cpu_name() -> str:
-    """The processor's name as Linux knows it, else as Python does."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

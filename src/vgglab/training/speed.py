@@ -7,6 +7,7 @@ import statistics
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -22,6 +23,18 @@ def peak_memory_mib() -> float:
         return torch.cuda.max_memory_allocated() / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def speed_of(epochs: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Medians over epochs of what each epoch's record says of speed, and the time in training."""
+    values: dict[str, float] = {}
+    parts = (f"{part}_ms" for part in PARTS)
+    for key in ("step_ms", *parts, "images_per_second", "mfu"):
+        numbers = sorted(record[f"speed/{key}"] for record in epochs)
+        values[key] = numbers[len(numbers) // 2]
+    values["peak_memory_mib"] = max(record["speed/peak_memory_mib"] for record in epochs)
+    values["train_seconds"] = sum(record["speed/epoch_seconds"] for record in epochs)
+    return values
 
 
 class TimeSplit:
