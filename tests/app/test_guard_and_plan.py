@@ -102,6 +102,21 @@ def test_a_plan_without_runs_times_a_few_steps(command: Command, tmp_path: Path)
 
 
 @pytest.mark.slow
+def test_nets_of_absent_data_are_reckoned_at_every_scale(command: Command) -> None:
+    rows = grid(experiments="table3_c_256,table3_c_384")
+    ended = command(
+        "task=plan", "sweeps=paper", *rows, "model.width=0.03125", "claims=none", "format=json"
+    )
+    assert ended.returncode == 0, ended.stderr
+    plan = json.loads(ended.stdout)
+    found = [point["measurement"] for point in plan["waiting"]]
+    assert {measurement["source"] for measurement in found} == {"arithmetic"}
+    assert {point["net"][:2] for point in plan["waiting"]} == {"a,", "c,"}  # C starts from A
+    (note,) = plan["notes"]
+    assert note.startswith("a, norm none, width 0.03125; c, norm none, width 0.03125: reckoned")
+
+
+@pytest.mark.slow
 def test_two_processes_agree_that_a_net_is_untrainable(command: Command, tmp_path: Path) -> None:
     plain = ("norm=none", "init=gaussian", "recipe.untrainable_after=50", "recipe.epochs=9")
     ended = command(*SMALL, *plain, "trainer=ddp", "devices=2")

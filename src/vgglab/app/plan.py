@@ -152,13 +152,14 @@ def _nets_table(plan: Plan) -> Table:
         groups[point.net, point.epochs].append(point)
     for (net, epochs), members in groups.items():
         found = members[0].measurement
-        each = members[0].seconds
+        seconds = [s for member in members if (s := member.seconds) is not None]
+        whole = sum(seconds) if len(seconds) == len(members) else None
         table.add_row(
             net,
             str(len(members)),
             str(epochs),
-            duration(each),
-            duration(each * len(members) if each is not None else None),
+            duration(whole / len(members) if whole is not None else None),
+            duration(whole),
             mebibytes(found.memory_mib if found else None),
             mebibytes(found.disk_bytes / 2**20 if found and found.disk_bytes else None),
             found.source if found else "unknown",

@@ -71,14 +71,15 @@ class Known:
     def from_pilots(self, nets: Mapping[str, Sequence[StudyPoint]], console: Console) -> None:
         """A few steps of each net that is not known yet; of a stand-in where its data is absent."""
         work: dict[str, Work] = {}
-        points: dict[str, Point] = {}
+        points: dict[Point, list[str]] = defaultdict(list)
         stand_ins: dict[str, Config] = {}
+        absent: dict[str, list[str]] = defaultdict(list)
         for key, (first, *_) in nets.items():
             if key in self.by_net:
                 continue
             config = first.config
             try:
-                work[key], points[key] = work_of(config), without_parent(first)
+                work[key], point = work_of(config), without_parent(first)
             except DataError as error:
                 if config.data.name not in PUBLISHED_IMAGES:
                     self.notes.append(f"{net_name(config)}: nothing known: {error}")
@@ -86,34 +87,45 @@ class Known:
                 work[key] = published_work(config)
                 overrides = stand_in_overrides(config)
                 stand_ins[key] = compose_point(overrides)
-                points[key] = Point(directory_of(stand_ins[key]), overrides)
-                self.notes.append(
-                    f"{net_name(config)}: reckoned from its MACs and the MACs a second of the same "
-                    f"layers on 32 px digits here, for its data is absent: {error}"
-                )
+                point = Point(directory_of(stand_ins[key]), overrides)
+                absent[str(error)].append(net_name(config))
+            points[point].append(key)
+        self.notes += [_stands_in(names, error) for error, names in absent.items()]
         if not points:
             return
         count = f"{len(points)} net{'s' if len(points) > 1 else ''}"
         console.print(f"pilot: some steps of {count}, {self._slots.jobs} at a time", style="dim")
-        for key, pilot in self._pilots(points, next(iter(nets.values()))[0].config):
-            timing = timing_of(pilot, "pilot")
-            config = nets[key][0].config
-            if timing is None:
-                self.notes.append(f"{net_name(config)}: its pilot ended with code {pilot.code}")
-                continue
-            if key in stand_ins:
-                timing = scaled(timing, config, stand_ins[key])
-            self.by_net[key] = measurement(timing, work[key])
+        for point, pilot in self._pilots(list(points), next(iter(nets.values()))[0].config):
+            for key in points[point]:
+                self._learn(key, nets[key][0].config, pilot, work[key], stand_ins.get(key))
 
-    def _pilots(self, points: Mapping[str, Point], config: Config) -> Iterator[tuple[str, Pilot]]:
-        keys = {point.overrides: key for key, point in points.items()}
+    def _learn(
+        self, key: str, config: Config, pilot: Pilot, work: Work, stand_in: Config | None
+    ) -> None:
+        timing = timing_of(pilot, "pilot")
+        if timing is None:
+            self.notes.append(f"{net_name(config)}: its pilot ended with code {pilot.code}")
+            return
+        if stand_in is not None:
+            timing = scaled(timing, config, stand_in)
+        self.by_net[key] = measurement(timing, work)
+
+    def _pilots(self, points: Sequence[Point], config: Config) -> Iterator[tuple[Point, Pilot]]:
+        by_overrides = {point.overrides: point for point in points}
         resolved = [*resolved_overrides(config), f"trainer.threads={self._slots.threads}"]
         if config.tracking.mode == "online":
             resolved.append("tracking.mode=offline")
         with tempfile.TemporaryDirectory(prefix="vgglab-plan-") as folder:
             pool = PilotPool(self._root, self._slots, resolved, Path(folder))
-            for pilot in pool.run(list(points.values())):
-                yield keys[pilot.measured], pilot
+            for pilot in pool.run(points):
+                yield by_overrides[pilot.measured], pilot
+
+
+def _stands_in(names: Sequence[str], error: str) -> str:
+    return (
+        f"{'; '.join(dict.fromkeys(names))}: reckoned from MACs and the MACs a second of the same "
+        f"layers on 32 px digits here, for the data is absent: {error}"
+    )
 
 
 def without_parent(point: StudyPoint) -> Point:
