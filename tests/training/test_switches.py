@@ -68,7 +68,8 @@ def test_the_lrn_kernel_is_recorded(small_config: Config, tmp_path: Path) -> Non
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_a_gpu_takes_the_same_switches(small_config: Config, tmp_path: Path) -> None:
     config = dataclasses.replace(small_config, model=ModelConfig(name="a_lrn", width=0.0625))
-    for off in ({}, {"pool_first": False, "cudnn_benchmark": False, "fused_optimizer": False}):
+    none = {"pool_first": False, "cudnn_benchmark": False, "fused_optimizer": False}
+    for off in ({}, none | {"compile": "none"}):
         _, result = run_with(config, tmp_path, accelerator="gpu", precision="bf16", **off)
         assert result["hardware"]["pool_first"] is not bool(off)
         assert result["hardware"]["lrn_kernel"] in ("compiled", "torch")

@@ -33,9 +33,16 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig) -> dict[str, Any]:
         used["lrn_kernel"] = kernel.name
         for norm in norms:
             norm.kernel = kernel
+    on_gpu = trainer.accelerator == "gpu"
+    compiles = trainer.compile == "inductor" or (trainer.compile == "auto" and on_gpu)
+    compiles = compiles and _compiler_works("the net", on_gpu=on_gpu)
+    used["compile"] = "inductor" if compiles else "none"
     for module in net.modules():
         if isinstance(module, Features):
             module.pool_first = trainer.pool_first
+            # Compiled for each shape: an epoch's last step may be smaller, no other differs.
+            faster = torch.compile(module.as_it_stands, dynamic=False) if compiles else None
+            module.compiled = faster
     return used
 
 
@@ -46,17 +53,17 @@ def lrn_kernel(name: str, *, on_gpu: bool) -> Kernel:
     if name == "cpp":
         return kernel_in_cpp() or IN_TORCH
     if name == "compiled":
-        return _compiled("cuda" if on_gpu else "cpu") or IN_TORCH
+        return compiled_kernel() if _compiler_works("LRN", on_gpu=on_gpu) else IN_TORCH
     return IN_TORCH
 
 
-def _compiled(device: str) -> Kernel | None:
-    """The compiled kernel, if a compiler is there."""
-    kernel, few = compiled_kernel(), torch.ones(1, 8, 2, 2, device=device)
+def _compiler_works(what: str, *, on_gpu: bool) -> bool:
+    """Whether torch.compile finds its compiler, tried on a few numbers; else a line in the log."""
+    few = torch.ones(1, 8, 2, 2, device="cuda" if on_gpu else "cpu")
     try:
-        kernel.forward(few, Numbers(5, 1e-4, 0.75, 2.0))
+        compiled_kernel().forward(few, Numbers(5, 1e-4, 0.75, 2.0))
     except (ImportError, OSError, RuntimeError) as error:  # no C++ compiler, or no Triton
         reason = str(error).strip().partition("\n")[0]
-        log.warning("LRN is computed without torch.compile, which fails here: %s", reason)
-        return None
-    return kernel
+        log.warning("%s is computed without torch.compile, which fails here: %s", what, reason)
+        return False
+    return True

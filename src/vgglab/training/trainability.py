@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from vgglab.config import Config
+from vgglab.models.vgg import Features
 from vgglab.training.meters import StepLoss
 from vgglab.training.outcomes import Untrainable
 from vgglab.training.parallel import Group
@@ -221,11 +222,16 @@ class DeadUnits:
         self._layers = layers
         self._alive: dict[str, Tensor] = {}
         self._hooks: list[Any] = []
+        self._compiled: list[tuple[Features, Any]] = []
 
     def watch(self, module: nn.Module) -> None:
         """Look at every forward until ``shares`` is asked."""
         if self._hooks:
             return  # another micro-batch of the same step
+        for features in (m for m in module.modules() if isinstance(m, Features)):
+            # Compiled code would pass its hooks by.
+            self._compiled.append((features, features.compiled))
+            features.compiled = None
         # strict=False: no ReLU after the last layer
         for name, before in zip(self._layers, before_relus(module), strict=False):
             self._hooks.append(before.register_forward_hook(self._counter(name)))
@@ -242,6 +248,9 @@ class DeadUnits:
         """Layer before the ReLU -> share of its units that were dead; then look no more."""
         for hook in self._hooks:
             hook.remove()
+        for features, compiled in self._compiled:
+            features.compiled = compiled
+        self._compiled.clear()
         found = {name: 1.0 - float(alive.float().mean()) for name, alive in self._alive.items()}
         self._hooks, self._alive = [], {}
         return found
