@@ -1,4 +1,4 @@
-"""The report says of which runs a resume was verified, and of no others."""
+"""What the report says besides: whose resume was verified, and how many test images were lost."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from study_points import run, view
 
 from vgglab.report.runs import certificate_lines
+from vgglab.report.setup import skipped_line
 
 
 def certificate(*different: str) -> dict[str, Any]:
@@ -25,3 +26,15 @@ def test_it_cites_what_is_there() -> None:
         f"Resume is not exact for run {wrong.id}: predictions, weights differ "
         "(2 interruptions of 2 epochs, verify.json).",
     ]
+
+
+def test_it_says_how_many_test_images_were_lost() -> None:
+    whole = run("a", 0, 5.0)
+    lost = {"images": 50, "skipped": 2, "counted_as": "errors"}
+    part = run("a", 1, 5.0)
+    part = dataclasses.replace(part, result=(part.result or {}) | {"test": lost})
+    assert skipped_line(view(whole)) == ""
+    assert skipped_line(view(whole, part)) == (
+        "2 of 50 test images could not be read (data.on_error=skip): each counts as an error "
+        "under every protocol in 1 of 2 runs; skipped.csv in a run's folder names them."
+    )
