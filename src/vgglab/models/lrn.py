@@ -84,19 +84,17 @@ def local_response_norm(
 
 
 class _LocalResponseNorm(torch.autograd.Function):
-    """Saves its input alone, which the ReLU before it keeps anyway: the graph grows by nothing.
-    The denominator is computed again in the backward pass, which costs a few additions on values
-    that are read for it anyway."""
+    """What is kept for the backward pass is the kernel's choice."""
 
     @staticmethod
     def forward(ctx: Any, images_nchw: Tensor, numbers: Numbers, kernel: Kernel) -> Tensor:
-        ctx.save_for_backward(images_nchw)
+        output_nchw, saved = kernel.forward(images_nchw, numbers)
+        ctx.save_for_backward(*saved)
         ctx.numbers, ctx.kernel = numbers, kernel
-        return kernel.forward(images_nchw, numbers)
+        return output_nchw
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (images_nchw,) = ctx.saved_tensors
         kernel: Kernel = ctx.kernel
-        return kernel.backward(images_nchw, gradients[0], ctx.numbers), None, None
+        return kernel.backward(ctx.saved_tensors, gradients[0], ctx.numbers), None, None

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vgglab.models.lrn_kernels import IN_TORCH, Kernel, Numbers
+from vgglab.models.lrn_kernels import IN_TORCH, Kernel, Numbers, Saved
 
 log = logging.getLogger(__name__)
 
@@ -87,16 +87,18 @@ def _takes(images_nchw: Tensor) -> bool:
     )
 
 
-def _forward(images_nchw: Tensor, numbers: Numbers) -> Tensor:
+def _forward(images_nchw: Tensor, numbers: Numbers) -> tuple[Tensor, Saved]:
     if not _takes(images_nchw):
         return IN_TORCH.forward(images_nchw, numbers)
-    output_nchw: Tensor = torch.ops.vgglab.lrn_forward(images_nchw, *numbers)
-    return output_nchw
+    # Only its input, which the ReLU before it keeps anyway: the backward pass computes the
+    # denominator again, a few additions on values that it reads for its sums in any case.
+    return torch.ops.vgglab.lrn_forward(images_nchw, *numbers), (images_nchw,)
 
 
-def _backward(images_nchw: Tensor, gradient_nchw: Tensor, numbers: Numbers) -> Tensor:
+def _backward(saved: Saved, gradient_nchw: Tensor, numbers: Numbers) -> Tensor:
+    images_nchw = saved[0]
     if not _takes(images_nchw):
-        return IN_TORCH.backward(images_nchw, gradient_nchw, numbers)
+        return IN_TORCH.backward(saved, gradient_nchw, numbers)
     gradient_nchw = gradient_nchw.to(images_nchw.dtype).contiguous(
         memory_format=torch.channels_last
     )

@@ -22,29 +22,44 @@ class Numbers(NamedTuple):
     k: float
 
 
+Saved = tuple[Tensor, ...]
+"""What a forward pass leaves for its backward pass."""
+
+
 class Kernel(NamedTuple):
-    """A pair of functions; both results are of the images' shape, dtype and memory format."""
+    """A pair of functions; what they make is of the images' shape, dtype and memory format."""
 
     name: str
-    forward: Callable[[Tensor, Numbers], Tensor]
+    forward: Callable[[Tensor, Numbers], tuple[Tensor, Saved]]
     """Of images (N, C, H, W)."""
-    backward: Callable[[Tensor, Tensor, Numbers], Tensor]
-    """Of the images and of the gradient by the output."""
+    backward: Callable[[Saved, Tensor, Numbers], Tensor]
+    """Of the gradient by the output."""
 
 
-def _forward(images_nchw: Tensor, numbers: Numbers) -> Tensor:
-    wide_nchw = _widened(images_nchw)
-    output_nchw = _negative_power(_scale(wide_nchw, numbers), numbers.beta).mul_(wide_nchw)
-    return output_nchw.to(images_nchw.dtype)
-
-
-def _backward(images_nchw: Tensor, gradient_nchw: Tensor, numbers: Numbers) -> Tensor:
-    # db_i/da_j = [i = j] s_i^-beta - 2 alpha beta a_i a_j s_i^(-beta-1) for j in i's window,
-    # and j is in i's window just where i is in j's: so both passes sum the same window.
+def _forward(images_nchw: Tensor, numbers: Numbers) -> tuple[Tensor, Tensor]:
+    """The output, and s of the formula."""
     wide_nchw = _widened(images_nchw)
     scale_nchw = _scale(wide_nchw, numbers)
-    direct_nchw = _negative_power(scale_nchw, numbers.beta).mul_(_widened(gradient_nchw))
-    shared_nchw = _window_sum((direct_nchw * wide_nchw).div_(scale_nchw), numbers.size)
+    output_nchw = _negative_power(scale_nchw, numbers.beta).mul_(wide_nchw)
+    return output_nchw.to(images_nchw.dtype), scale_nchw
+
+
+def _backward(
+    images_nchw: Tensor,
+    output_nchw: Tensor,
+    scale_nchw: Tensor,
+    gradient_nchw: Tensor,
+    numbers: Numbers,
+) -> Tensor:
+    # db_i/da_j = [i = j] s_i^-beta - 2 alpha beta a_i a_j s_i^(-beta-1) for j in i's window,
+    # and j is in i's window just where i is in j's: so both passes sum the same window.
+    wide_nchw, gradient_nchw = _widened(images_nchw), _widened(gradient_nchw)
+    direct_nchw = _negative_power(scale_nchw, numbers.beta).mul_(gradient_nchw)
+    if output_nchw.dtype == scale_nchw.dtype:  # b_i = a_i s_i^-beta as it is saves the power
+        summands_nchw = (gradient_nchw * output_nchw).div_(scale_nchw)
+    else:  # it was rounded
+        summands_nchw = (direct_nchw * wide_nchw).div_(scale_nchw)
+    shared_nchw = _window_sum(summands_nchw, numbers.size)
     coupling = -2 * numbers.alpha * numbers.beta
     direct_nchw.addcmul_(shared_nchw, wide_nchw, value=coupling)
     return direct_nchw.to(images_nchw.dtype)
@@ -83,10 +98,27 @@ def _negative_power(scale_nchw: Tensor, beta: float) -> Tensor:
     return scale_nchw.pow(-beta)
 
 
-IN_TORCH = Kernel("torch", _forward, _backward)
+def _kernel(
+    name: str,
+    forward: Callable[[Tensor, Numbers], tuple[Tensor, Tensor]],
+    backward: Callable[[Tensor, Tensor, Tensor, Tensor, Numbers], Tensor],
+) -> Kernel:
+    def saving(images_nchw: Tensor, numbers: Numbers) -> tuple[Tensor, Saved]:
+        output_nchw, scale_nchw = forward(images_nchw, numbers)
+        return output_nchw, (images_nchw, output_nchw, scale_nchw)
+
+    def of_saved(saved: Saved, gradient_nchw: Tensor, numbers: Numbers) -> Tensor:
+        # Detached: of an output that has a history the compiler asks for a gradient.
+        images_nchw, output_nchw, scale_nchw = (tensor.detach() for tensor in saved)
+        return backward(images_nchw, output_nchw, scale_nchw, gradient_nchw, numbers)
+
+    return Kernel(name, saving, of_saved)
+
+
+IN_TORCH = _kernel("torch", _forward, _backward)
 
 
 @functools.cache
 def compiled_kernel() -> Kernel:
     """The same by torch.compile, which compiles at the first call, and again for other shapes."""
-    return Kernel("compiled", torch.compile(_forward), torch.compile(_backward))
+    return _kernel("compiled", torch.compile(_forward), torch.compile(_backward))
