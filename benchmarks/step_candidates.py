@@ -146,10 +146,13 @@ class Ours:
             self._steps[case]()
 
     def _made(self, case: Case) -> Step:
-        rate = {"learning_rate": LEARNING_RATE, "schedule": {"name": "plateau"}}
-        data = {"name": "imagenet"} if case.classes == 1000 else {"name": "cifar10"}
+        recipe: dict[str, Any] = {"learning_rate": LEARNING_RATE, "schedule": {"name": "plateau"}}
+        data = {"name": "cifar10"}
+        if case.classes == 1000:
+            data = {"name": "imagenet"}
+            recipe |= {"scale_min": 256, "scale_max": 256}
         trainer = {"accelerator": "cpu", "threads": self._threads}
-        config = resolve(parse({"recipe": rate, "data": data, "trainer": trainer}))
+        config = resolve(parse({"recipe": recipe, "data": data, "trainer": trainer}))
         model = ModelConfig(name=case.net, width=case.width)
         net = build(
             model,

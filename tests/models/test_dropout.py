@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vgglab.models.dropout import KeyedDropout, keyed_dropout, keyed_mask
+from vgglab.models.dropout import KeyedDropout, dropout_layers, keyed_dropout, keyed_mask
 
 
 def keys(count: int, seed: int = 0) -> torch.Tensor:
@@ -50,7 +50,7 @@ def test_a_mask_belongs_to_its_sample() -> None:
 def test_keys_are_handed_for_a_while_and_only_training_drops() -> None:
     net = torch.nn.Sequential(KeyedDropout(0.5, 0), KeyedDropout(0.5, 1))
     ones = torch.ones(8, 50)
-    with keyed_dropout(net, keys(8)):
+    with keyed_dropout(dropout_layers(net), keys(8)):
         first, again = net(ones), net(ones)
         assert torch.equal(first, again)
         assert torch.equal(net.eval()(ones), ones)

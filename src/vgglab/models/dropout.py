@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -53,10 +53,14 @@ def _scatter(values: Tensor) -> Tensor:
     return values.bitwise_xor_((values >> 16).bitwise_and_(0xFFFF))
 
 
+def dropout_layers(net: nn.Module) -> list[KeyedDropout]:
+    """To be found once: walking through a net takes as long as a small layer."""
+    return [module for module in net.modules() if isinstance(module, KeyedDropout)]
+
+
 @contextlib.contextmanager
-def keyed_dropout(net: nn.Module, keys_n: Tensor) -> Iterator[None]:
-    """Within it, the net drops what the samples' keys (N,), int32, say."""
-    layers = [module for module in net.modules() if isinstance(module, KeyedDropout)]
+def keyed_dropout(layers: Sequence[KeyedDropout], keys_n: Tensor) -> Iterator[None]:
+    """Within it, these layers drop what the samples' keys (N,), int32, say."""
     for layer in layers:
         layer.keys_n = keys_n
     try:

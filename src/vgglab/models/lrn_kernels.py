@@ -53,16 +53,41 @@ def _backward(
 ) -> Tensor:
     # db_i/da_j = [i = j] s_i^-beta - 2 alpha beta a_i a_j s_i^(-beta-1) for j in i's window,
     # and j is in i's window just where i is in j's: so both passes sum the same window.
-    wide_nchw, gradient_nchw = _widened(images_nchw), _widened(gradient_nchw)
-    direct_nchw = _negative_power(scale_nchw, numbers.beta).mul_(gradient_nchw)
-    if output_nchw.dtype == scale_nchw.dtype:  # b_i = a_i s_i^-beta as it is saves the power
-        summands_nchw = (gradient_nchw * output_nchw).div_(scale_nchw)
-    else:  # it was rounded
-        summands_nchw = (direct_nchw * wide_nchw).div_(scale_nchw)
+    summands_nchw = _summands(images_nchw, output_nchw, scale_nchw, gradient_nchw, numbers)
+    return _gradient(images_nchw, scale_nchw, gradient_nchw, summands_nchw, numbers)
+
+
+def _summands(
+    images_nchw: Tensor,
+    output_nchw: Tensor,
+    scale_nchw: Tensor,
+    gradient_nchw: Tensor,
+    numbers: Numbers,
+) -> Tensor:
+    gradient_nchw = _widened(gradient_nchw)
+    if not _was_rounded(output_nchw, scale_nchw):  # b_i = a_i s_i^-beta as it is saves the power
+        return (gradient_nchw * output_nchw).div_(scale_nchw)
+    powers_nchw = _negative_power(scale_nchw, numbers.beta)
+    return powers_nchw.mul_(gradient_nchw).mul_(_widened(images_nchw)).div_(scale_nchw)
+
+
+def _gradient(
+    images_nchw: Tensor,
+    scale_nchw: Tensor,
+    gradient_nchw: Tensor,
+    summands_nchw: Tensor,
+    numbers: Numbers,
+) -> Tensor:
+    direct_nchw = _negative_power(scale_nchw, numbers.beta).mul_(_widened(gradient_nchw))
     shared_nchw = _window_sum(summands_nchw, numbers.size)
     coupling = -2 * numbers.alpha * numbers.beta
-    direct_nchw.addcmul_(shared_nchw, wide_nchw, value=coupling)
+    direct_nchw.addcmul_(shared_nchw, _widened(images_nchw), value=coupling)
     return direct_nchw.to(images_nchw.dtype)
+
+
+def _was_rounded(output_nchw: Tensor, scale_nchw: Tensor) -> bool:
+    """Whether the output has fewer bits than it was computed in."""
+    return output_nchw.dtype != scale_nchw.dtype
 
 
 def _widened(images_nchw: Tensor) -> Tensor:
@@ -121,4 +146,21 @@ IN_TORCH = _kernel("torch", _forward, _backward)
 @functools.cache
 def compiled_kernel() -> Kernel:
     """The same by torch.compile, which compiles at the first call, and again for other shapes."""
-    return _kernel("compiled", torch.compile(_forward), torch.compile(_backward))
+    forward, backward = torch.compile(_forward), torch.compile(_backward)
+    summands, gradient = torch.compile(_summands), torch.compile(_gradient)
+
+    def in_parts(
+        images_nchw: Tensor,
+        output_nchw: Tensor,
+        scale_nchw: Tensor,
+        gradient_nchw: Tensor,
+        numbers: Numbers,
+    ) -> Tensor:
+        maps = images_nchw, output_nchw, scale_nchw, gradient_nchw
+        if not _was_rounded(output_nchw, scale_nchw):
+            return backward(*maps, numbers)
+        # As one loop it would take the summands' power anew for each window that they are in.
+        summands_nchw = summands(*maps, numbers)
+        return gradient(images_nchw, scale_nchw, gradient_nchw, summands_nchw, numbers)
+
+    return _kernel("compiled", forward, in_parts)

@@ -89,7 +89,8 @@ class FiniteWatch(pl.Callback):
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        gradients = [p.grad for p in module.parameters() if p.grad is not None]
+        weights = (p for group in optimizer.param_groups for p in group["params"])
+        gradients = [p.grad for p in weights if p.grad is not None]
         is_bad = ~are_finite(gradients)
         assert self._found_inf is not None
         assert self._good is not None

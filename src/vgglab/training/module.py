@@ -16,7 +16,7 @@ from vgglab.data.batches import Batch
 from vgglab.data.errors import DataError
 from vgglab.data.keyed_random import DROPOUT, keyed_bits
 from vgglab.models.batch_norm import share_running_moments
-from vgglab.models.dropout import keyed_dropout
+from vgglab.models.dropout import dropout_layers, keyed_dropout
 from vgglab.training.meters import SplitMeter
 from vgglab.training.outcomes import Diverged
 from vgglab.training.schedules import lambda_rule
@@ -37,6 +37,7 @@ class Classifier(pl.LightningModule):
         super().__init__()
         self.net = net
         self.config = config
+        self._dropout_layers = dropout_layers(net)
         # Asked of Lightning (estimated_stepping_batches), it would start the loader before a
         # checkpoint has said in which epoch.
         self._steps_per_epoch = steps_per_epoch
@@ -62,7 +63,7 @@ class Classifier(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         bits = keyed_bits(self.config.seed, batch.epoch, batch.samples_n, DROPOUT)
         keys = torch.from_numpy((bits >> np.uint64(32)).astype(np.uint32).view(np.int32))
-        with keyed_dropout(self.net, keys.to(batch.labels_n.device)):
+        with keyed_dropout(self._dropout_layers, keys.to(batch.labels_n.device)):
             loss_sum = self._loss_sum(batch, "train")
         # Processes average their gradients and Lightning divides by the micro-batches: times the
         # number of parts, what comes out is the sum over all images divided by their number, also
