@@ -26,7 +26,7 @@ test: install  ## the tests that a newcomer runs
 slow: install  ## the tests that CI runs as well
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow and not slurm"
 
-chaos: install  ## fifty SIGKILLs over a small study; ten minutes
+chaos: install  ## fifty SIGKILLs over a small study; nine minutes
 	$(BIN)/python -m pytest -m chaos -s
 
 wandb-server: .wandb-server/.installed  ## a W&B-protocol server, for the tests marked so

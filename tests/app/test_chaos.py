@@ -1,4 +1,4 @@
-"""Fifty SIGKILLs at random moments over a small study, which ends as if there had been none."""
+"""SIGKILLs at random moments over a small study, which ends as if there had been none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from training_runs import steady
 from vgglab.runs import RunDirectory, Status, read_metrics
 from vgglab.training.checkpoints import checkpoint_to_resume, damage
 
-KILLS = 50
 SEED = 20140904
 LONGEST = 1.5
 """Seconds that a point trains before it is killed, at most."""
@@ -122,9 +121,12 @@ class Chaos:
             self._launcher.wait(timeout=200)
 
 
-@pytest.mark.chaos
-def test_fifty_kills_leave_no_trace(
-    tmp_path: Path, datasets: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "kills",
+    [pytest.param(10, marks=pytest.mark.slow), pytest.param(50, marks=pytest.mark.chaos)],
+)
+def test_kills_leave_no_trace(
+    kills: int, tmp_path: Path, datasets: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calm, wild = tmp_path / "calm", tmp_path / "wild"
     for folder in (calm, wild):
@@ -135,7 +137,7 @@ def test_fifty_kills_leave_no_trace(
 
     chaos = Chaos(wild, (*arguments, OFTEN))
     done: dict[Path, tuple[int, str]] = {}
-    while sum(chaos.kills.values()) < KILLS:
+    while sum(chaos.kills.values()) < kills:
         chaos.some()
         for run in runs(wild):
             if run.last_checkpoint.exists():
@@ -145,7 +147,7 @@ def test_fifty_kills_leave_no_trace(
         done |= {path: seen for path, seen in finished(wild).items() if path not in done}
     with capsys.disabled():
         print(f"\nseed {SEED}: {chaos.kills} killed; points were {chaos.doing}")
-    assert chaos.doing["training"] >= KILLS // 5
+    assert chaos.doing["training"] >= kills // 5
     chaos.end()
     ended = completed(wild, *arguments)
     assert ended.returncode == 0, ended.stdout + ended.stderr
