@@ -48,7 +48,7 @@ class TrainerConfig:
     What cannot be had is computed by ``torch``."""
     compile: Annotated[Literal["auto", "inductor", "none"], Role.INFRASTRUCTURE] = "auto"
     """Compile the convolutional part for training by torch.compile; differs by rounding. ``auto``:
-    on a GPU with Triton; on a CPU a step gains nothing by it. What cannot be compiled is computed
+    on a GPU; on a CPU a step gains nothing by it. Without a compiler (Triton, C++) it is computed
     as it stands; so are tests, and the few steps that look for dead ReLUs."""
     pack_weights: Annotated[bool, Role.INFRASTRUCTURE] = True
     """Tests in bf16 on a CPU: weights are rounded and laid out for its kernels once, not for every
