@@ -140,6 +140,25 @@ def test_of_many_that_take_over_at_once_one_is_inside_at_a_time(tmp_path: Path) 
     assert not last.is_alive(time.time())
 
 
+def test_who_was_quicker_than_a_takeover_is_not_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".lock.7").write_text('{"machine": "dead", "pid": 1}')
+    os.utime(tmp_path / ".lock.7", (1, 1))
+    take, quick = getattr(lease, "_take"), tmp_path / ".lock.8"  # noqa: B009
+
+    def late(*arguments: Any) -> Any:
+        """Between the look at a dead owner and the next number."""
+        quick.write_text('{"machine": "quick", "pid": 1}')
+        return take(*arguments)
+
+    monkeypatch.setattr(lease, "_take", late)
+    monkeypatch.setattr(lease, "POLL_SECONDS", 0.01)
+    with pytest.raises(TimeoutError, match="its owner is quick"), lease.held(tmp_path, 0.1):
+        pytest.fail("two are inside")
+    assert quick.exists()
+
+
 @pytest.mark.usefixtures("here")
 def test_an_owner_that_wakes_after_it_was_taken_over_ends_at_once(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "r")

@@ -76,9 +76,13 @@ def latest(folder: Path) -> Lease | None:
 def owner_elsewhere(folder: Path, now: float | None = None) -> Lease | None:
     """The lease of an owner on another machine that is alive; ``now``: time of the file system."""
     lease = latest(folder)
+    return lease if _is_elsewhere(lease, time.time() if now is None else now) else None
+
+
+def _is_elsewhere(lease: Lease | None, now: float) -> bool:
     if lease is None or lease.machine == this_machine():
-        return None  # whoever asks has the kernel's lock, or asks for it too
-    return lease if lease.is_alive(time.time() if now is None else now) else None
+        return False  # whoever asks has the kernel's lock, or asks for it too
+    return lease.is_alive(now)
 
 
 @contextlib.contextmanager
@@ -90,11 +94,12 @@ def held(folder: Path, timeout: float = -1) -> Iterator[None]:
     """
     deadline = time.monotonic() + timeout if timeout >= 0 else float("inf")
     while True:
-        other = owner_elsewhere(folder, _clock(folder))
-        mine = _take(folder) if other is None else None
+        now, seen = _clock(folder), latest(folder)
+        mine = None if _is_elsewhere(seen, now) else _take(folder, seen)
         if mine is not None:
             break
         if time.monotonic() >= deadline:
+            other = latest(folder)
             raise TimeoutError(f"{folder}: its owner is {other.machine if other else 'another'}")
         time.sleep(POLL_SECONDS)
     with _beating(mine):
@@ -108,9 +113,9 @@ def _clock(folder: Path) -> float:
     return probe.stat().st_mtime
 
 
-def _take(folder: Path) -> Path | None:
-    """Create the next number; none where another process was faster."""
-    before = latest(folder)
+def _take(folder: Path, before: Lease | None) -> Path | None:
+    """Create the number after the one that was seen to be free; none where another process was
+    faster. (The number after a later one would be its owner's, who is at work.)"""
     mine = folder / f"{PREFIX}{before.number + 1 if before else 1}"
     try:
         descriptor = os.open(mine, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
