@@ -18,7 +18,10 @@ FORMATS = [torch.contiguous_format, torch.channels_last]
 
 @pytest.fixture(scope="session", params=["torch", "cpp"])
 def kernel(request: pytest.FixtureRequest) -> Kernel:
-    name: str = request.param
+    return kernel_of(request.param)
+
+
+def kernel_of(name: str) -> Kernel:
     found = lrn_kernel(name, on_gpu=False)
     if found.name != name:
         pytest.skip("no C++ compiler or no ninja here")
@@ -142,9 +145,7 @@ def test_autocast_keeps_bf16_after_a_convolution() -> None:
 
 
 def test_in_cpp_it_keeps_nothing_for_backward_but_its_input() -> None:
-    kernel = lrn_kernel("cpp", on_gpu=False)
-    if kernel.name != "cpp":
-        pytest.skip("no C++ compiler or no ninja here")
+    kernel = kernel_of("cpp")
     kept: list[Tensor] = []
 
     def pack(tensor: Tensor) -> Tensor:

@@ -79,9 +79,9 @@ def test_leet_shows_every_run_of_the_study(study: Lab, pictures: Path, tmp_path:
     flat = study.folder / "studies" / "quickstart" / "wandb"
     # The latest, the study's own run, is unticked and the next two are ticked; then only their
     # errors and losses are shown.
-    names = sorted(path.name for path in flat.glob("run-*"))
+    folders = sorted(path.name for path in flat.glob("run-*"))
     # By the second in which they began, the latest first; those of one second by their names.
-    listed = sorted(names, key=lambda name: name.split("-")[1], reverse=True)
+    listed = sorted(folders, key=lambda name: name.split("-")[1], reverse=True)
     first, second = (name.split("-", 2)[2].rpartition("-")[0] for name in listed[1:3])
     steps = [
         ("charts/", "Space"), ("Select a run", "Down"), (f"ID: {first}", "Space"),
