@@ -123,7 +123,7 @@ def _tested(
     import torch
 
     from vgglab.data.module import ImageData
-    from vgglab.training.allocator import keep_freed_memory
+    from vgglab.training.allocator import use_allocator
     from vgglab.training.parallel import Group
     from vgglab.training.testing import (
         MEMORY_FORMATS,
@@ -134,8 +134,7 @@ def _tested(
     )
     from vgglab.world import ALONE
 
-    if config.trainer.keep_memory and config.trainer.accelerator == "cpu":
-        keep_freed_memory()
+    use_allocator(config.trainer)
     torch.set_num_threads(config.trainer.threads)
     net = stored_net(config, selected_weights(config, directory))
     data = ImageData(config, MEMORY_FORMATS[config.trainer.memory_format])

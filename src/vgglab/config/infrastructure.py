@@ -39,6 +39,8 @@ class TrainerConfig:
     keep_memory: Annotated[bool, Role.INFRASTRUCTURE] = True
     """On Linux CPUs, keep freed memory for the next step instead of giving it back and faulting
     its pages in again."""
+    huge_pages: Annotated[bool, Role.INFRASTRUCTURE] = True
+    """With ``keep_memory``, ask Linux for pages of 2 MiB."""
     pool_first: Annotated[bool, Role.INFRASTRUCTURE] = True
     """Where a max-pooling follows a ReLU, pool first: the same bits from a quarter of the work."""
     lrn_kernel: Annotated[Literal["auto", "torch", "compiled", "cpp"], Role.INFRASTRUCTURE] = "auto"

@@ -25,7 +25,7 @@ from vgglab.models.kernels import use_kernels
 from vgglab.models.vgg import VGG
 from vgglab.runs import MetricsLog, RunDirectory, Status, read_metrics
 from vgglab.signals import StopRequest
-from vgglab.training.allocator import keep_freed_memory
+from vgglab.training.allocator import use_allocator
 from vgglab.training.callbacks import Heartbeat, PlateauRule, Recorder, Sink
 from vgglab.training.ceiling import ceiling, flops_per_image
 from vgglab.training.checkpoints import (
@@ -78,8 +78,7 @@ def run_experiment(
         DataError: the data set cannot be had, or the weights to be tested are damaged.
     """
     group = group or Group(ALONE)
-    if config.trainer.keep_memory and config.trainer.accelerator == "cpu":
-        keep_freed_memory()
+    use_allocator(config.trainer)
     torch.set_num_threads(config.trainer.threads)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]

@@ -24,6 +24,7 @@ def hardware(config: Config) -> dict[str, Any]:
         "devices": config.devices,
         "nodes": config.nodes,
         "keep_memory": trainer.keep_memory,
+        "huge_pages": trainer.huge_pages,
         "fused_optimizer": trainer.fused_optimizer,
         "host": platform.node(),
     } | decoding(config)

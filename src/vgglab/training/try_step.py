@@ -25,7 +25,7 @@ from vgglab.data.sources import channels
 from vgglab.memory import is_out_of_memory
 from vgglab.models.build import build
 from vgglab.models.kernels import use_kernels
-from vgglab.training.allocator import keep_freed_memory
+from vgglab.training.allocator import use_allocator
 from vgglab.training.testing import MEMORY_FORMATS
 
 TRYING, FITS = "trying", "fits"
@@ -102,8 +102,7 @@ def main() -> None:
     torch.set_num_threads(config.trainer.threads)
     if config.trainer.accelerator == "gpu":
         torch.cuda.set_per_process_memory_fraction(1 - LEFT_FREE)
-    elif config.trainer.keep_memory:
-        keep_freed_memory()
+    use_allocator(config.trainer)
     found = first_that_fits(config, map(int, sys.argv[1:]))
     if found is not None:
         print(FITS, found, flush=True)
