@@ -35,6 +35,17 @@ def test_pooling_first_trains_to_the_same_bits(small_config: Config, tmp_path: P
     assert [found["hardware"]["pool_first"] for found in (result, other)] == [True, False]
 
 
+def test_the_pooling_kernel_trains_to_the_same_bits(small_config: Config, tmp_path: Path) -> None:
+    (ours, result), (plain, other) = (
+        run_with(small_config, tmp_path, pool_kernel=kernel) for kernel in ("auto", "torch")
+    )
+    if result["hardware"]["pool_kernel"] == "torch":
+        pytest.skip("no C++ compiler or no ninja here")
+    assert_same_bits(weights(ours), weights(plain))
+    assert result["errors"] == other["errors"]
+    assert [r["hardware"]["pool_kernel"] for r in (result, other)] == ["cpp", "torch"]
+
+
 def test_the_fused_optimizer_differs_by_rounding(small_config: Config, tmp_path: Path) -> None:
     config = dataclasses.replace(
         small_config, recipe=dataclasses.replace(small_config.recipe, learning_rate=1e-4)

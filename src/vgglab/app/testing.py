@@ -87,6 +87,7 @@ def config_of(directory: RunDirectory, asked: Config) -> Config:
         "memory_format": trainer.memory_format,
         "lrn_kernel": trainer.lrn_kernel,
         "pool_first": trainer.pool_first,
+        "pool_kernel": trainer.pool_kernel,
         "pack_weights": trainer.pack_weights,
         "threads": trainer.threads,
         "workers": trainer.workers,

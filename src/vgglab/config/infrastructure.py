@@ -43,6 +43,9 @@ class TrainerConfig:
     """With ``keep_memory``, ask Linux for pages of 2 MiB."""
     pool_first: Annotated[bool, Role.INFRASTRUCTURE] = True
     """Where a max-pooling follows a ReLU, pool first: the same bits from a quarter of the work."""
+    pool_kernel: Annotated[Literal["auto", "torch", "cpp"], Role.INFRASTRUCTURE] = "auto"
+    """What computes max-pooling of 2x2 and the ReLU after it; the same values. ``cpp``: a kernel as
+    LRN's. ``auto``: ``cpp`` on a CPU, ``torch`` on a GPU and where the net is compiled."""
     lrn_kernel: Annotated[Literal["auto", "torch", "compiled", "cpp"], Role.INFRASTRUCTURE] = "auto"
     """What computes local response normalisation; they differ by rounding. ``torch``: its own
     operations. ``compiled``: the same by torch.compile. ``cpp``: a kernel for channels_last maps on

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from vgglab.config import TrainerConfig
+from vgglab.models.cpp import built
 from vgglab.models.lrn import LocalResponseNorm
 from vgglab.models.lrn_cpp import kernel_in_cpp
 from vgglab.models.lrn_kernels import IN_TORCH, Kernel, Numbers, compiled_kernel
@@ -37,8 +38,13 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig) -> dict[str, Any]:
     compiles = trainer.compile == "inductor" or (trainer.compile == "auto" and on_gpu)
     compiles = compiles and _compiler_works("the net", on_gpu=on_gpu)
     used["compile"] = "inductor" if compiles else "none"
+    # torch.compile makes loops of its own of what it knows.
+    in_cpp = trainer.pool_kernel != "torch" and not (on_gpu or compiles)
+    in_cpp = in_cpp and built("pool", "max-pooling")
+    used["pool_kernel"] = "cpp" if in_cpp else "torch"
     for module in net.modules():
         if isinstance(module, Features):
+            module.pools_in_cpp = in_cpp
             module.pool_first = trainer.pool_first
             # Compiled for each shape: an epoch's last step may be smaller, no other differs.
             faster = torch.compile(module.as_it_stands, dynamic=False) if compiles else None

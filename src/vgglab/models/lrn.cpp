@@ -1,11 +1,10 @@
 // Local response normalisation of channels_last maps on CPUs, forward and backward: one pass over
-// memory each. Built by lrn_cpp.py with torch's extension loader; formula and names are lrn.py's.
+// memory each. Formula and names are lrn.py's.
 //
 // A pixel's channels lie side by side, so a window is a few neighbouring values of the first-level
 // cache. Everything is computed in float (double for double) and rounded once, when it is stored.
 
 #include <ATen/ops/empty_like.h>
-#include <ATen/Parallel.h>
 #include <torch/library.h>
 
 #include <algorithm>
@@ -14,31 +13,9 @@
 #include <cstring>
 #include <vector>
 
+#include "cpu_kernels.h"
+
 namespace {
-
-// bfloat16 by its bits, without branches, so that the compiler makes vector instructions of it.
-struct Bf16 {
-  uint16_t bits;
-};
-
-inline float widened(Bf16 value) {
-  const uint32_t bits = static_cast<uint32_t>(value.bits) << 16;
-  float wide;
-  std::memcpy(&wide, &bits, sizeof wide);
-  return wide;
-}
-inline float widened(float value) { return value; }
-inline double widened(double value) { return value; }
-
-inline void narrowed(float wide, Bf16& value) {
-  uint32_t bits;
-  std::memcpy(&bits, &wide, sizeof bits);
-  const uint32_t nearest_even = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
-  value.bits = static_cast<uint16_t>(is_nan ? 0x7fc0u : nearest_even);
-}
-inline void narrowed(float wide, float& value) { value = wide; }
-inline void narrowed(double wide, double& value) { value = wide; }
 
 template <typename Wide>
 struct Numbers {
@@ -121,10 +98,10 @@ inline void scales(const Stored* images, Rows<Wide>& squares, Rows<Wide>& scale,
   for (int64_t pixel = 0; pixel < pixels; ++pixel) {
     const Stored* __restrict__ x = images + pixel * channels;
     Wide* __restrict__ square = squares[pixel];
-    for (int64_t c = 0; c < channels; ++c) {
+    over_channels(channels, [&](int64_t c) {
       const Wide value = widened(x[c]);
       square[c] = value * value;
-    }
+    });
   }
   for (int64_t pixel = 0; pixel < pixels; ++pixel) {
     Wide* __restrict__ s = scale[pixel];
@@ -147,11 +124,11 @@ void forward_pixels(const Stored* images, Stored* output, int64_t pixels, int64_
       const Wide* __restrict__ s = scale[pixel];
       ahead<false>(x + kBlock * channels, channels);
       ahead<true>(y + kBlock * channels, channels);
-      for (int64_t c = 0; c < channels; ++c) {
+      over_channels(channels, [&](int64_t c) {
         Wide power, unused;
         negative_powers<three_quarters>(s[c], beta, power, unused);
         narrowed(widened(x[c]) * power, y[c]);
-      }
+      });
     }
   }
 }
@@ -175,13 +152,13 @@ void backward_pixels(const Stored* images, const Stored* gradient, Stored* resul
       Wide* __restrict__ coupled = shared[pixel];
       ahead<false>(x + kBlock * channels, channels);
       ahead<false>(g + kBlock * channels, channels);
-      for (int64_t c = 0; c < channels; ++c) {
+      over_channels(channels, [&](int64_t c) {
         Wide first, second;
         negative_powers<three_quarters>(s[c], beta, first, second);
         const Wide slope = widened(g[c]);
         flowing[c] = slope * first;
         coupled[c] = slope * widened(x[c]) * second;
-      }
+      });
     }
     for (int64_t pixel = 0; pixel < block; ++pixel) {
       const Stored* __restrict__ x = images + (begin + pixel) * channels;
@@ -190,8 +167,9 @@ void backward_pixels(const Stored* images, const Stored* gradient, Stored* resul
       Wide* __restrict__ sums = scale[pixel];
       ahead<true>(dx + kBlock * channels, channels);
       window_sums(shared[pixel], sums, channels, numbers.half);
-      for (int64_t c = 0; c < channels; ++c)
+      over_channels(channels, [&](int64_t c) {
         narrowed(flowing[c] + coupling * widened(x[c]) * sums[c], dx[c]);
+      });
     }
   }
 }
@@ -201,20 +179,8 @@ struct Maps {
 };
 
 Maps maps_of(const at::Tensor& images) {
-  TORCH_CHECK(images.dim() == 4 && images.is_contiguous(at::MemoryFormat::ChannelsLast),
-              "images: must be (N, C, H, W) in channels_last");
+  TORCH_CHECK(is_channels_last(images), "images: must be (N, C, H, W) in channels_last");
   return {images.size(0) * images.size(2) * images.size(3), images.size(1)};
-}
-
-// Calls run(Stored*, Wide): the type in memory and the one that is computed in.
-template <typename Run>
-void by_type(const at::Tensor& images, const Run& run) {
-  switch (images.scalar_type()) {
-    case at::kFloat: return run(float(), float());
-    case at::kDouble: return run(double(), double());
-    case at::kBFloat16: return run(Bf16(), float());
-    default: TORCH_CHECK(false, "images: must be float32, float64 or bfloat16");
-  }
 }
 
 template <typename Body>
@@ -271,7 +237,7 @@ at::Tensor backward(const at::Tensor& images, const at::Tensor& gradient, int64_
 
 }  // namespace
 
-TORCH_LIBRARY(vgglab, library) {
+TORCH_LIBRARY_FRAGMENT(vgglab, library) {
   library.def("lrn_forward(Tensor images, int size, float alpha, float beta, float k) -> Tensor");
   library.def(
       "lrn_backward(Tensor images, Tensor gradient, int size, float alpha, float beta, float k) "

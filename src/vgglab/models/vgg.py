@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from vgglab.config.model import ModelConfig, NormConfig
 from vgglab.models.dropout import KeyedDropout
 from vgglab.models.layers import HIDDEN_UNITS, LAYERS, Conv, check_sizes, map_size, scaled
 from vgglab.models.lrn import LocalResponseNorm
+from vgglab.models.pool import halved, halves
 
 
 class Features(nn.Sequential):
@@ -23,6 +25,9 @@ class Features(nn.Sequential):
     """
 
     pool_first = True
+    pools_in_cpp = False
+    """``pool.halved`` for each max-pooling of 2x2 with the ReLU after it, whose modules are then
+    not called: the same values. Set where ``pool.cpp`` has been built."""
     compiled: Callable[[Tensor], Tensor] | None = None
     """``as_it_stands``, made faster; asked in training alone, whose batches are of one shape."""
 
@@ -34,9 +39,16 @@ class Features(nn.Sequential):
 
     def as_it_stands(self, input: Tensor) -> Tensor:
         """The same, module by module."""
-        modules = list(self)
-        for module in pooled_first(modules) if self.pool_first else modules:
-            input = module(input)
+        modules = deque(pooled_first(list(self)) if self.pool_first else self)
+        while modules:
+            module = modules.popleft()
+            if self.pools_in_cpp and halves(module):
+                followed = bool(modules) and isinstance(modules[0], nn.ReLU)
+                if followed:
+                    modules.popleft()
+                input = halved(input, relu=followed)
+            else:
+                input = module(input)
         return input
 
 

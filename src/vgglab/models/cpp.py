@@ -1,0 +1,92 @@
+"""Kernels in C++ for channels_last maps on CPUs, each built once on each kind of machine."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import logging
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+HERE = Path(__file__).parent
+SHARED = HERE / "cpu_kernels.h"
+TYPES = (torch.float32, torch.float64, torch.bfloat16)
+
+# Instructions by what torch itself found the processor to have, not by what the compiler finds
+# (-march=native): a folder that several machines share then holds a build for each kind.
+_INSTRUCTIONS = {
+    "AVX512": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+    "AVX2": ["-march=x86-64-v3"],
+}
+# Nothing that reorders sums: a run's bits may not depend on where its tensors happen to lie.
+_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp"]
+
+
+@functools.cache
+def built(name: str, what: str) -> bool:
+    """Whether ``torch.ops.vgglab`` has the operations of ``<name>.cpp``, built where they were not
+    yet. Where they cannot be, a line in the log says that ``what`` is computed without them."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    flags = [*_FLAGS, *_INSTRUCTIONS.get(capability, [])]
+    try:
+        _load(name, what, flags)
+    except (ImportError, OSError, RuntimeError) as error:  # no ninja, no compiler, no room
+        reason = str(error).strip().partition("\n")[0]
+        log.warning(
+            "%s is computed without its C++ kernel, which cannot be built: %s", what, reason
+        )
+        return False
+    return True
+
+
+def takes(images_nchw: Tensor) -> bool:
+    """Whether the kernels compute on these."""
+    return (
+        images_nchw.device.type == "cpu"
+        and images_nchw.dtype in TYPES
+        and images_nchw.is_contiguous(memory_format=torch.channels_last)
+    )
+
+
+def _load(name: str, what: str, flags: list[str]) -> None:
+    extension = _extension()
+    library = f"vgglab_{name}"
+    source = HERE / f"{name}.cpp"
+    root = os.environ.get("TORCH_EXTENSIONS_DIR") or extension.get_default_build_root()
+    folder = Path(root) / f"{library}_{_digest(source, flags)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / f"{library}.so").exists():
+        log.info("building the C++ kernel of %s, once, in %s", what, folder)
+    extension.load(  # locks the folder: of two processes one builds, the other waits
+        library,
+        [str(source)],
+        extra_cflags=flags,
+        extra_ldflags=["-fopenmp"],
+        build_directory=str(folder),
+        is_python_module=False,
+    )
+
+
+def _extension() -> Any:
+    """torch's builder, without what it says of a CUDA toolkit when there is no GPU."""
+    logger = logging.getLogger("torch.utils.cpp_extension")
+    before, logger.level = logger.level, logging.ERROR
+    try:
+        return importlib.import_module("torch.utils.cpp_extension")
+    finally:
+        logger.level = before
+
+
+def _digest(source: Path, flags: list[str]) -> str:
+    """Of all that a build depends on."""
+    texts = [path.read_text(encoding="utf-8") for path in (source, SHARED)]
+    about = [*texts, torch.__version__, platform.machine(), *flags]
+    return hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
