@@ -4,7 +4,8 @@
     python benchmarks/overhead.py --profile   where our Lightning loop spends its own time
 
 The step is the same everywhere: net, batches and their augmentation, precision, memory format,
-fused SGD, threads. The raw loop does nothing else. Ours counts errors, keeps the epoch's records,
+fused SGD, threads; the raw loop and ours also share kernels and dropout. The raw loop does nothing
+else. Ours counts errors, keeps the epoch's records,
 writes checkpoints and tests; the template's way (``template.py``) is metric objects for each split
 handed to ``self.log`` every step, progress bar and WandbLogger. Each candidate is a process of its
 own; they take turns, a fit of three epochs at a time, of which the first is not counted.
@@ -58,12 +59,15 @@ def raw(work: Path) -> Callable[[], float]:
 
     from vgglab.data.module import ImageData
     from vgglab.models.build import build
+    from vgglab.models.dropout import dropout_layers, keyed_dropout
+    from vgglab.models.kernels import use_kernels
     from vgglab.training.allocator import keep_freed_memory
 
     config = config_of(work, "off")
     keep_freed_memory()
     torch.set_num_threads(config.trainer.threads)
     data = in_training(ImageData(config, torch.channels_last))
+    random = torch.Generator().manual_seed(0)
     bf16 = config.trainer.precision == "bf16"
 
     def fit() -> float:
@@ -71,6 +75,8 @@ def raw(work: Path) -> Callable[[], float]:
             config.model, config.norm, config.init, classes=10, image_size=32, in_channels=1
         )
         net = net.to(memory_format=torch.channels_last).train()
+        use_kernels(net, config.trainer)
+        dropped = dropout_layers(net)
         optimizer = torch.optim.SGD(net.parameters(), 0.02, 0.9, weight_decay=5e-4, fused=True)
         loader = data.train_dataloader()
         seconds = 0.0
@@ -78,7 +84,11 @@ def raw(work: Path) -> Callable[[], float]:
             begun = time.perf_counter()
             for loaded in loader:
                 batch = data.on_after_batch_transfer(loaded, 0)
-                with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                keys = torch.randint(2**31, batch.labels_n.shape, generator=random).to(torch.int32)
+                with (
+                    torch.autocast("cpu", torch.bfloat16, enabled=bf16),
+                    keyed_dropout(dropped, keys),
+                ):
                     logits_nk = net(batch.images_nchw)
                 loss = torch.nn.functional.cross_entropy(logits_nk.float(), batch.labels_n)
                 optimizer.zero_grad()

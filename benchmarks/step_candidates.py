@@ -135,7 +135,7 @@ class Ours:
         keep_freed_memory()
         self._threads = threads
         torch.set_num_threads(threads)
-        self._steps: dict[Case, Step] = {}
+        self._steps: dict[Case, tuple[nn.Module, Step]] = {}
 
     def __call__(self, case: Case) -> None:
         if case not in self._steps:
@@ -143,9 +143,13 @@ class Ours:
                 self._steps.clear()
             self._steps[case] = self._made(case)
         for _ in range(case.steps):
-            self._steps[case]()
+            self._steps[case][1]()
 
-    def _made(self, case: Case) -> Step:
+    def net(self, case: Case) -> nn.Module:
+        """That has been trained."""
+        return self._steps[case][0]
+
+    def _made(self, case: Case) -> tuple[nn.Module, Step]:
         recipe: dict[str, Any] = {"learning_rate": LEARNING_RATE, "schedule": {"name": "plateau"}}
         data = {"name": "cifar10"}
         if case.classes == 1000:
@@ -178,7 +182,7 @@ class Ours:
             loss.backward()
             optimizer.step()
 
-        return step
+        return net, step
 
 
 class Convolutions:

@@ -2,6 +2,7 @@
 
     python benchmarks/study.py             nets A and D, 2 seeds, 2 epochs: about 4 minutes
     python benchmarks/study.py --full      sweeps=quickstart as it is: 18 runs of 5 epochs
+    python benchmarks/study.py --full --without-one-job
 
 The runs are those of ``sweeps=quickstart`` (cluttered digits at 32 px, width 1/8, batch norm) and
 the wall time is that of one command, from its start to the end of its last process. Ours runs as
@@ -22,6 +23,7 @@ from pathlib import Path
 from side_by_side import alternate, command, markdown, median, ratio
 
 ROOT = Path(__file__).resolve().parent.parent
+ONE_JOB = "ours: one job, all threads"
 TEMPLATE = "the template's way"
 COUNT = itertools.count()
 
@@ -50,7 +52,7 @@ def candidates(work: Path, models: str, seeds: str, epochs: int) -> dict[str, Ca
     ]  # fmt: skip
     return {
         "ours: a job a core, one thread each (default)": lambda: run(work, sweep),
-        "ours: one job, all threads": lambda: run(work, [*sweep, "launcher.jobs=1"]),
+        ONE_JOB: lambda: run(work, [*sweep, "launcher.jobs=1"]),
         TEMPLATE: lambda: run(work, theirs),
     }
 
@@ -59,6 +61,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--without-one-job", action="store_true")
     parser.add_argument("--models", default="d,a")
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--epochs", type=int, default=2)
@@ -69,6 +72,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         ways = candidates(work, options.models, options.seeds, options.epochs)
+        if options.without_one_job:
+            del ways[ONE_JOB]
         # Makes the data set, and measures the machine's ceiling once.
         run(
             work,
