@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vgglab.config import LrnConfig, TrainerConfig
+from vgglab.models import cpp
 from vgglab.models.kernels import lrn_kernel, use_kernels
 from vgglab.models.lrn import LocalResponseNorm, local_response_norm
 from vgglab.models.lrn_kernels import IN_TORCH, Kernel
@@ -133,6 +135,16 @@ def test_without_a_compiler_torch_stands_in_and_one_line_says_so(tmp_path: Path)
     assert "LRN is computed without its C++ kernel" in failed
     assert names == "['torch', 'torch']"
     assert ended.stderr == ""
+
+
+def test_two_checkouts_do_not_take_turns_in_one_folder(tmp_path: Path) -> None:
+    for file in ("lrn.cpp", cpp.SHARED):
+        shutil.copy(cpp.HERE / file, tmp_path)
+    ours, other, again = (
+        cpp.digest(folder / "lrn.cpp", ["-O3"]) for folder in (cpp.HERE, tmp_path, cpp.HERE)
+    )
+    assert ours == again
+    assert ours != other
 
 
 @pytest.mark.slow

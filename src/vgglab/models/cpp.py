@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor
 log = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
-SHARED = HERE / "cpu_kernels.h"
+SHARED = "cpu_kernels.h"
 TYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 # Instructions by what torch itself found the processor to have, not by what the compiler finds
@@ -58,10 +59,9 @@ def takes(images_nchw: Tensor) -> bool:
 
 def _load(name: str, what: str, flags: list[str]) -> None:
     extension = _extension()
-    library = f"vgglab_{name}"
-    source = HERE / f"{name}.cpp"
+    library, source = f"vgglab_{name}", HERE / f"{name}.cpp"
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or extension.get_default_build_root()
-    folder = Path(root) / f"{library}_{_digest(source, flags)}"
+    folder = Path(root) / f"{library}_{digest(source, flags)}"
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / f"{library}.so").exists():
         log.info("building the C++ kernel of %s, once, in %s", what, folder)
@@ -85,8 +85,10 @@ def _extension() -> Any:
         logger.level = before
 
 
-def _digest(source: Path, flags: list[str]) -> str:
-    """Of all that a build depends on."""
-    texts = [path.read_text(encoding="utf-8") for path in (source, SHARED)]
-    about = [*texts, torch.__version__, platform.machine(), *flags]
+def digest(source: Path, flags: list[str]) -> str:
+    """Of all that a build depends on, paths included: the builder compares its command with that
+    of the last build, and two checkouts that shared a folder would build anew in turns."""
+    texts = [path.read_text(encoding="utf-8") for path in (source, source.parent / SHARED)]
+    places = [str(source), torch.__file__, sys.prefix]
+    about = [*texts, *places, torch.__version__, platform.machine(), *flags]
     return hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
