@@ -5,10 +5,10 @@
 
 The step is the same everywhere: net, batches and their augmentation, precision, memory format,
 fused SGD, threads; the raw loop and ours also share kernels and dropout. The raw loop does nothing
-else. Ours counts errors, keeps the epoch's records,
-writes checkpoints and tests; the template's way (``template.py``) is metric objects for each split
-handed to ``self.log`` every step, progress bar and WandbLogger. Each candidate is a process of its
-own; they take turns, a fit of three epochs at a time, of which the first is not counted.
+else. Ours counts errors, keeps the epoch's records, writes checkpoints and tests; the template's
+way (``template.py``) is metric objects for each split handed to ``self.log`` every step, progress
+bar and WandbLogger. Each candidate is a process of its own; they take turns, a fit of three epochs
+at a time, of which the first is not counted.
 """
 
 from __future__ import annotations

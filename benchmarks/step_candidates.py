@@ -135,7 +135,7 @@ class Ours:
         keep_freed_memory()
         self._threads = threads
         torch.set_num_threads(threads)
-        self._steps: dict[Case, tuple[nn.Module, Step]] = {}
+        self._steps: dict[Case, Step] = {}
 
     def __call__(self, case: Case) -> None:
         if case not in self._steps:
@@ -143,13 +143,9 @@ class Ours:
                 self._steps.clear()
             self._steps[case] = self._made(case)
         for _ in range(case.steps):
-            self._steps[case][1]()
+            self._steps[case]()
 
-    def net(self, case: Case) -> nn.Module:
-        """That has been trained."""
-        return self._steps[case][0]
-
-    def _made(self, case: Case) -> tuple[nn.Module, Step]:
+    def _made(self, case: Case) -> Step:
         recipe: dict[str, Any] = {"learning_rate": LEARNING_RATE, "schedule": {"name": "plateau"}}
         data = {"name": "cifar10"}
         if case.classes == 1000:
@@ -182,7 +178,7 @@ class Ours:
             loss.backward()
             optimizer.step()
 
-        return net, step
+        return step
 
 
 class Convolutions:

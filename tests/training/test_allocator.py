@@ -58,13 +58,13 @@ print(before, resident("Rss"), resident("AnonHugePages"))
 """
 
 
-def asks_for_pages() -> bool:
+def pages_on_request() -> bool:
     """Whether this kernel has pages of 2 MiB for those who ask, and for nobody else."""
     policy = Path("/sys/kernel/mm/transparent_hugepage/enabled")
     return policy.exists() and "[madvise]" in policy.read_text(encoding="ascii")
 
 
-@pytest.mark.skipif(not asks_for_pages(), reason="needs Linux with huge pages on request")
+@pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
 def test_tensors_lie_in_huge_pages_and_room_kept_for_them_costs_no_memory() -> None:
     huge, small = (
         subprocess.run(
@@ -73,7 +73,8 @@ def test_tensors_lie_in_huge_pages_and_room_kept_for_them_costs_no_memory() -> N
         for how in ("huge", "small")
     )
     # MiB, of which the tensors are 128. The kernel may be short of whole huge pages.
-    assert int(huge[2]) >= 64
-    assert int(small[2]) == 0
+    if pages_on_request():
+        assert int(huge[2]) >= 64
+        assert int(small[2]) == 0
     assert int(huge[0]) < int(small[0]) + 32
     assert int(huge[1]) < int(small[1]) + 32

@@ -24,17 +24,17 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig) -> dict[str, Any]:
 
     Where a kernel cannot be had, PyTorch's own operations stand in, with a line in the log.
     """
+    on_gpu = trainer.accelerator == "gpu"
     used: dict[str, Any] = {
         "pool_first": trainer.pool_first,
         "pack_weights": packs(trainer),
     }
     norms = [module for module in net.modules() if isinstance(module, LocalResponseNorm)]
     if norms:
-        kernel = lrn_kernel(trainer.lrn_kernel, on_gpu=trainer.accelerator == "gpu")
+        kernel = lrn_kernel(trainer.lrn_kernel, on_gpu=on_gpu)
         used["lrn_kernel"] = kernel.name
         for norm in norms:
             norm.kernel = kernel
-    on_gpu = trainer.accelerator == "gpu"
     compiles = trainer.compile == "inductor" or (trainer.compile == "auto" and on_gpu)
     compiles = compiles and _compiler_works("the net", on_gpu=on_gpu)
     used["compile"] = "inductor" if compiles else "none"
