@@ -6,10 +6,10 @@ from typing import Literal
 
 import pytest
 import torch
+from kernel_of import kernel_of
 from torch import Tensor, nn
 
 from vgglab.config.model import LrnConfig
-from vgglab.models.kernels import lrn_kernel
 from vgglab.models.lrn import LocalResponseNorm, local_response_norm
 from vgglab.models.lrn_kernels import Kernel
 
@@ -19,13 +19,6 @@ FORMATS = [torch.contiguous_format, torch.channels_last]
 @pytest.fixture(scope="session", params=["torch", "cpp"])
 def kernel(request: pytest.FixtureRequest) -> Kernel:
     return kernel_of(request.param)
-
-
-def kernel_of(name: str) -> Kernel:
-    found = lrn_kernel(name, on_gpu=False)
-    if found.name != name:
-        pytest.skip("no C++ compiler or no ninja here")
-    return found
 
 
 def by_the_book(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from kernel_of import kernel_of
 from torch import Tensor
 
 from vgglab.config import LrnConfig, TrainerConfig
@@ -24,13 +25,6 @@ RELATIVE = {torch.float32: 1e-5, torch.bfloat16: 2**-7}
 def assert_equal_but_for_rounding(ours: Tensor, plain: Tensor) -> None:
     """The kernels add up in different orders; values are about 30."""
     torch.testing.assert_close(ours, plain, rtol=RELATIVE[plain.dtype], atol=1e-5)
-
-
-def in_cpp() -> Kernel:
-    kernel = lrn_kernel("cpp", on_gpu=False)
-    if kernel.name != "cpp":
-        pytest.skip("no C++ compiler or no ninja here")
-    return kernel
 
 
 def maps(channels: int, dtype: torch.dtype, memory_format: torch.memory_format) -> Tensor:
@@ -56,7 +50,7 @@ def test_cpp_computes_what_torch_does(
 ) -> None:
     x = maps(channels, dtype, memory_format)
     for ours, plain in zip(
-        both_passes(in_cpp(), x, size), both_passes(IN_TORCH, x, size), strict=True
+        both_passes(kernel_of("cpp"), x, size), both_passes(IN_TORCH, x, size), strict=True
     ):
         assert_equal_but_for_rounding(ours, plain)
 
@@ -65,9 +59,7 @@ def test_cpp_computes_what_torch_does(
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what torch.compile imports
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_compiled_computes_what_torch_does(dtype: torch.dtype) -> None:
-    kernel = lrn_kernel("compiled", on_gpu=False)
-    if kernel.name != "compiled":
-        pytest.skip("no C++ compiler here")
+    kernel = kernel_of("compiled")
     x = maps(64, dtype, torch.channels_last)
     for ours, plain in zip(both_passes(kernel, x, 5), both_passes(IN_TORCH, x, 5), strict=True):
         assert_equal_but_for_rounding(ours, plain)
@@ -95,7 +87,7 @@ def both_passes_on_gpu(kernel: Kernel, x: Tensor) -> tuple[Tensor, Tensor]:
 def test_a_nan_shows() -> None:
     x = maps(8, torch.float32, torch.channels_last)
     x[0, 3, 0, 0] = torch.nan
-    output, gradient = both_passes(in_cpp(), x, 3)
+    output, gradient = both_passes(kernel_of("cpp"), x, 3)
     assert output[0, 2:5, 0, 0].isnan().all()
     assert gradient[0, 1:6, 0, 0].isnan().all()
     assert output.isnan().sum() == 3
@@ -108,7 +100,7 @@ def test_the_net_is_given_the_kernel_and_the_record_says_which() -> None:
     used = use_kernels(net, TrainerConfig(accelerator="cpu", lrn_kernel="torch"))
     assert (used["lrn_kernel"], norm.kernel) == ("torch", IN_TORCH)
     used = use_kernels(net, TrainerConfig(accelerator="cpu"))
-    assert (used["lrn_kernel"], norm.kernel) == ("cpp", in_cpp())
+    assert (used["lrn_kernel"], norm.kernel) == ("cpp", kernel_of("cpp"))
     assert "lrn_kernel" not in use_kernels(torch.nn.Sequential(), TrainerConfig())
 
 
@@ -151,7 +143,7 @@ def test_two_checkouts_do_not_take_turns_in_one_folder(tmp_path: Path) -> None:
 def test_two_processes_build_once_and_a_third_finds_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    in_cpp()
+    kernel_of("cpp")
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
     command = [sys.executable, "-c", BUILD]
     pair = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
