@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vgglab.app.main import main
+from vgglab.commands.main import main
 
 if __name__ == "__main__":
     main(Path(__file__).resolve().parent)

@@ -14,8 +14,7 @@ import numpy as np
 from calibration import BASE, POPULATIONS, covers, measured
 from numpy.typing import NDArray
 from scipy import stats
-
-from vgglab.study.simulation import mistakes, scores
+from simulated_studies import mistakes, scores
 
 RESAMPLES = 200
 

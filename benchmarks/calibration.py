@@ -3,7 +3,7 @@
     python benchmarks/calibration.py                     the tables of docs/statistics.md
     python benchmarks/calibration.py --runs runs         noise fitted to finished runs of yours
 
-Every study is drawn from a population (vgglab.study.simulation), so that the truth is known; its
+Every study is drawn from a population (simulated_studies), so that the truth is known; its
 verdicts are those of the report's own functions, before Holm's correction unless a column says so.
 Beside them, on the same studies, what is often done instead.
 """
@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
+from simulated_studies import Population, fit, mistakes, scores
 
 from vgglab.runs import load_runs
-from vgglab.study.images import Images
-from vgglab.study.inference import holm
-from vgglab.study.noise import Measured, image_variance
-from vgglab.study.simulation import Population, fit, mistakes, scores
-from vgglab.study.verdict import ALPHA, equal_tests, lower_tests, trend_tests, trend_weights
+from vgglab.study.claims.contrast import Measured, image_variance
+from vgglab.study.claims.inference import holm
+from vgglab.study.claims.mistakes import Images
+from vgglab.study.claims.verdict import ALPHA, equal_tests, lower_tests, trend_tests, trend_weights
 
 POPULATIONS = {
     # fit() of A, A-LRN, B, C, D, E with seeds 0, 1, 2: the README's quickstart study
@@ -49,7 +49,7 @@ Counts = dict[str, list[bool]]
 
 
 def measured(wrong_ksi: NDArray[np.bool_], weights: Sequence[float]) -> Measured:
-    """A contrast of one simulated study, as ``vgglab.study.paired`` would measure it."""
+    """A contrast of one simulated study, as ``vgglab.study.claims.pairing`` would measure it."""
     contrast_si = 100 * np.tensordot(
         np.asarray(weights, dtype=np.float32), wrong_ksi[: len(weights)].astype(np.float32), axes=1
     )

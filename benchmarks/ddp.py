@@ -5,7 +5,7 @@
 
 Measured: a step of a net under DistributedDataParallel over gloo, with and without its
 all-reduce; the difference is the communication that computing did not hide. Predicted: by
-vgglab.models.scaling, whose assumptions are printed with the numbers. The prediction for this
+scaling_model, whose assumptions are printed with the numbers. The prediction for this
 machine takes its rates from the measurements at world size 1 and from an all-reduce alone.
 """
 
@@ -20,9 +20,10 @@ import statistics
 import time
 from typing import Any
 
+from scaling_model import Hardware, growing, speedup, step_time
+
 from vgglab.config.model import ModelConfig, ModelName, NormConfig
 from vgglab.models.cost import NetCost, describe
-from vgglab.models.scaling import Hardware, growing, speedup, step_time
 
 NETS: tuple[ModelName, ...] = ("a", "a_lrn", "b", "c", "d", "e")
 SCALES: dict[ModelName, int] = {"c": 3, "d": 3, "e": 3}

@@ -26,7 +26,7 @@ from vgglab.evaluation.predict import Asked, Place
 from vgglab.evaluation.views import views_of
 from vgglab.machine import computes_in_bf16
 from vgglab.models.build import build
-from vgglab.models.convert import total_stride
+from vgglab.models.fully_convolutional import total_stride
 from vgglab.models.vgg import VGG
 from vgglab.training.allocator import keep_freed_memory
 

@@ -26,12 +26,12 @@ from side_by_side import alternate, markdown, median, ratio
 from torch import Tensor
 
 from vgglab.config import Config
-from vgglab.config.check import parse
+from vgglab.config.parse import parse
 from vgglab.data.augment import Normalisation
-from vgglab.data.batches import Batch
-from vgglab.data.copies import Copy
 from vgglab.data.listing import listed
+from vgglab.data.loaders import Batch
 from vgglab.data.module import ImageData
+from vgglab.data.smaller_copy import Copy
 from vgglab.data.splits import ImageSet, Splits
 from vgglab.machine import resolve
 from vgglab.models.build import build

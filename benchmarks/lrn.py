@@ -17,7 +17,7 @@ import torch
 from side_by_side import Times, alternate, markdown, median, ratio
 from torch import Tensor, nn
 
-from vgglab.models.kernels import lrn_kernel
+from vgglab.models.kernels.select import lrn_kernel
 from vgglab.models.lrn import local_response_norm
 from vgglab.training.allocator import keep_freed_memory
 

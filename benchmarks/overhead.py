@@ -35,7 +35,7 @@ RAW = "raw loop"
 
 def config_of(work: Path, mode: str) -> Any:
     """A run of net A at width 1/4 on the digits, on this machine's CPU."""
-    from vgglab.config.check import parse
+    from vgglab.config.parse import parse
     from vgglab.machine import resolve
 
     return resolve(
@@ -60,7 +60,7 @@ def raw(work: Path) -> Callable[[], float]:
     from vgglab.data.module import ImageData
     from vgglab.models.build import build
     from vgglab.models.dropout import dropout_layers, keyed_dropout
-    from vgglab.models.kernels import use_kernels
+    from vgglab.models.kernels.select import use_kernels
     from vgglab.training.allocator import keep_freed_memory
 
     config = config_of(work, "off")
@@ -107,9 +107,9 @@ def harness(work: Path, mode: str) -> Callable[[], float]:
     from vgglab.training.imports import import_lightning
 
     import_lightning()
-    from vgglab.app.attempt import attempt
     from vgglab.runs import RunDirectory, Status, read_metrics
-    from vgglab.training.parallel import Group
+    from vgglab.training.distributed import Group
+    from vgglab.workflow.attempt import attempt
     from vgglab.world import ALONE
 
     config = config_of(work, mode)

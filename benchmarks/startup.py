@@ -87,7 +87,8 @@ def table(work: Path, rounds: int) -> str:
             [
                 "-c",
                 "from vgglab.training.imports import import_lightning; import_lightning(); "
-                "import vgglab.app.main, vgglab.training.experiment, vgglab.tracking.wandb_run",
+                "import vgglab.commands.main, vgglab.training.experiment, "
+                "vgglab.tracking.wandb_run",
             ],
         ),
         "ours, to the first step": lambda: ours_to_first_step(work),

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vgglab.config.check import parse
 from vgglab.config.model import InitConfig, ModelConfig, ModelName, NormConfig
-from vgglab.data.batches import Batch
+from vgglab.config.parse import parse
+from vgglab.data.loaders import Batch
 from vgglab.machine import resolve
 from vgglab.models.build import build
-from vgglab.models.kernels import use_kernels
+from vgglab.models.kernels.select import use_kernels
 from vgglab.models.layers import HIDDEN_UNITS, LAYERS, Conv, map_size, scaled
 from vgglab.training.allocator import keep_freed_memory
 from vgglab.training.module import Classifier

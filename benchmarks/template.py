@@ -32,7 +32,7 @@ from torchvision.transforms import v2
 
 from vgglab.config import ClutteredDigitsConfig, InitConfig, NormConfig
 from vgglab.config.model import ModelConfig
-from vgglab.data.sources import load_splits
+from vgglab.data.sources.registry import load_splits
 from vgglab.data.splits import ImageSet
 from vgglab.models.build import build
 from vgglab.models.lrn import LocalResponseNorm

@@ -9,7 +9,7 @@ import pytest
 from running import Command, completed
 
 from vgglab.config import Config
-from vgglab.config.check import parse
+from vgglab.config.parse import parse
 
 
 @pytest.fixture

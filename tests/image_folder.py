@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vgglab.data.digits import originals
+from vgglab.data.sources.digits import originals
 
 SHORTEST, LONGEST = 36, 96
 """px of a side of an image."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vgglab.models.kernels import lrn_kernel
-from vgglab.models.lrn_kernels import Kernel
+from vgglab.models.kernels.lrn import Kernel
+from vgglab.models.kernels.select import lrn_kernel
 
 
 def kernel_of(name: str) -> Kernel:

@@ -29,7 +29,7 @@ class ProcessLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run the study, then leave with its exit code: the sweeper has nothing to add."""
-        from vgglab.app.study import run_study
+        from vgglab.workflow.points import run_study
 
         root = Path(os.environ["VGGLAB_ROOT"])
         raise SystemExit(run_study(job_overrides, root, slurm=self.slurm))

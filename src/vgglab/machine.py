@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from vgglab.config import Config
-from vgglab.config.check import ConfigError
+from vgglab.config.parse import ConfigError
 from vgglab.launch import slurm
 from vgglab.world import world_of
 

@@ -8,9 +8,9 @@ import yaml
 from report_runs import CLAIMS
 from running import SMALL, Command
 
-from vgglab.config.check import ConfigError
 from vgglab.config.claims import Claim, parse_claims
-from vgglab.report.published import published
+from vgglab.config.parse import ConfigError
+from vgglab.report.paper_numbers import published
 
 CLAIM: dict[str, Any] = {
     "statement": "D beats C",

@@ -14,15 +14,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from running import ROOT
 
-from vgglab.app.fits import check_net
-from vgglab.app.guard import refuse_confounds
-from vgglab.app.lineage import directory_of, stage_of, stages_of
-from vgglab.app.study import StudyPoint
 from vgglab.config import Config, store
-from vgglab.config.check import parse
 from vgglab.config.claims import parse_claims
+from vgglab.config.parse import parse
 from vgglab.launch.pool import Point
 from vgglab.machine import resolve
+from vgglab.workflow.confound_check import refuse_confounds
+from vgglab.workflow.net_checks import check_net
+from vgglab.workflow.points import StudyPoint
+from vgglab.workflow.pretraining import directory_of, stage_of, stages_of
 
 GROUP_FILES = sorted((ROOT / "conf").glob("*/*.yaml"))
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vgglab.config import Config, plain
-from vgglab.config.check import ConfigError, parse
+from vgglab.config.parse import ConfigError, parse
 from vgglab.config.store import DATA_SCHEMAS, defaults_of
 
 QUICK = settings(

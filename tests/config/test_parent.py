@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from vgglab.config import Config, InitConfig, ModelConfig
-from vgglab.config.check import ConfigError, parse
 from vgglab.config.parent import ancestors, parent_of
+from vgglab.config.parse import ConfigError, parse
 
 
 def config(init: str, parent: dict[str, Any] | None = None, **fields: Any) -> Config:

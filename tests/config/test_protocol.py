@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vgglab.config import ProtocolName, RecipeConfig
-from vgglab.config.check import ConfigError, parse
+from vgglab.config.parse import ConfigError, parse
 from vgglab.config.protocol import multiple_scales, procedure, single_scale
 
 

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vgglab.data.batches import Batch
 from vgglab.data.crops import RandomCrops
-from vgglab.data.scale import Pixels, center_crop, rescaled, rescaled_size
+from vgglab.data.loaders import Batch
+from vgglab.data.resize import Pixels, center_crop, rescaled, rescaled_size
 
 SAMPLES = np.arange(40, dtype=np.int64)
 

@@ -24,7 +24,7 @@ from vgglab.data.decode import (
     pixels_of,
 )
 from vgglab.data.errors import DataError
-from vgglab.data.scale import rescaled
+from vgglab.data.resize import rescaled
 
 RAMP_HW = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (20, 1))
 """Dark on the left, bright on the right."""

@@ -15,11 +15,11 @@ from torchvision.datasets import Imagenette
 from torchvision.datasets.imagenet import ARCHIVE_META
 
 from vgglab.config import ImagenetConfig, ImagenetteConfig
-from vgglab.data import imagenet
+from vgglab.data.copy_mark import MARK
 from vgglab.data.errors import DataError
 from vgglab.data.listing import listed
-from vgglab.data.mark import MARK
-from vgglab.data.sources import PIXELS_VERSION, fingerprint, load_splits
+from vgglab.data.sources import imagenet
+from vgglab.data.sources.registry import PIXELS_VERSION, fingerprint, load_splits
 
 WNIDS = ("n01440764", "n02102040")
 PER_CLASS = 600

@@ -13,7 +13,7 @@ from vgglab.config import FolderConfig
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
 from vgglab.data.listing import listed
-from vgglab.data.sources import fingerprint, load_splits
+from vgglab.data.sources.registry import fingerprint, load_splits
 from vgglab.data.splits import SPLITS, Splits
 
 

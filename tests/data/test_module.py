@@ -14,15 +14,15 @@ from image_folder import write_image_folder
 from torch import Tensor
 
 from vgglab.config import Config
-from vgglab.config.check import parse
+from vgglab.config.parse import parse
 from vgglab.data.augment import Normalisation
-from vgglab.data.batches import Batch, Loader
+from vgglab.data.color_moments import Moments
 from vgglab.data.crops import RandomCrops
 from vgglab.data.decode import UnreadableImage
+from vgglab.data.loaders import Batch, Loader
 from vgglab.data.module import ImageData
-from vgglab.data.moments import Moments
-from vgglab.data.preprocess import color_shift
-from vgglab.data.scale import center_crop, rescaled
+from vgglab.data.normalise import color_shift
+from vgglab.data.resize import center_crop, rescaled
 from vgglab.world import World
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from vgglab.config import CifarConfig, ClutteredDigitsConfig, DataConfig, DigitsConfig
 from vgglab.data.errors import DataError
-from vgglab.data.sources import channels, fingerprint, load_splits
+from vgglab.data.sources.registry import channels, fingerprint, load_splits
 from vgglab.data.splits import SPLITS, ImageSet, Splits
 
 CLUTTERED = ClutteredDigitsConfig(

@@ -14,10 +14,10 @@ from image_folder import write_image_folder
 from vgglab.config import FolderConfig
 from vgglab.data.decode import UnreachableFile, UnreadableImage
 from vgglab.data.errors import DataError
-from vgglab.data.file_batches import whole_images
+from vgglab.data.file_loaders import whole_images
 from vgglab.data.files import FileSet
 from vgglab.data.listing import listed
-from vgglab.data.sources import fingerprint, load_splits, skipped_files
+from vgglab.data.sources.registry import fingerprint, load_splits, skipped_files
 from vgglab.data.splits import SPLITS, ImageSet, Splits, check_labels, load_or_make
 
 

@@ -233,6 +233,6 @@ def test_memory_is_what_hooks_see() -> None:
 
 
 def test_table_and_cost_need_no_torch() -> None:
-    modules = "vgglab.models.printed, vgglab.models.filters"
+    modules = "vgglab.models.published_sizes, vgglab.models.filters"
     check = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

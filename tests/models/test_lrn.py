@@ -10,8 +10,8 @@ from kernel_of import kernel_of
 from torch import Tensor, nn
 
 from vgglab.config.model import LrnConfig
+from vgglab.models.kernels.lrn import Kernel
 from vgglab.models.lrn import LocalResponseNorm, local_response_norm
-from vgglab.models.lrn_kernels import Kernel
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
 

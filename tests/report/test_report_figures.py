@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from report_runs import make_study
 
-from vgglab.report.curves_figure import curves_figure, floor_of, lifted
 from vgglab.report.depth_figure import depth_figure
+from vgglab.report.learning_curves_figure import curves_figure, floor_of, lifted
 from vgglab.report.style import THEMED, inline_svg
 from vgglab.study import Arm, Curve, Summary, learning_curves, summarise
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from study_points import run, view
 
-from vgglab.report.runs import certificate_lines
+from vgglab.report.every_run import certificate_lines
 from vgglab.report.setup import skipped_line
 
 

@@ -158,7 +158,7 @@ def test_an_altered_claim_alters_the_page(
     folder: Path, page: dict[str, list[list[Row]]], claims: list[dict[str, Any]]
 ) -> None:
     """The section is written from the record alone: no number of it comes from elsewhere."""
-    from vgglab.report.claims import verdict_section
+    from vgglab.report.verdicts import verdict_section
 
     record = json.loads((folder / "claims.json").read_text())
     for claim in record["claims"]:

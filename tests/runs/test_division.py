@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vgglab.config.check import ConfigError, parse
+from vgglab.config.parse import ConfigError, parse
 from vgglab.runs import content_hash
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from vgglab.config import Config, semantic
-from vgglab.config.check import parse
 from vgglab.config.fields import Role, roles
+from vgglab.config.parse import parse
 from vgglab.runs import content_hash, run_id
 
 RESOLVED = {"trainer": {"precision": "fp32"}}

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vgglab.study.inference import half_width, holm, upper_tail
-from vgglab.study.noise import Measured, image_variance
-from vgglab.study.power import Noise, chance, detectable, seeds_needed
+from vgglab.study.claims.contrast import Measured, image_variance
+from vgglab.study.claims.inference import half_width, holm, upper_tail
+from vgglab.study.claims.power import Noise, chance, detectable, seeds_needed
 
 SEEDS = [2, 3, 5, 10]
 

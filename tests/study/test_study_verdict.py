@@ -12,7 +12,7 @@ from study_points import missing, run, view
 from vgglab.config.claims import parse_claims
 from vgglab.runs import RunRecord, State
 from vgglab.study import MissingPoint, claims_record
-from vgglab.study.verdict import Answer, answer, trend_weights
+from vgglab.study.claims.verdict import Answer, answer, trend_weights
 
 NOISE = (0.03, -0.05, 0.06, -0.02, 0.01)
 

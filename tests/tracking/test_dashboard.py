@@ -13,7 +13,7 @@ from offline_file import of_kind
 from running import ROOT, SMALL, command_environment, command_line, grid
 
 from vgglab.config import TrackingConfig
-from vgglab.config.check import ConfigError
+from vgglab.config.parse import ConfigError
 from vgglab.tracking import server
 from vgglab.tracking.dashboard import REPORT, SAVED, WORKSPACE, Dashboard, save, write
 from vgglab.tracking.panels import sections

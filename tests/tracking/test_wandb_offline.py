@@ -127,7 +127,7 @@ def test_a_synced_attempt_is_kept(tmp_path: Path) -> None:
 
 def test_off_does_not_load_wandb(tmp_path: Path, datasets: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; import vgglab.app.main as main\n"
+        "import sys; from pathlib import Path; import vgglab.commands.main as main\n"
         f"sys.argv = ['run.py', *{SMALL!r}, 'recipe.epochs=1', 'paths.data={datasets}']\n"
         f"try: main.main(Path({str(Path(__file__).parents[2])!r}))\n"
         "except SystemExit as end: assert not end.code\n"

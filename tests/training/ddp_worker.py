@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 from training_runs import MemorySink
 
-from vgglab.config.check import parse
-from vgglab.data.batches import Batch
+from vgglab.config.parse import parse
+from vgglab.data.loaders import Batch
 from vgglab.runs import RunDirectory, Status
 from vgglab.training import experiment
+from vgglab.training.distributed import joined
 from vgglab.training.module import Classifier
 from vgglab.training.outcomes import Diverged
-from vgglab.training.parallel import joined
 from vgglab.training.stop import Interrupted
 from vgglab.world import ALONE, world_of
 

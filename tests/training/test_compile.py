@@ -10,7 +10,7 @@ import torch
 from vgglab.config import TrainerConfig
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.models.build import build
-from vgglab.models.kernels import use_kernels
+from vgglab.models.kernels.select import use_kernels
 from vgglab.models.vgg import VGG
 from vgglab.training.trainability import DeadUnits
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from running import ROOT
 
-from vgglab.app.lineage import stages_of
-from vgglab.app.train import train
+from vgglab.commands.train import train
 from vgglab.config import Config, InitConfig, ModelConfig
 from vgglab.models.build import build
 from vgglab.models.transfer import COPIED_FROM_A, modules_by_layer
 from vgglab.models.vgg import VGG
 from vgglab.runs import RunDirectory, State, read_metrics
-from vgglab.training.parent import start_from
+from vgglab.training.first_weights import start_from
+from vgglab.workflow.pretraining import stages_of
 
 
 def brief(config: Config, init: InitConfig, learning_rate: float = 0.02) -> Config:

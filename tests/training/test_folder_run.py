@@ -15,8 +15,8 @@ from image_folder import write_image_folder
 from training_runs import MemorySink
 
 from vgglab.config import Config, FolderConfig
-from vgglab.config.check import parse
-from vgglab.data.sources import load_splits
+from vgglab.config.parse import parse
+from vgglab.data.sources.registry import load_splits
 from vgglab.evaluation.fusion import fused
 from vgglab.evaluation.predictions import most_wrong
 from vgglab.runs import RunDirectory, Status, read_metrics

@@ -11,7 +11,7 @@ from training_runs import directory
 
 from vgglab.config import Config
 from vgglab.data.errors import DataError
-from vgglab.models.published import WeightsError, load_weights
+from vgglab.models.torchvision_weights import WeightsError, load_weights
 from vgglab.runs import Status
 from vgglab.training.checkpoints import damage, net_state
 from vgglab.training.experiment import run_experiment

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from running import SMALL, Command, grid
 
-from vgglab.app.verify import verify
-from vgglab.config.check import ConfigError, parse
+from vgglab.commands.verify import verify
+from vgglab.config.parse import ConfigError, parse
 from vgglab.runs import RunDirectory, State, Status
 from vgglab.verify.boundaries import BOUNDARIES
 from vgglab.verify.compare import PARTS

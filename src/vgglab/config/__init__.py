@@ -11,6 +11,7 @@ from vgglab.config.data import (
     ImagenetteConfig,
     MemoryConfig,
 )
+from vgglab.config.experiment import Config, StudyConfig, TaskConfig
 from vgglab.config.identity import SCHEMA_VERSION, division, plain, semantic
 from vgglab.config.infrastructure import (
     LauncherConfig,
@@ -23,7 +24,6 @@ from vgglab.config.infrastructure import (
 from vgglab.config.model import InitConfig, LrnConfig, ModelConfig, NormConfig
 from vgglab.config.protocol import Procedure, ProtocolConfig, ProtocolName
 from vgglab.config.recipe import RecipeConfig, ScheduleConfig
-from vgglab.config.root import Config, StudyConfig, TaskConfig
 
 __all__ = [
     "SCHEMA_VERSION",

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from vgglab.config.check import ConfigError, field_owners, unknown_field
 from vgglab.config.fields import STRICT, Role, role_of
+from vgglab.config.parse import ConfigError, field_owners, unknown_field
 from vgglab.config.protocol import ProtocolName
 
 Direction = Literal["lower", "equal", "falls"]

@@ -6,8 +6,8 @@ import dataclasses
 import json
 from typing import Any
 
+from vgglab.config.experiment import Config
 from vgglab.config.fields import Role, roles
-from vgglab.config.root import Config
 
 SCHEMA_VERSION = 2
 """Raised when the same config comes to mean another computation."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vgglab.config.check import ConfigError, parse
+from vgglab.config.experiment import Config
 from vgglab.config.identity import plain
 from vgglab.config.model import FROM_PARENT
-from vgglab.config.root import Config
+from vgglab.config.parse import ConfigError, parse
 
 CHANGEABLE = ("seed", "model", "norm", "init", "data", "recipe", "protocol")
 """What a parent may have different."""

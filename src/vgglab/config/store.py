@@ -16,7 +16,7 @@ from vgglab.config.data import (
     ImagenetConfig,
     ImagenetteConfig,
 )
-from vgglab.config.root import Config
+from vgglab.config.experiment import Config
 
 DATA_SCHEMAS = {
     "digits": DigitsConfig,

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgglab.data.batches import Batch
 from vgglab.data.keyed_random import FLIP, SHIFT_X, SHIFT_Y, keyed_flags, keyed_integers
+from vgglab.data.loaders import Batch
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vgglab.data.batches import Batch
 from vgglab.data.keyed_random import (
     CROP_X,
     CROP_Y,
@@ -22,7 +21,8 @@ from vgglab.data.keyed_random import (
     keyed_flags,
     keyed_integers,
 )
-from vgglab.data.scale import Pixels, Window, rescaled, rescaled_size, seen_through
+from vgglab.data.loaders import Batch
+from vgglab.data.resize import Pixels, Window, rescaled, rescaled_size, seen_through
 
 
 class Draws(NamedTuple):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vgglab.config.data import Decoder
 from vgglab.data.errors import DataError
-from vgglab.data.scale import Pixels
+from vgglab.data.resize import Pixels
 
 try:
     import simplejpeg

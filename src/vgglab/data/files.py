@@ -17,7 +17,7 @@ from vgglab.data.splits import Labels
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vgglab.data.scale import Pixels
+    from vgglab.data.resize import Pixels
 
 Names = NDArray[np.bytes_]
 """File names in one block of memory, which the processes that read them share."""

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vgglab.data.copy_mark import check_complete
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet, Names
-from vgglab.data.mark import check_complete
 from vgglab.data.splits import SPLITS, Labels, Splits, split_originals
 
 SUFFIXES = (

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from vgglab.config import Config
 from vgglab.data.augment import Augmentation
-from vgglab.data.batches import Batch, BatchLoader, Loader
 from vgglab.data.crops import RandomCrops
-from vgglab.data.file_batches import CenterViews, FileLoader
+from vgglab.data.decoder_check import check_likeness, likeness
+from vgglab.data.file_loaders import CenterViews, FileLoader
 from vgglab.data.files import FileSet
-from vgglab.data.likeness import check_likeness, likeness
-from vgglab.data.preprocess import color_shift, normalisation
-from vgglab.data.scale import center_crop, rescaled
-from vgglab.data.sources import load_splits, warn_of_missing_classes
+from vgglab.data.loaders import Batch, BatchLoader, Loader
+from vgglab.data.normalise import color_shift, normalisation
+from vgglab.data.order import Position, Share, Steps
+from vgglab.data.resize import center_crop, rescaled
+from vgglab.data.sources.registry import load_splits, warn_of_missing_classes
 from vgglab.data.splits import ImageSet
-from vgglab.data.steps import Position, Share, Steps
 from vgglab.world import ALONE, World
 
 log = logging.getLogger(__name__)

@@ -78,7 +78,7 @@ def _record(listing: Listing, folder: Path) -> Path:
 def _look(listing: Listing) -> dict[int, str]:
     # Torch, which commands that need no image do without.
     from vgglab.data.decode import UnreachableFile
-    from vgglab.data.looks import looks
+    from vgglab.data.inspect import looks
 
     count = len(listing.names_n)
     print(

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from vgglab.config import Procedure
 from vgglab.config.protocol import Kind
-from vgglab.data.file_batches import whole_images
+from vgglab.data.file_loaders import whole_images
 from vgglab.data.files import FileSet
 from vgglab.data.splits import WholeImages
-from vgglab.evaluation.finite import poison
+from vgglab.evaluation.poison import poison
 from vgglab.evaluation.predictions import KEPT, PredictionCollector
 from vgglab.evaluation.views import Views, views_of
-from vgglab.models.convert import FullyConvolutional, total_stride
-from vgglab.models.packed import Packed
+from vgglab.models.fully_convolutional import FullyConvolutional, total_stride
+from vgglab.models.kernels.packed import Packed
 from vgglab.models.vgg import VGG
 
 BATCH = 250

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vgglab.config.protocol import Kind
-from vgglab.data.scale import rescaled
+from vgglab.data.resize import rescaled
 
 GRID = 5
 """Crops along each side (paper, section 3.2, after Szegedy et al. 2014: 50 a scale with flips)."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vgglab.config.check import ConfigError
+from vgglab.config.parse import ConfigError
 from vgglab.launch.pool import Point
 
 POLL_SECONDS = 5.0

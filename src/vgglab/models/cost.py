@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vgglab.config.model import ModelConfig, ModelName, NormConfig
+from vgglab.models.layer_costs import BYTES_A_VALUE, LayerCost, LayerType, layer_costs
 from vgglab.models.layers import check_sizes, weight_layers
-from vgglab.models.rows import BYTES_A_VALUE, LayerCost, LayerType, layer_costs
 
 __all__ = ["BYTES_A_VALUE", "LayerCost", "LayerType", "NetCost", "describe"]
 

@@ -1,7 +1,7 @@
 """The layer table of each net, and the sizes that follow from it. Knows no torch.
 
 A new net is a new row of ``LAYERS``; a new kind of layer is a new field of ``Conv`` or ``Pool``,
-read in two places only: ``vgg.py`` (the module) and ``rows.py`` (the arithmetic).
+read in two places only: ``vgg.py`` (the module) and ``layer_costs.py`` (the arithmetic).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from vgglab.config.model import LrnConfig
-from vgglab.models.lrn_kernels import IN_TORCH, Kernel, Numbers
+from vgglab.models.kernels.lrn import IN_TORCH, Kernel, Numbers
 
 
 class LocalResponseNorm(nn.Module):
@@ -25,7 +25,7 @@ class LocalResponseNorm(nn.Module):
         super().__init__()
         self.config = config
         self.kernel = IN_TORCH
-        """What computes it; see ``lrn_kernels.py``."""
+        """What computes it; see ``kernels/lrn.py``."""
 
     def forward(self, images_nchw: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape, dtype and memory format."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from vgglab.config.model import ModelConfig, NormConfig
+from vgglab.models.layer_costs import FIRST_FC, places
 from vgglab.models.layers import Conv
-from vgglab.models.rows import FIRST_FC, places
 from vgglab.models.vgg import VGG
 
 COPIED_FROM_A = ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8")

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from vgglab.config.model import ModelConfig, NormConfig
 from vgglab.models.dropout import KeyedDropout
+from vgglab.models.kernels.max_pool import halved, halves
 from vgglab.models.layers import HIDDEN_UNITS, LAYERS, Conv, check_sizes, map_size, scaled
 from vgglab.models.lrn import LocalResponseNorm
-from vgglab.models.pool import halved, halves
 
 
 class Features(nn.Sequential):
@@ -27,7 +27,7 @@ class Features(nn.Sequential):
     pool_first = True
     pools_in_cpp = False
     """``pool.halved`` for each max-pooling of 2x2 with the ReLU after it, whose modules are then
-    not called: the same values. Set where ``pool.cpp`` has been built."""
+    not called: the same values. Set where ``max_pool.cpp`` has been built."""
     compiled: Callable[[Tensor], Tensor] | None = None
     """``as_it_stands``, made faster; asked in training alone, whose batches are of one shape."""
 

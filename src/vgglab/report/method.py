@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vgglab.report.blocks import Block, Bullets, Section
-from vgglab.report.published import published
+from vgglab.report.paper_numbers import published
 from vgglab.report.wording import INTERVAL
 
 

@@ -19,7 +19,7 @@ from vgglab.study import (
     result_rows,
     summarise,
 )
-from vgglab.study.protocol_names import place_in_order
+from vgglab.study.protocol_order import place_in_order
 
 
 @dataclass(frozen=True)

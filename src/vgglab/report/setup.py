@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from vgglab.report.blocks import Block, Bullets, Paragraph, Section, Table
-from vgglab.report.confounds import confound_blocks
 from vgglab.report.results import Results
+from vgglab.report.undeclared import confound_blocks
 from vgglab.report.wording import ArmNames, model_label
 from vgglab.runs import RunRecord, State
 from vgglab.study import Arm, StudyView, arms, values_by_arm

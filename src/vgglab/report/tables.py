@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from vgglab.report.blocks import Table
-from vgglab.report.published import published
+from vgglab.report.paper_numbers import published
 from vgglab.report.wording import (
     INTERVAL,
     NONE,

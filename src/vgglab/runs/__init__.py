@@ -2,8 +2,8 @@
 
 from vgglab.runs.directory import RunDirectory
 from vgglab.runs.identity import arm_name, content_hash, readable_name, run_id
-from vgglab.runs.ledger import RunRecord, load_run, load_runs
 from vgglab.runs.metrics import MetricsLog, Record, read_metrics
+from vgglab.runs.records import RunRecord, load_run, load_runs
 from vgglab.runs.status import Place, State, Status
 
 __all__ = [

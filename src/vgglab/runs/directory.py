@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from vgglab.runs import lease
+from vgglab.runs import claim as lease
 from vgglab.runs.status import State, Status
 
 

@@ -1,11 +1,11 @@
 """A study as a view over runs: its table, its means and its differences. Knows no torch."""
 
-from vgglab.study.arm import Arm
-from vgglab.study.claims_file import claims_record
-from vgglab.study.cost import Cost, costs
-from vgglab.study.curves import Curve, Split, learning_curves, mean_curve
-from vgglab.study.estimate import Estimate, estimate
-from vgglab.study.guard import (
+from vgglab.study.arm_fields import arms, semantic_fields, values_by_arm
+from vgglab.study.arms import Arm
+from vgglab.study.claims.inference import CONFIDENCE
+from vgglab.study.claims.power import Noise, chance, detectable, seeds_needed
+from vgglab.study.claims.record import claims_record
+from vgglab.study.confounds import (
     UNKNOWN,
     Declaration,
     Declared,
@@ -14,10 +14,10 @@ from vgglab.study.guard import (
     compare,
     grid_keys,
 )
-from vgglab.study.inference import CONFIDENCE
-from vgglab.study.power import Noise, chance, detectable, seeds_needed
-from vgglab.study.protocols import ProtocolStep, protocol_steps
-from vgglab.study.settings import arms, semantic_fields, values_by_arm
+from vgglab.study.cost import Cost, costs
+from vgglab.study.curves import Curve, Split, learning_curves, mean_curve
+from vgglab.study.estimate import Estimate, estimate
+from vgglab.study.protocol_steps import ProtocolStep, protocol_steps
 from vgglab.study.summary import Summary, summarise
 from vgglab.study.table import MEASURED, STEP_PARTS, ResultRow, result_rows, results_table
 from vgglab.study.view import MissingPoint, StudyView

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vgglab.runs import RunRecord, State
-from vgglab.study.arm import Arm
-from vgglab.study.settings import arms
+from vgglab.study.arm_fields import arms
+from vgglab.study.arms import Arm
 from vgglab.study.view import StudyView
 
 Split = Literal["train", "validation"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from vgglab.study.inference import CONFIDENCE
+from vgglab.study.claims.inference import CONFIDENCE
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from vgglab.study.arm import Arm
+from vgglab.study.arm_fields import arms
+from vgglab.study.arms import Arm
 from vgglab.study.estimate import Estimate, estimate
-from vgglab.study.protocol_names import in_order
-from vgglab.study.settings import arms
+from vgglab.study.protocol_order import in_order
 from vgglab.study.table import ResultRow, result_rows
 from vgglab.study.view import StudyView
 

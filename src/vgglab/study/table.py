@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import pandas as pd
 
 from vgglab.runs import RunRecord, State, Status
-from vgglab.study.settings import arms
+from vgglab.study.arm_fields import arms
 from vgglab.study.view import MissingPoint, StudyView
 
 STEP_PARTS = ("data_ms", "forward_ms", "backward_ms", "optimiser_ms", "logging_ms")

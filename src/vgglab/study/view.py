@@ -8,7 +8,7 @@ from typing import Any
 
 from vgglab.config.claims import Claims
 from vgglab.runs import RunRecord
-from vgglab.study.guard import Guard
+from vgglab.study.confounds import Guard
 
 
 @dataclass(frozen=True)

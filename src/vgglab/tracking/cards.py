@@ -9,7 +9,7 @@ from typing import Any
 
 CODE = ("run.py", "src", "conf", "experiments", "sweeps")
 """What of a checkout decides a run."""
-CODE_SUFFIXES = (".py", ".cpp", ".yaml")
+CODE_SUFFIXES = (".py", ".cpp", ".h", ".yaml")
 
 
 @dataclass(frozen=True, kw_only=True)

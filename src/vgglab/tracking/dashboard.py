@@ -14,7 +14,7 @@ import wandb_workspaces.workspaces as ws
 from wandb_workspaces import expr
 
 from vgglab.config import TrackingConfig
-from vgglab.config.check import ConfigError
+from vgglab.config.parse import ConfigError
 from vgglab.runs.atomic import write_json
 from vgglab.tracking import server
 from vgglab.tracking.panels import ARM, PanelSection, sections

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from vgglab.config import TrackingConfig
 from vgglab.tracking.cards import RunCard
-from vgglab.tracking.marks import mark_complete, mark_incomplete
 from vgglab.tracking.offline_file import rows
 from vgglab.tracking.session import open_run
+from vgglab.tracking.upload_marks import mark_complete, mark_incomplete
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,11 @@ import pytorch_lightning as pl
 
 from vgglab.config import ScheduleConfig
 from vgglab.runs import MetricsLog, Record, RunDirectory, Status
+from vgglab.training.distributed import Group
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.meters import StepLoss
 from vgglab.training.module import Classifier
-from vgglab.training.parallel import Group
-from vgglab.training.schedules import Plateau
+from vgglab.training.optimisation import Plateau
 from vgglab.training.speed import SpeedMeter
 
 HEARTBEAT_SECONDS = 5.0

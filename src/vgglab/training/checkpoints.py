@@ -18,8 +18,8 @@ from torch import Tensor
 
 from vgglab.data.errors import DataError
 from vgglab.runs import RunDirectory
+from vgglab.training.fault_points import Moment, OnMoment, ignore
 from vgglab.training.module import SELECTION_METRIC
-from vgglab.training.moments import Moment, OnMoment, ignore
 
 log = logging.getLogger(__name__)
 

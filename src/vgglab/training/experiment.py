@@ -16,12 +16,12 @@ from pytorch_lightning.callbacks import RichProgressBar
 from vgglab.config import Config
 from vgglab.data.errors import DataError
 from vgglab.data.module import ImageData
-from vgglab.data.sources import channels
+from vgglab.data.sources.registry import channels
 from vgglab.models.batch_norm import synchronised
 from vgglab.models.blocks import parameters_by_block
 from vgglab.models.build import build
 from vgglab.models.cost import NetCost
-from vgglab.models.kernels import use_kernels
+from vgglab.models.kernels.select import use_kernels
 from vgglab.models.vgg import VGG
 from vgglab.runs import MetricsLog, RunDirectory, Status, read_metrics
 from vgglab.signals import StopRequest
@@ -34,15 +34,15 @@ from vgglab.training.checkpoints import (
     checkpoint_step,
     checkpoint_to_resume,
 )
-from vgglab.training.cost import net_cost
-from vgglab.training.finite import FiniteWatch
+from vgglab.training.distributed import Environment, Group, SizeGuard, strategy_of
+from vgglab.training.divergence import FiniteWatch
+from vgglab.training.fault_points import Moment, OnMoment, Teller, ignore
+from vgglab.training.first_weights import start_from
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.hardware import hardware
 from vgglab.training.module import SELECTION_METRIC, Classifier
-from vgglab.training.moments import Moment, OnMoment, Teller, ignore
-from vgglab.training.parallel import Environment, Group, SizeGuard, strategy_of
-from vgglab.training.parent import start_from
-from vgglab.training.skipped import note_skipped
+from vgglab.training.net_cost import net_cost
+from vgglab.training.skipped_images import note_skipped
 from vgglab.training.speed import SpeedMeter, speed_of
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
 from vgglab.training.testing import MEMORY_FORMATS, HeldOut, evaluate, selected_weights

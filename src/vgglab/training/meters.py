@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from vgglab.evaluation.finite import poison
+from vgglab.evaluation.poison import poison
 
 
 class StepLoss:

@@ -12,14 +12,14 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from vgglab.config import Config
-from vgglab.data.batches import Batch
 from vgglab.data.errors import DataError
 from vgglab.data.keyed_random import DROPOUT, keyed_bits
+from vgglab.data.loaders import Batch
 from vgglab.models.batch_norm import share_running_moments
 from vgglab.models.dropout import dropout_layers, keyed_dropout
 from vgglab.training.meters import SplitMeter
+from vgglab.training.optimisation import lambda_rule
 from vgglab.training.outcomes import Diverged
-from vgglab.training.schedules import lambda_rule
 
 SELECTION_METRIC = "validation/top1_error"
 ACCUMULATE = "micro_batches_of_a_step"

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 
 from vgglab.runs import RunDirectory
 from vgglab.signals import StopRequest
-from vgglab.training.parallel import Group
+from vgglab.training.distributed import Group
 
 
 class Interrupted(Exception):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vgglab.config import Config, Procedure
 from vgglab.data.errors import DataError
-from vgglab.data.sources import channels
+from vgglab.data.sources.registry import channels
 from vgglab.data.splits import WholeImages
 from vgglab.evaluation.predict import Place, predict, skipped_of
 from vgglab.evaluation.predictions import (
@@ -22,13 +22,13 @@ from vgglab.evaluation.predictions import (
     with_skipped,
     write_predictions,
 )
-from vgglab.models.kernels import use_kernels
-from vgglab.models.packed import packs
+from vgglab.models.kernels.packed import packs
+from vgglab.models.kernels.select import use_kernels
 from vgglab.models.vgg import VGG
 from vgglab.runs import RunDirectory
 from vgglab.training.checkpoints import net_state
+from vgglab.training.distributed import Group
 from vgglab.training.outcomes import Diverged
-from vgglab.training.parallel import Group
 
 MEMORY_FORMATS = {
     "channels_last": torch.channels_last,

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from vgglab.config import Config
 from vgglab.models.vgg import Features
+from vgglab.training.distributed import Group
 from vgglab.training.meters import StepLoss
 from vgglab.training.outcomes import Untrainable
-from vgglab.training.parallel import Group
 
 LOOK_EVERY = 25
 """Steps between looks."""

@@ -19,12 +19,12 @@ import torch
 from torch import nn
 
 from vgglab.config import Config, InitConfig
-from vgglab.config.check import parse
+from vgglab.config.parse import parse
 from vgglab.data.module import EVALUATION_BATCH
-from vgglab.data.sources import channels
+from vgglab.data.sources.registry import channels
 from vgglab.memory import is_out_of_memory
 from vgglab.models.build import build
-from vgglab.models.kernels import use_kernels
+from vgglab.models.kernels.select import use_kernels
 from vgglab.training.allocator import use_allocator
 from vgglab.training.testing import MEMORY_FORMATS
 

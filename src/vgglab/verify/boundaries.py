@@ -7,7 +7,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vgglab.training.moments import Moment
+from vgglab.training.fault_points import Moment
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from vgglab.config.check import parse
-from vgglab.data.batches import Batch
+from vgglab.config.parse import parse
+from vgglab.data.loaders import Batch
 from vgglab.launch.point import die_with
 from vgglab.runs import RunDirectory, Status
 from vgglab.runs.atomic import write_json
 from vgglab.signals import ASKED_TO
 from vgglab.training.experiment import run_experiment
-from vgglab.training.moments import Moment
+from vgglab.training.fault_points import Moment
 from vgglab.training.stop import Interrupted
 from vgglab.verify.boundaries import Interruption
 

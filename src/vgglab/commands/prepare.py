@@ -1,0 +1,200 @@
+"""``task=prepare``: whether a data set is whole, what is in it, and a copy of smaller images."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from vgglab import machine
+from vgglab.config import Config, FilesConfig, ImagenetConfig
+from vgglab.config.parse import ConfigError
+from vgglab.data.errors import DataError
+from vgglab.data.files import FileSet
+from vgglab.data.inspect import Look, Verdict, judge, looks
+from vgglab.data.listing import Listing
+from vgglab.data.smaller_copy import Copy
+from vgglab.data.sources.imagenet import extract_imagenet
+from vgglab.data.sources.registry import fingerprint, listing_fingerprint, listing_of, load_splits
+from vgglab.data.splits import SPLITS
+from vgglab.data.unreadable import keep
+
+MOST_CLASSES = 20
+"""Classes that are printed one by one; ``format=csv`` and ``json`` have all of them."""
+DEFAULT_SIDE = 512
+"""px of a copy's shorter sides: the largest S of the paper."""
+
+ClassCounts = list[dict[str, Any]]
+"""``label``, ``class`` and the images in each split."""
+
+
+def prepare(config: Config) -> None:
+    """Check a data set, print what is in it, and copy it if that is asked for.
+
+    Raises:
+        ConfigError: a copy is asked for of a data set that is not in files.
+        DataError: the data set is not there, or something in it has to be mended.
+    """
+    data = config.data
+    if isinstance(data, FilesConfig):
+        _prepare_files(config, data)
+        return
+    if config.prepare.copy:
+        raise ConfigError(f"prepare.copy = {config.prepare.copy}: data={data.name} has no files")
+    splits = load_splits(data, Path(config.paths.data))
+    labels = {split: getattr(splits, split).labels_n for split in SPLITS}
+    names = [str(label) for label in range(data.classes)]
+    _show(config, {"data": data.name} | _about(config), _counts(names, labels), None)
+
+
+def _prepare_files(config: Config, data: FilesConfig) -> None:
+    if isinstance(data, ImagenetConfig):
+        extract_imagenet(Path(data.root).expanduser())
+    listing = listing_of(data)
+    known = Path(config.paths.data)
+    splits = load_splits(dataclasses.replace(data, on_error="fail"), known)  # of all files
+    labels = {split: getattr(splits, split).labels_n for split in SPLITS}
+    counts = _counts(list(listing.classes), labels)
+    copy = _copy_of(config, listing)
+    if copy is not None:
+        copy.begin(listing_fingerprint(data))
+    everything = listing.file_set(np.arange(len(listing.names_n)))
+    split_n = np.zeros(len(everything), dtype=np.int64)
+    for number, split in enumerate(SPLITS):
+        split_n[getattr(splits, split).originals_n] = number
+    reasons: dict[int, str] = {}
+    verdict = judge(everything, split_n, _noted(_watched(config, everything, copy), reasons))
+    keep(listing, known, reasons)
+    about: dict[str, Any] = {"data": data.name, "root": str(listing.root)} | _about(config)
+    if copy is not None:
+        copy.end()
+        about["copy"] = f"{copy.root}: train on it with data={data.name} data.root={copy.root}"
+    _show(config, about, counts, verdict)
+    _complain(verdict, skips=data.on_error == "skip")
+
+
+def _noted(found: Iterator[Look], reasons: dict[int, str]) -> Iterator[Look]:
+    """The same looks; on the way, which files hold no image is noted for ``data.on_error=skip``."""
+    for look in found:
+        if look.fault and not look.is_gone:
+            reasons[look.index] = look.fault
+        yield look
+
+
+def _about(config: Config) -> dict[str, str]:
+    return {"fingerprint": fingerprint(config.data, Path(config.paths.data))}
+
+
+def _copy_of(config: Config, listing: Listing) -> Copy | None:
+    asked, recipe = config.prepare, config.recipe
+    if not asked.copy:
+        return None
+    fixed = recipe.scale_max if recipe.scale_min == recipe.scale_max else 0
+    side = asked.shorter_side or fixed or DEFAULT_SIDE
+    if side < recipe.scale_max:
+        raise ConfigError(
+            f"prepare.shorter_side = {side}: smaller than recipe.scale_max = {recipe.scale_max}, "
+            "so that training would enlarge what the copy has made small"
+        )
+    root = Path(asked.copy)
+    if root.resolve().is_relative_to(listing.root.resolve()):
+        raise ConfigError(f"prepare.copy = {root}: is in the folder that it would be a copy of")
+    return Copy(root, side, asked.quality)
+
+
+def _watched(config: Config, files: FileSet, copy: Copy | None) -> Iterator[Look]:
+    workers = config.trainer.workers or machine.cores()
+    found = looks(files, workers, copy)
+    verb = "reading" if copy is None else "copying"
+    console = Console(stderr=True)
+    return iter(track(found, verb, len(files), console=console, disable=not sys.stderr.isatty()))
+
+
+def _counts(classes: list[str], labels: dict[str, Any]) -> ClassCounts:
+    by_split = {split: np.bincount(of, minlength=len(classes)) for split, of in labels.items()}
+    return [
+        {"label": label, "class": name} | {split: int(by_split[split][label]) for split in SPLITS}
+        for label, name in enumerate(classes)
+    ]
+
+
+def _show(
+    config: Config, about: dict[str, Any], counts: ClassCounts, verdict: Verdict | None
+) -> None:
+    if config.format == "json":
+        checked = {} if verdict is None else dataclasses.asdict(verdict)
+        print(json.dumps(about | {"classes": counts} | checked))
+    elif config.format == "csv":
+        writer = csv.DictWriter(sys.stdout, counts[0].keys())
+        writer.writeheader()
+        writer.writerows(counts)
+    else:
+        _print(about, counts, verdict)
+
+
+def _print(about: dict[str, Any], counts: ClassCounts, verdict: Verdict | None) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    for name, value in about.items():
+        console.print(f"{name}: {value}", markup=False)
+    console.print(_split_table(counts))
+    if len(counts) <= MOST_CLASSES:
+        console.print(_class_table(counts))
+    else:
+        console.print(f"{len(counts)} classes; all of them with format=csv")
+    for split in SPLITS:
+        without = [row["class"] for row in counts if not row[split]]
+        if without:
+            console.print(f"{split}: no image of {', '.join(without)}", markup=False)
+    if verdict is not None:
+        _print_verdict(console, verdict)
+
+
+def _split_table(counts: ClassCounts) -> Table:
+    table = Table("split", "images", "classes", "fewest of a class", "most of a class")
+    for split in SPLITS:
+        of_class = [row[split] for row in counts]
+        present = sum(number > 0 for number in of_class)
+        numbers = (sum(of_class), present, min(of_class), max(of_class))
+        table.add_row(split, *(f"{number:,}" for number in numbers))
+    return table
+
+
+def _class_table(counts: ClassCounts) -> Table:
+    table = Table(*counts[0])
+    for row in counts:
+        table.add_row(*map(str, row.values()))
+    return table
+
+
+def _print_verdict(console: Console, verdict: Verdict) -> None:
+    low, middle, high = verdict.shorter_sides
+    console.print(f"shorter sides: {low} to {high} px, median {middle}")
+    if verdict.turned:
+        console.print(f"{verdict.turned} images have an EXIF orientation, which is not applied")
+    for one, other in verdict.repeated:
+        console.print(f"in two splits: {one} and {other}", markup=False)
+    for path, reason in verdict.unreadable:
+        console.print(f"unreadable: {path}: {reason}", markup=False)
+
+
+def _complain(verdict: Verdict, *, skips: bool) -> None:
+    """
+    Raises:
+        DataError: there is something that the user has to mend.
+    """
+    faults = []
+    if verdict.unreadable and not skips:
+        faults.append(f"unreadable files: {len(verdict.unreadable)}")
+    if verdict.repeated:
+        faults.append(f"files that are in two splits: {len(verdict.repeated)}")
+    if faults:
+        raise DataError(f"{'; '.join(faults)} (listed above): remove or replace them")

@@ -1,0 +1,126 @@
+"""``task=sync``: upload what was tracked offline, and say what was."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vgglab.config import Config
+from vgglab.config.parse import ConfigError
+from vgglab.runs import RunDirectory
+from vgglab.tracking.upload import is_uploaded, offline_attempts, upload
+from vgglab.tracking.upload_marks import is_incomplete
+from vgglab.workflow.compose import grid_of_this_command, has_sweep
+from vgglab.workflow.reporting import folder_of
+
+AT_A_TIME = 8
+"""Runs handed to one ``wandb sync``; between two of them the user is told."""
+
+
+def sync(config: Config, root: Path) -> None:
+    """Upload the runs of a study, or of ``paths.runs``, then the study's own run with its links.
+
+    A run is uploaded once it has an outcome: until then its file may still be written anew. Of a
+    run that W&B has lost rows of, here or on the way, a file is made anew from ``metrics.jsonl``.
+
+    Raises:
+        ConfigError: the server does not answer, or there is no API key for it.
+        SystemExit: it did not take every run; the same command goes on.
+    """
+    from vgglab.tracking import server
+
+    directories = _directories(config)
+    url = server.base_url()
+    if reason := server.why_not(url):
+        raise ConfigError(f"{url}: {reason}; the same command uploads later")
+    done = [d for d in directories if d.read_status().state.is_outcome]
+    if incomplete := [d for d in done if is_incomplete(d.path)]:
+        _make_anew(incomplete, root)
+    attempts = {d.id: offline_attempts(d.path) for d in done}
+    todo = {name: paths for name, paths in attempts.items() if not all(map(is_uploaded, paths))}
+    _say_what_there_is(url, directories, done, attempts, todo)
+    _upload(todo, config)
+    if has_sweep():
+        _publish_report()
+
+
+def _make_anew(incomplete: Sequence[RunDirectory], root: Path) -> None:
+    """An offline file with every row of each of these runs."""
+    from vgglab.tracking.session import write_out
+    from vgglab.workflow.wandb_cards import replay_offline
+
+    for directory in incomplete:
+        with directory.claim():
+            replay_offline(directory, root)
+        print(f"{directory.id}: made anew from metrics.jsonl, for W&B lacks some of it", flush=True)
+    write_out()
+
+
+def _publish_report() -> None:
+    """The study's own run goes up directly: only now is it known where its runs are."""
+    from vgglab.workflow.points import compose_points, view_of
+    from vgglab.workflow.wandb_study import publish_study
+
+    points = compose_points(grid_of_this_command())
+    config = points[0].config
+    config = dataclasses.replace(
+        config, tracking=dataclasses.replace(config.tracking, mode="online")
+    )
+    folder = folder_of(config)
+    if (folder / "report.html").exists():
+        address = publish_study(config, view_of(points), folder)
+        if address is None:
+            raise ConfigError("the study's own run was not uploaded; the same command tries again")
+        print(f"uploaded {address}")
+    else:
+        print(f"no report in {folder} to upload: task=report writes it")
+
+
+def _directories(config: Config) -> list[RunDirectory]:
+    if has_sweep():
+        from vgglab.workflow.points import compose_points
+
+        return [point.directory for point in compose_points(grid_of_this_command())]
+    statuses = sorted(Path(config.paths.runs).glob("*/status.json"))
+    return [RunDirectory(path.parent) for path in statuses]
+
+
+def _say_what_there_is(
+    url: str,
+    directories: Sequence[RunDirectory],
+    done: Sequence[RunDirectory],
+    attempts: dict[str, list[Path]],
+    todo: dict[str, list[Path]],
+) -> None:
+    """One line: how many go up, and why the others do not."""
+    tracked = sum(1 for paths in attempts.values() if paths)
+    parts = [f"{len(todo)} of {len(directories)} runs to upload to {url}"]
+    if tracked > len(todo):
+        parts.append(f"{tracked - len(todo)} uploaded before")
+    if len(done) > tracked:
+        parts.append(f"{len(done) - tracked} without offline files")
+    if len(directories) > len(done):
+        parts.append(f"{len(directories) - len(done)} not finished yet")
+    print("; ".join(parts), flush=True)
+
+
+def _upload(todo: dict[str, list[Path]], config: Config) -> None:
+    names = list(todo)
+    failed: list[str] = []
+    said = ""
+    for start in range(0, len(names), AT_A_TIME):
+        batch = names[start : start + AT_A_TIME]
+        paths = [path for name in batch for path in todo[name] if not is_uploaded(path)]
+        said = upload(paths, config.tracking)
+        for name in batch:
+            if all(map(is_uploaded, todo[name])):
+                print(f"uploaded {name}", flush=True)
+            else:
+                failed.append(name)
+    if failed:
+        reason = " ".join(said.split())[-300:]
+        print(f"error: not uploaded: {', '.join(failed)}: {reason}", file=sys.stderr)
+        print("the same command goes on with these", file=sys.stderr)
+        raise SystemExit(1)

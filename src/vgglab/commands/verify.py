@@ -1,0 +1,200 @@
+"""``task=verify``: a finished run interrupted at every kind of moment, and its certificate."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from vgglab.commands.evaluate import WIDTH, names
+from vgglab.config import Config, plain
+from vgglab.config.parse import ConfigError, parse
+from vgglab.runs import RunDirectory, State
+from vgglab.runs.atomic import write_json
+from vgglab.workflow.pretraining import first_weights
+from vgglab.workflow.provenance import commit, source, versions
+
+if TYPE_CHECKING:
+    from vgglab.verify.trials import Outcome, Trials
+
+
+def verify(config: Config, root: Path) -> None:
+    """Write ``verify.json`` of each run that is asked for, and print it.
+
+    Raises:
+        ConfigError: none is asked for, or one is not there or not finished.
+        SystemExit: a resumed run differs from the undisturbed one.
+    """
+    if not config.run:
+        raise ConfigError("task=verify needs run=<id>; task=runs lists those that are there")
+    runs = [RunDirectory(Path(config.paths.runs) / name) for name in names(config.run)]
+    configs = [_config_of(run, config) for run in runs]
+    certificates = [_verified(*pair, config, root) for pair in zip(runs, configs, strict=True)]
+    if config.format == "json":
+        print(json.dumps(certificates))
+    if not all(certificate["equal"] for certificate in certificates):
+        raise SystemExit(1)
+
+
+def _config_of(run: RunDirectory, asked: Config) -> Config:
+    """A finished run's config, for one process of this machine.
+
+    Raises:
+        ConfigError: there is no such run, or it has not finished.
+    """
+    if not run.config.exists():
+        raise ConfigError(f"run={run.id}: not in {run.path.parent}; task=runs lists those that are")
+    state = run.read_status().state
+    if state is not State.FINISHED:
+        raise ConfigError(f"run={run.id}: {state}: only a finished run is verified")
+    tree = yaml.safe_load(run.config.read_text(encoding="utf-8"))
+    tree |= {"devices": 1, "nodes": 1}
+    tree["trainer"] |= {"accelerator": asked.trainer.accelerator, "progress": False}
+    tree["paths"] = plain(asked.paths)
+    tree["tracking"]["mode"] = "off"
+    try:
+        return parse(tree)
+    except ConfigError as error:
+        raise ConfigError(f"run={run.id}: {error}") from error
+
+
+def _shortened(config: Config, epochs: int) -> dict[str, Any]:
+    """The config as a tree, of at most so many epochs; 0: of all."""
+    tree = plain(config)
+    if epochs:
+        tree["recipe"]["epochs"] = min(epochs, config.recipe.epochs)
+    return tree
+
+
+def _verified(run: RunDirectory, config: Config, asked: Config, root: Path) -> dict[str, Any]:
+    from vgglab.verify.trials import Trials
+
+    tree = _shortened(config, asked.verify.epochs)
+    # Of the whole run: a parent follows from its child's config.
+    weights = first_weights(config)
+    if weights is not None and not weights.exists():
+        raise ConfigError(f"{weights} is gone, which {run.id} starts from")
+    begun = time.time()
+    folder = Path(config.paths.runs).absolute().parent  # on the same disk, and not among the runs
+    with tempfile.TemporaryDirectory(prefix="verify-", dir=folder) as scratch:
+        found = _trials(Trials(tree, weights and weights.absolute(), Path(scratch)), run, tree)
+    certificate = {
+        "run": run.id,
+        **found,
+        "epochs": tree["recipe"]["epochs"],
+        "of_epochs": config.recipe.epochs,
+        "when": datetime.datetime.fromtimestamp(begun, datetime.UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.time() - begun, 1),
+        "commit": commit(root),
+        "source": source(),
+        "versions": versions(),
+    }
+    write_json(run.certificate, certificate)
+    if asked.format == "table":
+        _print(certificate, run)
+    return certificate
+
+
+def _trials(trials: Trials, run: RunDirectory, tree: Mapping[str, Any]) -> dict[str, Any]:
+    """What is found out, as ``verify.json`` has it."""
+    from vgglab.verify.compare import PARTS, RECORDED, differences
+    from vgglab.verify.trials import Outcome
+
+    _say(f"{run.id}: undisturbed, {tree['recipe']['epochs']} epochs")
+    reference = trials.undisturbed()
+    rows: list[dict[str, Any]] = []
+    left_out: list[str] = []
+    for outcome in trials.interrupted(reference):
+        if isinstance(outcome, Outcome):
+            rows.append(_row(outcome))
+            _say(f"{run.id}: {_how(rows[-1])}: {_equal(rows[-1])}")
+        else:
+            left_out.append(outcome.name)
+    equal = not any(row["different"] for row in rows)
+    found: dict[str, Any] = {
+        "equal": equal,
+        "compared": list(PARTS),
+        "interruptions": rows,
+        "without_such_a_moment": left_out,
+        "machine": json.loads(reference.result.read_text(encoding="utf-8"))["hardware"],
+    }
+    if not equal:  # whose fault is it?
+        again = differences(reference, trials.undisturbed("again"))
+        found["undisturbed_twice_different"] = _names(again)
+    recorded = yaml.safe_load(run.config.read_text(encoding="utf-8"))["recipe"]["epochs"]
+    if recorded == tree["recipe"]["epochs"]:
+        found["recorded_different"] = _names(differences(reference, run, RECORDED))
+    return found
+
+
+def _names(different: Mapping[str, bool]) -> list[str]:
+    return [name for name, differs in different.items() if differs]
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "where": outcome.boundary.name,
+        "moment": str(outcome.interruption.moment),
+        "at": outcome.interruption.at,
+        "of": outcome.interruption.of,
+        "signal": outcome.interruption.sent.name,
+        "resumed_from_step": outcome.resumed_from,
+        "different": _names(outcome.different),
+    }
+
+
+def _how(row: Mapping[str, Any]) -> str:
+    return f"{row['signal']} {row['where']} ({row['moment']} {row['at']} of {row['of']})"
+
+
+def _equal(row: Mapping[str, Any]) -> str:
+    return f"different: {', '.join(row['different'])}" if row["different"] else "all equal"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _print(certificate: Mapping[str, Any], run: RunDirectory) -> None:
+    table = Table(title=run.id, title_justify="left")
+    for column in ("interrupted", "by", "moment", "went on from step", "compared with undisturbed"):
+        table.add_column(column, justify="right" if "step" in column else "left")
+    for row in certificate["interruptions"]:
+        moment = f"{row['moment']} {row['at']} of {row['of']}"
+        from_step = str(row["resumed_from_step"])
+        table.add_row(row["where"], row["signal"], moment, from_step, _equal(row))
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+    epochs = f"{certificate['epochs']} of {certificate['of_epochs']} epochs"
+    print(f"compared: {', '.join(certificate['compared'])}; trained as a run of {epochs}")
+    for line in notes(certificate):
+        print(line)
+    print(f"certificate: {run.certificate}")
+
+
+def notes(certificate: Mapping[str, Any]) -> Sequence[str]:
+    """What else a reader must know."""
+    found = []
+    if missing := certificate["without_such_a_moment"]:
+        found.append(f"not tried, for want of such a moment: {', '.join(missing)}")
+    if (twice := certificate.get("undisturbed_twice_different")) is not None:
+        found.append(
+            f"two undisturbed runs differ here too: {', '.join(twice)}"
+            if twice
+            else "two undisturbed runs are equal: the resume is not exact"
+        )
+    if (recorded := certificate.get("recorded_different")) is not None:
+        found.append(
+            f"the run as recorded differs from this one: {', '.join(recorded)}"
+            if recorded
+            else "the run as recorded is equal too"
+        )
+    return found

@@ -1,0 +1,148 @@
+"""From composed plain values to a checked Config, or to one line that says what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, get_args, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from vgglab.config.experiment import Config
+
+_ADAPTER = TypeAdapter(Config)
+LARGEST = 2**63
+"""No number of ours is larger, and pydantic reads none that has thousands of digits."""
+MOST_SHOWN = 120
+"""Characters of a value in a message."""
+MOST_SAID = 700
+"""Characters of what is said of one field."""
+
+
+class ConfigError(Exception):
+    """A config that the user has to mend; the message is one line."""
+
+
+def parse(values: Mapping[str, Any]) -> Config:
+    """The typed config of a tree of plain values.
+
+    Raises:
+        ConfigError: names each field that is wrong, its value and what is allowed.
+    """
+    try:
+        # As JSON, lists may become tuples while strings stay strings: strict, but for YAML.
+        return _ADAPTER.validate_json(_as_json(values))
+    except ValidationError as error:
+        lines = [shortened(_explain(detail, values)) for detail in error.errors()]
+        raise ConfigError("; ".join(dict.fromkeys(lines))) from error
+
+
+def _as_json(values: Mapping[str, Any]) -> str:
+    for field, value in _leaves(values):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{_named(field)} = {value}: must be a finite number")
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise ConfigError(f"{_named(field)}: must be a number of fewer digits")
+        for text in (field, value):
+            if isinstance(text, str) and (text != printable(text) or "\0" in text):
+                raise ConfigError(
+                    f"{_named(field)} = {shown(value)}: must be text of Unicode, without NUL"
+                )
+    return json.dumps(values, allow_nan=False)
+
+
+def _leaves(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value that holds no other, with its dotted path."""
+    below: Iterable[tuple[Any, Any]] = ()
+    if isinstance(values, Mapping):
+        below = values.items()
+    elif isinstance(values, list | tuple):
+        below = enumerate(values)
+    else:
+        yield path, values
+    for key, value in below:
+        yield from _leaves(value, f"{path}.{key}" if path else str(key))
+
+
+def printable(text: str) -> str:
+    """The text without what no encoding can write: bytes of the command line that are not UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _named(field: str) -> str:
+    return shortened(printable(field), MOST_SHOWN)
+
+
+def shown(value: Any) -> str:
+    """A value in a message of one line."""
+    return shortened(json.dumps(value), MOST_SHOWN)
+
+
+def shortened(text: str, most: int = MOST_SAID) -> str:
+    """The beginning of a text that may be as long as somebody typed it."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def _explain(detail: Any, values: Mapping[str, Any]) -> str:
+    """One clause for one of pydantic's errors."""
+    kind, where = detail["type"], _path(detail["loc"], values)
+    if kind == "value_error":
+        message = str(detail["ctx"]["error"])
+        return f"{where}.{message}" if where else message
+    said = shown(detail["input"])
+    if kind == "unexpected_keyword_argument":
+        return f"{where} = {said}: {unknown_field(where)}"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        allowed = detail["ctx"].get("expected_tags", "one of the data sets")
+        return f"{where}.name: must be one of {allowed.replace(chr(39), '')}"
+    message = detail["msg"].removeprefix("Input should be ")
+    return f"{where} = {said}: must be {message}"
+
+
+def _path(location: tuple[str | int, ...], values: Mapping[str, Any]) -> str:
+    """The dotted path of a field; the name of the data set, which pydantic puts in, left out."""
+    parts, node = [], values
+    for part in location:
+        if isinstance(node, Mapping) and part not in node and node.get("name") == part:
+            continue
+        parts.append(str(part))
+        node = node.get(str(part), {}) if isinstance(node, Mapping) else {}
+    return ".".join(parts)
+
+
+def unknown_field(path: str) -> str:
+    """What is allowed in place of a dotted path that names no field."""
+    *parents, name = path.split(".")
+    owners = field_owners(parents)
+    allowed = sorted({field.name for owner in owners for field in dataclasses.fields(owner)})
+    if not allowed:
+        return f"no such field; {'.'.join(parents)} has no fields"
+    close = get_close_matches(name, allowed, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"no such field; {hint}allowed: {', '.join(allowed)}"
+
+
+def field_owners(parents: Sequence[str]) -> set[type]:
+    """The config dataclasses that hold the fields below a dotted path; none if it is no group."""
+    owners: set[type] = {Config}
+    for parent in parents:
+        owners = {kind for owner in owners for kind in _children(owner, parent)}
+    return owners
+
+
+def _children(owner: type, name: str) -> set[type]:
+    """The config dataclasses that a field of a config dataclass may hold."""
+    field = next((f for f in dataclasses.fields(owner) if f.name == name), None)
+    if field is None:
+        return set()
+    hint = get_type_hints(owner)[name]
+    found, todo = set(), [hint]
+    while todo:
+        item = todo.pop()
+        if dataclasses.is_dataclass(item) and isinstance(item, type):
+            found.add(item)
+        todo.extend(get_args(item))
+    return found

@@ -1,0 +1,251 @@
+"""What a study will take and what it can show, before it starts: arithmetic on measured parts."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from vgglab.study.claims.power import POWER, Noise, detectable, seeds_needed
+from vgglab.study.claims.questions import Question
+from vgglab.study.claims.verdict import ALPHA, Answer, answer
+from vgglab.study.view import StudyView
+
+TURNAROUND_SECONDS = 0.25
+"""From the end of a point to the start of the next in its place, on average: half a poll."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What runs of one net take, in the processes and with the neighbours that they will have."""
+
+    fixed_seconds: float
+    """Of a run besides its epochs: start, test, end."""
+    epoch_seconds: float
+    memory_mib: float | None
+    """Peak of a run."""
+    disk_bytes: int | None
+    """Of a run's folder when it is done."""
+    source: str
+    """``3 finished runs``, ``pilot`` or ``arithmetic``."""
+
+    def seconds(self, epochs: int) -> float:
+        """Of a run of so many epochs."""
+        return self.fixed_seconds + epochs * self.epoch_seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """What was seen of a net's first steps, in seconds."""
+
+    start: float
+    """From the start of the process to the first step."""
+    step: float
+    tail: float | None
+    """From an epoch's last step to its record: validation; None where no epoch was seen."""
+    end: float
+    """From the request to stop to the end of the process, with its checkpoint."""
+    memory_mib: float | None
+    disk_bytes: int | None
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a run of a net has to do."""
+
+    train_images: int
+    """Of an epoch."""
+    batch_size: int
+    validation_images: int
+    test_forwards: int
+    """Images of the test split times the forwards that each takes."""
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        return math.ceil(self.train_images / self.batch_size)
+
+
+BACKWARD = 2.0
+"""Cost of a backward in forwards: gradients of inputs and of weights."""
+
+
+def measurement(timing: Timing, work: Work) -> Measurement:
+    """What a whole run takes, reckoned from its first steps."""
+    if timing.tail is not None:
+        forward = timing.tail / work.validation_images
+    else:
+        forward = timing.step / work.batch_size / (1 + BACKWARD)
+    return Measurement(
+        fixed_seconds=timing.start + work.test_forwards * forward + timing.end,
+        epoch_seconds=work.steps * timing.step + work.validation_images * forward,
+        memory_mib=timing.memory_mib,
+        disk_bytes=timing.disk_bytes,
+        source=timing.source,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoneRun:
+    """A finished run: what it took."""
+
+    seconds: float
+    """Of all its attempts."""
+    train_seconds: float
+    """Of its epochs."""
+    epochs: int
+    memory_mib: float | None
+    disk_bytes: int | None
+
+
+def from_runs(runs: Sequence[DoneRun]) -> Measurement:
+    """The means of what finished runs took; the peak of their memory."""
+    memory = [r.memory_mib for r in runs if r.memory_mib is not None]
+    disk = [r.disk_bytes for r in runs if r.disk_bytes is not None]
+    return Measurement(
+        fixed_seconds=statistics.fmean(r.seconds - r.train_seconds for r in runs),
+        epoch_seconds=statistics.fmean(r.train_seconds / r.epochs for r in runs),
+        memory_mib=max(memory, default=None),
+        disk_bytes=round(statistics.fmean(disk)) if disk else None,
+        source=f"{len(runs)} finished run{'s' if len(runs) > 1 else ''}",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedPoint:
+    """A point that has no outcome yet."""
+
+    id: str
+    net: str
+    """Points of one net cost the same, epoch for epoch."""
+    epochs: int
+    measurement: Measurement | None
+    """None: nothing is known."""
+
+    @property
+    def seconds(self) -> float | None:
+        return self.measurement.seconds(self.epochs) if self.measurement else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """Of all points that are still to be trained."""
+
+    seconds: float | None
+    """From the command to the report; None: not all points are known."""
+    compute_seconds: float | None
+    """The same, one point after the other."""
+    memory_mib: float | None
+    """Peak of those that run at a time."""
+    disk_bytes: int | None
+
+
+def totals(points: Sequence[PlannedPoint], jobs: int, overhead_seconds: float) -> Totals:
+    """Sums and the makespan of so many points at a time, in their order.
+
+    ``overhead_seconds``: what the study's own process takes before the first and after the last.
+    """
+    if not points:
+        return Totals(seconds=overhead_seconds, compute_seconds=0.0, memory_mib=0.0, disk_bytes=0)
+    seconds = [s for p in points if (s := p.seconds) is not None]
+    known = [p.measurement for p in points if p.measurement]
+    memory = sorted((m.memory_mib for m in known if m.memory_mib is not None), reverse=True)
+    disk = [m.disk_bytes for m in known if m.disk_bytes is not None]
+    whole = len(seconds) == len(points)
+    return Totals(
+        seconds=makespan(seconds, jobs) + overhead_seconds if whole else None,
+        compute_seconds=sum(seconds) if whole else None,
+        memory_mib=sum(memory[:jobs]) if len(memory) == len(points) else None,
+        disk_bytes=sum(disk) if len(disk) == len(points) else None,
+    )
+
+
+def makespan(seconds: Iterable[float], jobs: int) -> float:
+    """Until the last of them ends, if the next starts whenever one of ``jobs`` places is free."""
+    places = [0.0] * jobs
+    for duration in seconds:
+        heapq.heappush(places, heapq.heappop(places) + duration + TURNAROUND_SECONDS)
+    return max(places)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """What a claim's seeds can show."""
+
+    claim: str
+    setting: dict[str, object]
+    seeds: int
+    """That the study gives every side."""
+    pairs: int
+    """That have an outcome already, from which the noise is known."""
+    noise: Noise | None
+    noise_of: str
+    """``this claim``, or ``other claims`` where it has too few pairs of its own; empty: none."""
+    detectable: float | None
+    """Smallest true difference, percentage points, found with a chance of ``POWER``."""
+    target: float | None
+    """Difference that is to be shown, percentage points."""
+    target_is: str
+    """``margin``, ``seen so far`` or ``the paper's``."""
+    seeds_needed: int | None
+    """To show the target; None: unknown, or more than any study has."""
+
+
+def resolutions(view: StudyView) -> list[Resolution]:
+    """Every question that the study's claims put to its points.
+
+    The level is that of the first step of Holm's correction over all of them, which is the
+    strictest: what is detectable with it is detectable whatever the others show.
+    """
+    answers, _ = answer(view)
+    known = [e.noise for a in answers if (e := a.tests.effect) and e.noise]
+    typical = _typical(known)
+    return [_resolution(a, typical, len(answers)) for a in answers]
+
+
+def _typical(known: Sequence[Noise]) -> Noise | None:
+    if not known:
+        return None
+    return Noise(
+        statistics.median(n.seed_sd for n in known), statistics.median(n.image_se for n in known)
+    )
+
+
+def _resolution(found: Answer, typical: Noise | None, family: int) -> Resolution:
+    effect, alpha = found.tests.effect, ALPHA / family
+    own = effect.noise if effect else None
+    noise = own or typical
+    target, target_is = _target(found)
+    seeds = _seeds(found.question)
+    return Resolution(
+        claim=found.question.name,
+        setting=dict(found.question.setting),
+        seeds=seeds,
+        pairs=len(found.paired.seeds),
+        noise=noise,
+        noise_of="this claim" if own else "other claims" if noise else "",
+        detectable=detectable(noise, seeds, alpha, POWER) if noise else None,
+        target=target,
+        target_is=target_is,
+        seeds_needed=seeds_needed(noise, target, alpha, POWER) if noise and target else None,
+    )
+
+
+def _seeds(question: Question) -> int:
+    nets = [net for side in question.sides for net in side.nets]
+    return len(set.intersection(*(set(net) for net in nets)))
+
+
+def _target(found: Answer) -> tuple[float | None, str]:
+    claim, effect = found.question.claim, found.tests.effect
+    if claim.direction == "equal":
+        return claim.margin, "margin"
+    if effect is not None and effect.noise is not None:
+        return abs(effect.mean + (claim.margin if claim.direction == "lower" else 0)), "seen so far"
+    errors = claim.paper.errors
+    if len(errors) > 1:
+        return abs(errors[0] - errors[-1]), "the paper's"
+    return None, ""

@@ -1,0 +1,275 @@
+"""What a study asks: which of its points each claim compares, all else equal."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Any
+
+from vgglab.config.claims import PROTOCOL, Claim, Selector
+from vgglab.runs import RunRecord, State
+from vgglab.study.arm_fields import semantic_fields
+from vgglab.study.view import MissingPoint, StudyView
+
+Point = RunRecord | MissingPoint
+Values = tuple[tuple[str, Any], ...]
+"""Fields with their values, hashable."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """The runs on one side of a comparison."""
+
+    fields: Mapping[str, Any]
+    """What this side has of the fields that the claim names."""
+    protocol: str
+    """Under which they were tested, as ``result.json`` names it."""
+    nets: tuple[Mapping[int, Point], ...]
+    """Seed -> point, for each combination of values that is averaged over."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A claim put to the points of a study that can answer it."""
+
+    name: str
+    claim: Claim
+    setting: Mapping[str, Any]
+    """Fields that tell this question from others of the same claim."""
+    averaged: tuple[Mapping[str, Any], ...]
+    sides: tuple[Side, ...]
+
+    @property
+    def points(self) -> list[Point]:
+        """Every run that takes part, once."""
+        found = {p.id: p for side in self.sides for net in side.nets for p in net.values()}
+        return list(found.values())
+
+
+@dataclass(frozen=True)
+class NotAsked:
+    """A claim that no points of the study answer."""
+
+    name: str
+    why: str
+
+
+def state_of(point: Point) -> State:
+    """Pending where there is no run yet."""
+    return point.status.state if isinstance(point, RunRecord) else State.PENDING
+
+
+def put(view: StudyView) -> tuple[list[Question], list[NotAsked]]:
+    """Every question that a study's claims make of its points."""
+    asked: list[Question] = []
+    not_asked: list[NotAsked] = []
+    fields = {p.id: _fields(p) for p in view.points}
+    known = {name for values in fields.values() for name in values}
+    nuisance = view.guard.declared.nuisance if view.guard else ()
+    for name, claim in view.claims.items():
+        named = _named(claim) | set(covered(known, (*claim.ignore, *nuisance)))
+        questions, why = _questions(name, claim, view.points, fields, named)
+        asked += _with_settings(questions)
+        if not questions:
+            not_asked.append(NotAsked(name, why))
+    return asked, not_asked
+
+
+def _fields(point: Point) -> dict[str, Any]:
+    """What two runs must share to be compared; the protocol is matched by what was tested."""
+    found = semantic_fields(point.config)
+    return {name: value for name, value in found.items() if not name.startswith("protocol.")}
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A question and everything its runs share."""
+
+    question: Question
+    shared: Values
+
+
+def _questions(
+    name: str,
+    claim: Claim,
+    points: Sequence[Point],
+    fields: Mapping[str, Mapping[str, Any]],
+    named: set[str],
+) -> tuple[list[_Draft], str]:
+    groups = [_groups(side, claim, points, fields, named) for side in claim.compare]
+    drafts: list[_Draft] = []
+    why = _lacking(claim, groups)
+    for shared in sorted(set.intersection(*(set(g) for g in groups)), key=repr):
+        for arms in product(*(sorted(g[shared].items(), key=_order) for g in groups)):
+            if not _same_runs_only_by_protocol(claim, arms):
+                continue
+            averages = sorted(set.intersection(*(set(nets) for _, nets in arms)), key=repr)
+            if not averages:
+                why = "the sides share no value of what is averaged over"
+                continue
+            labels = {
+                values: _labels(claim, [nets[values] for _, nets in arms]) for values in averages
+            }
+            tested = [found for found in labels.values() if found]
+            if not tested:
+                why = "its runs were not all tested under a protocol that it names"
+                continue
+            # Nets that were tested otherwise, or not at all, are not among those averaged over.
+            averages = [values for values in averages if labels[values] == tested[0]]
+            sides = tuple(
+                Side(dict(own), label, tuple(nets[values] for values in averages))
+                for (own, nets), label in zip(arms, tested[0], strict=True)
+            )
+            averaged = tuple(dict(values) for values in averages)
+            drafts.append(_Draft(Question(name, claim, {}, averaged, sides), shared))
+    return drafts, why
+
+
+def covered(fields: Iterable[str], declared: Sequence[str]) -> list[str]:
+    """Those fields that are declared, by name or by their group."""
+    return [f for f in fields if any(f == d or f.startswith(f"{d}.") for d in declared)]
+
+
+def _named(claim: Claim) -> set[str]:
+    """Fields that tell the sides apart."""
+    found: set[str] = set()
+    for side in claim.compare:
+        for path, wanted in side.items():
+            if path != PROTOCOL:
+                found.add(path)
+            if isinstance(wanted, Mapping):
+                found |= {v for v in wanted.values() if isinstance(v, str)}
+    return found
+
+
+_Nets = dict[Values, dict[int, Point]]
+_Groups = dict[Values, dict[Values, _Nets]]
+"""Shared fields -> the side's own fields -> averaged fields -> seed -> point."""
+
+
+def _groups(
+    side: Selector,
+    claim: Claim,
+    points: Sequence[Point],
+    fields: Mapping[str, Mapping[str, Any]],
+    named: set[str],
+) -> _Groups:
+    found: _Groups = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
+    for point in points:
+        values = fields[point.id]
+        if not matches(side, values):
+            continue
+        own = _pick(values, named)
+        averaged = _pick(values, set(claim.average_over) - named)
+        shared = _pick(values, set(values) - named - set(claim.average_over))
+        found[shared][own][averaged][point.config["seed"]] = point
+    return found
+
+
+def _pick(values: Mapping[str, Any], names: set[str]) -> Values:
+    return tuple((name, values.get(name)) for name in sorted(names))
+
+
+def _order(item: tuple[Values, _Nets]) -> str:
+    return repr(item[0])
+
+
+def matches(side: Selector, values: Mapping[str, Any]) -> bool:
+    """Whether a run with these field values is on the side."""
+    return all(
+        _fits(values.get(path), wanted, values) for path, wanted in side.items() if path != PROTOCOL
+    )
+
+
+def _fits(value: Any, wanted: Any, values: Mapping[str, Any]) -> bool:
+    if isinstance(wanted, Mapping):
+        ((relation, bound),) = wanted.items()
+        bound = values.get(bound) if isinstance(bound, str) else bound
+        if value is None or bound is None:
+            return False
+        return bool(
+            {"above": value > bound, "below": value < bound, "equals": value == bound}[relation]
+        )
+    return value in wanted if isinstance(wanted, list | tuple) else bool(value == wanted)
+
+
+def _same_runs_only_by_protocol(claim: Claim, arms: Sequence[tuple[Values, _Nets]]) -> bool:
+    """Sides that only their protocols tell apart are the same runs."""
+    plain = [{k: v for k, v in side.items() if k != PROTOCOL} for side in claim.compare]
+    return all(
+        one_arm[0] == other_arm[0]
+        for (one, one_arm), (other, other_arm) in combinations(zip(plain, arms, strict=True), 2)
+        if one == other
+    )
+
+
+def _labels(claim: Claim, nets: Sequence[Mapping[int, Point]]) -> tuple[str, ...] | None:
+    """What each side's runs call the test that they are compared under; None if one has none."""
+    sides = list(zip(claim.compare, (list(net.values()) for net in nets), strict=True))
+    common = [p for side, points in sides if PROTOCOL not in side for p in points]
+    shared = next((label for name in claim.protocol if (label := _label(name, common))), None)
+    found = [_label(side[PROTOCOL], ps) if PROTOCOL in side else shared for side, ps in sides]
+    known = tuple(label for label in found if label)
+    return known if len(known) == len(found) else None
+
+
+def _label(name: str, points: Sequence[Point]) -> str | None:
+    """What every one of these runs calls its test under a protocol: its name, or with scales.
+
+    A run that did not train was tested under none and would have been under any.
+    """
+    offered = [_offered(p) for p in points if state_of(p) not in UNTRAINED]
+    if not offered:
+        return name if points else None
+    labels = set.intersection(*offered)
+    fitting = sorted(label for label in labels if label == name or label.startswith(f"{name}-"))
+    return fitting[0] if fitting else None
+
+
+UNTRAINED = (State.DIVERGED, State.UNTRAINABLE)
+"""Outcomes of a run whose net did not learn."""
+
+
+def _offered(point: Point) -> set[str]:
+    if state_of(point) is State.FINISHED and isinstance(point, RunRecord):
+        return set((point.result or {}).get("errors") or {})
+    protocol = point.config.get("protocol", {})
+    return {protocol.get("name", "center"), *protocol.get("also", ())}
+
+
+def _lacking(claim: Claim, groups: Sequence[_Groups]) -> str:
+    """Why no points were found, in a few words."""
+    for side, group in zip(claim.compare, groups, strict=True):
+        if not group:
+            wanted = ", ".join(f"{k} {_spelt(v)}" for k, v in side.items())
+            return f"no point with {wanted}"
+    return "no points that differ in nothing else"
+
+
+def _spelt(wanted: Any) -> str:
+    if isinstance(wanted, Mapping):
+        return " ".join(f"{relation} {bound}" for relation, bound in wanted.items())
+    return " or ".join(map(str, wanted)) if isinstance(wanted, list | tuple) else str(wanted)
+
+
+def _with_settings(drafts: Sequence[_Draft]) -> list[Question]:
+    """The questions of one claim, each with the fields that tell it from the others."""
+    telling: list[str] = []
+    shared = [dict(draft.shared) for draft in drafts]
+    names = sorted({n for values in shared for n in values}, key=lambda n: (".name" not in n, n))
+    for name in names:
+        finer = {tuple(repr(v.get(n)) for n in (*telling, name)) for v in shared}
+        if len(finer) > len({tuple(repr(v.get(n)) for n in telling) for v in shared}):
+            telling.append(name)
+    return [
+        Question(
+            d.question.name,
+            d.question.claim,
+            {name: values.get(name) for name in telling},
+            d.question.averaged,
+            d.question.sides,
+        )
+        for d, values in zip(drafts, shared, strict=True)
+    ]

@@ -1,0 +1,158 @@
+"""Numbers gone bad: a run ends at the first step whose logits, loss or gradients are not finite.
+
+The optimiser never uses such a step, so that the weights stay those of the step before. Logits and
+loss are told on through the gradients: a NaN in one process's loss is in every process's gradients
+once these are averaged, and all of them end at the same step without asking each other.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+
+from vgglab.evaluation.poison import poison
+from vgglab.runs import RunDirectory
+from vgglab.training.checkpoints import AtomicCheckpointIO
+from vgglab.training.distributed import Group
+from vgglab.training.outcomes import Diverged
+
+log = logging.getLogger(__name__)
+
+
+def are_finite(gradients: Sequence[Tensor]) -> Tensor:
+    """Whether every value is finite, as a tensor on their device.
+
+    On a CPU by their sums, a tenth of the time that their largest takes; where a sum is not
+    finite, because a value is not or because it overflows, each value is looked at.
+    """
+    if gradients[0].is_cuda:
+        return get_total_norm(gradients, norm_type=math.inf).isfinite()
+    summed = torch.stack([gradient.sum() for gradient in gradients]).isfinite().all()
+    if summed:
+        return summed
+    return torch.stack([gradient.isfinite().all() for gradient in gradients]).all()
+
+
+class FiniteWatch(pl.Callback):
+    """Looks at every step: on a CPU at once; on a GPU, which would have to wait for each look,
+    every so many steps and before every checkpoint.
+
+    Between two looks the fused optimiser is told, on the device, to leave out a step that is not
+    finite and all after it: what is found later is still the state before that step, and its
+    number is counted along.
+    """
+
+    def __init__(
+        self, directory: RunDirectory, group: Group, *, every: int, at_once: bool = True
+    ) -> None:
+        self._directory, self._group, self._every, self._at_once = directory, group, every, at_once
+        self._told: Tensor | None = None
+        """Of the latest forward: 0, or NaN for logits that are not finite."""
+        self._bad: dict[str, Tensor] = {}
+        """Of the logits and the loss since the last look: NaN if any was not finite."""
+        self._found_inf: Tensor | None = None
+        """1 from the first step on that is not finite."""
+        self._good: Tensor | None = None
+        """Finite steps since the last look."""
+        self._finite_steps = 0
+        """Steps that were finite at the last look."""
+
+    def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module.net, nn.Module)
+        module.net.register_forward_hook(self._after_forward)
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._finite_steps = trainer.global_step
+        self._found_inf, self._good = (torch.zeros((), device=module.device) for _ in range(2))
+
+    def _after_forward(self, net: nn.Module, inputs: Any, logits_nk: Tensor) -> None:
+        if net.training:
+            self._told = poison(logits_nk).float()
+
+    def on_before_backward(
+        self, trainer: pl.Trainer, module: pl.LightningModule, loss: Tensor
+    ) -> None:
+        logits = self._told if self._told is not None else loss.new_zeros(())
+        shown = {"logits": logits, "loss": poison(loss)}
+        for name, value in shown.items():
+            self._bad[name] = self._bad[name] + value if name in self._bad else value
+        total = shown["logits"] + shown["loss"]
+        loss.register_hook(lambda gradient: gradient + total)
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        weights = (p for group in optimizer.param_groups for p in group["params"])
+        gradients = [p.grad for p in weights if p.grad is not None]
+        is_bad = ~are_finite(gradients)
+        assert self._found_inf is not None
+        assert self._good is not None
+        # In place, and the same tensor at every step: a captured graph of a step could hold it.
+        self._found_inf.copy_(torch.maximum(self._found_inf, is_bad.float()))
+        self._good += 1 - self._found_inf
+        if self._at_once:
+            self._look(module)
+        else:
+            optimizer.found_inf = self._found_inf  # type: ignore[attr-defined]
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        goes_on = (index + 1) % trainer.accumulate_grad_batches
+        if not (self._at_once or goes_on or trainer.global_step % self._every):
+            self._look(module)  # before the step's loss is recorded
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self._look(module)  # what is written down is finite
+
+    def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._look(module)
+
+    def _look(self, module: pl.LightningModule) -> None:
+        """
+        Raises:
+            Diverged: a step since the last look was not finite.
+        """
+        assert self._found_inf is not None
+        assert self._good is not None
+        self._finite_steps += int(self._good)
+        self._good.zero_()
+        if not bool(self._found_inf):
+            self._bad = {}
+            return
+        step, what = self._finite_steps + 1, self._what()
+        if self._group.world.is_first:
+            self._keep(module)
+        raise Diverged(f"{what} not finite at step {step}", step=step)
+
+    def _what(self) -> str:
+        """In any process: one alone may have seen the cause of what is in all gradients."""
+        seen = [
+            self._group.largest(int(name in self._bad and bool(self._bad[name].isnan())))
+            for name in ("logits", "loss")
+        ]
+        return "logits are" if seen[0] else "train loss is" if seen[1] else "gradients are"
+
+    def _keep(self, module: pl.LightningModule) -> None:
+        """Write the net as it was after the last finite step."""
+        assert isinstance(module.net, nn.Module)
+        state = {f"net.{name}": value for name, value in module.net.state_dict().items()}
+        steps = self._finite_steps
+        # Batch norm's running moments may have met what was not finite; the weights have not.
+        if not all(value.isfinite().all() for value in state.values()):
+            log.warning("the state before step %d is not finite either, and is not kept", steps + 1)
+            return
+        path = self._directory.finite_checkpoint
+        try:
+            AtomicCheckpointIO().save_checkpoint({"state_dict": state, "global_step": steps}, path)
+        except OSError as error:
+            log.warning("%s: not written: %s", path, error)

@@ -1,0 +1,18 @@
+"""What the net of a config costs."""
+
+from __future__ import annotations
+
+from vgglab.config import Config
+from vgglab.data.sources.registry import channels
+from vgglab.models.cost import NetCost, describe
+
+
+def net_cost(config: Config) -> NetCost:
+    """Layers, parameters and MACs, by arithmetic alone."""
+    return describe(
+        config.model,
+        config.norm,
+        classes=config.data.classes,
+        image_size=config.data.image_size,
+        in_channels=channels(config.data),
+    )

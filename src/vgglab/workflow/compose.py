@@ -1,0 +1,76 @@
+"""From overrides to checked configs, inside a running Hydra application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra import compose
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from vgglab.config import Config
+from vgglab.config.claims import Claim, parse_claims
+from vgglab.config.parse import ConfigError, parse
+from vgglab.machine import resolve
+from vgglab.workflow.net_checks import check_net
+from vgglab.workflow.path_checks import check_places
+
+NOT_OF_A_POINT = ("task=", "format=", "hydra.", "hydra/")
+"""How overrides begin that are about the command."""
+
+
+def checked(composed: DictConfig) -> Config:
+    """The typed, checked and machine-resolved config of a composed one."""
+    tree: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    tree.pop("hydra", None)
+    for group in ("experiments", "sweeps"):  # an empty choice leaves its name behind
+        tree.pop(group, None)
+    parse_claims(tree.pop("claims", None))  # refused here, before anything trains
+    config = resolve(parse(tree))
+    check_net(config)
+    check_places(config)
+    return config
+
+
+def composed_claims(overrides: Sequence[str]) -> dict[str, Claim]:
+    """What the study of these points is asked to support or contradict.
+
+    Not a part of any run's config: a run does not depend on what it is taken to show.
+    """
+    composed = compose("config", overrides=list(overrides))
+    tree: Any = OmegaConf.to_container(composed, resolve=True)
+    return parse_claims(tree.get("claims"))
+
+
+def compose_point(overrides: Sequence[str]) -> Config:
+    """The config of one point of a sweep."""
+    return checked(compose("config", overrides=list(overrides)))
+
+
+def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
+    """The overrides of every point of ``sweeps=NAME``, as Hydra's own sweeper would expand them.
+
+    Those of this command that begin with one of ``leave_out`` are not of the points.
+
+    Raises:
+        ConfigError: no sweep is named.
+    """
+    hydra = HydraConfig.get()
+    if not has_sweep():
+        raise ConfigError(f"task={hydra.runtime.choices['task']} needs a study: sweeps=NAME")
+    params: Any = OmegaConf.to_container(hydra.sweeper.params, resolve=True)
+    texts = [f"{key}={value}" for key, value in params.items()]
+    texts += [
+        text for text in hydra.overrides.task if not text.startswith((*NOT_OF_A_POINT, *leave_out))
+    ]
+    parsed = OverridesParser.create().parse_overrides(texts)
+    (points,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    return points
+
+
+def has_sweep() -> bool:
+    """Whether the composed config describes a grid."""
+    return bool(HydraConfig.get().sweeper.params)

@@ -1,0 +1,131 @@
+"""What of a study's points is compared before they are launched and when they are reported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vgglab.config import plain, semantic
+from vgglab.config.parse import ConfigError
+from vgglab.data.sources.registry import fingerprint
+from vgglab.runs import Status
+from vgglab.study import UNKNOWN, Declared, Guard, compare, grid_keys, semantic_fields
+from vgglab.study.arm_fields import flatten
+from vgglab.workflow.provenance import commit, knows, source, versions
+
+if TYPE_CHECKING:
+    from vgglab.workflow.points import StudyPoint
+
+PLACED = ("data.", "protocol.")
+"""Groups that also hold infrastructure."""
+LIBRARIES = ("numpy", "pytorch-lightning", "torch", "torchmetrics", "torchvision")
+"""Whose versions can change a run's numbers."""
+
+
+def guard_study(points: Sequence[StudyPoint], *, launching: bool = False) -> Guard:
+    """Compare the points of a study, those that are to be trained by this code with the others.
+
+    Args:
+        points: all of the study.
+        launching: points without an outcome count as computed by the present code. Otherwise code
+            is compared between those that have been computed.
+
+    Raises:
+        ConfigError: the study declares a field that does not exist.
+    """
+    study = points[0].config.study
+    swept = grid_keys(p.point.overrides for p in points)
+    declared = Declared(
+        scientific=(*study.scientific, *(key for key in swept if key != "seed")),
+        nuisance=study.nuisance,
+    )
+    present = _present() if launching else None
+    facts = {p.directory.id: _fields(p, present) for p in points}
+    known = {name for fields in facts.values() for name in fields}
+    try:  # not of the grid: it also varies what is no field of a run, such as its experiment
+        Declared(scientific=study.scientific, nuisance=study.nuisance).check(known)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return compare(facts, declared, allowed=study.allow_confounds)
+
+
+def refuse_confounds(points: Sequence[StudyPoint]) -> None:
+    """Let a study be launched only if its points differ in what it declares, or allows.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    found = guard_study(points, launching=True)
+    if found.confounds and not found.allowed:
+        raise ConfigError(
+            f"study {points[0].config.study.name}: {found.complaint}; name them in "
+            "study.scientific or study.nuisance, or launch with study.allow_confounds=true, "
+            "and the report will say so"
+        )
+
+
+@dataclass(frozen=True)
+class Code:
+    """What the runs of this command are computed by."""
+
+    name: str
+    versions: Mapping[str, str]
+
+
+def _present() -> Code:
+    root = _root()
+    return Code(_name(commit(root), source(), root), versions())
+
+
+def _root() -> Path:
+    return Path(os.environ["VGGLAB_ROOT"])
+
+
+def _fields(point: StudyPoint, present: Code | None) -> dict[str, Any]:
+    config = point.config
+    # Where the images lie, say, is no difference between runs: what they are is.
+    semantic_names = {name for name, _ in flatten(semantic(config))}
+    infrastructure = {name for name, _ in flatten(plain(config))} - semantic_names
+    fields = semantic_fields(plain(config))
+    placed = {name for name in fields if name in infrastructure and name.startswith(PLACED)}
+    return (
+        {name: value for name, value in fields.items() if name not in placed}
+        | {
+            "seed": config.seed,
+            "data.fingerprint": fingerprint(config.data, Path(config.paths.data)),
+        }
+        | _code(point.directory.read_status(), present)
+    )
+
+
+def _code(status: Status, present: Code | None) -> dict[str, str]:
+    recorded, by = _recorded(status, _root()), status.versions
+    if present is not None and not status.state.is_outcome:
+        # What an attempt before this one has computed stays in the run.
+        recorded = [*(r for r in recorded if r != present.name), present.name]
+        by = dict(present.versions)
+    return {"code.version": ", then ".join(recorded) or UNKNOWN} | {
+        f"code.{name}": by.get(name, UNKNOWN) for name in LIBRARIES
+    }
+
+
+def _recorded(status: Status, root: Path) -> list[str]:
+    """The code of each attempt that has left something in the run, first to last."""
+    left = [a for a in status.history[:-1] if a["to_epoch"] or a["state"] == "interrupted"]
+    codes = [(a.get("commit", ""), a.get("source", "")) for a in (*left, *status.history[-1:])]
+    if not status.history:
+        codes = [(status.commit, status.source)]
+    return list(dict.fromkeys(name for c, s in codes if (name := _name(c, s, root))))
+
+
+def _name(commit: str, source: str, root: Path) -> str:
+    """What two runs of equal code have in common: the hash of its source, where it can be trusted.
+
+    A commit that this checkout does not know is compared as it is.
+    """
+    if source and (not commit or knows(root, commit)):
+        return f"source {source}"
+    return commit and f"commit {commit[:12]}"

@@ -1,0 +1,145 @@
+"""A run, its directory, and the runs that its first weights come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vgglab.config import Config
+from vgglab.config.parent import ancestors, parent_of
+from vgglab.config.parse import ConfigError
+from vgglab.data.sources.registry import fingerprint
+from vgglab.runs import RunDirectory, State, Status, run_id
+from vgglab.runs.atomic import write_json
+from vgglab.training.net_cost import net_cost
+from vgglab.workflow.provenance import write_config
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A run of a chain."""
+
+    config: Config
+    """Resolved."""
+    directory: RunDirectory
+    parent: RunDirectory | None = None
+    """Where its first weights come from."""
+
+
+def stages_of(config: Config) -> list[Stage]:
+    """The run of a resolved config after all that it starts from, in the order of training."""
+    found: list[Stage] = []
+    parent: RunDirectory | None = None
+    for each in [*reversed(ancestors(config)), config]:
+        data = fingerprint(each.data, Path(each.paths.data))
+        identity = run_id(each, data, parent.id if parent else "")
+        directory = RunDirectory(Path(each.paths.runs) / identity)
+        found.append(Stage(each, directory, parent))
+        parent = directory
+    return found
+
+
+def stage_of(config: Config) -> Stage:
+    """The run of a resolved config."""
+    return stages_of(config)[-1]
+
+
+def parent_id(config: Config) -> str:
+    """Id of the run that a resolved config's first weights come from; empty where there is none."""
+    parent = stage_of(config).parent
+    return parent.id if parent else ""
+
+
+def directory_of(config: Config) -> RunDirectory:
+    """Where a resolved config's run lives."""
+    return stage_of(config).directory
+
+
+def still_to_train(stages: Sequence[Stage]) -> list[Stage]:
+    """What of a chain must be trained for its last run to end, in order.
+
+    A run that is done, or has a checkpoint of its own to go on from, needs its parent no more.
+    """
+    found: list[Stage] = []
+    for stage in reversed(stages):
+        if stage.directory.read_status().state.is_outcome:
+            break
+        found.append(stage)
+        if stage.directory.last_checkpoint.exists():
+            break
+    return found[::-1]
+
+
+def why_it_cannot_start(stage: Stage) -> str:
+    """What is known of the parent that leaves this run without its first weights; else nothing.
+
+    Raises:
+        ConfigError: the parent is done, but somebody has removed its weights.
+    """
+    if stage.parent is None or stage.directory.last_checkpoint.exists():
+        return ""
+    status = stage.parent.read_status()
+    if status.state is not State.FINISHED:
+        return f"its parent {stage.parent.id} is {status.state}: {status.reason}"
+    if not weights_of(stage).exists():
+        raise ConfigError(
+            f"{weights_of(stage)} is gone, which {stage.directory.id} starts from; "
+            f"remove {stage.parent.path} to train it again"
+        )
+    return ""
+
+
+def weights_of(stage: Stage) -> Path:
+    """The checkpoint that a run with a parent starts from: what the parent was tested with."""
+    parent = parent_of(stage.config)
+    assert parent is not None
+    assert stage.parent is not None
+    return stage.parent.selected_checkpoint(parent.recipe.select)
+
+
+def first_weights(config: Config) -> Path | None:
+    """``weights_of`` the run of a resolved config; none where it draws its own."""
+    stage = stage_of(config)
+    return weights_of(stage) if stage.parent else None
+
+
+def without_errors(
+    config: Config, directory: RunDirectory, state: State, reason: str
+) -> dict[str, Any]:
+    """``result.json`` of a run whose outcome is that it has none."""
+    cost = net_cost(config).as_dict()
+    return {
+        "run": directory.id,
+        "errors": {},
+        "cost": {key: value for key, value in cost.items() if isinstance(value, int)},
+        "trainability": {"state": str(state), "reason": reason},
+    }
+
+
+def mark_pending(stage: Stage, reason: str = "") -> None:
+    """A run that waits for its turn is in the ledger, with the epochs it will take; one that is
+    trained and only to be tested stays what it is."""
+    status = stage.directory.read_status()
+    if status.state is not State.RUNNING and not status.state.is_outcome:
+        status.state, status.reason = State.PENDING, reason
+        if stage.parent and not reason:
+            status.reason = f"starts from {stage.parent.id}"
+        _note_what_is_known(stage, status)
+        status.write(stage.directory.status)
+
+
+def note_untrainable(stage: Stage, status: Status, reason: str) -> None:
+    """A run whose parent has no weights to give is never trained; that is its outcome."""
+    directory = stage.directory
+    write_config(directory, stage.config)
+    write_json(directory.result, without_errors(stage.config, directory, State.UNTRAINABLE, reason))
+    status.state, status.reason = State.UNTRAINABLE, reason
+    _note_what_is_known(stage, status)
+    status.write(directory.status)
+
+
+def _note_what_is_known(stage: Stage, status: Status) -> None:
+    status.epochs = stage.config.recipe.epochs
+    status.parent = stage.parent.id if stage.parent else ""

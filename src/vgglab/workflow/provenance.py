@@ -1,0 +1,94 @@
+"""Which code, with which libraries, a run was computed by."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import yaml
+
+import vgglab
+from vgglab.config import Config, plain
+from vgglab.privacy import without_home_in
+from vgglab.runs import RunDirectory
+from vgglab.runs.atomic import write_text
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "torchmetrics",
+    "hydra-core",
+    "wandb",
+    "numpy",
+    "pillow",
+)
+OPTIONAL = ("simplejpeg",)
+
+COMPUTING = ("config", "models", "data", "training", "evaluation")
+"""Rooms whose source can change a run's numbers."""
+SUFFIXES = (".py", ".cpp", ".h")
+
+
+@functools.cache
+def source() -> str:
+    """Hash of the source of the rooms that compute: what two runs must share to be compared.
+
+    More exact than a commit, which also changes with a word of the documentation and does not say
+    which changes a working tree had.
+    """
+    here = Path(vgglab.__file__).parent
+    digest = hashlib.sha256()
+    for room in COMPUTING:
+        for file in sorted(f for f in (here / room).rglob("*") if f.suffix in SUFFIXES):
+            digest.update(f"{file.relative_to(here).as_posix()}\0".encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of every library that can change a result."""
+    found = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    for name in OPTIONAL:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def write_config(directory: RunDirectory, config: Config) -> None:
+    """``config.yaml``: fully resolved, and without the user's home folder."""
+    tree = without_home_in(plain(config))
+    write_text(directory.config, yaml.safe_dump(tree, sort_keys=False))
+
+
+def commit(folder: Path) -> str:
+    """The checkout's commit, with ``+changes`` if files differ from it; empty outside git."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return described.stdout.strip()
+
+
+@functools.cache
+def knows(folder: Path, commit: str) -> bool:
+    """Whether a recorded commit is one of this checkout's."""
+    name = f"{commit.removesuffix('+changes')}^{{commit}}"
+    try:
+        asked = ["git", "cat-file", "-e", name]
+        ended = subprocess.run(asked, cwd=folder, capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return ended.returncode == 0

@@ -1,0 +1,154 @@
+"""``task=evaluate weights=...``: published weights under our protocols, beside what they claim."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vgglab.commands.evaluate import ERRORS, Row, print_rows
+from vgglab.config import Config, FolderConfig, plain
+from vgglab.config.parse import ConfigError, parse
+from vgglab.data.sources.registry import channels, listing_of, load_splits
+from vgglab.data.splits import WholeImages
+from vgglab.data.unreadable import unreadable_files
+from vgglab.evaluation.published_errors import published_errors
+from vgglab.runs import RunDirectory
+from vgglab.runs.atomic import write_json
+from vgglab.workflow.evaluation import skipped_note
+from vgglab.workflow.provenance import write_config
+
+if TYPE_CHECKING:
+    from vgglab.models.torchvision_weights import PublishedNet
+
+TORCHVISION_NAMES = {"a": "vgg11", "b": "vgg13", "d": "vgg16", "e": "vgg19"}
+
+
+def evaluate_weights(config: Config) -> None:
+    """Test published weights, keep their predictions, and print measured beside published errors.
+
+    Raises:
+        ConfigError: the weights cannot be had, or do not fit the images.
+        DataError: the images cannot be had.
+    """
+    import torch
+
+    from vgglab.data.augment import Normalisation
+    from vgglab.models import torchvision_weights as published
+    from vgglab.training.distributed import Group
+    from vgglab.training.testing import HeldOut, evaluate, stored_net
+    from vgglab.world import ALONE
+
+    try:
+        state = published.load_weights(config.weights)
+        about = published.net_of(state)
+    except published.WeightsError as error:
+        raise ConfigError(str(error)) from error
+    wanted = config_for(about, config)
+    directory = _directory(wanted)
+    torch.set_num_threads(wanted.trainer.threads)
+    normalise = Normalisation(
+        tuple(255 * value for value in published.TORCHVISION_MEAN),
+        tuple(255 * value for value in published.TORCHVISION_DEVIATION),
+    )
+    try:
+        net = stored_net(wanted, state)
+    except RuntimeError as error:  # torch lists the layers that differ, a line each
+        raise ConfigError(f"weights={config.weights}: {error}") from error
+    held_out = HeldOut(images_of(wanted), normalise)
+    tested = evaluate(wanted, directory, net, held_out, Group(ALONE), wanted.procedures)
+    write_config(directory, wanted)
+    write_json(directory.result, {"run": directory.id, "weights": config.weights} | tested)
+    rows = [
+        _row(wanted, label, errors | tested["tests"][label])
+        for label, errors in tested["errors"].items()
+    ]
+    print_rows(rows, config.format)
+    if note := skipped_note(tested):
+        print(note, file=sys.stderr)
+    if config.format == "table":
+        print(
+            "published: ILSVRC-2012 validation, 256 px, centre crop of 224 px (protocol=center); "
+            f"predictions: {directory.path}"
+        )
+
+
+def images_of(config: Config) -> WholeImages:
+    """The test split. Of a folder without one, its validation images, or all there are: of what
+    these weights were trained on, nothing is kept apart by splitting it off.
+
+    Raises:
+        DataError: the images cannot be had.
+    """
+    if not isinstance(config.data, FolderConfig):
+        return load_splits(config.data, Path(config.paths.data)).test
+    listing = listing_of(config.data)
+    members = (listing.members(split) for split in ("test", "validation", "train"))
+    files = listing.file_set(next(found for found in members if len(found)))
+    if config.data.on_error == "skip":
+        return files.marked(unreadable_files(listing, Path(config.paths.data)))
+    return files
+
+
+def config_for(about: PublishedNet, config: Config) -> Config:
+    """The config of the net that the weights are of, tested at torchvision's scale.
+
+    Raises:
+        ConfigError: the images are not what the net was made for.
+    """
+    from vgglab.models.layers import map_size
+    from vgglab.models.torchvision_weights import TORCHVISION_CROP, TORCHVISION_RESIZE
+
+    side = config.data.image_size
+    fits = {
+        f"data.classes = {config.data.classes}": about.classes == config.data.classes,
+        f"data.image_size = {side}": about.map_size == map_size(about.model.name, side),
+        f"data={config.data.name}": about.in_channels == channels(config.data),
+    }
+    for what, does in fits.items():
+        if not does:
+            raise ConfigError(
+                f"{what}: these weights are of {about.classes} classes, a last map of "
+                f"{about.map_size} x {about.map_size} (7 x 7 at 224 px) and {about.in_channels} "
+                "colour channels"
+            )
+    tree = plain(config)
+    tree["task"] = {"name": "train"}  # the protocols are checked as those of a run are
+    tree["model"] |= {"name": about.model.name, "width": about.model.width}
+    tree["norm"] = dataclasses.asdict(about.norm)
+    if not config.recipe.scale_min:
+        scale = round(side * TORCHVISION_RESIZE / TORCHVISION_CROP)
+        tree["recipe"] |= {"scale_min": scale, "scale_max": scale}
+    return parse(tree)
+
+
+def _directory(config: Config) -> RunDirectory:
+    """``studies/<study>/weights/<name>``: its files are those of a run."""
+    name = Path(config.weights).stem.replace(":", "-")
+    return RunDirectory(Path(config.paths.studies) / config.study.name / "weights" / name)
+
+
+def torchvision_name(config: Config) -> str:
+    """What torchvision calls the weights, if their name says that they are its own: ``vgg16_bn`` of
+    ``torchvision:vgg16_bn`` and of its file ``vgg16_bn-6c64b313.pth``; else empty."""
+    batch_norm = "_bn" if config.norm.name == "batch" else ""
+    name = TORCHVISION_NAMES.get(config.model.name, "none") + batch_norm
+    said = Path(config.weights).stem.removeprefix("torchvision:").partition("-")[0]
+    is_whole = config.model.width == 1 and config.data.classes == 1000
+    return name if said == name and is_whole else ""
+
+
+def _row(config: Config, label: str, found: Row) -> Row:
+    said = published_errors().get(torchvision_name(config), ("", ""))
+    return {
+        "net": config.weights,
+        "model": f"{config.model.name}{'-bn' if config.norm.name == 'batch' else ''}",
+        "protocol": label,
+        "scales": found["scales"],
+        **{error: found.get(error) for error in ERRORS},
+        "published top1_error": said[0],
+        "published top5_error": said[1],
+        "images": found["images"],
+        "seconds": found["seconds"],
+    }

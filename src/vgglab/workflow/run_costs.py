@@ -1,0 +1,242 @@
+"""What the nets of a study take: from finished runs, from a pilot, or by arithmetic."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from vgglab.config import Config, plain
+from vgglab.data.errors import DataError
+from vgglab.data.sources.registry import load_splits
+from vgglab.launch.pilot import Pilot, PilotPool, folder_bytes, start_step_tail
+from vgglab.launch.pool import Point, Slots, overrides_of
+from vgglab.runs import RunRecord, State, load_runs
+from vgglab.study import semantic_fields
+from vgglab.study.budget import DoneRun, Measurement, Timing, Work, from_runs, measurement
+from vgglab.training.net_cost import net_cost
+from vgglab.workflow.compose import compose_point
+from vgglab.workflow.points import StudyPoint, resolved_overrides
+from vgglab.workflow.pretraining import directory_of
+
+NET_GROUPS = ("model", "norm", "data", "protocol", "trainer")
+NET_FIELDS = ("recipe.batch_size", "recipe.scale_min", "recipe.scale_max")
+"""Config groups and fields that decide what a step and a test cost."""
+REFERENCE_BATCH = 32
+"""Largest batch of the pilot that stands in for a net whose data is absent."""
+PUBLISHED_IMAGES = {"cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)} | {
+    "imagenet": (1_281_167, 50_000),
+    "imagenette": (9_469, 3_925),
+}
+"""Training images, of which validation is taken, and test images."""
+
+
+def net_key(config: Config) -> str:
+    """Equal for runs whose steps cost the same."""
+    return _key_of(plain(config))
+
+
+def _key_of(config: Mapping[str, object]) -> str:
+    fields = semantic_fields(config)
+    kept = [n for n in fields if n.split(".")[0] in NET_GROUPS or n in NET_FIELDS]
+    return repr([(name, fields[name]) for name in sorted(kept)])
+
+
+def net_name(config: Config) -> str:
+    """``e, norm batch, width 0.125``."""
+    return f"{config.model.name}, norm {config.norm.name}, width {config.model.width:g}"
+
+
+class Known:
+    """Measurements by net, and notes on those that could not be had as they should."""
+
+    def __init__(self, slots: Slots, root: Path) -> None:
+        self.by_net: dict[str, Measurement] = {}
+        self.notes: list[str] = []
+        self._slots, self._root = slots, root
+
+    def from_finished_runs(self, nets: Mapping[str, Sequence[StudyPoint]]) -> None:
+        """Of this machine, with as many threads: what they took is what others will take."""
+        done: dict[str, list[DoneRun]] = defaultdict(list)
+        folders = {p.config.paths.runs for points in nets.values() for p in points}
+        for run in (run for folder in folders for run in load_runs(Path(folder))):
+            if found := done_run(run, self._slots):
+                done[_key_of(run.config)].append(found)
+        self.by_net |= {key: from_runs(done[key]) for key in nets if done[key]}
+
+    def from_pilots(self, nets: Mapping[str, Sequence[StudyPoint]], console: Console) -> None:
+        """A few steps of each net that is not known yet; of a stand-in where its data is absent."""
+        work: dict[str, Work] = {}
+        points: dict[Point, list[str]] = defaultdict(list)
+        stand_ins: dict[str, Config] = {}
+        absent: dict[str, list[str]] = defaultdict(list)
+        for key, (first, *_) in nets.items():
+            if key in self.by_net:
+                continue
+            config = first.config
+            try:
+                work[key], point = work_of(config), without_parent(first)
+            except DataError as error:
+                if config.data.name not in PUBLISHED_IMAGES:
+                    self.notes.append(f"{net_name(config)}: nothing known: {error}")
+                    continue
+                work[key] = published_work(config)
+                overrides = stand_in_overrides(config)
+                stand_ins[key] = compose_point(overrides)
+                point = Point(directory_of(stand_ins[key]), overrides)
+                absent[str(error)].append(net_name(config))
+            points[point].append(key)
+        self.notes += [_stands_in(names, error) for error, names in absent.items()]
+        if not points:
+            return
+        count = f"{len(points)} net{'s' if len(points) > 1 else ''}"
+        console.print(f"pilot: some steps of {count}, {self._slots.jobs} at a time", style="dim")
+        for point, pilot in self._pilots(list(points), next(iter(nets.values()))[0].config):
+            for key in points[point]:
+                self._learn(key, nets[key][0].config, pilot, work[key], stand_ins.get(key))
+
+    def _learn(
+        self, key: str, config: Config, pilot: Pilot, work: Work, stand_in: Config | None
+    ) -> None:
+        timing = timing_of(pilot, "pilot")
+        if timing is None:
+            self.notes.append(f"{net_name(config)}: its pilot ended with code {pilot.code}")
+            return
+        if stand_in is not None:
+            timing = scaled(timing, config, stand_in)
+        self.by_net[key] = measurement(timing, work)
+
+    def _pilots(self, points: Sequence[Point], config: Config) -> Iterator[tuple[Point, Pilot]]:
+        by_overrides = {point.overrides: point for point in points}
+        resolved = [*resolved_overrides(config), f"trainer.threads={self._slots.threads}"]
+        if config.tracking.mode == "online":
+            resolved.append("tracking.mode=offline")
+        with tempfile.TemporaryDirectory(prefix="vgglab-plan-") as folder:
+            pool = PilotPool(self._root, self._slots, resolved, Path(folder))
+            for pilot in pool.run(points):
+                yield by_overrides[pilot.measured], pilot
+
+
+def _stands_in(names: Sequence[str], error: str) -> str:
+    return (
+        f"{'; '.join(dict.fromkeys(names))}: reckoned from MACs and the MACs a second of the same "
+        f"layers on 32 px digits here, for the data is absent: {error}"
+    )
+
+
+def without_parent(point: StudyPoint) -> Point:
+    """The point with first weights of its own: those of a parent are not there yet, and a step
+    takes as long."""
+    if point.stage.parent is None:
+        return point.point
+    drawn = (*point.point.overrides, "init=he", "task.ancestor=0")
+    return Point(directory_of(compose_point(drawn)), drawn)
+
+
+def done_run(run: RunRecord, slots: Slots) -> DoneRun | None:
+    """What a finished run took; None where it says nothing of this machine."""
+    result = run.result or {}
+    hardware, speed = result.get("hardware", {}), result.get("speed", {})
+    history = run.status.history
+    here = all(attempt["host"] == platform.node() for attempt in history)
+    if run.status.state is not State.FINISHED or not history or not here:
+        return None
+    if hardware.get("threads") != slots.threads or "train_seconds" not in speed:
+        return None
+    seconds = sum(a["ended"] - (a.get("launched") or a["started"]) for a in history)
+    return DoneRun(
+        seconds=seconds,
+        train_seconds=speed["train_seconds"],
+        epochs=run.status.epoch,
+        memory_mib=speed.get("peak_memory_mib"),
+        disk_bytes=folder_bytes(run.directory.path),
+    )
+
+
+def work_of(config: Config) -> Work:
+    """Of a run whose data is here.
+
+    Raises:
+        DataError: it is not.
+    """
+    splits = load_splits(config.data, Path(config.paths.data))
+    return _work(config, *(len(part) for part in (splits.train, splits.validation, splits.test)))
+
+
+def published_work(config: Config) -> Work:
+    """Of a run on a published data set, by its known numbers of images."""
+    train, test = PUBLISHED_IMAGES[config.data.name]
+    validation: int = plain(config)["data"]["validation_images"]
+    return _work(config, train - validation, validation, test)
+
+
+def _work(config: Config, train: int, validation: int, test: int) -> Work:
+    return Work(
+        train_images=train,
+        batch_size=config.recipe.batch_size,
+        validation_images=validation,
+        test_forwards=test * sum(procedure.forwards for procedure in config.procedures),
+    )
+
+
+def stand_in_overrides(config: Config) -> tuple[str, ...]:
+    """The same layers on digits, which every installation has."""
+    return tuple(
+        overrides_of(
+            {
+                "model": config.model.name,
+                "norm": config.norm.name,
+                "model.width": config.model.width,
+                "recipe.batch_size": min(config.recipe.batch_size, REFERENCE_BATCH),
+                "data": "digits",
+                "tracking": "off",
+                "paths.data": config.paths.data,
+            }
+        )
+    )
+
+
+def scaled(timing: Timing, config: Config, measured: Config) -> Timing:
+    """A step's time, by MACs, from the net that was measured to the net that is meant."""
+    cost, reference = net_cost(config), net_cost(measured)
+    times = (cost.macs * config.recipe.batch_size) / (reference.macs * measured.recipe.batch_size)
+    more = tensors_mib(config) - tensors_mib(measured)
+    return Timing(
+        start=timing.start,
+        step=timing.step * times,
+        tail=None,
+        end=timing.end,
+        memory_mib=timing.memory_mib + more if timing.memory_mib is not None else None,
+        # Weights in fp32; last.ckpt has the momentum too, best.ckpt has not.
+        disk_bytes=3 * 4 * cost.parameters,
+        source="arithmetic",
+    )
+
+
+def tensors_mib(config: Config) -> float:
+    """Weights, gradients and momentum; what each layer keeps for the backward, and its gradient."""
+    cost = net_cost(config)
+    values = 3 * cost.parameters + 2 * cost.activations_all * config.recipe.batch_size
+    return 4 * values / 2**20  # bytes of fp32
+
+
+def timing_of(pilot: Pilot, source: str) -> Timing | None:
+    """What a pilot shows; None if it ended too soon."""
+    seen = start_step_tail(pilot)
+    if seen is None or pilot.ended is None:
+        return None
+    start, step, tail = seen
+    asked = pilot.asked_to_stop
+    return Timing(
+        start=start,
+        step=step,
+        tail=tail,
+        end=pilot.ended - asked if asked is not None else 0.0,
+        memory_mib=pilot.memory_mib,
+        disk_bytes=pilot.disk_bytes,
+        source=source,
+    )

@@ -1,0 +1,113 @@
+"""A finished report goes to W&B: the study's own run, and its dashboard as code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vgglab.config import Config
+from vgglab.report.charts import ERROR_COLUMNS, Charts, charts_of
+from vgglab.report.verdicts import CLAIM_COLUMNS, claim_rows
+from vgglab.study import StudyView, claims_record, results_table
+from vgglab.tracking.cards import Bars, Lines, RunCard, StudyCard, Table
+from vgglab.tracking.folder import link_runs
+from vgglab.workflow.wandb_cards import command
+
+if TYPE_CHECKING:
+    from vgglab.tracking.dashboard import Dashboard
+
+EDGES = ("mean", "lower end", "upper end")
+"""Of a band: W&B's line charts have no intervals, so that their ends are lines of their own."""
+
+
+def publish_study(config: Config, view: StudyView, folder: Path) -> str | None:
+    """Write the study's W&B run, its ``workspace.json`` and the folder for ``wandb leet``.
+
+    Returns:
+        The run's address, if it went online.
+    """
+    from vgglab.tracking import dashboard
+    from vgglab.tracking.study_run import publish
+
+    dashboard.write(dashboard_of(config, view, folder), folder)
+    url = publish(config.tracking, study_card(config, view, folder), folder)
+    link_runs(folder, [run.directory.path for run in view.runs])
+    return url
+
+
+def dashboard_of(config: Config, view: StudyView, folder: Path) -> Dashboard:
+    """What the panels are about: the study's runs, its protocols and its figures."""
+    from vgglab.tracking.dashboard import Dashboard
+
+    tested = {protocol for run in view.runs for protocol in (run.result or {}).get("errors", {})}
+    return Dashboard(
+        study=view.name,
+        asks=view.asks,
+        paper=view.paper,
+        runs=sorted(point.id for point in view.points),
+        protocols=sorted(tested | {config.protocol.name}),
+        top_k=config.protocol.top_k,
+        figures=sorted(path.stem for path in folder.glob("figures/*.png")),
+    )
+
+
+def study_card(config: Config, view: StudyView, folder: Path) -> StudyCard:
+    """Tables, charts, figures and page of a study whose report is in ``folder``."""
+    charts = charts_of(view)
+    results = results_table(view)
+    rows = results.astype(object).where(results.notna(), None).to_numpy().tolist()
+    return StudyCard(
+        run=_run_card(config, view),
+        runs=[(run.id, str(run.status.state)) for run in view.runs],
+        tables={
+            "results": Table(columns=list(results.columns), rows=rows),
+            "claims": Table(columns=CLAIM_COLUMNS, rows=claim_rows(claims_record(view))),
+            "errors": Table(columns=ERROR_COLUMNS, rows=charts.errors),
+        },
+        lines={"error_vs_depth": _depth(charts)} if charts.depth else {},
+        bars={"lrn": _lrn(charts)} if charts.lrn else {},
+        figures={path.stem: path for path in sorted(folder.glob("figures/*.png"))},
+        page=folder / "report.html",
+    )
+
+
+def _run_card(config: Config, view: StudyView) -> RunCard:
+    from vgglab.tracking.study_run import JOB_TYPE, study_run_id
+
+    typed = command().replace("task=sync", "task=report")  # an upload makes no report
+    about = f"{view.asks}\n\n{typed}" if view.asks else typed
+    return RunCard(
+        id=study_run_id(view.name),
+        name=f"{JOB_TYPE}-{view.name}",
+        group=view.name,
+        job_type=JOB_TYPE,
+        tags=(JOB_TYPE,),
+        notes=about,
+        config={
+            "job_type": JOB_TYPE,
+            "arm": JOB_TYPE,  # a group of its own where runs are grouped by arm
+            "study": {"name": view.name, "asks": view.asks, "paper": view.paper},
+            "command": typed,
+            "runs": sorted(point.id for point in view.points),
+        },
+    )
+
+
+def _depth(charts: Charts) -> Lines:
+    series: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
+    for band in charts.depth:
+        for edge, values in zip(EDGES, (band.mean, band.low, band.high), strict=True):
+            series[f"{band.name}: {edge}"] = band.weight_layers, values
+    return Lines(
+        title="Top-1 test error, %, against weight layers", x_label="weight layers", series=series
+    )
+
+
+def _lrn(charts: Charts) -> Bars:
+    return Bars(
+        title="Local response normalisation: mean top-1 test error, %",
+        label="net",
+        value="top-1 error, %",
+        bars=charts.lrn,
+    )

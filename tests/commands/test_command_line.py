@@ -1,0 +1,166 @@
+"""Try it as a new user would: every end is an exit code and a line one can act on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import ROOT, SMALL, Command
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model=dd"], "model=dd: must be one of a, a_lrn, b, b_5x5, c, d, e"),
+        (["modle=d"], "modle: no such field; did you mean model?"),
+        (["recipe.epocs=3"], "recipe.epocs: no such field; did you mean epochs?"),
+        (["+unknown=1"], "unknown = 1: no such field; allowed: data, devices, format"),
+        (["+recipe.unknown=1"], "recipe.unknown = 1: no such field; allowed: batch_size"),
+        (["recipe.learning_rate=-0.1"], "recipe.learning_rate = -0.1: must be greater than 0"),
+        (["recipe.epochs=many"], 'recipe.epochs = "many": must be a valid integer'),
+        (["data.classes=4"], "top-5 error needs more than 5 classes, and data=digits has 4"),
+        (["data.image_size=16"], "data.image_size = 16: must be greater than or equal to 32"),
+        (["recipe=["], "recipe=[: not a Hydra override"),
+        (["x" * 5_000], "x..."),
+        (["claims=null"], "claims=null: must be one of none, vgg2014"),
+        (["sweeps=dephts"], "sweeps=dephts: must be one of"),
+        (["sweeps=depth"], "sweeps=depth is a study: python run.py -m sweeps=depth"),
+        (["task=report"], "task=report needs a study: sweeps=NAME"),
+        (["task=dashboard"], "task=dashboard needs a study: sweeps=NAME"),
+        (["-m", "sweeps=depth", "recipe.epochs=0"], "recipe.epochs = 0: must be greater"),
+        (
+            ["-m", "sweeps=depth", "task=report"],
+            "task=report: works on a whole study; leave out -m",
+        ),
+        (["-m", "model=a,zz"], "model=zz: must be one of"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_ends_in_one_line_and_exit_code_2(
+    overrides: list[str], message: str, command: Command, tmp_path: Path
+) -> None:
+    ended = command(*overrides)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_from_command_to_ledger(command: Command, tmp_path: Path) -> None:
+    first = command(*SMALL)
+    assert (first.returncode, first.stderr) == (0, "")
+    (run,) = (tmp_path / "runs").iterdir()
+    assert run.name.startswith("a-bn-s0-")
+    names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert names >= {
+        "config.yaml",
+        "status.json",
+        "metrics.jsonl",
+        "result.json",
+        "train.log",
+        "checkpoints/last.ckpt",
+        "checkpoints/best.ckpt",
+        "predictions/center.parquet",
+    }
+    assert not any("wandb" in name for name in names)
+    assert first.stdout.startswith(f"{run.name}: finished; center top-1 error ")
+
+    files = (path for path in run.rglob("*") if not path.name.startswith(".lock"))
+    before = {path: path.stat().st_mtime_ns for path in files}
+    second = command(*SMALL)
+    assert second.returncode == 0
+    assert second.stdout.startswith(f"{run.name}: already finished; ")
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+    ledger = json.loads(command("task=runs", "format=json").stdout)
+    assert [(row["run"], row["state"], row["attempts"]) for row in ledger] == [
+        (run.name, "finished", 1)
+    ]
+    (row,) = csv.DictReader(io.StringIO(command("task=runs", "format=csv").stdout))
+    assert row["run"] == run.name
+    assert "finished" in command("task=runs").stdout
+
+
+def test_a_run_in_a_folder_with_spaces_writes_nowhere_else(
+    command: Command, tmp_path: Path
+) -> None:
+    ended = command(*SMALL, "recipe.epochs=1", "paths.runs='my runs/ä'")
+    assert ended.returncode == 0, ended.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"my runs"}
+
+
+def test_a_diverged_run_is_an_outcome(command: Command, tmp_path: Path) -> None:
+    broken = ("recipe.learning_rate=100", "recipe.momentum=0.99", "norm=none")
+    ended = command(*SMALL, *broken)
+    assert ended.returncode == 0
+    assert "diverged; " in ended.stdout
+    again = command(*SMALL, *broken)
+    assert "already diverged" in again.stdout
+
+
+def test_an_unexpected_failure_names_the_log_with_its_traceback(
+    command: Command, tmp_path: Path
+) -> None:
+    ended = command(*SMALL)
+    (run,) = (tmp_path / "runs").iterdir()
+    (run / "result.json").unlink()
+    status = json.loads((run / "status.json").read_text())
+    (run / "status.json").write_text(json.dumps(status | {"state": "interrupted"}))
+    (run / "metrics.jsonl").unlink()
+    (run / "metrics.jsonl").mkdir()
+    ended = command(*SMALL)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert "train.log" in line
+    assert "Traceback" in (run / "train.log").read_text()
+    assert json.loads((run / "status.json").read_text())["state"] == "failed"
+
+
+def test_describe_prints_the_table_in_each_format(command: Command) -> None:
+    paper = ("model=d", "model.width=1", "data=cifar100", "task=describe")
+    described = json.loads(command(*paper, "format=json").stdout)
+    assert described["model"] == "d"
+    assert {"parameters", "macs", "activations_all", "activations_convolutions"} <= set(described)
+    rows = list(csv.DictReader(io.StringIO(command(*paper, "format=csv").stdout)))
+    assert sum(int(row["parameters"]) for row in rows) == described["parameters"]
+    assert "receptive field" in command(*paper).stdout
+
+
+def test_commands_that_do_not_train_do_not_load_torch() -> None:
+    code = (
+        "import sys; import vgglab.commands.main, vgglab.workflow.points, "
+        "vgglab.workflow.reporting, vgglab.commands.runs, vgglab.commands.describe, "
+        "vgglab.workflow.wandb_study, vgglab.commands.sync; "
+        "sys.exit(str(sorted({'torch', 'wandb'} & set(sys.modules))) "
+        "if {'torch', 'wandb'} & set(sys.modules) else 0)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_describe_alone_prints_the_counts_that_are_quoted_of_vgg_16(command: Command) -> None:
+    described = json.loads(command("model=d", "task=describe", "format=json").stdout)
+    assert (described["parameters"], described["parameters_without_biases"]) == (
+        138_357_544, 138_344_128,
+    )  # fmt: skip
+    assert described["activations_convolutions"] == 13_547_520
+    assert described["filters"][0]["weights_a_channel_pair"] == 49
+    text = command("model=d", "task=describe").stdout
+    for quoted in ("138,344,128", "13,547,520", "51.68", "103.36", "36,864", "102,760,448"):
+        assert quoted in text
+    assert "wrong: its own rows add up to 15.2 million" in " ".join(text.split())
+
+
+def test_describe_as_an_experiment_describes_that_experiments_net(command: Command) -> None:
+    small = json.loads(command("experiments=laptop", "task=describe", "format=json").stdout)
+    assert (small["width"], small["norm"], small["image_size"]) == (0.125, "batch", 32)
+    assert small["published"] == []

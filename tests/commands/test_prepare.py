@@ -1,0 +1,173 @@
+"""``task=prepare``: what it says of an image folder, and the copy that it makes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from image_folder import write_image_folder
+from PIL import Image
+
+from vgglab.commands.prepare import prepare
+from vgglab.config import Config
+from vgglab.config.parse import ConfigError, parse
+from vgglab.data.copy_mark import MARK
+from vgglab.data.decode import decoded
+from vgglab.data.errors import DataError
+from vgglab.data.listing import listed
+from vgglab.data.resize import rescaled
+from vgglab.data.sources.registry import load_splits
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_image_folder(tmp_path / "images", 60, classes=6)
+
+
+def config_of(root: Path, **prepare_fields: object) -> Config:
+    return parse(
+        {
+            "task": {"name": "prepare"},
+            "data": {"name": "folder", "root": str(root), "classes": 6, "image_size": 32},
+            "recipe": {"scale_min": 40, "scale_max": 40},
+            "trainer": {"workers": 1},
+            "prepare": prepare_fields,
+            "format": "json",
+        }
+    )
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_it_counts_by_class_and_split(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(config_of(folder))
+    report = said(capsys)
+    assert report["classes"] == [
+        {"label": i, "class": str(i), "train": 7, "validation": 1, "test": 2} for i in range(6)
+    ]
+    assert report["fingerprint"].startswith("files:60:sha256:")
+    assert (report["unreadable"], report["repeated"], report["turned"]) == ([], [], 0)
+    sides = [min(decoded(file).shape[1:]) for file in folder.glob("*/*.jpg")]
+    assert report["shorter_sides"] == [min(sides), int(np.median(sides)), max(sides)]
+
+
+def test_it_lists_what_is_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "train").mkdir()
+    for number in range(6):
+        (folder / str(number)).rename(folder / "train" / str(number))
+    write_image_folder(folder / "val", 4, classes=4, seed=1)
+    shutil.copy(folder / "val/2/00002.jpg", folder / "train/2/again.jpg")
+    (folder / "train/3/00003.jpg").write_bytes(b"")
+    (folder / "train/4/00004.jpg").write_text("<html>")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.open(folder / "train/5/00005.jpg").save(folder / "train/5/00005.jpg", exif=turned)
+    with pytest.raises(DataError, match=r"unreadable files: 2; files that are in two splits: 1"):
+        prepare(config_of(folder))
+    report = said(capsys)
+    assert report["unreadable"] == [
+        [str(folder / "train/3/00003.jpg"), "an empty file"],
+        [str(folder / "train/4/00004.jpg"), "not an image"],
+    ]
+    (pair,) = report["repeated"]
+    assert set(pair) == {str(folder / "val/2/00002.jpg"), str(folder / "train/2/again.jpg")}
+    assert report["turned"] == 1
+    assert [row["validation"] for row in report["classes"]] == [1, 1, 1, 1, 0, 0]
+
+
+def test_a_screen_names_the_classes_that_a_split_lacks(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "train").mkdir()
+    for number in range(6):
+        (folder / str(number)).rename(folder / "train" / str(number))
+    write_image_folder(folder / "val", 4, classes=4, seed=1)
+    config = config_of(folder)
+    object.__setattr__(config, "format", "table")
+    prepare(config)
+    assert "validation: no image of 4, 5\n" in capsys.readouterr().out
+
+
+def test_a_copy_has_the_same_files_at_the_smaller_size(folder: Path, tmp_path: Path) -> None:
+    Image.effect_noise((90, 120), 60).save(folder / "0" / "large.png")
+    Image.effect_noise((30, 31), 60).save(folder / "0" / "small.jpg")
+    copy = tmp_path / "copy"
+    prepare(config_of(folder, copy=str(copy), shorter_side=48, quality=95))
+    before, after = listed(folder), listed(copy)
+    assert len(before.names_n) == len(after.names_n) == 62
+    assert (before.labels_n == after.labels_n).all()
+    assert (copy / "0/small.jpg").read_bytes() == (folder / "0/small.jpg").read_bytes()
+    for source in sorted(folder.glob("*/*.jpg"))[::5]:
+        image_chw, copied_chw = decoded(source), decoded(copy / source.relative_to(folder))
+        expected_chw = rescaled(image_chw, min(48, *image_chw.shape[1:]))
+        assert copied_chw.shape == expected_chw.shape
+        assert (copied_chw.float() - expected_chw.float()).abs().mean() < 4
+    assert decoded(copy / "0/large.png.jpg").shape == (3, 64, 48)
+    assert after.fingerprint() != before.fingerprint()
+    train = load_splits(config_of(copy).data, tmp_path).train
+    assert len(train) == 44
+
+
+def test_a_copy_that_was_cut_short_is_refused_and_goes_on(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    config = config_of(folder, copy=str(copy), shorter_side=48)
+    broken = folder / "2" / "00002.jpg"
+    content = broken.read_bytes()
+    broken.write_bytes(content[:100] + bytes(len(content) - 100))
+    with pytest.raises(DataError, match="unreadable files: 1"):
+        prepare(config)
+    # As after a kill: not complete, one file missing, one half-written.
+    mark = json.loads((copy / MARK).read_text())
+    (copy / MARK).write_text(json.dumps(mark | {"complete": False}))
+    (copy / "1/00001.jpg").unlink()
+    (copy / "1/.00001.jpg.abc.new").write_bytes(b"half")
+    kept = (copy / "3/00003.jpg").stat().st_mtime_ns
+    with pytest.raises(DataError, match="a copy that is not complete"):
+        load_splits(config_of(copy).data, tmp_path)
+    broken.write_bytes(content)
+    prepare(config)
+    assert len(list(copy.rglob("*.jpg"))) == 60
+    assert not list(copy.rglob("*.new"))
+    assert (copy / "3/00003.jpg").stat().st_mtime_ns == kept
+    assert len(load_splits(config_of(copy).data, tmp_path).train) == 42
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"copy": "full"}, "is not empty and no copy of ours"),
+        ({"copy": "copy", "shorter_side": 44}, "a copy with another shorter_side"),
+        ({"copy": "images/copy"}, "is in the folder that it would be a copy of"),
+        ({"copy": "new", "shorter_side": 36}, "smaller than recipe.scale_max = 40"),
+    ],
+)
+def test_a_copy_that_would_be_a_mistake(
+    fields: dict[str, Any], message: str, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").touch()
+    prepare(config_of(folder, copy=str(tmp_path / "copy")))
+    fields["copy"] = str(tmp_path / fields["copy"])
+    with pytest.raises((ConfigError, DataError), match=message):
+        prepare(config_of(folder, **fields))
+
+
+def test_data_in_memory_is_counted_too(datasets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tree = {
+        "task": {"name": "prepare"},
+        "format": "csv",
+        "paths": {"data": str(datasets)},
+    }
+    prepare(parse(tree))
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[:2] == ["label,class,train,validation,test", "0,0,350,50,100"]
+    assert len(rows) == 11
+    with pytest.raises(ConfigError, match="data=digits has no files"):
+        prepare(parse(tree | {"prepare": {"copy": "x"}}))

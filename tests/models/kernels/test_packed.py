@@ -1,0 +1,64 @@
+"""Packed weights: the scores of bf16 autocast, to the bit."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal, get_args
+
+import pytest
+import torch
+from torch import nn
+
+from vgglab.config import TrainerConfig
+from vgglab.config.model import InitConfig, ModelConfig, ModelName, NormConfig
+from vgglab.models.build import build
+from vgglab.models.fully_convolutional import FullyConvolutional
+from vgglab.models.kernels.packed import Packed, packs
+from vgglab.models.vgg import VGG
+
+pytestmark = pytest.mark.skipif(
+    not torch.backends.mkldnn.is_available(), reason="torch is built without oneDNN"
+)
+
+NAMES: tuple[ModelName, ...] = get_args(ModelName)
+
+
+def net_of(name: ModelName, norm: Literal["none", "batch"]) -> VGG:
+    net = build(
+        ModelConfig(name=name, width=0.125),
+        NormConfig(name=norm),
+        InitConfig(name="he"),
+        classes=10,
+        image_size=72,
+    )
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):  # as after some training
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            assert module.running_mean is not None
+            nn.init.uniform_(module.running_mean, -0.1, 0.1)
+    return net.to(memory_format=torch.channels_last).eval()
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_bits_of_autocast(name: ModelName, norm: Literal["none", "batch"], dense: bool) -> None:
+    net = net_of(name, norm)
+    asked = FullyConvolutional(net).to(memory_format=torch.channels_last) if dense else net
+    packed = Packed(asked)
+    for count, side in [(3, 72), (2, 136 if dense else 72)]:  # a batch need not be of one size
+        images_nchw = torch.randn(count, 3, side, side)
+        images_nchw = images_nchw.contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            expected = asked(images_nchw)
+        scores = packed(images_nchw)
+        assert scores.dtype == expected.dtype == torch.bfloat16
+        assert torch.equal(scores, expected)
+
+
+def test_only_in_bf16_on_a_cpu() -> None:
+    asked = TrainerConfig(accelerator="cpu", precision="bf16")
+    assert packs(asked)
+    assert not packs(dataclasses.replace(asked, pack_weights=False))
+    assert not packs(dataclasses.replace(asked, precision="fp32"))
+    assert not packs(dataclasses.replace(asked, accelerator="gpu"))

@@ -1,0 +1,172 @@
+"""An owner on another machine: seen while it lives, taken over when it is dead, by one alone."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import Timeout
+
+from vgglab.runs import RunDirectory, State, Status
+from vgglab.runs import claim as lease
+
+STALE = 1.0
+
+
+class NoLock:
+    """The kernel's lock on a file system that does not pass it on to other machines."""
+
+    def acquire(self, timeout: float = -1) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+
+def on(machine: str, beat: float = STALE / 10) -> None:
+    """Let this process run on a machine of that name, with a quick heartbeat."""
+    setattr(lease, "this_machine", lambda: machine)  # noqa: B010
+    setattr(lease, "STALE_SECONDS", STALE)  # noqa: B010
+    setattr(lease, "BEAT_SECONDS", beat)  # noqa: B010
+    setattr(lease, "POLL_SECONDS", 0.02)  # noqa: B010
+    setattr(RunDirectory, "_lock", NoLock())  # noqa: B010
+
+
+def work(path: Path, machine: str, seconds: float, beat: float, claimed: Any) -> None:
+    on(machine, beat)
+    run = RunDirectory(path)
+    with run.claim():
+        status = Status()
+        status.begin_attempt()
+        status.write(run.status)
+        claimed.set()
+        time.sleep(seconds)
+
+
+@contextlib.contextmanager
+def worker(path: Path, machine: str, seconds: float = 60, beat: float = STALE / 10) -> Any:
+    """A process on another machine that has claimed a run."""
+    context = multiprocessing.get_context("spawn")
+    claimed = context.Event()
+    process = context.Process(target=work, args=(path, machine, seconds, beat, claimed))
+    process.start()
+    try:
+        assert claimed.wait(60)
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "this_machine", lambda: "here")
+    monkeypatch.setattr(lease, "STALE_SECONDS", STALE)
+    monkeypatch.setattr(lease, "BEAT_SECONDS", STALE / 10)
+    monkeypatch.setattr(lease, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(RunDirectory, "_lock", NoLock())
+
+
+@pytest.mark.usefixtures("here")
+def test_a_living_owner_elsewhere_is_waited_for_and_a_dead_one_is_not(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "r")
+    with worker(run.path, "there") as owner:
+        (run.path / ".lock").touch()
+        time.sleep(2 * STALE)  # it lives by its heartbeat, not by its age
+        assert run.is_claimed()
+        assert run.read_status().state is State.RUNNING
+        with pytest.raises(Timeout), run.claim(timeout=0.1):
+            pass
+        os.kill(owner.pid, signal.SIGKILL)
+        killed = time.monotonic()
+        with run.claim(timeout=30):
+            waited = time.monotonic() - killed
+            assert waited > STALE / 2
+            taken = lease.latest(run.path)
+            assert taken is not None
+            assert (taken.number, taken.machine, taken.pid) == (2, "here", os.getpid())
+    assert not run.is_claimed()
+    assert run.read_status().state is State.INTERRUPTED
+
+
+@pytest.mark.usefixtures("here")
+def test_an_owner_that_has_ended_is_not_waited_for(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "r")
+    with worker(run.path, "there", seconds=0) as owner:
+        owner.join()
+    begun = time.monotonic()
+    with run.claim(timeout=30):
+        assert time.monotonic() - begun < STALE / 2
+    assert [path.name for path in run.path.glob(".lock.*")] == [".lock.2"]
+
+
+def contend(path: Path, machine: str, start: Barrier, inside: Any, most: Any) -> None:
+    on(machine)
+    start.wait()
+    with RunDirectory(path).claim():
+        with inside.get_lock():
+            inside.value += 1
+            most.value = max(most.value, inside.value)
+        time.sleep(0.05)
+        with inside.get_lock():
+            inside.value -= 1
+
+
+def test_of_many_that_take_over_at_once_one_is_inside_at_a_time(tmp_path: Path) -> None:
+    """Without the kernel's lock, as on two machines: the files alone decide."""
+    path = tmp_path / "r"
+    path.mkdir()
+    (path / ".lock").touch()
+    dead = path / ".lock.7"
+    dead.write_text('{"machine": "dead", "pid": 1}')
+    os.utime(dead, (1, 1))
+    context = multiprocessing.get_context("spawn")
+    start, inside, most = context.Barrier(6), context.Value("i", 0), context.Value("i", 0)
+    machines = [
+        context.Process(target=contend, args=(path, f"m{i}", start, inside, most)) for i in range(6)
+    ]
+    for process in machines:
+        process.start()
+    for process in machines:
+        process.join(120)
+    assert [process.exitcode for process in machines] == [0] * 6
+    assert most.value == 1
+    last = lease.latest(path)
+    assert last is not None
+    assert last.number == 7 + 6
+    assert not last.is_alive(time.time())
+
+
+def test_who_was_quicker_than_a_takeover_is_not_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".lock.7").write_text('{"machine": "dead", "pid": 1}')
+    os.utime(tmp_path / ".lock.7", (1, 1))
+    take, quick = getattr(lease, "_take"), tmp_path / ".lock.8"  # noqa: B009
+
+    def late(*arguments: Any) -> Any:
+        """Between the look at a dead owner and the next number."""
+        quick.write_text('{"machine": "quick", "pid": 1}')
+        return take(*arguments)
+
+    monkeypatch.setattr(lease, "_take", late)
+    monkeypatch.setattr(lease, "POLL_SECONDS", 0.01)
+    with pytest.raises(TimeoutError, match="its owner is quick"), lease.held(tmp_path, 0.1):
+        pytest.fail("two are inside")
+    assert quick.exists()
+
+
+@pytest.mark.usefixtures("here")
+def test_an_owner_that_wakes_after_it_was_taken_over_ends_at_once(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "r")
+    with worker(run.path, "there") as owner:
+        os.kill(owner.pid, signal.SIGSTOP)  # a machine that sleeps
+        with run.claim(timeout=30):
+            os.kill(owner.pid, signal.SIGCONT)
+            owner.join(20)
+            assert owner.exitcode == 1
+            assert run.is_claimed() is False  # by another machine: here is this one

@@ -1,0 +1,140 @@
+"""Reckoning: times, memory and disk from measured parts; what claims can show."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import study_points
+
+from vgglab.config.claims import parse_claims
+from vgglab.study.budget import (
+    TURNAROUND_SECONDS,
+    DoneRun,
+    PlannedPoint,
+    Resolution,
+    Timing,
+    Work,
+    from_runs,
+    makespan,
+    measurement,
+    resolutions,
+    totals,
+)
+
+WORK = Work(train_images=1000, batch_size=64, validation_images=200, test_forwards=400)
+
+
+def timing(tail: float | None) -> Timing:
+    return Timing(
+        start=5.0,
+        step=0.1,
+        tail=tail,
+        end=1.0,
+        memory_mib=800.0,
+        disk_bytes=10,
+        source="pilot",
+    )
+
+
+def point(seconds: float, name: str = "p") -> PlannedPoint:
+    known = from_runs(
+        [DoneRun(seconds=seconds, train_seconds=0.0, epochs=1, memory_mib=1.0, disk_bytes=2)]
+    )
+    return PlannedPoint(id=name, net="a", epochs=1, measurement=known)
+
+
+def test_a_run_is_its_start_its_epochs_its_test_and_its_end() -> None:
+    found = measurement(timing(tail=0.4), WORK)
+    assert WORK.steps == 16  # the last has 40 images
+    assert found.epoch_seconds == pytest.approx(16 * 0.1 + 0.4)
+    assert found.fixed_seconds == pytest.approx(5.0 + 400 * 0.4 / 200 + 1.0)
+    assert found.seconds(3) == pytest.approx(6.8 + 3 * 2.0)
+
+
+def test_without_an_epoch_a_forward_is_a_third_of_a_step() -> None:
+    found = measurement(timing(tail=None), WORK)
+    assert found.epoch_seconds == pytest.approx(1.6 + 200 * 0.1 / 64 / 3)
+
+
+def test_finished_runs_are_averaged_and_scale_with_epochs() -> None:
+    runs = [
+        DoneRun(seconds=s, train_seconds=s - 6, epochs=4, memory_mib=m, disk_bytes=100)
+        for s, m in ((26.0, 700.0), (30.0, 900.0))
+    ]
+    found = from_runs(runs)
+    assert found.seconds(4) == pytest.approx(28.0)
+    assert found.seconds(8) == pytest.approx(6 + 2 * 22)
+    assert (found.memory_mib, found.source) == (900.0, "2 finished runs")
+
+
+def test_points_take_whichever_place_is_free_first() -> None:
+    pause = TURNAROUND_SECONDS
+    assert makespan([10, 4, 4, 4], jobs=2) == pytest.approx(12 + 3 * pause)
+    assert makespan([10, 4], jobs=1) == pytest.approx(14 + 2 * pause)
+
+
+def test_totals_know_what_they_do_not_know() -> None:
+    whole = totals([point(10), point(20)], jobs=2, overhead_seconds=5)
+    assert whole.seconds == pytest.approx(20 + TURNAROUND_SECONDS + 5)
+    assert (whole.compute_seconds, whole.memory_mib, whole.disk_bytes) == (30, 2.0, 4)
+    unknown = PlannedPoint(id="q", net="e", epochs=1, measurement=None)
+    part = totals([point(10), unknown], jobs=2, overhead_seconds=5)
+    assert (part.seconds, part.memory_mib, part.disk_bytes) == (None, None, None)
+    assert totals([], jobs=2, overhead_seconds=5).compute_seconds == 0
+
+
+CLAIMS = parse_claims(
+    {
+        "same": {
+            "statement": "A-LRN and A do not differ",
+            "direction": "equal",
+            "compare": [{"model.name": "a_lrn"}, {"model.name": "a"}],
+            "margin": 0.5,
+            "margin_reason": "half of the smallest gain",
+        },
+        "better": {
+            "statement": "B beats A",
+            "direction": "lower",
+            "compare": [{"model.name": "b"}, {"model.name": "a"}],
+            "paper": {"errors": [28.7, 29.6]},
+        },
+    }
+)
+ERRORS = {"a": (13.0, 13.4, 12.9), "a_lrn": (13.1, 13.1, 13.3)}
+
+
+def resolved(*models: str, seeds: int = 3) -> dict[str, Resolution]:
+    runs = [
+        study_points.run(model, seed, error)
+        for model in models
+        for seed, error in enumerate(ERRORS[model])
+    ]
+    waiting = [
+        study_points.missing(model, seed)
+        for model in ("a", "a_lrn", "b")
+        for seed in range(3 if model in models else 0, seeds)
+    ]
+    view = dataclasses.replace(study_points.view(*runs, *waiting), claims=CLAIMS)
+    return {found.claim: found for found in resolutions(view)}
+
+
+def test_before_any_pair_nothing_is_known_but_the_target() -> None:
+    found = resolved()
+    same, better = found["same"], found["better"]
+    assert (same.detectable, same.seeds_needed, same.seeds) == (None, None, 3)
+    assert (same.target, same.target_is) == (0.5, "margin")
+    assert better.target == pytest.approx(0.9)
+    assert better.target_is == "the paper's"
+
+
+def test_the_noise_of_finished_pairs_gives_what_more_seeds_detect() -> None:
+    few, many = resolved("a", "a_lrn"), resolved("a", "a_lrn", seeds=12)
+    assert many["same"].seeds == 12
+    assert many["same"].detectable is not None
+    assert few["same"].detectable is not None
+    assert 0 < many["same"].detectable < few["same"].detectable
+    assert many["same"].noise_of == "this claim"
+    # B has no run yet: its noise is taken to be like the other claim's.
+    assert many["better"].noise_of == "other claims"
+    assert many["better"].pairs == 0
