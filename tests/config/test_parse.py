@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from vgglab.config import Config
-from vgglab.config.fields import roles
+from vgglab.config.fields import marks_of
 from vgglab.config.parse import ConfigError, parse
 
 
@@ -79,12 +79,12 @@ def test_integers_are_taken_for_numbers() -> None:
 def leaves(config: Any, inherited: object = None, path: str = "") -> list[tuple[str, object]]:
     """``(path, role)`` of each leaf; a group's role holds for its fields."""
     found = []
-    for name, role, value in roles(config):
-        where = f"{path}.{name}".lstrip(".")
+    for field in marks_of(type(config)):
+        where, value = f"{path}.{field.name}".lstrip("."), getattr(config, field.name)
         if dataclasses.is_dataclass(value):
-            found += leaves(value, role or inherited, where)
+            found += leaves(value, field.role or inherited, where)
         else:
-            found.append((where, role or inherited))
+            found.append((where, field.role or inherited))
     return found
 
 

@@ -12,7 +12,16 @@ from vgglab.config.data import (
     MemoryConfig,
 )
 from vgglab.config.experiment import Config, StudyConfig, TaskConfig
-from vgglab.config.identity import SCHEMA_VERSION, division, plain, semantic
+from vgglab.config.identity import (
+    SCHEMA_VERSION,
+    arm_fields,
+    division,
+    flatten,
+    plain,
+    semantic,
+    semantic_fields,
+    with_infrastructure_of,
+)
 from vgglab.config.infrastructure import (
     LauncherConfig,
     PathsConfig,
@@ -54,7 +63,11 @@ __all__ = [
     "TrackingConfig",
     "TrainerConfig",
     "VerifyConfig",
+    "arm_fields",
     "division",
+    "flatten",
     "plain",
     "semantic",
+    "semantic_fields",
+    "with_infrastructure_of",
 ]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from vgglab.config.fields import STRICT, Role, role_of
+from vgglab.config.fields import STRICT, Role, mark_of
 from vgglab.config.parse import ConfigError, field_owners, unknown_field
 from vgglab.config.protocol import ProtocolName
 
@@ -164,7 +164,7 @@ def _field_types(path: str) -> list[Any]:
         raise ValueError(f"{path}: must be a field of {', '.join(GROUPS)}, or {PROTOCOL}")
     if any(_is_group(hint) for hint in found):
         raise ValueError(f"{path}: is a group of fields; name one of them")
-    return [hint for hint in found if role_of(hint) is not Role.INFRASTRUCTURE]
+    return [hint for hint in found if mark_of(hint, Role) is not Role.INFRASTRUCTURE]
 
 
 def _is_group(hint: Any) -> bool:

@@ -93,9 +93,9 @@ class Config:
     verify: Annotated[VerifyConfig, Role.INFRASTRUCTURE] = Field(default_factory=VerifyConfig)
     paths: Annotated[PathsConfig, Role.INFRASTRUCTURE] = Field(default_factory=PathsConfig)
     study: Annotated[StudyConfig, Role.INFRASTRUCTURE] = Field(default_factory=StudyConfig)
-    devices: Annotated[int, Field(ge=0, le=1024), Role.INFRASTRUCTURE] = 1
+    devices: Annotated[int, Field(ge=0, le=1024), Role.DIVISION] = 1
     """GPUs of a run on each node, or processes that share its cores; 0: all GPUs there are."""
-    nodes: Annotated[int, Field(ge=1, le=10_000), Role.INFRASTRUCTURE] = 1
+    nodes: Annotated[int, Field(ge=1, le=10_000), Role.DIVISION] = 1
     """Machines of a run; more than 1 are started by SLURM or torchrun."""
     micro_batch: Annotated[
         Literal["auto"] | Annotated[int, Field(ge=0, le=65_536)], Role.INFRASTRUCTURE

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, Field
 
 
 class Role(StrEnum):
-    """What a field is to an ablation. Everything but infrastructure is part of a run's identity."""
+    """The part that a field plays in an ablation; a run's identity is derived from it."""
 
     SCIENTIFIC = "scientific"  # what a study varies and asks about
     NUISANCE = "nuisance"  # may have to be tuned for each point to make the question fair
     FIXED = "fixed"  # changes the result, but no study of ours asks about it
+    DIVISION = "division"  # how a step is divided; part of the identity where that changes numbers
     INFRASTRUCTURE = "infrastructure"  # where and how fast, never what: not part of the identity
+
+    @property
+    def is_semantic(self) -> bool:
+        """Whether every value of such a field decides what a run computes."""
+        return self in (Role.SCIENTIFIC, Role.NUISANCE, Role.FIXED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Since:
+    """Marks a semantic field that was added when finished runs existed already.
+
+    At the value ``before`` a run computes what it computed without the field; the value is left out
+    of the hash, so that those runs keep their ids, and stands in for the field in their files.
+    """
+
+    date: str
+    before: Any
 
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -26,17 +43,37 @@ PositiveInt = Annotated[int, Field(ge=1)]
 ImageSize = Annotated[int, Field(ge=32, le=1024)]
 
 
-def role_of(hint: Any) -> Role | None:
-    """The role written into an ``Annotated`` hint, if any."""
+Mark = TypeVar("Mark", Role, Since)
+
+
+def mark_of(hint: Any, kind: type[Mark]) -> Mark | None:
+    """The mark of a kind that is written into an ``Annotated`` hint; None where there is none."""
     if get_origin(hint) is Annotated:
         for extra in get_args(hint)[1:]:
-            if isinstance(extra, Role):
+            if isinstance(extra, kind):
                 return extra
     return None
 
 
-def roles(config: Any) -> Iterator[tuple[str, Role | None, Any]]:
-    """``(name, role, value)`` of each field of a config dataclass instance."""
-    hints = get_type_hints(type(config), include_extras=True)
-    for field in dataclasses.fields(config):
-        yield field.name, role_of(hints[field.name]), getattr(config, field.name)
+@dataclasses.dataclass(frozen=True)
+class FieldMarks:
+    """A field of a config dataclass, with what its annotation says of it."""
+
+    name: str
+    role: Role | None
+    """None of a group of fields that have roles of their own."""
+    since: Since | None
+
+
+_KNOWN: dict[type, tuple[FieldMarks, ...]] = {}
+
+
+def marks_of(schema: type) -> tuple[FieldMarks, ...]:
+    """The fields of a config dataclass, in their order; resolved once a class."""
+    if schema not in _KNOWN:
+        hints = get_type_hints(schema, include_extras=True)
+        _KNOWN[schema] = tuple(
+            FieldMarks(f.name, mark_of(hints[f.name], Role), mark_of(hints[f.name], Since))
+            for f in dataclasses.fields(schema)
+        )
+    return _KNOWN[schema]

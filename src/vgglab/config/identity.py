@@ -1,16 +1,26 @@
-"""The identity rule: what of a config decides what a run computes."""
+"""The identity rule: what of a config decides a run's numbers, derived from each field's role.
+
+The hash, the guard against confounds, the question which runs may be paired, and what a command
+takes from a stored config are all derived from the functions of this file.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
 
 from vgglab.config.experiment import Config
-from vgglab.config.fields import Role, roles
+from vgglab.config.fields import Role, marks_of
 
 SCHEMA_VERSION = 2
 """Raised when the same config comes to mean another computation."""
+
+SEED = "seed"
+"""The one semantic field that does not belong to an arm."""
+
+Schema = TypeVar("Schema")
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -20,13 +30,72 @@ def plain(config: Any) -> dict[str, Any]:
 
 
 def semantic(config: Any) -> dict[str, Any]:
-    """Every field of a config dataclass that is not infrastructure, nested, as plain values."""
-    kept = {}
-    for name, role, value in roles(config):
-        if role is Role.INFRASTRUCTURE:
+    """The fields of a config dataclass that decide what a run computes, nested, for the hash.
+
+    A field that was added later is left out at the value that means "as before".
+    """
+    return _semantic(config, hashed=True)
+
+
+def _semantic(config: Any, *, hashed: bool) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for field in marks_of(type(config)):
+        value = getattr(config, field.name)
+        if field.role is not None and not field.role.is_semantic:
             continue
-        kept[name] = semantic(value) if dataclasses.is_dataclass(value) else value
+        if hashed and field.since is not None and value == field.since.before:
+            continue
+        is_group = dataclasses.is_dataclass(value)
+        kept[field.name] = _semantic(value, hashed=hashed) if is_group else value
     return kept
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """``("recipe.schedule.name", "cosine")`` for each leaf of a nested mapping; lists as tuples."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", tuple(value) if isinstance(value, list) else value
+
+
+def semantic_fields(config: Config) -> dict[str, Any]:
+    """Dotted name -> value of everything in a config that decides a run's numbers.
+
+    Of a resolved config. How a step is divided is among them where it changes the result.
+    """
+    fields = dict(flatten(_semantic(config, hashed=False)))
+    divided = division(config)
+    if batch_norm := divided.get("batch_norm"):
+        fields["trainer.accumulate"] = batch_norm["micro_batches"]
+        if batch_norm["devices"] > 1:
+            fields |= {"trainer.batch_norm": "local", "devices": batch_norm["devices"]}
+    if compressed := divided.get("compressed"):
+        fields["trainer.compress_gradients"], fields["devices"] = compressed
+    return fields
+
+
+def arm_fields(config: Config) -> dict[str, Any]:
+    """``semantic_fields`` but the seed: equal for the runs of an arm."""
+    fields = semantic_fields(config)
+    del fields[SEED]
+    return fields
+
+
+def with_infrastructure_of(stored: Schema, command: Schema) -> Schema:
+    """A stored config as another command may use it: what it computes as stored, the rest anew.
+
+    Of two data sets of different kinds the stored one's infrastructure stays, for the command's
+    says nothing about it.
+    """
+    values: dict[str, Any] = {}
+    for field in marks_of(type(stored)):
+        ours, theirs = getattr(stored, field.name), getattr(command, field.name)
+        if field.role is Role.INFRASTRUCTURE:
+            values[field.name] = theirs
+        elif dataclasses.is_dataclass(ours) and type(ours) is type(theirs):
+            values[field.name] = with_infrastructure_of(ours, theirs)
+    return dataclasses.replace(stored, **values)  # type: ignore[type-var]
 
 
 def division(config: Config) -> dict[str, Any]:

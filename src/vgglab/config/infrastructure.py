@@ -25,12 +25,12 @@ class TrainerConfig:
     workers: Annotated[int, Field(ge=-1, le=256), Role.INFRASTRUCTURE] = -1
     """Processes that decode image files, for each process of a run; 0: it does so itself; -1: its
     share of the cores on a GPU, 0 elsewhere."""
-    accumulate: Annotated[int, Field(ge=1, le=65_536), Role.INFRASTRUCTURE] = 1
+    accumulate: Annotated[int, Field(ge=1, le=65_536), Role.DIVISION] = 1
     """Micro-batches that each device makes of its share of a step, one after the other."""
-    batch_norm: Annotated[Literal["sync", "local"], Role.INFRASTRUCTURE] = "sync"
+    batch_norm: Annotated[Literal["sync", "local"], Role.DIVISION] = "sync"
     """Batch norm on several devices. ``sync``: moments of a micro-batch over all of them, as on one
     device. ``local``: each device's own; another computation, and therefore another run."""
-    compress_gradients: Annotated[Literal["none", "bf16"], Role.INFRASTRUCTURE] = "none"
+    compress_gradients: Annotated[Literal["none", "bf16"], Role.DIVISION] = "none"
     """``bf16``: half the bytes between devices; another computation, and therefore another run."""
     bucket_mib: Annotated[float, Field(gt=0, le=4096), Role.INFRASTRUCTURE] = 25.0
     """MiB of gradients that are sent at a time while the rest is still computed."""

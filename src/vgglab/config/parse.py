@@ -12,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from vgglab.config.experiment import Config
+from vgglab.config.fields import marks_of
 
 _ADAPTER = TypeAdapter(Config)
 LARGEST = 2**63
@@ -38,6 +39,37 @@ def parse(values: Mapping[str, Any]) -> Config:
     except ValidationError as error:
         lines = [shortened(_explain(detail, values)) for detail in error.errors()]
         raise ConfigError("; ".join(dict.fromkeys(lines))) from error
+
+
+def parse_stored(values: Mapping[str, Any]) -> Config:
+    """The typed config of a run's ``config.yaml``, which an earlier version may have written.
+
+    A semantic field that did not exist then has the value that means "as before", which need not be
+    today's default.
+
+    Raises:
+        ConfigError: a field is wrong or unknown.
+    """
+    return parse(_as_before(Config, values))
+
+
+def _as_before(schema: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(values)
+    for field in marks_of(schema):
+        if field.name not in found:
+            if field.since is not None:
+                found[field.name] = field.since.before
+        elif isinstance(below := found[field.name], Mapping):
+            kinds = _children(schema, field.name)
+            # Of the data sets, which share a field, the one that is named.
+            for kind in kinds if len(kinds) == 1 else _named_so(kinds, below.get("name")):
+                found[field.name] = _as_before(kind, below)
+    return found
+
+
+def _named_so(kinds: Iterable[type], name: Any) -> list[type]:
+    """The config dataclasses whose ``name`` may have this value."""
+    return [kind for kind in kinds if name in get_args(get_type_hints(kind)["name"])]
 
 
 def _as_json(values: Mapping[str, Any]) -> str:
