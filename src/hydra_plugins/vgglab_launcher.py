@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -29,10 +27,9 @@ class ProcessLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run the study, then leave with its exit code: the sweeper has nothing to add."""
-        from vgglab.workflow.points import run_study
+        from vgglab.commands.study import run_study
 
-        root = Path(os.environ["VGGLAB_ROOT"])
-        raise SystemExit(run_study(job_overrides, root, slurm=self.slurm))
+        raise SystemExit(run_study(job_overrides, slurm=self.slurm))
 
 
 ConfigStore.instance().store(

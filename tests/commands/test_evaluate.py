@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from running import ROOT, SMALL, Command, grid
+from running import SMALL, Command, grid
 
 from vgglab.commands.train import train
 from vgglab.config import Config, TrackingConfig
 from vgglab.config.parse import ConfigError, parse
 from vgglab.runs import RunDirectory
-from vgglab.workflow.evaluation import catch_up, config_of, is_done, result_of, untested
+from vgglab.workflow.evaluation import catch_up, config_to_test, is_done, result_of, untested
 from vgglab.workflow.fusion import fuse
 from vgglab.workflow.pretraining import directory_of
 
@@ -44,7 +44,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Config:
         }
     )
     config = dataclasses.replace(config, tracking=TrackingConfig(mode="off"))
-    train(config, ROOT)
+    train(config)
     return config
 
 
@@ -72,7 +72,7 @@ def test_a_run_without_a_protocol_is_tested_not_trained(
     assert directory_of(more).id == directory.id
     assert [p.label for p in untested(more, directory)] == ["dense", "multi_scale"]
     assert not is_done(more, directory)
-    train(more, ROOT)
+    train(more)
     assert "trained; testing under dense, multi_scale" in capsys.readouterr().out
     assert is_done(more, directory)
     after = stamps(directory)
@@ -81,7 +81,7 @@ def test_a_run_without_a_protocol_is_tested_not_trained(
     result = result_of(directory)
     assert result["errors"]["center"] == error
     assert result["tests"]["multi_scale"]["scales"] == [32, 36, 40]
-    train(more, ROOT)  # once more: nothing
+    train(more)  # once more: nothing
     assert stamps(directory) == after
 
 
@@ -89,21 +89,21 @@ def test_tested_later_is_as_tested_at_the_end(trained: Config) -> None:
     directory = directory_of(trained)
     at_the_end = result_of(directory)["errors"]["center"]
     directory.predictions("center").unlink()
-    later = config_of(directory, trained)
+    later = config_to_test(directory, trained)
     assert [p.label for p in catch_up(later, directory)] == ["center"]
     assert result_of(directory)["errors"]["center"] == at_the_end
 
 
 def test_other_scales_are_kept_beside_the_rules(trained: Config) -> None:
     directory = directory_of(trained)
-    catch_up(config_of(directory, asking(trained, name="dense", scales=[64])), directory)
+    catch_up(config_to_test(directory, asking(trained, name="dense", scales=[64])), directory)
     assert directory.predictions("dense-64").exists()
     assert result_of(directory)["tests"]["dense-64"]["scales"] == [64]
 
 
 def test_fusing_needs_no_weights(trained: Config, capsys: pytest.CaptureFixture[str]) -> None:
     directory = directory_of(trained)
-    catch_up(config_of(directory, asking(trained, also=["multi_scale"])), directory)
+    catch_up(config_to_test(directory, asking(trained, also=["multi_scale"])), directory)
     checkpoint = directory.best_checkpoint.rename(directory.best_checkpoint.with_suffix(".away"))
     names = (f"{directory.id}:center", f"{directory.id}:multi_scale")
     fuse(dataclasses.replace(trained, fuse=names, format="json"))
@@ -122,9 +122,9 @@ def test_fusing_needs_no_weights(trained: Config, capsys: pytest.CaptureFixture[
 def test_what_cannot_be_tested_or_fused_is_refused(trained: Config) -> None:
     directory = directory_of(trained)
     with pytest.raises(ConfigError, match=r"run=nope: not in "):
-        config_of(RunDirectory(directory.path.parent / "nope"), trained)
+        config_to_test(RunDirectory(directory.path.parent / "nope"), trained)
     with pytest.raises(ConfigError, match=rf"run={directory.id}: protocol=multi_crop cuts crops"):
-        config_of(directory, asking_unchecked(trained, scales=(30,)))
+        config_to_test(directory, asking_unchecked(trained, scales=(30,)))
     with pytest.raises(ConfigError, match=r"has no predictions under both, only under center"):
         fuse(dataclasses.replace(trained, fuse=f"{directory.id}:both"))
 

@@ -19,8 +19,8 @@ from vgglab.config.claims import parse_claims
 from vgglab.config.parse import parse
 from vgglab.launch.pool import Point
 from vgglab.machine import resolve
+from vgglab.workflow.checks import check_net
 from vgglab.workflow.confound_check import refuse_confounds
-from vgglab.workflow.net_checks import check_net
 from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.pretraining import directory_of, stage_of, stages_of
 

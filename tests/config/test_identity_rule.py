@@ -129,7 +129,7 @@ def test_a_command_gives_a_stored_run_its_infrastructure_and_nothing_else() -> N
             "paths": {"data": "elsewhere"},
         }
     )
-    made = with_infrastructure_of(stored, command)
+    made = parse(with_infrastructure_of(stored, command) | {"task": {"name": "train"}})
     assert semantic_fields(made) == semantic_fields(stored)
     assert isinstance(made.data, FolderConfig)
     assert (made.data.root, made.data.decoder) == ("/new", "pillow")
@@ -139,5 +139,5 @@ def test_a_command_gives_a_stored_run_its_infrastructure_and_nothing_else() -> N
 
 def test_another_data_set_says_nothing_of_where_this_one_lies() -> None:
     stored = parse({"data": {"name": "folder", "root": "/old"}} | SCALES)
-    made = with_infrastructure_of(stored, Config())
+    made = parse(with_infrastructure_of(stored, Config()))
     assert made.data == stored.data

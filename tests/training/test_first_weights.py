@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import ROOT
 
 from vgglab.commands.train import train
 from vgglab.config import Config, InitConfig, ModelConfig
@@ -49,8 +48,8 @@ def test_a_chain_is_trained_from_its_beginning_and_once(
     pretrained = brief(small_config, InitConfig(name="pretrained_a"))
     parent = {"recipe": {"learning_rate": 0.02}, "init": {"name": "pretrained_a"}}
     tuned = brief(small_config, InitConfig(name="from_run", parent=parent), learning_rate=0.002)
-    train(pretrained, ROOT)
-    train(tuned, ROOT)
+    train(pretrained)
+    train(tuned)
     a, d, last = (stage.directory for stage in stages_of(tuned))
     said = capsys.readouterr().out.splitlines()
     assert [line.partition(": ")[0] for line in said] == [a.id, d.id, last.id]
@@ -83,12 +82,12 @@ def test_a_run_whose_parent_diverges_is_an_outcome(
     init = InitConfig(name="pretrained_a", parent=wild)
     plain = dataclasses.replace(small_config.norm, name="none")
     config = dataclasses.replace(brief(small_config, init), norm=plain)
-    train(config, ROOT)
+    train(config)
     a, d = (stage.directory for stage in stages_of(config))
     assert a.read_status().state is State.DIVERGED
     status = d.read_status()
     assert status.state is State.UNTRAINABLE
     assert status.reason.startswith(f"its parent {a.id} is diverged: ")
     assert not d.metrics.exists()
-    train(config, ROOT)
+    train(config)
     assert capsys.readouterr().out.splitlines()[-1].startswith(f"{d.id}: already untrainable; ")

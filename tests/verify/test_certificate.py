@@ -61,4 +61,4 @@ def test_what_cannot_be_verified_is_the_users_mistake(
     there.config.write_text("seed: 0\n")
     config = parse({"run": run, "data": {"name": "digits"}, "paths": {"runs": str(tmp_path)}})
     with pytest.raises(ConfigError, match=message):
-        verify(config, tmp_path)
+        verify(config)

@@ -14,7 +14,7 @@ from vgglab.runs import State, Status
 from vgglab.workflow.pretraining import (
     Stage,
     mark_pending,
-    note_untrainable,
+    refuse_without_parent,
     stages_of,
     still_to_train,
     weights_of,
@@ -81,7 +81,7 @@ def test_a_parent_without_weights_leaves_its_child_untrainable(chain: list[Stage
     end(chain[0], State.DIVERGED, "loss = inf")
     reason = why_it_cannot_start(chain[1])
     assert reason == f"its parent {chain[0].directory.id} is diverged: loss = inf"
-    note_untrainable(chain[1], Status(), reason)
+    assert refuse_without_parent(chain[1], Status())
     status = chain[1].directory.read_status()
     assert (status.state, status.parent) == (State.UNTRAINABLE, chain[0].directory.id)
     result = json.loads(chain[1].directory.result.read_text())

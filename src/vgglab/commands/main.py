@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import signal
@@ -12,26 +13,40 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from vgglab import checkout
 from vgglab.config import store
+from vgglab.config.experiment import TaskName
 from vgglab.config.parse import ConfigError, shortened, unknown_field
 from vgglab.data.errors import DataError
-from vgglab.launch.point import is_point
 from vgglab.launch.ranks import RankFailed
-from vgglab.launch.slurm import is_slurm_point
 from vgglab.signals import ASKED_TO
-from vgglab.workflow.compose import checked, grid_of_this_command, has_sweep
+from vgglab.workflow.compose import checked
 
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, ASKED_TO
 
 
+COMMANDS: dict[TaskName, str] = {
+    "train": "vgglab.commands.train:run",
+    "evaluate": "vgglab.commands.evaluate:evaluate",
+    "verify": "vgglab.commands.verify:verify",
+    "report": "vgglab.commands.report:report",
+    "plan": "vgglab.commands.plan:plan",
+    "sync": "vgglab.commands.sync:sync",
+    "dashboard": "vgglab.commands.dashboard:dashboard",
+    "runs": "vgglab.commands.runs:runs",
+    "prepare": "vgglab.commands.prepare:prepare",
+    "describe": "vgglab.commands.describe:describe",
+}
+"""``task`` -> the function that carries it out; its module is loaded only then."""
+
+
 def main(root: Path) -> None:
     """Run the command in ``sys.argv`` and leave with its exit code."""
-    os.environ["VGGLAB_ROOT"] = str(root)
+    checkout.enter(root)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own printer
     store.register()
     sys.argv[1:] = multirun_first(sys.argv[1:])
@@ -41,7 +56,7 @@ def main(root: Path) -> None:
     def command(composed: DictConfig) -> None:
         nonlocal code
         # Caught here: Hydra would print a line of its own for an exception that passes it.
-        code = exit_code_of(lambda: dispatch(composed, root))
+        code = exit_code_of(lambda: dispatch(composed))
 
     code = exit_code_of(command) or code
     if code == INTERRUPTED:
@@ -56,59 +71,15 @@ def multirun_first(arguments: Sequence[str]) -> list[str]:
     return sorted(arguments, key=lambda argument: argument not in flags)
 
 
-def dispatch(composed: DictConfig, root: Path) -> None:
-    """Do what the config's task says."""
+def dispatch(composed: DictConfig) -> None:
+    """Carry out the task of a composed config."""
     config = checked(composed)
-    if config.task.name == "train":
-        from vgglab.commands.train import train
-
-        if has_sweep() and not (is_point() or is_slurm_point()):
-            choice = HydraConfig.get().runtime.choices["sweeps"]
-            raise ConfigError(f"sweeps={choice} is a study: python run.py -m sweeps={choice}")
-        train(config, root)
-    elif config.task.name == "evaluate":
-        from vgglab.commands.evaluate import evaluate
-
-        evaluate(config)
-    elif config.task.name == "verify":
-        from vgglab.commands.verify import verify
-
-        verify(config, root)
-    elif config.task.name == "report":
-        from vgglab.workflow.points import compose_points
-        from vgglab.workflow.reporting import write_study_report
-
-        print(f"report: {write_study_report(compose_points(grid_of_this_command()))}")
-    elif config.task.name == "plan":
-        from vgglab.commands.plan import print_plan
-        from vgglab.workflow.points import compose_points
-
-        print_plan(compose_points(grid_of_this_command()), root, config.format)
-    elif config.task.name == "sync":
-        from vgglab.commands.sync import sync
-
-        sync(config, root)
-    elif config.task.name == "dashboard":
-        from vgglab.workflow.points import compose_points
-        from vgglab.workflow.reporting import save_dashboard
-
-        print("\n".join(save_dashboard(compose_points(grid_of_this_command()))))
-    elif config.task.name == "runs":
-        from vgglab.commands.runs import print_ledger
-
-        print_ledger(config)
-    elif config.task.name == "prepare":
-        from vgglab.commands.prepare import prepare
-
-        prepare(config)
-    elif config.task.name == "describe":
-        from vgglab.commands.describe import print_description
-
-        print_description(config)
+    module, _, function = COMMANDS[config.task.name].partition(":")
+    getattr(importlib.import_module(module), function)(config)
 
 
 def exit_code_of(action: Callable[[], None]) -> int:
-    """Run an action; what goes wrong becomes one line on the screen and an exit code."""
+    """Run an action; turn what goes wrong into one line on the screen and an exit code."""
     try:
         action()
     except (ConfigError, DataError) as error:
@@ -146,10 +117,10 @@ def _unexpected(error: Exception) -> int:
 
 
 def empty_choice(error: Exception) -> str | None:
-    """What to say of ``model=null``, which Hydra trips over; None where it is another error."""
+    """A line about ``model=null``, which Hydra trips over; None where the error is another one."""
     if "Config group override must be a string or a list" not in str(error):
         return None
-    groups = Path(os.environ["VGGLAB_ROOT"]) / "conf"
+    groups = checkout.root() / "conf"
     for argument in sys.argv[1:]:
         group, _, choice = argument.partition("=")
         if choice == "null" and (groups / group).is_dir():
@@ -159,7 +130,7 @@ def empty_choice(error: Exception) -> str | None:
 
 
 def explain_hydra(error: Exception) -> str:
-    """One line for what Hydra says in several."""
+    """One line in place of Hydra's several."""
     if isinstance(error, OverrideParseException):
         return f"{error.override}: not a Hydra override such as group=choice or field=value"
     text = str(error)

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from vgglab import machine
-from vgglab.config.parse import ConfigError
+from vgglab.config import Config
 from vgglab.launch.pool import Slots
 from vgglab.report import write_report
 from vgglab.study import StudyView
 from vgglab.study.budget import PlannedPoint, Resolution, Totals, resolutions, totals
 from vgglab.study.claims.power import POWER
 from vgglab.workflow.confound_check import refuse_confounds
-from vgglab.workflow.points import StudyPoint, slots_of, still_to_do, view_of
-from vgglab.workflow.run_costs import Known, net_key, net_name
+from vgglab.workflow.output import Row, print_rows
+from vgglab.workflow.points import StudyPoint, points_of_this_command, slots_of, still_to_do
+from vgglab.workflow.reporting import view_of
+from vgglab.workflow.run_costs import KnownCosts, net_key, net_name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All that ``task=plan`` prints."""
+    """The numbers that ``task=plan`` prints."""
 
     study: str
     points: int
@@ -44,8 +45,20 @@ class Plan:
     notes: tuple[str, ...]
 
 
-def plan_study(points: Sequence[StudyPoint], root: Path, console: Console) -> Plan:
-    """Measure what is not known of the nets of a study, and reckon.
+def plan(config: Config) -> None:
+    """Estimate the study that the command names, and print; a pilot may take a minute.
+
+    Raises:
+        ConfigError: no study is named, or it would not be launched.
+    """
+    found = plan_study(points_of_this_command(), Console(stderr=True))
+    print_rows(
+        _net_rows(found), config.format, document=as_dict(found), tables=lambda: _parts(found)
+    )
+
+
+def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
+    """Measure what is not known of the nets of a study, and estimate the rest.
 
     Raises:
         ConfigError: points differ in what the study does not declare; it would not be launched.
@@ -59,7 +72,7 @@ def plan_study(points: Sequence[StudyPoint], root: Path, console: Console) -> Pl
     nets: dict[str, list[StudyPoint]] = defaultdict(list)
     for point in todo:
         nets[net_key(point.config)].append(point)
-    known = Known(slots, root)
+    known = KnownCosts(slots)
     known.from_finished_runs(nets)
     known.from_pilots(nets, console)
     view = view_of(points)
@@ -87,42 +100,16 @@ def plan_study(points: Sequence[StudyPoint], root: Path, console: Console) -> Pl
 
 
 FIGURES_SECONDS = 3.0
-"""Of the figures that a report has once there are results; on one core of a quiet machine."""
+"""Time for the figures that a report has once there are results; on one core, measured quiet."""
 
 
 def report_seconds(view: StudyView) -> float:
-    """What the report takes: as it stands, written to a folder that nobody keeps."""
+    """Seconds that the report takes, measured by writing it as it stands to a temporary folder."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="vgglab-plan-") as folder:
         write_report(view, Path(folder))
     has_figures = any(run.result for run in view.runs)
     return time.monotonic() - begun + (0 if has_figures else FIGURES_SECONDS)
-
-
-def print_plan(
-    points: Sequence[StudyPoint], root: Path, spelling: Literal["table", "json", "csv"]
-) -> None:
-    """Reckon and print; a pilot may take a minute.
-
-    Raises:
-        ConfigError: ``format=csv``; or the study would not be launched.
-    """
-    if spelling == "csv":
-        raise ConfigError("format = csv: task=plan prints table or json")
-    plan = plan_study(points, root, Console(stderr=True))
-    if spelling == "json":
-        print(json.dumps(as_dict(plan)))
-        return
-    console = Console(soft_wrap=not sys.stdout.isatty())
-    console.print(_headline(plan), markup=False, highlight=False)
-    if plan.waiting:
-        console.print(_nets_table(plan))
-        console.print(_totals_line(plan), markup=False, highlight=False)
-    if plan.claims:
-        console.print(_claims_table(plan))
-        console.print(_how_to_read(plan), markup=False, highlight=False)
-    for note in plan.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
 
 
 def as_dict(plan: Plan) -> dict[str, Any]:
@@ -133,6 +120,19 @@ def as_dict(plan: Plan) -> dict[str, Any]:
     return tree
 
 
+def _parts(plan: Plan) -> Iterator[RenderableType]:
+    """The plan for a reader."""
+    yield Text(_headline(plan))
+    if plan.waiting:
+        yield _nets_table(plan)
+        yield Text(_totals_line(plan))
+    if plan.claims:
+        yield _claims_table(plan)
+        yield Text(_how_to_read(plan))
+    for note in plan.notes:
+        yield Text(f"note: {note}")
+
+
 def _headline(plan: Plan) -> str:
     seeds = ", ".join(map(str, plan.seeds))
     return (
@@ -141,28 +141,47 @@ def _headline(plan: Plan) -> str:
     )
 
 
+def _net_rows(plan: Plan) -> list[Row]:
+    """A row for the points of each net and length that are still to be trained; None: unknown."""
+    groups: dict[tuple[str, int], list[PlannedPoint]] = defaultdict(list)
+    for point in plan.waiting:
+        groups[point.net, point.epochs].append(point)
+    rows: list[Row] = []
+    for (net, epochs), members in groups.items():
+        found = members[0].measurement
+        seconds = [s for member in members if (s := member.seconds) is not None]
+        whole = sum(seconds) if len(seconds) == len(members) else None
+        rows.append(
+            {
+                "net": net,
+                "runs": len(members),
+                "epochs": epochs,
+                "seconds_each": whole / len(members) if whole is not None else None,
+                "seconds_all": whole,
+                "memory_mib": found.memory_mib if found else None,
+                "disk_mib": found.disk_bytes / 2**20 if found and found.disk_bytes else None,
+                "source": found.source if found else "unknown",
+            }
+        )
+    return rows
+
+
 def _nets_table(plan: Plan) -> Table:
     table = Table(title="what is still to be trained", title_justify="left")
     table.add_column("net", no_wrap=True)
     for name in ("runs", "epochs", "each", "all", "memory", "disk"):
         table.add_column(name, justify="right")
     table.add_column("from")
-    groups: dict[tuple[str, int], list[PlannedPoint]] = defaultdict(list)
-    for point in plan.waiting:
-        groups[point.net, point.epochs].append(point)
-    for (net, epochs), members in groups.items():
-        found = members[0].measurement
-        seconds = [s for member in members if (s := member.seconds) is not None]
-        whole = sum(seconds) if len(seconds) == len(members) else None
+    for row in _net_rows(plan):
         table.add_row(
-            net,
-            str(len(members)),
-            str(epochs),
-            duration(whole / len(members) if whole is not None else None),
-            duration(whole),
-            mebibytes(found.memory_mib if found else None),
-            mebibytes(found.disk_bytes / 2**20 if found and found.disk_bytes else None),
-            found.source if found else "unknown",
+            row["net"],
+            str(row["runs"]),
+            str(row["epochs"]),
+            duration(row["seconds_each"]),
+            duration(row["seconds_all"]),
+            mebibytes(row["memory_mib"]),
+            mebibytes(row["disk_mib"]),
+            row["source"],
         )
     return table
 

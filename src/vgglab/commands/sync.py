@@ -10,16 +10,21 @@ from pathlib import Path
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.runs import RunDirectory
+from vgglab.tracking import server
+from vgglab.tracking.session import write_out
 from vgglab.tracking.upload import is_uploaded, offline_attempts, upload
 from vgglab.tracking.upload_marks import is_incomplete
-from vgglab.workflow.compose import grid_of_this_command, has_sweep
-from vgglab.workflow.reporting import folder_of
+from vgglab.workflow.compose import has_sweep
+from vgglab.workflow.points import points_of_this_command, runs_of_this_command
+from vgglab.workflow.reporting import folder_of, view_of
+from vgglab.workflow.wandb_cards import replay_offline
+from vgglab.workflow.wandb_study import publish_study
 
 AT_A_TIME = 8
 """Runs handed to one ``wandb sync``; between two of them the user is told."""
 
 
-def sync(config: Config, root: Path) -> None:
+def sync(config: Config) -> None:
     """Upload the runs of a study, or of ``paths.runs``, then the study's own run with its links.
 
     A run is uploaded once it has an outcome: until then its file may still be written anew. Of a
@@ -29,15 +34,13 @@ def sync(config: Config, root: Path) -> None:
         ConfigError: the server does not answer, or there is no API key for it.
         SystemExit: it did not take every run; the same command goes on.
     """
-    from vgglab.tracking import server
-
-    directories = _directories(config)
+    directories = runs_of_this_command(config)
     url = server.base_url()
     if reason := server.why_not(url):
         raise ConfigError(f"{url}: {reason}; the same command uploads later")
     done = [d for d in directories if d.read_status().state.is_outcome]
     if incomplete := [d for d in done if is_incomplete(d.path)]:
-        _make_anew(incomplete, root)
+        _make_anew(incomplete)
     attempts = {d.id: offline_attempts(d.path) for d in done}
     todo = {name: paths for name, paths in attempts.items() if not all(map(is_uploaded, paths))}
     _say_what_there_is(url, directories, done, attempts, todo)
@@ -46,24 +49,18 @@ def sync(config: Config, root: Path) -> None:
         _publish_report()
 
 
-def _make_anew(incomplete: Sequence[RunDirectory], root: Path) -> None:
-    """An offline file with every row of each of these runs."""
-    from vgglab.tracking.session import write_out
-    from vgglab.workflow.wandb_cards import replay_offline
-
+def _make_anew(incomplete: Sequence[RunDirectory]) -> None:
+    """Write an offline file with every row of each of these runs."""
     for directory in incomplete:
         with directory.claim():
-            replay_offline(directory, root)
+            replay_offline(directory)
         print(f"{directory.id}: made anew from metrics.jsonl, for W&B lacks some of it", flush=True)
     write_out()
 
 
 def _publish_report() -> None:
-    """The study's own run goes up directly: only now is it known where its runs are."""
-    from vgglab.workflow.points import compose_points, view_of
-    from vgglab.workflow.wandb_study import publish_study
-
-    points = compose_points(grid_of_this_command())
+    """Upload the study's own run directly: only now is it known where its runs are."""
+    points = points_of_this_command()
     config = points[0].config
     config = dataclasses.replace(
         config, tracking=dataclasses.replace(config.tracking, mode="online")
@@ -78,15 +75,6 @@ def _publish_report() -> None:
         print(f"no report in {folder} to upload: task=report writes it")
 
 
-def _directories(config: Config) -> list[RunDirectory]:
-    if has_sweep():
-        from vgglab.workflow.points import compose_points
-
-        return [point.directory for point in compose_points(grid_of_this_command())]
-    statuses = sorted(Path(config.paths.runs).glob("*/status.json"))
-    return [RunDirectory(path.parent) for path in statuses]
-
-
 def _say_what_there_is(
     url: str,
     directories: Sequence[RunDirectory],
@@ -94,7 +82,7 @@ def _say_what_there_is(
     attempts: dict[str, list[Path]],
     todo: dict[str, list[Path]],
 ) -> None:
-    """One line: how many go up, and why the others do not."""
+    """Print how many runs go up, and why the others do not, in one line."""
     tracked = sum(1 for paths in attempts.values() if paths)
     parts = [f"{len(todo)} of {len(directories)} runs to upload to {url}"]
     if tracked > len(todo):

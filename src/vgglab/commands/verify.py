@@ -7,45 +7,52 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import yaml
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
-from vgglab.commands.evaluate import WIDTH, names
-from vgglab.config import Config, plain
+from vgglab.config import Config, plain, with_infrastructure_of
 from vgglab.config.parse import ConfigError, parse
 from vgglab.runs import RunDirectory, State
 from vgglab.runs.atomic import write_json
+from vgglab.verify.compare import PARTS, RECORDED, differences
+from vgglab.verify.trials import Outcome, Trials
+from vgglab.workflow.evaluation import stored_config
+from vgglab.workflow.fusion import names
+from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.pretraining import first_weights
 from vgglab.workflow.provenance import commit, source, versions
 
-if TYPE_CHECKING:
-    from vgglab.verify.trials import Outcome, Trials
 
-
-def verify(config: Config, root: Path) -> None:
-    """Write ``verify.json`` of each run that is asked for, and print it.
+def verify(config: Config) -> None:
+    """Write ``verify.json`` of each run that is named, and print it.
 
     Raises:
-        ConfigError: none is asked for, or one is not there or not finished.
+        ConfigError: none is named, or one is not there or not finished.
         SystemExit: a resumed run differs from the undisturbed one.
     """
     if not config.run:
         raise ConfigError("task=verify needs run=<id>; task=runs lists those that are there")
     runs = [RunDirectory(Path(config.paths.runs) / name) for name in names(config.run)]
     configs = [_config_of(run, config) for run in runs]
-    certificates = [_verified(*pair, config, root) for pair in zip(runs, configs, strict=True)]
-    if config.format == "json":
-        print(json.dumps(certificates))
+    certificates = [_verified(*pair, config) for pair in zip(runs, configs, strict=True)]
+    rows: list[Row] = [
+        {"run": certificate["run"]} | row
+        for certificate in certificates
+        for row in certificate["interruptions"]
+    ]
+    print_rows(
+        rows, config.format, document=certificates, tables=lambda: _tables(certificates, runs)
+    )
     if not all(certificate["equal"] for certificate in certificates):
         raise SystemExit(1)
 
 
-def _config_of(run: RunDirectory, asked: Config) -> Config:
+def _config_of(run: RunDirectory, command: Config) -> Config:
     """A finished run's config, for one process of this machine.
 
     Raises:
@@ -56,12 +63,11 @@ def _config_of(run: RunDirectory, asked: Config) -> Config:
     state = run.read_status().state
     if state is not State.FINISHED:
         raise ConfigError(f"run={run.id}: {state}: only a finished run is verified")
-    tree = yaml.safe_load(run.config.read_text(encoding="utf-8"))
-    tree |= {"devices": 1, "nodes": 1}
-    tree["trainer"] |= {"accelerator": asked.trainer.accelerator, "progress": False}
-    tree["paths"] = plain(asked.paths)
-    tree["tracking"]["mode"] = "off"
     try:
+        tree = with_infrastructure_of(stored_config(run), command)
+        tree |= {"devices": 1, "nodes": 1, "micro_batch": 0, "task": {"name": "train"}}
+        tree["trainer"]["progress"] = False
+        tree["tracking"]["mode"] = "off"
         return parse(tree)
     except ConfigError as error:
         raise ConfigError(f"run={run.id}: {error}") from error
@@ -75,10 +81,8 @@ def _shortened(config: Config, epochs: int) -> dict[str, Any]:
     return tree
 
 
-def _verified(run: RunDirectory, config: Config, asked: Config, root: Path) -> dict[str, Any]:
-    from vgglab.verify.trials import Trials
-
-    tree = _shortened(config, asked.verify.epochs)
+def _verified(run: RunDirectory, config: Config, command: Config) -> dict[str, Any]:
+    tree = _shortened(config, command.verify.epochs)
     # Of the whole run: a parent follows from its child's config.
     weights = first_weights(config)
     if weights is not None and not weights.exists():
@@ -86,7 +90,8 @@ def _verified(run: RunDirectory, config: Config, asked: Config, root: Path) -> d
     begun = time.time()
     folder = Path(config.paths.runs).absolute().parent  # on the same disk, and not among the runs
     with tempfile.TemporaryDirectory(prefix="verify-", dir=folder) as scratch:
-        found = _trials(Trials(tree, weights and weights.absolute(), Path(scratch)), run, tree)
+        trials = Trials(tree, weights and weights.absolute(), Path(scratch))
+        found = _trials(trials, run, config.recipe.epochs)
     certificate = {
         "run": run.id,
         **found,
@@ -94,22 +99,17 @@ def _verified(run: RunDirectory, config: Config, asked: Config, root: Path) -> d
         "of_epochs": config.recipe.epochs,
         "when": datetime.datetime.fromtimestamp(begun, datetime.UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - begun, 1),
-        "commit": commit(root),
+        "commit": commit(),
         "source": source(),
         "versions": versions(),
     }
     write_json(run.certificate, certificate)
-    if asked.format == "table":
-        _print(certificate, run)
     return certificate
 
 
-def _trials(trials: Trials, run: RunDirectory, tree: Mapping[str, Any]) -> dict[str, Any]:
-    """What is found out, as ``verify.json`` has it."""
-    from vgglab.verify.compare import PARTS, RECORDED, differences
-    from vgglab.verify.trials import Outcome
-
-    _say(f"{run.id}: undisturbed, {tree['recipe']['epochs']} epochs")
+def _trials(trials: Trials, run: RunDirectory, recorded_epochs: int) -> dict[str, Any]:
+    """The part of ``verify.json`` that the trials find out."""
+    _say(f"{run.id}: undisturbed, {trials.epochs} epochs")
     reference = trials.undisturbed()
     rows: list[dict[str, Any]] = []
     left_out: list[str] = []
@@ -130,8 +130,7 @@ def _trials(trials: Trials, run: RunDirectory, tree: Mapping[str, Any]) -> dict[
     if not equal:  # whose fault is it?
         again = differences(reference, trials.undisturbed("again"))
         found["undisturbed_twice_different"] = _names(again)
-    recorded = yaml.safe_load(run.config.read_text(encoding="utf-8"))["recipe"]["epochs"]
-    if recorded == tree["recipe"]["epochs"]:
+    if recorded_epochs == trials.epochs:
         found["recorded_different"] = _names(differences(reference, run, RECORDED))
     return found
 
@@ -164,24 +163,31 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _print(certificate: Mapping[str, Any], run: RunDirectory) -> None:
-    table = Table(title=run.id, title_justify="left")
+def _tables(
+    certificates: Sequence[Mapping[str, Any]], runs: Sequence[RunDirectory]
+) -> Iterator[RenderableType]:
+    for certificate, run in zip(certificates, runs, strict=True):
+        yield _table(certificate)
+        epochs = f"{certificate['epochs']} of {certificate['of_epochs']} epochs"
+        compared = ", ".join(certificate["compared"])
+        yield Text(f"compared: {compared}; trained as a run of {epochs}")
+        yield from map(Text, notes(certificate))
+        yield Text(f"certificate: {run.certificate}")
+
+
+def _table(certificate: Mapping[str, Any]) -> Table:
+    table = Table(title=certificate["run"], title_justify="left")
     for column in ("interrupted", "by", "moment", "went on from step", "compared with undisturbed"):
         table.add_column(column, justify="right" if "step" in column else "left")
     for row in certificate["interruptions"]:
         moment = f"{row['moment']} {row['at']} of {row['of']}"
         from_step = str(row["resumed_from_step"])
         table.add_row(row["where"], row["signal"], moment, from_step, _equal(row))
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
-    epochs = f"{certificate['epochs']} of {certificate['of_epochs']} epochs"
-    print(f"compared: {', '.join(certificate['compared'])}; trained as a run of {epochs}")
-    for line in notes(certificate):
-        print(line)
-    print(f"certificate: {run.certificate}")
+    return table
 
 
 def notes(certificate: Mapping[str, Any]) -> Sequence[str]:
-    """What else a reader must know."""
+    """Return what else a reader of a certificate must know, in lines."""
     found = []
     if missing := certificate["without_such_a_moment"]:
         found.append(f"not tried, for want of such a moment: {', '.join(missing)}")

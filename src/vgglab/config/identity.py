@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from vgglab.config.experiment import Config
 from vgglab.config.fields import Role, marks_of
@@ -19,8 +19,6 @@ SCHEMA_VERSION = 2
 
 SEED = "seed"
 """The one semantic field that does not belong to an arm."""
-
-Schema = TypeVar("Schema")
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -82,20 +80,23 @@ def arm_fields(config: Config) -> dict[str, Any]:
     return fields
 
 
-def with_infrastructure_of(stored: Schema, command: Schema) -> Schema:
+def with_infrastructure_of(stored: Any, command: Any) -> dict[str, Any]:
     """A stored config as another command may use it: what it computes as stored, the rest anew.
 
     Of two data sets of different kinds the stored one's infrastructure stays, for the command's
     says nothing about it.
+
+    Returns:
+        The tree of plain values that ``parse`` takes.
     """
-    values: dict[str, Any] = {}
+    tree = plain(stored)
     for field in marks_of(type(stored)):
         ours, theirs = getattr(stored, field.name), getattr(command, field.name)
         if field.role is Role.INFRASTRUCTURE:
-            values[field.name] = theirs
+            tree[field.name] = plain(command)[field.name]
         elif dataclasses.is_dataclass(ours) and type(ours) is type(theirs):
-            values[field.name] = with_infrastructure_of(ours, theirs)
-    return dataclasses.replace(stored, **values)  # type: ignore[type-var]
+            tree[field.name] = with_infrastructure_of(ours, theirs)
+    return tree
 
 
 def division(config: Config) -> dict[str, Any]:

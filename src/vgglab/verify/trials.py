@@ -47,6 +47,8 @@ class Trials:
 
     def __init__(self, tree: Mapping[str, Any], first_weights: Path | None, folder: Path) -> None:
         self._tree, self._first_weights, self._folder = tree, first_weights, folder
+        self.epochs = int(tree["recipe"]["epochs"])
+        """Epochs that each trial trains."""
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["vgglab.verify.trial"])
 

@@ -1,38 +1,53 @@
-"""One attempt at a run: its status, its records, how it ends and what follows from that."""
+"""One attempt at a run: its status, its records, how it ends and what follows from that.
+
+Loads torch. ``training/experiment.py`` is the next page of the story.
+"""
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vgglab.config import Config
 from vgglab.launch import slurm
 from vgglab.launch.point import launched
 from vgglab.runs import Place, RunDirectory, State, Status
 from vgglab.runs.atomic import write_json
+from vgglab.training.distributed import Group
+from vgglab.training.experiment import run_experiment
+from vgglab.training.outcomes import Outcome
+from vgglab.training.stop import Interrupted
 from vgglab.workflow.failure import reason_of, write_last_words
-from vgglab.workflow.pretraining import parent_id, without_errors
+from vgglab.workflow.pretraining import first_weights, parent_id, without_errors
 from vgglab.workflow.provenance import commit, source, versions, write_config
-from vgglab.workflow.wandb_cards import train_and_track
+from vgglab.world import ALONE
 
 if TYPE_CHECKING:
-    from vgglab.training.distributed import Group
+    from vgglab.tracking.wandb_run import WandbSink
 
 log = logging.getLogger(__name__)
 
 
 def attempt(
-    config: Config, directory: RunDirectory, status: Status, root: Path, group: Group
+    config: Config, directory: RunDirectory, status: Status, group: Group | None = None
 ) -> None:
-    from vgglab.training.outcomes import Outcome
-    from vgglab.training.stop import Interrupted
+    """Train and test what is left of a run, and write down how it ended.
 
+    Args:
+        config: of the run, resolved.
+        directory: of the run, which the caller has claimed.
+        status: of the run, as it was before.
+        group: the processes that train it together, of which this is the first; None: it is alone.
+
+    Raises:
+        Interrupted: a signal asked to stop; the checkpoint is written.
+        Exception: the run failed; ``train.log`` has the traceback.
+    """
+    group = group or Group(ALONE)
     write_config(directory, config)
-    trainer = config.trainer
     status.begin_attempt(
         Place(
-            accelerator=trainer.accelerator,
+            accelerator=config.trainer.accelerator,
             devices=config.devices,
             nodes=config.nodes,
             job=slurm.job_number(),
@@ -40,12 +55,12 @@ def attempt(
         )
     )
     status.epochs, status.parent = config.recipe.epochs, parent_id(config)
-    status.note_code(commit(root), source(), versions())
+    status.note_code(commit(), source(), versions())
     status.write(directory.status)
     log.info("attempt %d of %s", status.attempts, directory.id)
     state, reason = State.FAILED, ""
     try:
-        train_and_track(config, directory, status, root, group)
+        _train_and_track(config, directory, status, group)
         state = State.FINISHED
     except Outcome as outcome:
         state, reason = outcome.state, str(outcome)
@@ -69,8 +84,58 @@ def attempt(
             log.info("requeued: %s", slurm.requeue())
 
 
+def follow(config: Config, directory: RunDirectory, group: Group) -> None:
+    """Compute with the first process of a run; that one claims, records and writes.
+
+    Args:
+        config: of the run, resolved.
+        directory: of the run.
+        group: the processes that train it together; this is not the first of them.
+
+    Raises:
+        Interrupted: a signal asked to stop.
+        Exception: the run failed.
+    """
+    log.info("rank %d of %d", group.world.rank, group.world.size)
+    try:
+        run_experiment(config, directory, Status(), [], group, first_weights(config))
+    except Outcome as error:
+        log.info("%s", error)
+    except Exception:
+        log.exception("failed")
+        raise
+
+
+def _train_and_track(config: Config, directory: RunDirectory, status: Status, group: Group) -> None:
+    """Train, test, and write ``result.json``; W&B follows unless ``tracking=off``."""
+    weights = first_weights(config)
+    if config.tracking.mode == "off":
+        write_json(directory.result, run_experiment(config, directory, status, [], group, weights))
+        return
+    # Imported only here: with tracking=off nothing loads W&B.
+    from vgglab.workflow.wandb_cards import keep_files, sink_of, summary_of
+
+    sink: WandbSink = sink_of(config, directory, status)
+    exit_code = 1
+    summary: dict[str, Any] = {}
+    try:
+        result = run_experiment(config, directory, status, [sink], group, weights)
+        write_json(directory.result, result)
+        summary = summary_of(result)
+        keep_files(config, directory, result, sink)
+        exit_code = 0
+    except Outcome as outcome:
+        summary = {"outcome": str(outcome.state)}
+        raise
+    finally:
+        sink.finish(summary, exit_code)
+
+
 def interrupted(config: Config, reason: str) -> tuple[State, str]:
-    """What an interruption makes of a run: under SLURM one that never ends has failed."""
+    """The state and the reason of a run that was interrupted.
+
+    Under SLURM one that is interrupted again and again has failed (``launcher.max_attempts``).
+    """
     starts, most = slurm.starts(), config.launcher.max_attempts
     if slurm.is_slurm_point() and starts >= most:
         return State.FAILED, f"interrupted {starts} times (launcher.max_attempts): {reason}"

@@ -15,8 +15,7 @@ from vgglab.config import Config
 from vgglab.config.claims import Claim, parse_claims
 from vgglab.config.parse import ConfigError, parse
 from vgglab.machine import resolve
-from vgglab.workflow.net_checks import check_net
-from vgglab.workflow.path_checks import check_places
+from vgglab.workflow.checks import check_net, check_paths
 
 NOT_OF_A_POINT = ("task=", "format=", "hydra.", "hydra/")
 """How overrides begin that are about the command."""
@@ -31,12 +30,12 @@ def checked(composed: DictConfig) -> Config:
     parse_claims(tree.pop("claims", None))  # refused here, before anything trains
     config = resolve(parse(tree))
     check_net(config)
-    check_places(config)
+    check_paths(config)
     return config
 
 
 def composed_claims(overrides: Sequence[str]) -> dict[str, Claim]:
-    """What the study of these points is asked to support or contradict.
+    """The claims of the study of these points.
 
     Not a part of any run's config: a run does not depend on what it is taken to show.
     """
@@ -53,7 +52,7 @@ def compose_point(overrides: Sequence[str]) -> Config:
 def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
     """The overrides of every point of ``sweeps=NAME``, as Hydra's own sweeper would expand them.
 
-    Those of this command that begin with one of ``leave_out`` are not of the points.
+    Overrides of this command that begin with one of ``leave_out`` are not of the points.
 
     Raises:
         ConfigError: no sweep is named.
@@ -69,6 +68,11 @@ def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
     parsed = OverridesParser.create().parse_overrides(texts)
     (points,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     return points
+
+
+def sweep_choice() -> str:
+    """The name of the sweep that the command chose."""
+    return str(HydraConfig.get().runtime.choices["sweeps"])
 
 
 def has_sweep() -> bool:

@@ -1,28 +1,22 @@
-"""What of a study's points is compared before they are launched and when they are reported."""
+"""The comparison of a study's points before they are launched and when they are reported."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vgglab.config import plain, semantic
+from vgglab.config import semantic_fields
 from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import fingerprint
 from vgglab.runs import Status
-from vgglab.study import UNKNOWN, Declared, Guard, compare, grid_keys, semantic_fields
-from vgglab.study.arm_fields import flatten
+from vgglab.study import UNKNOWN, Declared, Guard, compare, grid_keys
+from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.provenance import commit, knows, source, versions
 
-if TYPE_CHECKING:
-    from vgglab.workflow.points import StudyPoint
-
-PLACED = ("data.", "protocol.")
-"""Groups that also hold infrastructure."""
 LIBRARIES = ("numpy", "pytorch-lightning", "torch", "torchmetrics", "torchvision")
-"""Whose versions can change a run's numbers."""
+"""Libraries whose versions can change a run's numbers."""
 
 
 def guard_study(points: Sequence[StudyPoint], *, launching: bool = False) -> Guard:
@@ -69,40 +63,24 @@ def refuse_confounds(points: Sequence[StudyPoint]) -> None:
 
 @dataclass(frozen=True)
 class Code:
-    """What the runs of this command are computed by."""
+    """The code that the runs of this command are computed by."""
 
     name: str
     versions: Mapping[str, str]
 
 
 def _present() -> Code:
-    root = _root()
-    return Code(_name(commit(root), source(), root), versions())
-
-
-def _root() -> Path:
-    return Path(os.environ["VGGLAB_ROOT"])
+    return Code(_name(commit(), source()), versions())
 
 
 def _fields(point: StudyPoint, present: Code | None) -> dict[str, Any]:
-    config = point.config
-    # Where the images lie, say, is no difference between runs: what they are is.
-    semantic_names = {name for name, _ in flatten(semantic(config))}
-    infrastructure = {name for name, _ in flatten(plain(config))} - semantic_names
-    fields = semantic_fields(plain(config))
-    placed = {name for name in fields if name in infrastructure and name.startswith(PLACED)}
-    return (
-        {name: value for name, value in fields.items() if name not in placed}
-        | {
-            "seed": config.seed,
-            "data.fingerprint": fingerprint(config.data, Path(config.paths.data)),
-        }
-        | _code(point.directory.read_status(), present)
-    )
+    data = {"data.fingerprint": fingerprint(point.config.data, Path(point.config.paths.data))}
+    code = _code(point.directory.read_status(), present)
+    return semantic_fields(point.config) | data | code
 
 
 def _code(status: Status, present: Code | None) -> dict[str, str]:
-    recorded, by = _recorded(status, _root()), status.versions
+    recorded, by = _recorded(status), status.versions
     if present is not None and not status.state.is_outcome:
         # What an attempt before this one has computed stays in the run.
         recorded = [*(r for r in recorded if r != present.name), present.name]
@@ -112,20 +90,20 @@ def _code(status: Status, present: Code | None) -> dict[str, str]:
     }
 
 
-def _recorded(status: Status, root: Path) -> list[str]:
+def _recorded(status: Status) -> list[str]:
     """The code of each attempt that has left something in the run, first to last."""
     left = [a for a in status.history[:-1] if a["to_epoch"] or a["state"] == "interrupted"]
     codes = [(a.get("commit", ""), a.get("source", "")) for a in (*left, *status.history[-1:])]
     if not status.history:
         codes = [(status.commit, status.source)]
-    return list(dict.fromkeys(name for c, s in codes if (name := _name(c, s, root))))
+    return list(dict.fromkeys(name for c, s in codes if (name := _name(c, s))))
 
 
-def _name(commit: str, source: str, root: Path) -> str:
-    """What two runs of equal code have in common: the hash of its source, where it can be trusted.
+def _name(commit: str, source: str) -> str:
+    """A name that two runs of equal code share: the hash of its source, where it can be trusted.
 
     A commit that this checkout does not know is compared as it is.
     """
-    if source and (not commit or knows(root, commit)):
+    if source and (not commit or knows(commit)):
         return f"source {source}"
     return commit and f"commit {commit[:12]}"

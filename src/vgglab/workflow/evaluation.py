@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from vgglab.config import Config, Procedure
-from vgglab.config.parse import ConfigError, parse
+from vgglab.config import Config, Procedure, with_infrastructure_of
+from vgglab.config.parse import ConfigError, parse, parse_stored
 from vgglab.runs import RunDirectory, State
 from vgglab.runs.atomic import write_json
 from vgglab.training.imports import import_lightning
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def result_of(directory: RunDirectory) -> dict[str, Any]:
-    """``result.json``; empty where there is none."""
+    """The contents of ``result.json``; empty where there is none."""
     if not directory.result.exists():
         return {}
     found: dict[str, Any] = json.loads(directory.result.read_text(encoding="utf-8"))
@@ -36,17 +36,27 @@ def skipped_note(result: Mapping[str, Any]) -> str:
     return f"{test['skipped']} of {test['images']} test images unreadable, counted as errors"
 
 
+def stored_config(directory: RunDirectory) -> Config:
+    """The config that a run was started with.
+
+    Raises:
+        ConfigError: a field of the file is not one of ours.
+    """
+    return parse_stored(yaml.safe_load(directory.config.read_text(encoding="utf-8")))
+
+
 def stored_accumulate(directory: RunDirectory) -> int | None:
     """Micro-batches of a step in the attempt whose checkpoint a run goes on from, if any."""
     if not (directory.last_checkpoint.exists() and directory.config.exists()):
         return None
-    tree = yaml.safe_load(directory.config.read_text(encoding="utf-8"))
-    return int(tree["trainer"]["accumulate"])
+    return stored_config(directory).trainer.accumulate
 
 
 def untested(config: Config, directory: RunDirectory) -> tuple[Procedure, ...]:
-    """Of the procedures that a config asks for, those without errors; and those whose predictions
-    are gone, if there still are weights to make them anew."""
+    """The tests that a config asks for and the run lacks.
+
+    A test whose predictions are gone counts as lacking while there are weights to make them anew.
+    """
     errors = result_of(directory).get("errors", {})
     weights = directory.best_checkpoint.exists()
     return tuple(
@@ -63,38 +73,26 @@ def is_done(config: Config, directory: RunDirectory) -> bool:
     return state.is_outcome and not (state is State.FINISHED and untested(config, directory))
 
 
-def config_of(directory: RunDirectory, asked: Config) -> Config:
-    """A run's own config, to be tested as ``asked`` says and on the machine it says.
+def config_to_test(directory: RunDirectory, command: Config) -> Config:
+    """A run's own config, tested by the command's protocol and with the command's infrastructure.
 
     Raises:
         ConfigError: there is no such run, or it cannot be tested so.
     """
-    if directory.path.parent.resolve() != Path(asked.paths.runs).resolve():
-        raise ConfigError(f"run={directory.id}: must be the name of a folder in {asked.paths.runs}")
+    if directory.path.parent.resolve() != Path(command.paths.runs).resolve():
+        raise ConfigError(
+            f"run={directory.id}: must be the name of a folder in {command.paths.runs}"
+        )
     if not directory.config.exists():
         raise ConfigError(
             f"run={directory.id}: not in {directory.path.parent}; task=runs lists those that are"
         )
-    tree = yaml.safe_load(directory.config.read_text(encoding="utf-8"))
-    protocol, trainer = asked.protocol, asked.trainer
-    tree["protocol"] |= {
-        "name": protocol.name,
-        "scales": list(protocol.scales),
-        "also": list(protocol.also),
-    }
-    tree["trainer"] |= {
-        "accelerator": trainer.accelerator,
-        "memory_format": trainer.memory_format,
-        "lrn_kernel": trainer.lrn_kernel,
-        "pool_first": trainer.pool_first,
-        "pool_kernel": trainer.pool_kernel,
-        "pack_weights": trainer.pack_weights,
-        "threads": trainer.threads,
-        "workers": trainer.workers,
-    }
-    tree["paths"]["data"] = asked.paths.data
+    protocol = command.protocol
     try:
-        return parse(tree | {"devices": 1, "nodes": 1})
+        tree = with_infrastructure_of(stored_config(directory), command)
+        tree["protocol"] |= {"name": protocol.name, "scales": list(protocol.scales)}
+        # One process tests, and the protocols are checked as those of a run are.
+        return parse(tree | {"devices": 1, "nodes": 1, "micro_batch": 0, "task": {"name": "train"}})
     except ConfigError as error:
         raise ConfigError(f"run={directory.id}: {error}") from error
 
@@ -102,42 +100,23 @@ def config_of(directory: RunDirectory, asked: Config) -> Config:
 def catch_up(config: Config, directory: RunDirectory) -> Sequence[Procedure]:
     """Test a finished run under what it was not yet tested under; the caller has claimed it.
 
+    Returns:
+        The tests that were made.
+
     Raises:
         DataError: its images or its weights are gone.
     """
     todo = untested(config, directory)
     if todo:
+        # Imported only now: a run that lacks no test is found without loading torch.
+        import_lightning()
+        from vgglab.workflow.retest import retest
+
         with log_to(directory.log):
             log.info("testing under %s", ", ".join(procedure.label for procedure in todo))
-            tested = _tested(config, directory, todo)
+            tested = retest(config, directory, todo)
         result = result_of(directory)
         for part, by_label in tested.items():
             result[part] = result.get(part, {}) | by_label
         write_json(directory.result, result)
     return todo
-
-
-def _tested(
-    config: Config, directory: RunDirectory, todo: Sequence[Procedure]
-) -> dict[str, dict[str, Any]]:
-    import_lightning()
-    import torch
-
-    from vgglab.data.module import ImageData
-    from vgglab.training.allocator import use_allocator
-    from vgglab.training.distributed import Group
-    from vgglab.training.testing import (
-        MEMORY_FORMATS,
-        HeldOut,
-        evaluate,
-        selected_weights,
-        stored_net,
-    )
-    from vgglab.world import ALONE
-
-    use_allocator(config.trainer)
-    torch.set_num_threads(config.trainer.threads)
-    net = stored_net(config, selected_weights(config, directory))
-    data = ImageData(config, MEMORY_FORMATS[config.trainer.memory_format])
-    images = HeldOut(data.splits.test, data.normalise)
-    return evaluate(config, directory, net, images, Group(ALONE), todo)

@@ -1,4 +1,4 @@
-"""``task=evaluate fuse=[...]``: several nets or protocols as one, from what they have said."""
+"""Several nets or protocols as one: their mean posterior, from stored predictions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from vgglab.commands.evaluate import ERRORS, Row, names, print_rows
 from vgglab.config import Config, semantic
 from vgglab.config.parse import ConfigError
 from vgglab.evaluation.fusion import Fused, fused
 from vgglab.runs import RunDirectory
 from vgglab.runs.atomic import write_json, write_text
-from vgglab.workflow.evaluation import config_of, result_of
+from vgglab.workflow.evaluation import config_to_test, result_of
+from vgglab.workflow.output import Row, print_rows
 
+ERRORS = ("top1_error", "top5_error")
+"""Keys of a test's errors in a result, percent."""
 TRAINING_ONLY = ("shift", "flip", "train_images")
 """Fields of the data that do not say what the test images are."""
 WHY = "predictions hold the likeliest classes of an image, not all"
@@ -36,23 +38,23 @@ class Member:
 
     @property
     def name(self) -> str:
-        """As ``fuse`` takes it."""
+        """The name by which ``fuse`` takes it."""
         return f"{self.directory.id}:{self.label}"
 
     @property
     def predictions(self) -> Path:
-        """Of every test image."""
+        """The file of its predictions for every test image."""
         return self.directory.predictions(self.label)
 
     @property
     def data(self) -> dict[str, Any]:
-        """What decides its test images."""
+        """The fields that decide its test images."""
         fields = semantic(self.config.data)
         return {name: value for name, value in fields.items() if name not in TRAINING_ONLY}
 
 
 def fuse(config: Config) -> None:
-    """Print and write the errors of the members and of their mean posterior. No net is asked.
+    """Print and write the errors of the members and of their mean posterior; no net is loaded.
 
     Raises:
         ConfigError: a member is not there, not tested so, or tested on other images.
@@ -78,10 +80,15 @@ def fuse(config: Config) -> None:
         print(f"written: {written}")
 
 
+def names(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """One name or several, as a tuple."""
+    return (value,) if isinstance(value, str) else value
+
+
 def _member(text: str, config: Config) -> Member:
     name, _, label = text.partition(":")
     directory = RunDirectory(Path(config.paths.runs) / name)
-    of_run = config_of(directory, config)
+    of_run = config_to_test(directory, config)
     label = label or of_run.procedures[0].label
     member = Member(directory, label, of_run)
     tested = sorted(result_of(directory).get("errors", {}))
@@ -116,7 +123,7 @@ def _bounds(found: Fused) -> str:
 
 
 def _write(config: Config, members: Sequence[Member], found: Fused, rows: Sequence[Row]) -> Path:
-    """``studies/<study>/fusion/<hash of the members>.json`` and ``.csv``."""
+    """Write ``studies/<study>/fusion/<hash of the members>.json`` and its ``.csv``."""
     key = hashlib.sha256("\n".join(member.name for member in members).encode()).hexdigest()[:12]
     path = Path(config.paths.studies) / config.study.name / "fusion" / f"{key}.json"
     write_json(

@@ -1,4 +1,4 @@
-"""A run, its directory, and the runs that its first weights come from."""
+"""The chain of runs that a run's first weights come from: their configs, folders and order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vgglab.workflow.provenance import write_config
 
 @dataclass(frozen=True)
 class Stage:
-    """A run of a chain."""
+    """A run among those that it starts from."""
 
     config: Config
     """Resolved."""
@@ -58,7 +58,7 @@ def directory_of(config: Config) -> RunDirectory:
 
 
 def still_to_train(stages: Sequence[Stage]) -> list[Stage]:
-    """What of a chain must be trained for its last run to end, in order.
+    """The runs of a chain that must be trained for its last one to end, in order.
 
     A run that is done, or has a checkpoint of its own to go on from, needs its parent no more.
     """
@@ -73,10 +73,10 @@ def still_to_train(stages: Sequence[Stage]) -> list[Stage]:
 
 
 def why_it_cannot_start(stage: Stage) -> str:
-    """What is known of the parent that leaves this run without its first weights; else nothing.
+    """Why the parent leaves this run without its first weights; empty where it does not.
 
     Raises:
-        ConfigError: the parent is done, but somebody has removed its weights.
+        ConfigError: the parent is done, but its weights have been removed.
     """
     if stage.parent is None or stage.directory.last_checkpoint.exists():
         return ""
@@ -92,7 +92,7 @@ def why_it_cannot_start(stage: Stage) -> str:
 
 
 def weights_of(stage: Stage) -> Path:
-    """The checkpoint that a run with a parent starts from: what the parent was tested with."""
+    """The checkpoint that a run with a parent starts from; the parent was tested with it."""
     parent = parent_of(stage.config)
     assert parent is not None
     assert stage.parent is not None
@@ -100,7 +100,7 @@ def weights_of(stage: Stage) -> Path:
 
 
 def first_weights(config: Config) -> Path | None:
-    """``weights_of`` the run of a resolved config; none where it draws its own."""
+    """The checkpoint that the run of a resolved config starts from; None where it draws weights."""
     stage = stage_of(config)
     return weights_of(stage) if stage.parent else None
 
@@ -108,7 +108,17 @@ def first_weights(config: Config) -> Path | None:
 def without_errors(
     config: Config, directory: RunDirectory, state: State, reason: str
 ) -> dict[str, Any]:
-    """``result.json`` of a run whose outcome is that it has none."""
+    """The ``result.json`` of a run that has an outcome and no errors.
+
+    Args:
+        config: of the run, resolved.
+        directory: of the run.
+        state: its outcome.
+        reason: why it has no errors, for the report.
+
+    Returns:
+        Plain values; ``trainability`` may be added to.
+    """
     cost = net_cost(config).as_dict()
     return {
         "run": directory.id,
@@ -119,8 +129,10 @@ def without_errors(
 
 
 def mark_pending(stage: Stage, reason: str = "") -> None:
-    """A run that waits for its turn is in the ledger, with the epochs it will take; one that is
-    trained and only to be tested stays what it is."""
+    """Enter a run that waits for its turn into the ledger, with the epochs that it will take.
+
+    A run that is trained and only to be tested stays what it is.
+    """
     status = stage.directory.read_status()
     if status.state is not State.RUNNING and not status.state.is_outcome:
         status.state, status.reason = State.PENDING, reason
@@ -130,8 +142,19 @@ def mark_pending(stage: Stage, reason: str = "") -> None:
         status.write(stage.directory.status)
 
 
-def note_untrainable(stage: Stage, status: Status, reason: str) -> None:
-    """A run whose parent has no weights to give is never trained; that is its outcome."""
+def refuse_without_parent(stage: Stage, status: Status) -> bool:
+    """Whether the parent's outcome leaves no weights to start from: then that is the run's outcome.
+
+    Raises:
+        ConfigError: the parent is done, but its weights have been removed.
+    """
+    reason = why_it_cannot_start(stage)
+    if reason:
+        _note_untrainable(stage, status, reason)
+    return bool(reason)
+
+
+def _note_untrainable(stage: Stage, status: Status, reason: str) -> None:
     directory = stage.directory
     write_config(directory, stage.config)
     write_json(directory.result, without_errors(stage.config, directory, State.UNTRAINABLE, reason))

@@ -1,4 +1,4 @@
-"""Which code, with which libraries, a run was computed by."""
+"""The code and the libraries that a run is computed by, for its record."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import contextlib
 import functools
 import hashlib
 import platform
+import shlex
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import yaml
 
 import vgglab
+from vgglab import checkout
 from vgglab.config import Config, plain
-from vgglab.privacy import without_home_in
+from vgglab.privacy import without_home, without_home_in
 from vgglab.runs import RunDirectory
 from vgglab.runs.atomic import write_text
 
@@ -37,7 +40,7 @@ SUFFIXES = (".py", ".cpp", ".h")
 
 @functools.cache
 def source() -> str:
-    """Hash of the source of the rooms that compute: what two runs must share to be compared.
+    """Hash of the source of the rooms that compute; two runs must share it to be compared.
 
     More exact than a commit, which also changes with a word of the documentation and does not say
     which changes a working tree had.
@@ -52,7 +55,7 @@ def source() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of every library that can change a result."""
+    """Versions of Python and of every library that can change a result."""
     found = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
     for name in OPTIONAL:
         with contextlib.suppress(PackageNotFoundError):
@@ -61,17 +64,17 @@ def versions() -> dict[str, str]:
 
 
 def write_config(directory: RunDirectory, config: Config) -> None:
-    """``config.yaml``: fully resolved, and without the user's home folder."""
+    """Write ``config.yaml``: fully resolved, and without the user's home folder."""
     tree = without_home_in(plain(config))
     write_text(directory.config, yaml.safe_dump(tree, sort_keys=False))
 
 
-def commit(folder: Path) -> str:
+def commit() -> str:
     """The checkout's commit, with ``+changes`` if files differ from it; empty outside git."""
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"],
-            cwd=folder,
+            cwd=checkout.root(),
             capture_output=True,
             text=True,
             check=True,
@@ -83,12 +86,19 @@ def commit(folder: Path) -> str:
 
 
 @functools.cache
-def knows(folder: Path, commit: str) -> bool:
+def knows(commit: str) -> bool:
     """Whether a recorded commit is one of this checkout's."""
     name = f"{commit.removesuffix('+changes')}^{{commit}}"
     try:
-        asked = ["git", "cat-file", "-e", name]
-        ended = subprocess.run(asked, cwd=folder, capture_output=True, timeout=10, check=False)
+        command = ["git", "cat-file", "-e", name]
+        ended = subprocess.run(
+            command, cwd=checkout.root(), capture_output=True, timeout=10, check=False
+        )
     except (OSError, subprocess.SubprocessError):
         return False
     return ended.returncode == 0
+
+
+def command_line() -> str:
+    """The command line of this process, as one would type it."""
+    return without_home(shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]))

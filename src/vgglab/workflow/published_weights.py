@@ -1,26 +1,32 @@
-"""``task=evaluate weights=...``: published weights under our protocols, beside what they claim."""
+"""Published weights under our protocols, beside the errors that they claim. Loads torch."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from vgglab.commands.evaluate import ERRORS, Row, print_rows
+import torch
+
 from vgglab.config import Config, FolderConfig, plain
 from vgglab.config.parse import ConfigError, parse
+from vgglab.data.augment import Normalisation
 from vgglab.data.sources.registry import channels, listing_of, load_splits
 from vgglab.data.splits import WholeImages
 from vgglab.data.unreadable import unreadable_files
 from vgglab.evaluation.published_errors import published_errors
+from vgglab.models import torchvision_weights as published
+from vgglab.models.layers import map_size
+from vgglab.models.torchvision_weights import TORCHVISION_CROP, TORCHVISION_RESIZE, PublishedNet
 from vgglab.runs import RunDirectory
 from vgglab.runs.atomic import write_json
+from vgglab.training.distributed import Group
+from vgglab.training.testing import HeldOut, evaluate, stored_net
 from vgglab.workflow.evaluation import skipped_note
+from vgglab.workflow.fusion import ERRORS
+from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.provenance import write_config
-
-if TYPE_CHECKING:
-    from vgglab.models.torchvision_weights import PublishedNet
+from vgglab.world import ALONE
 
 TORCHVISION_NAMES = {"a": "vgg11", "b": "vgg13", "d": "vgg16", "e": "vgg19"}
 
@@ -32,14 +38,6 @@ def evaluate_weights(config: Config) -> None:
         ConfigError: the weights cannot be had, or do not fit the images.
         DataError: the images cannot be had.
     """
-    import torch
-
-    from vgglab.data.augment import Normalisation
-    from vgglab.models import torchvision_weights as published
-    from vgglab.training.distributed import Group
-    from vgglab.training.testing import HeldOut, evaluate, stored_net
-    from vgglab.world import ALONE
-
     try:
         state = published.load_weights(config.weights)
         about = published.net_of(state)
@@ -97,9 +95,6 @@ def config_for(about: PublishedNet, config: Config) -> Config:
     Raises:
         ConfigError: the images are not what the net was made for.
     """
-    from vgglab.models.layers import map_size
-    from vgglab.models.torchvision_weights import TORCHVISION_CROP, TORCHVISION_RESIZE
-
     side = config.data.image_size
     fits = {
         f"data.classes = {config.data.classes}": about.classes == config.data.classes,

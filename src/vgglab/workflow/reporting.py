@@ -1,17 +1,18 @@
-"""``task=report`` and ``task=dashboard``: what is written of a study, here and in W&B."""
+"""A study's report: its view over runs, its folder, and what W&B is told of it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from vgglab.config import Config, plain
 from vgglab.report import write_report
-
-if TYPE_CHECKING:
-    from vgglab.config import Config
-    from vgglab.workflow.points import StudyPoint
+from vgglab.runs import load_run
+from vgglab.study import MissingPoint, StudyView
+from vgglab.workflow.compose import composed_claims
+from vgglab.workflow.confound_check import guard_study
+from vgglab.workflow.points import StudyPoint
 
 
 def folder_of(config: Config) -> Path:
@@ -19,33 +20,31 @@ def folder_of(config: Config) -> Path:
     return Path(config.paths.studies) / config.study.name
 
 
+def view_of(points: Sequence[StudyPoint]) -> StudyView:
+    """Records of the runs that there are, and the configs of those that are missing."""
+    study = points[0].config.study
+    present = [p for p in points if p.directory.config.exists()]
+    missing = [p for p in points if not p.directory.config.exists()]
+    return StudyView(
+        name=study.name,
+        asks=study.asks,
+        paper=study.paper,
+        claims=composed_claims(points[0].point.overrides),
+        runs=tuple(load_run(p.directory.path) for p in present),
+        missing=tuple(MissingPoint(p.directory.id, plain(p.config)) for p in missing),
+        guard=guard_study(points),
+    )
+
+
 def write_study_report(points: Sequence[StudyPoint]) -> Path:
     """Write ``studies/<study>/``, tell W&B, and return the path of its page."""
-    from vgglab.workflow.points import view_of
-
     config, view = points[0].config, view_of(points)
     page = write_report(view, folder_of(config))
     if view.guard and view.guard.confounds:
         print(f"confounded: {view.guard.complaint}", file=sys.stderr)
     if config.tracking.mode != "off":
+        # Imported only here: with tracking=off nothing loads W&B.
         from vgglab.workflow.wandb_study import publish_study
 
         publish_study(config, view, folder_of(config))
     return page
-
-
-def save_dashboard(points: Sequence[StudyPoint]) -> list[str]:
-    """Save a study's dashboard and report to the user's W&B; their addresses.
-
-    Raises:
-        ConfigError: the server did not take them.
-    """
-    from vgglab.tracking import dashboard
-    from vgglab.workflow.points import view_of
-    from vgglab.workflow.wandb_study import dashboard_of
-
-    config, view = points[0].config, view_of(points)
-    folder = folder_of(config)
-    spec = dashboard_of(config, view, folder)
-    dashboard.write(spec, folder)
-    return dashboard.save(spec, config.tracking, folder)

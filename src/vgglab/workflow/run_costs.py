@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from vgglab import checkout
 from vgglab.config import Config, plain
 from vgglab.data.errors import DataError
 from vgglab.data.sources.registry import load_splits
@@ -51,13 +52,13 @@ def net_name(config: Config) -> str:
     return f"{config.model.name}, norm {config.norm.name}, width {config.model.width:g}"
 
 
-class Known:
+class KnownCosts:
     """Measurements by net, and notes on those that could not be had as they should."""
 
-    def __init__(self, slots: Slots, root: Path) -> None:
+    def __init__(self, slots: Slots) -> None:
         self.by_net: dict[str, Measurement] = {}
         self.notes: list[str] = []
-        self._slots, self._root = slots, root
+        self._slots = slots
 
     def from_finished_runs(self, nets: Mapping[str, Sequence[StudyPoint]]) -> None:
         """Of this machine, with as many threads: what they took is what others will take."""
@@ -116,14 +117,14 @@ class Known:
         if config.tracking.mode == "online":
             resolved.append("tracking.mode=offline")
         with tempfile.TemporaryDirectory(prefix="vgglab-plan-") as folder:
-            pool = PilotPool(self._root, self._slots, resolved, Path(folder))
+            pool = PilotPool(checkout.root(), self._slots, resolved, Path(folder))
             for pilot in pool.run(points):
                 yield by_overrides[pilot.measured], pilot
 
 
 def _stands_in(names: Sequence[str], error: str) -> str:
     return (
-        f"{'; '.join(dict.fromkeys(names))}: reckoned from MACs and the MACs a second of the same "
+        f"{'; '.join(dict.fromkeys(names))}: estimated from MACs and the MACs a second of the same "
         f"layers on 32 px digits here, for the data is absent: {error}"
     )
 

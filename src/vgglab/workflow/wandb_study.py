@@ -1,35 +1,36 @@
-"""A finished report goes to W&B: the study's own run, and its dashboard as code."""
+"""What W&B is told of a study: the study's own run, and its dashboard as code. Loads wandb."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vgglab.config import Config
 from vgglab.report.charts import ERROR_COLUMNS, Charts, charts_of
 from vgglab.report.verdicts import CLAIM_COLUMNS, claim_rows
 from vgglab.study import StudyView, claims_record, results_table
+from vgglab.tracking import dashboard
 from vgglab.tracking.cards import Bars, Lines, RunCard, StudyCard, Table
+from vgglab.tracking.dashboard import Dashboard
 from vgglab.tracking.folder import link_runs
-from vgglab.workflow.wandb_cards import command
-
-if TYPE_CHECKING:
-    from vgglab.tracking.dashboard import Dashboard
+from vgglab.tracking.study_run import JOB_TYPE, publish, study_run_id
+from vgglab.workflow.provenance import command_line
 
 EDGES = ("mean", "lower end", "upper end")
-"""Of a band: W&B's line charts have no intervals, so that their ends are lines of their own."""
+"""The lines of a band: W&B's line charts have no intervals, so each end is a line of its own."""
 
 
 def publish_study(config: Config, view: StudyView, folder: Path) -> str | None:
     """Write the study's W&B run, its ``workspace.json`` and the folder for ``wandb leet``.
 
-    Returns:
-        The run's address, if it went online.
-    """
-    from vgglab.tracking import dashboard
-    from vgglab.tracking.study_run import publish
+    Args:
+        config: of any point of the study.
+        view: the study.
+        folder: the study's folder, in which its report is.
 
+    Returns:
+        The run's address; None where it did not go online.
+    """
     dashboard.write(dashboard_of(config, view, folder), folder)
     url = publish(config.tracking, study_card(config, view, folder), folder)
     link_runs(folder, [run.directory.path for run in view.runs])
@@ -37,9 +38,16 @@ def publish_study(config: Config, view: StudyView, folder: Path) -> str | None:
 
 
 def dashboard_of(config: Config, view: StudyView, folder: Path) -> Dashboard:
-    """What the panels are about: the study's runs, its protocols and its figures."""
-    from vgglab.tracking.dashboard import Dashboard
+    """The subject of the dashboard's panels.
 
+    Args:
+        config: of any point of the study.
+        view: the study.
+        folder: the study's folder, whose figures the panels show.
+
+    Returns:
+        The study's runs, its protocols and its figures.
+    """
     tested = {protocol for run in view.runs for protocol in (run.result or {}).get("errors", {})}
     return Dashboard(
         study=view.name,
@@ -53,7 +61,16 @@ def dashboard_of(config: Config, view: StudyView, folder: Path) -> Dashboard:
 
 
 def study_card(config: Config, view: StudyView, folder: Path) -> StudyCard:
-    """Tables, charts, figures and page of a study whose report is in ``folder``."""
+    """The tables, charts, figures and the page of a study.
+
+    Args:
+        config: of any point of the study.
+        view: the study.
+        folder: the study's folder, in which its report is.
+
+    Returns:
+        Everything that the study's own run in W&B shows.
+    """
     charts = charts_of(view)
     results = results_table(view)
     rows = results.astype(object).where(results.notna(), None).to_numpy().tolist()
@@ -73,9 +90,7 @@ def study_card(config: Config, view: StudyView, folder: Path) -> StudyCard:
 
 
 def _run_card(config: Config, view: StudyView) -> RunCard:
-    from vgglab.tracking.study_run import JOB_TYPE, study_run_id
-
-    typed = command().replace("task=sync", "task=report")  # an upload makes no report
+    typed = command_line().replace("task=sync", "task=report")  # an upload makes no report
     about = f"{view.asks}\n\n{typed}" if view.asks else typed
     return RunCard(
         id=study_run_id(view.name),

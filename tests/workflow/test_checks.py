@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vgglab.config.parse import ConfigError, parse
-from vgglab.workflow.net_checks import check_net
+from vgglab.workflow.checks import check_net
 
 
 @pytest.mark.parametrize(

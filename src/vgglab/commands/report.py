@@ -1,0 +1,16 @@
+"""``task=report``: a study's report anew, from the runs that there are."""
+
+from __future__ import annotations
+
+from vgglab.config import Config
+from vgglab.workflow.points import points_of_this_command
+from vgglab.workflow.reporting import write_study_report
+
+
+def report(config: Config) -> None:
+    """Write the report of the study that the command names.
+
+    Raises:
+        ConfigError: no study is named, or a point of it is wrong.
+    """
+    print(f"report: {write_study_report(points_of_this_command())}")

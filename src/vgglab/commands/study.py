@@ -1,0 +1,170 @@
+"""``python run.py -m ...``: a study, from what is missing of it to its report.
+
+No task of its own: Hydra's launcher calls it with the points of the sweep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from vgglab import checkout
+from vgglab.config import Config
+from vgglab.config.parse import ConfigError
+from vgglab.data.sources.registry import load_splits
+from vgglab.launch import slurm as slurm_jobs
+from vgglab.launch.pool import Point, Pool
+from vgglab.launch.screen import StudyScreen
+from vgglab.runs import State
+from vgglab.signals import raised
+from vgglab.tracking.upload import waits_for_upload
+from vgglab.workflow.confound_check import refuse_confounds
+from vgglab.workflow.points import (
+    StudyPoint,
+    compose_points,
+    resolved_overrides,
+    slots_of,
+    still_to_do,
+)
+from vgglab.workflow.pretraining import mark_pending
+from vgglab.workflow.reporting import write_study_report
+
+
+def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = None) -> int:
+    """Train what is missing of a study and write its report.
+
+    Args:
+        grid: the overrides of each point.
+        slurm: options of the job array by which SLURM trains it; None: this machine does.
+
+    Returns:
+        The exit code. 0: every point has an outcome. 1: some failed or were interrupted; the same
+        command goes on with them.
+
+    Raises:
+        ConfigError: a point is wrong, or points differ in what the study does not declare.
+    """
+    console = Console()
+    points = compose_points(grid)
+    refuse_confounds(points)
+    first = points[0].config
+    todo = still_to_do(points)
+    missing = {p.directory.id for p in todo} & {p.directory.id for p in points}
+    _say(
+        console,
+        f"study {first.study.name}: {len(points)} points, "
+        f"{len(points) - len(missing)} already done",
+    )
+    if len(todo) > len(missing):
+        _say(console, f"{len(todo) - len(missing)} runs that others start from come first")
+    if todo:
+        # Downloaded or generated once, before the points would all want it at the same time.
+        for data in {repr(p.config.data): p.config.data for p in todo}.values():
+            load_splits(data, Path(first.paths.data))
+        if slurm is None:
+            _train(todo, console)
+        elif not train_on_slurm(todo, slurm, console):
+            return 0
+    failures = [p for p in {p.directory.id: p for p in (*todo, *points)}.values() if not p.is_done]
+    page = write_study_report(points)
+    _say_what_is_missing(failures, console)
+    if first.tracking.mode == "online":
+        waiting = sum(waits_for_upload(p.directory.path) for p in points)
+        if waiting:
+            _say(console, f"W&B has not all of {waiting} runs: task=sync uploads them")
+    _say(console, f"report: {page}")
+    return 1 if failures else 0
+
+
+def _say_what_is_missing(failures: Sequence[StudyPoint], console: Console) -> None:
+    for failed in failures:
+        status = failed.directory.read_status()
+        reason = "a test is missing" if status.state.is_outcome else status.reason
+        _say(console, f"{failed.directory.id}: {status.state}: {reason}")
+        _say(console, f"    log: {failed.directory.log}")
+    if failures:
+        _say(console, "run the same command again to finish what is missing")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _train(todo: Sequence[StudyPoint], console: Console) -> None:
+    config = todo[0].config
+    slots = slots_of(config, len(todo))
+    resolved = [*resolved_overrides(config), f"trainer.threads={slots.threads}"]
+    points = [p.point for p in todo]
+    for point in todo:
+        mark_pending(point.stage)
+    with (
+        raised("the running points write their checkpoints; once more ends them at once"),
+        StudyScreen(config.study.name, points, console) as screen,
+        contextlib.closing(Pool(checkout.root(), slots, resolved).run(points)) as progress,
+    ):
+        for running, ended in progress:
+            screen.update(running, ended)
+
+
+def train_on_slurm(
+    todo: Sequence[StudyPoint], options: Mapping[str, Any], console: Console
+) -> bool:
+    """Submit what is missing of a study to SLURM.
+
+    Args:
+        todo: points to train, parents before their children.
+        options: of the job array.
+        console: told of each job.
+
+    Returns:
+        Whether the jobs were waited for.
+
+    Raises:
+        ConfigError: there is no SLURM here, or it refuses the jobs.
+    """
+    config = todo[0].config
+    points = [p.point for p in todo]
+    jobs = slurm_jobs.submit(
+        points, resolved_overrides(config), checkout.root(), slurm_options(config, options)
+    )
+    for point, job in zip(todo, jobs, strict=True):
+        mark_pending(point.stage, f"SLURM job {job}")
+        _say(console, f"{point.directory.id}: SLURM job {job}")
+    if not config.launcher.wait:
+        _say(
+            console,
+            f"see what becomes of them: python run.py task=runs paths.runs={config.paths.runs}",
+        )
+        return False
+    with StudyScreen(config.study.name, points, console) as screen:
+        slurm_jobs.wait_for(jobs, lambda: screen.update(*_at_work(points)))
+    return True
+
+
+def _at_work(points: Sequence[Point]) -> tuple[list[Point], list[Point]]:
+    """Points that are being trained, and those that are done."""
+    states = [(point, point.directory.read_status().state) for point in points]
+    running = [point for point, state in states if state is State.RUNNING]
+    return running, [point for point, state in states if state.is_outcome]
+
+
+def slurm_options(config: Config, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The job array's options with what follows from the run: tasks, GPUs, jobs at a time.
+
+    Raises:
+        ConfigError: the launcher is not installed.
+    """
+    if "submitit_folder" not in options:
+        raise ConfigError(
+            "launcher=slurm needs hydra-submitit-launcher: pip install 'vgglab[slurm]'"
+        )
+    derived: dict[str, Any] = {"tasks_per_node": config.devices}
+    if config.trainer.accelerator == "gpu" and not options["gpus_per_node"]:
+        derived["gpus_per_node"] = config.devices
+    if config.launcher.jobs:
+        derived["array_parallelism"] = config.launcher.jobs
+    return {**options, **derived}

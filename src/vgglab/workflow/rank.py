@@ -1,0 +1,75 @@
+"""A process among those that train one run together, or a chain of runs. Loads torch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+from filelock import Timeout
+
+from vgglab.config import Config
+from vgglab.config.parse import ConfigError
+from vgglab.training.distributed import Group, joined
+from vgglab.workflow.after_outcome import complete, end_line
+from vgglab.workflow.attempt import attempt, follow
+from vgglab.workflow.logs import log_to
+from vgglab.workflow.pretraining import Stage, refuse_without_parent, still_to_train
+from vgglab.world import World
+
+WAIT, WAIT_SECONDS = "wait", 30.0
+"""What the first process tells the others while another command trains the run, and how often."""
+
+
+def train_as_rank(config: Config, stages: Sequence[Stage], world: World) -> None:
+    """Train a chain of runs together with the other processes of a world.
+
+    Args:
+        config: of the command, resolved.
+        stages: the chain, in the order of training.
+        world: this process among the others.
+
+    Raises:
+        ConfigError: ``micro_batch=auto``, which cannot be tried once processes have begun.
+        Interrupted: a signal asked to stop; the checkpoint is written.
+    """
+    if config.micro_batch == "auto":
+        raise ConfigError(
+            f"micro_batch=auto: not under {world.started_by}, whose processes have begun already; "
+            "set trainer.accumulate"
+        )
+    with joined(world, config.trainer.accelerator) as group:
+        todo = still_to_train(stages) or stages[-1:]
+        for index in group.from_first([stages.index(stage) for stage in todo]):
+            _train_stage(stages[index], group)
+
+
+def _train_stage(stage: Stage, group: Group) -> None:
+    """The first process decides, claims and writes; the others compute with it."""
+    config, directory = stage.config, stage.directory
+    if not group.world.is_first:
+        while (go := group.from_first(None)) == WAIT:
+            pass
+        if go:
+            with log_to(directory.rank_log(group.world.rank)):
+                follow(config, directory, group)
+        return
+    with contextlib.ExitStack() as claim:
+        while True:
+            try:
+                claim.enter_context(directory.claim(timeout=WAIT_SECONDS))
+                break
+            except Timeout:
+                group.from_first(WAIT)  # keeps the others from believing that this one died
+        status = directory.read_status()
+        done = status.state.is_outcome
+        cannot_start = not done and refuse_without_parent(stage, status)
+        group.from_first(not (done or cannot_start))
+        if done:
+            complete(config, directory, status)
+            return
+        if cannot_start:
+            print(end_line(directory))
+            return
+        with log_to(directory.log):
+            attempt(config, directory, status, group)
+    print(end_line(directory))

@@ -1,0 +1,47 @@
+"""Tests of a trained net from its stored weights. Loads torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from vgglab.config import Config, Procedure
+from vgglab.data.module import ImageData
+from vgglab.runs import RunDirectory
+from vgglab.training.allocator import use_allocator
+from vgglab.training.distributed import Group
+from vgglab.training.testing import (
+    MEMORY_FORMATS,
+    HeldOut,
+    evaluate,
+    selected_weights,
+    stored_net,
+)
+from vgglab.world import ALONE
+
+
+def retest(
+    config: Config, directory: RunDirectory, procedures: Sequence[Procedure]
+) -> dict[str, dict[str, Any]]:
+    """Test the selected weights of a run and write its predictions.
+
+    Args:
+        config: of the run, resolved for this machine.
+        directory: of the run.
+        procedures: the tests to make.
+
+    Returns:
+        The parts of ``result.json`` that the tests add to, each by the label of a test.
+
+    Raises:
+        DataError: its images or its weights are gone.
+        Diverged: a loss is not finite.
+    """
+    use_allocator(config.trainer)
+    torch.set_num_threads(config.trainer.threads)
+    net = stored_net(config, selected_weights(config, directory))
+    data = ImageData(config, MEMORY_FORMATS[config.trainer.memory_format])
+    images = HeldOut(data.splits.test, data.normalise)
+    return evaluate(config, directory, net, images, Group(ALONE), procedures)
