@@ -1,4 +1,4 @@
-"""The house: rooms in an order, imports that point down, no circle, few imports inside functions."""
+"""The house: an order of rooms, imports that point down, no circle, few inside functions."""
 
 from __future__ import annotations
 
