@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 from hydra import compose
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
@@ -50,7 +50,7 @@ def compose_point(overrides: Sequence[str]) -> Config:
 
 
 def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
-    """The overrides of every point of ``sweeps=NAME``, as Hydra's own sweeper would expand them.
+    """The overrides of every point of ``sweeps=NAME``, as Hydra's own sweeper expands them.
 
     Overrides of this command that begin with one of ``leave_out`` are not of the points.
 
@@ -65,9 +65,27 @@ def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
     texts += [
         text for text in hydra.overrides.task if not text.startswith((*NOT_OF_A_POINT, *leave_out))
     ]
-    parsed = OverridesParser.create().parse_overrides(texts)
-    (points,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-    return points
+    return expanded(texts)
+
+
+def expanded(overrides: Sequence[str]) -> list[list[str]]:
+    """The points of a grid: every combination of the values that its overrides list.
+
+    The same as Hydra's basic sweeper makes of them, whose own function is private.
+
+    Raises:
+        ConfigError: an override draws from an interval, which no grid has.
+    """
+    values: dict[str, list[str]] = {}  # of a key that is there twice, the last one counts
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            values[key] = [f"{key}={override.get_value_element_as_str()}"]
+        elif override.is_discrete_sweep():
+            values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            raise ConfigError(f"{override.input_line}: a grid takes lists of values, such as 1,2,3")
+    return [list(point) for point in itertools.product(*values.values())]
 
 
 def sweep_choice() -> str:
