@@ -1,0 +1,33 @@
+"""The documentation names only what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from running import ROOT
+
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+PREFIXES = ("", "src/vgglab/", "src/vgglab/study/", "src/vgglab/data/", "src/vgglab/models/")
+"""Folders that a page's short paths start in."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:[a-z_0-9]+/)+[a-z_0-9]+\.py\b", text))
+    gone = sorted(name for name in named if not any((ROOT / p / name).exists() for p in PREFIXES))
+    assert not gone
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def test_the_index_lists_every_page() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert set(re.findall(r"^\| \[([a-z-]+\.md)\]", index, flags=re.MULTILINE)) == pages
