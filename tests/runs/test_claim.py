@@ -1,4 +1,4 @@
-"""An owner on another machine: seen while it lives, taken over when it is dead, by one alone."""
+"""An owner on another machine: respected while it lives; one process takes over when it is dead."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from filelock import Timeout
 
-from vgglab.runs import RunDirectory, State, Status
-from vgglab.runs import claim as lease
+from vgglab.runs import RunDirectory, State, Status, claim
 
 STALE = 1.0
 
@@ -29,10 +28,10 @@ class NoLock:
 
 def on(machine: str, beat: float = STALE / 10) -> None:
     """Let this process run on a machine of that name, with a quick heartbeat."""
-    setattr(lease, "this_machine", lambda: machine)  # noqa: B010
-    setattr(lease, "STALE_SECONDS", STALE)  # noqa: B010
-    setattr(lease, "BEAT_SECONDS", beat)  # noqa: B010
-    setattr(lease, "POLL_SECONDS", 0.02)  # noqa: B010
+    setattr(claim, "this_machine", lambda: machine)  # noqa: B010
+    setattr(claim, "STALE_SECONDS", STALE)  # noqa: B010
+    setattr(claim, "HEARTBEAT_SECONDS", beat)  # noqa: B010
+    setattr(claim, "POLL_SECONDS", 0.02)  # noqa: B010
     setattr(RunDirectory, "_lock", NoLock())  # noqa: B010
 
 
@@ -64,10 +63,10 @@ def worker(path: Path, machine: str, seconds: float = 60, beat: float = STALE / 
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "this_machine", lambda: "here")
-    monkeypatch.setattr(lease, "STALE_SECONDS", STALE)
-    monkeypatch.setattr(lease, "BEAT_SECONDS", STALE / 10)
-    monkeypatch.setattr(lease, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(claim, "this_machine", lambda: "here")
+    monkeypatch.setattr(claim, "STALE_SECONDS", STALE)
+    monkeypatch.setattr(claim, "HEARTBEAT_SECONDS", STALE / 10)
+    monkeypatch.setattr(claim, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(RunDirectory, "_lock", NoLock())
 
 
@@ -86,7 +85,7 @@ def test_a_living_owner_elsewhere_is_waited_for_and_a_dead_one_is_not(tmp_path: 
         with run.claim(timeout=30):
             waited = time.monotonic() - killed
             assert waited > STALE / 2
-            taken = lease.latest(run.path)
+            taken = claim.latest_claim(run.path)
             assert taken is not None
             assert (taken.number, taken.machine, taken.pid) == (2, "here", os.getpid())
     assert not run.is_claimed()
@@ -102,6 +101,21 @@ def test_an_owner_that_has_ended_is_not_waited_for(tmp_path: Path) -> None:
     with run.claim(timeout=30):
         assert time.monotonic() - begun < STALE / 2
     assert [path.name for path in run.path.glob(".lock.*")] == [".lock.2"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_living_owner_is_not_taken_over_when_the_file_systems_clock_jumps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDirectory(tmp_path / "r")
+    with worker(run.path, "there") as owner:
+        monkeypatch.setattr(claim, "_file_system_time", lambda _: time.time() + 3600)
+        with pytest.raises(Timeout), run.claim(timeout=STALE):
+            pass
+        assert owner.is_alive()
+        owner.kill()
+        with run.claim(timeout=30):
+            assert not owner.is_alive()
 
 
 def contend(path: Path, machine: str, start: Barrier, inside: Any, most: Any) -> None:
@@ -135,7 +149,7 @@ def test_of_many_that_take_over_at_once_one_is_inside_at_a_time(tmp_path: Path) 
         process.join(120)
     assert [process.exitcode for process in machines] == [0] * 6
     assert most.value == 1
-    last = lease.latest(path)
+    last = claim.latest_claim(path)
     assert last is not None
     assert last.number == 7 + 6
     assert not last.is_alive(time.time())
@@ -146,16 +160,17 @@ def test_who_was_quicker_than_a_takeover_is_not_taken_over(
 ) -> None:
     (tmp_path / ".lock.7").write_text('{"machine": "dead", "pid": 1}')
     os.utime(tmp_path / ".lock.7", (1, 1))
-    take, quick = getattr(lease, "_take"), tmp_path / ".lock.8"  # noqa: B009
+    take, quick = getattr(claim, "_take"), tmp_path / ".lock.8"  # noqa: B009
 
     def late(*arguments: Any) -> Any:
         """Between the look at a dead owner and the next number."""
         quick.write_text('{"machine": "quick", "pid": 1}')
         return take(*arguments)
 
-    monkeypatch.setattr(lease, "_take", late)
-    monkeypatch.setattr(lease, "POLL_SECONDS", 0.01)
-    with pytest.raises(TimeoutError, match="its owner is quick"), lease.held(tmp_path, 0.1):
+    monkeypatch.setattr(claim, "_take", late)
+    monkeypatch.setattr(claim, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(claim, "POLL_SECONDS", 0.01)
+    with pytest.raises(TimeoutError, match="its owner is quick"), claim.hold_claim(tmp_path, 0.1):
         pytest.fail("two are inside")
     assert quick.exists()
 

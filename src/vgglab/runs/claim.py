@@ -1,9 +1,9 @@
-"""A claim that other machines see: a numbered file in the run's folder, kept fresh by its owner.
+"""Claims on a run that other machines see: numbered files that their owners keep fresh.
 
 On one machine the kernel's lock says more, and at once; not every shared file system passes it on.
-The file with the highest number is the owner's. To take over from a dead one is to create the next
-number, which the file system lets one process do and no other. A number is never given back: its
-owner marks it as released when it is done.
+The file with the highest number belongs to the owner. To take over from a dead owner is to create
+the next number, which the file system lets one process do and no other. A number is never used
+again: the owner marks its file as released when it is done.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import platform
 import sys
@@ -23,99 +24,113 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-BEAT_SECONDS = 15.0
-"""Between two signs of life."""
+HEARTBEAT_SECONDS = 15.0
+"""Between two signs of life of an owner."""
 STALE_SECONDS = 120.0
-"""Without one, an owner on another machine is taken to be dead."""
+"""An owner on another machine that was silent for so long is taken to be dead."""
+WATCHED_HEARTBEATS = 1.5
+"""How long a claim that looks stale is watched: where a clock has jumped, its owner moves it."""
 POLL_SECONDS = 1.0
 PREFIX = ".lock."
 RELEASED = 0
-"""Time of change of a lease that its owner has given back."""
+"""Time of change of a claim that its owner has given back."""
 
 
 @dataclass(frozen=True)
-class Lease:
-    """One file."""
+class Claim:
+    """One numbered file, as it was read."""
 
     path: Path
     machine: str
-    """Of its owner; empty while it is still being written."""
+    """The owner's machine; empty while the file is still being written."""
     pid: int
-    beat: float
-    """When its owner last gave a sign of life, by the file system's clock."""
+    heartbeat: float
+    """When the owner last gave a sign of life, by the file system's clock."""
 
     @property
     def number(self) -> int:
         return int(self.path.name.removeprefix(PREFIX))
 
     def is_alive(self, now: float) -> bool:
-        """Whether its owner may be at work, as far as another machine can tell."""
-        return self.beat != RELEASED and now - self.beat < STALE_SECONDS
+        """Whether the owner may be at work, as far as another machine can tell."""
+        return self.heartbeat != RELEASED and now - self.heartbeat < STALE_SECONDS
 
 
 def this_machine() -> str:
-    """This machine since it was last started; no other has this name."""
+    """Name this machine since its last start; no other machine or start has the same name."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     started = boot.read_text(encoding="ascii").strip() if boot.exists() else ""
     return f"{platform.node()}/{started}"
 
 
-def latest(folder: Path) -> Lease | None:
-    """The lease with the highest number; none where nobody has ever had one."""
+def latest_claim(folder: Path) -> Claim | None:
+    """Read the claim with the highest number; None where there has never been one."""
     found = sorted(folder.glob(f"{PREFIX}*"), key=lambda p: int(p.name.removeprefix(PREFIX)))
     for path in reversed(found):
         with contextlib.suppress(FileNotFoundError):  # a later owner has removed it
-            beat, text = path.stat().st_mtime, path.read_text(encoding="utf-8")
+            heartbeat, text = path.stat().st_mtime, path.read_text(encoding="utf-8")
             if not text.endswith("}"):  # its owner is still writing it
-                return Lease(path, "", 0, beat)
-            said: dict[str, Any] = json.loads(text)
-            return Lease(path, said["machine"], said["pid"], beat)
+                return Claim(path, "", 0, heartbeat)
+            owner: dict[str, Any] = json.loads(text)
+            return Claim(path, owner["machine"], owner["pid"], heartbeat)
     return None
 
 
-def owner_elsewhere(folder: Path, now: float | None = None) -> Lease | None:
-    """The lease of an owner on another machine that is alive; ``now``: time of the file system."""
-    lease = latest(folder)
-    return lease if _is_elsewhere(lease, time.time() if now is None else now) else None
+def has_owner_elsewhere(folder: Path) -> bool:
+    """Whether a process on another machine owns the folder and is alive."""
+    claim = latest_claim(folder)
+    return claim is not None and _is_elsewhere(claim) and claim.is_alive(time.time())
 
 
-def _is_elsewhere(lease: Lease | None, now: float) -> bool:
-    if lease is None or lease.machine == this_machine():
-        return False  # whoever asks has the kernel's lock, or asks for it too
-    return lease.is_alive(now)
+def _is_elsewhere(claim: Claim) -> bool:
+    """Whether the owner is on another machine: on this one, the kernel's lock decides."""
+    return claim.machine != this_machine()
 
 
 @contextlib.contextmanager
-def held(folder: Path, timeout: float = -1) -> Iterator[None]:
+def hold_claim(folder: Path, timeout: float = -1) -> Iterator[None]:
     """Own the folder; the caller has the kernel's lock on it.
 
     Raises:
         TimeoutError: an owner on another machine was still alive after ``timeout`` seconds.
     """
-    deadline = time.monotonic() + timeout if timeout >= 0 else float("inf")
+    deadline = time.monotonic() + timeout if timeout >= 0 else math.inf
+    before, since = None, time.monotonic()
     while True:
-        now, seen = _clock(folder), latest(folder)
-        mine = None if _is_elsewhere(seen, now) else _take(folder, seen)
+        seen = latest_claim(folder)
+        if seen != before:
+            before, since = seen, time.monotonic()
+        unchanged_seconds = time.monotonic() - since
+        mine = _take(folder, seen) if _is_free(seen, folder, unchanged_seconds) else None
         if mine is not None:
             break
         if time.monotonic() >= deadline:
-            other = latest(folder)
+            other = latest_claim(folder)
             raise TimeoutError(f"{folder}: its owner is {other.machine if other else 'another'}")
         time.sleep(POLL_SECONDS)
-    with _beating(mine):
+    with _kept_fresh(mine):
         yield
 
 
-def _clock(folder: Path) -> float:
-    """The time of the file system, whose clock may not be this machine's."""
+def _is_free(claim: Claim | None, folder: Path, unchanged_seconds: float) -> bool:
+    if claim is None or claim.heartbeat == RELEASED or not _is_elsewhere(claim):
+        return True
+    is_silent = unchanged_seconds >= WATCHED_HEARTBEATS * HEARTBEAT_SECONDS
+    return is_silent and not claim.is_alive(_file_system_time(folder))
+
+
+def _file_system_time(folder: Path) -> float:
+    """Read the file system's clock, which may differ from this machine's."""
     probe = folder / ".lock"
     probe.touch()
     return probe.stat().st_mtime
 
 
-def _take(folder: Path, before: Lease | None) -> Path | None:
-    """Create the number after the one that was seen to be free; none where another process was
-    faster. (The number after a later one would be its owner's, who is at work.)"""
+def _take(folder: Path, before: Claim | None) -> Path | None:
+    """Create the number after the free one; None where another process was faster.
+
+    The number after a later one would belong to its owner, who is at work.
+    """
     mine = folder / f"{PREFIX}{before.number + 1 if before else 1}"
     try:
         descriptor = os.open(mine, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
@@ -123,7 +138,7 @@ def _take(folder: Path, before: Lease | None) -> Path | None:
         return None
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(json.dumps({"machine": this_machine(), "pid": os.getpid()}))
-    now = latest(folder)
+    now = latest_claim(folder)
     if now is None or now.path != mine:  # taken, used and followed by a later one meanwhile
         mine.unlink(missing_ok=True)
         return None
@@ -134,9 +149,10 @@ def _take(folder: Path, before: Lease | None) -> Path | None:
 
 
 @contextlib.contextmanager
-def _beating(mine: Path) -> Iterator[None]:
+def _kept_fresh(mine: Path) -> Iterator[None]:
+    """Give signs of life from a thread; mark the claim as released at the end."""
     ended = threading.Event()
-    thread = threading.Thread(target=_beat, args=(mine, ended), daemon=True)
+    thread = threading.Thread(target=_give_heartbeats, args=(mine, ended), daemon=True)
     thread.start()
     try:
         yield
@@ -147,18 +163,18 @@ def _beating(mine: Path) -> Iterator[None]:
             os.utime(mine, (RELEASED, RELEASED))
 
 
-def _beat(mine: Path, ended: threading.Event) -> None:
-    while not ended.wait(BEAT_SECONDS):
-        now = latest(mine.parent)
+def _give_heartbeats(mine: Path, ended: threading.Event) -> None:
+    while not ended.wait(HEARTBEAT_SECONDS):
+        now = latest_claim(mine.parent)
         if now is not None and now.path != mine:
-            _give_up(now)
+            _end_process(now)
         with contextlib.suppress(OSError):  # a file system that is away for a moment
             os.utime(mine)
 
 
-def _give_up(owner: Lease) -> None:
-    """End here and now: whatever this process still wrote would be among another's files."""
-    said = f"{owner.machine} has taken this run over: there was no sign of life from here"
-    log.error("%s", said)
-    print(f"error: {said}", file=sys.stderr, flush=True)
+def _end_process(owner: Claim) -> None:
+    """End at once: whatever this process still wrote would be among another owner's files."""
+    message = f"{owner.machine} has taken this run over: there was no sign of life from here"
+    log.error("%s", message)
+    print(f"error: {message}", file=sys.stderr, flush=True)
     os._exit(1)

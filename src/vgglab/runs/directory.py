@@ -1,4 +1,4 @@
-"""Where the files of a run are."""
+"""The folder of a run: where its files are, and which process may write there."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from vgglab.runs import claim as lease
+from vgglab.runs.claim import has_owner_elsewhere, hold_claim
 from vgglab.runs.status import State, Status
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """``runs/<id>/``: one path a file of the contract."""
+    """``runs/<id>/``: a property for each file that the layout promises."""
 
     path: Path
 
@@ -41,7 +41,7 @@ class RunDirectory:
 
     @property
     def certificate(self) -> Path:
-        """What ``task=verify`` found out, if it was asked."""
+        """The findings of ``task=verify``, if it was run."""
         return self.path / "verify.json"
 
     @property
@@ -54,12 +54,12 @@ class RunDirectory:
 
     @property
     def previous_checkpoint(self) -> Path:
-        """What ``last.ckpt`` was before its last write."""
+        """The content of ``last.ckpt`` before its last write."""
         return self.checkpoints / "previous.ckpt"
 
     @property
     def finite_checkpoint(self) -> Path:
-        """Of a run that diverged: the net after the last step that was finite."""
+        """The net after the last finite step of a run that diverged."""
         return self.checkpoints / "finite.ckpt"
 
     @property
@@ -67,13 +67,15 @@ class RunDirectory:
         return self.checkpoints / "best.ckpt"
 
     def selected_checkpoint(self, select: str) -> Path:
-        """Whose weights are tested, and given to runs that start from this one:
-        ``recipe.select``, ``best`` or ``last``."""
+        """Return the checkpoint that is tested and that other runs start from.
+
+        ``select`` is ``recipe.select``: ``best`` or ``last``.
+        """
         return self.best_checkpoint if select == "best" else self.last_checkpoint
 
     @property
     def skipped(self) -> Path:
-        """Files that ``data.on_error=skip`` made the run do without; most runs have none."""
+        """List of the files that ``data.on_error=skip`` left out; most runs have none."""
         return self.path / "skipped.csv"
 
     @property
@@ -81,7 +83,7 @@ class RunDirectory:
         return self.path / "train.log"
 
     def rank_log(self, rank: int) -> Path:
-        """What a process of the run says; the first one's is ``train.log``."""
+        """Log of one process of the run; that of rank 0 is ``train.log``."""
         return self.path / f"train.rank{rank}.log" if rank else self.log
 
     def predictions(self, protocol: str) -> Path:
@@ -93,10 +95,10 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def claim(self, timeout: float = -1) -> Iterator[None]:
-        """Be the only process that works on this run; wait for another to end.
+        """Be the only process that works on this run; wait for another one to end.
 
-        The kernel gives the lock back when its owner dies, so a killed process leaves none behind.
-        An owner on another machine is seen by its heartbeat (``lease``), which it stops giving.
+        The kernel releases the lock when its owner dies, so a killed process leaves none behind.
+        An owner on another machine is known by its heartbeat, which ends with it.
 
         Raises:
             filelock.Timeout: another process still had it after ``timeout`` seconds.
@@ -105,26 +107,26 @@ class RunDirectory:
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._lock.acquire(timeout=timeout))
             try:
-                stack.enter_context(lease.held(self.path, timeout))
+                stack.enter_context(hold_claim(self.path, timeout))
             except TimeoutError as error:
                 raise Timeout(str(self.path / ".lock")) from error
             yield
 
     def is_claimed(self) -> bool:
-        """Whether some process works on this run now."""
+        """Whether a process works on this run now."""
         if not (self.path / ".lock").exists():
             return False
         try:
             with self._lock.acquire(timeout=0):
-                return lease.owner_elsewhere(self.path) is not None
+                return has_owner_elsewhere(self.path)
         except Timeout:
             return True
 
     def read_status(self) -> Status:
-        """The status as it is now: a ``running`` one whose process died is ``interrupted``."""
+        """Read the status; a ``running`` one whose process has died becomes ``interrupted``."""
         status = Status.read(self.status)
         if status.state is State.RUNNING and not self.is_claimed():
-            # It may have ended between the two looks.
+            # It may have ended between reading the status and asking for the claim.
             status = Status.read(self.status)
             if status.state is State.RUNNING:
                 status.state = State.INTERRUPTED
