@@ -89,7 +89,7 @@ def _fields(point: StudyPoint, present: Code | None) -> dict[str, Any]:
     # Where the images lie, say, is no difference between runs: what they are is.
     semantic_names = {name for name, _ in flatten(semantic(config))}
     infrastructure = {name for name, _ in flatten(plain(config))} - semantic_names
-    fields = semantic_fields(plain(config))
+    fields = semantic_fields(config)
     placed = {name for name in fields if name in infrastructure and name.startswith(PLACED)}
     return (
         {name: value for name, value in fields.items() if name not in placed}

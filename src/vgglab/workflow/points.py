@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from vgglab import machine
-from vgglab.config import Config, plain
+from vgglab.config import Config
 from vgglab.config.parent import ancestors
 from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import load_splits
@@ -242,7 +242,7 @@ def view_of(points: Sequence[StudyPoint]) -> StudyView:
         asks=study.asks,
         paper=study.paper,
         claims=composed_claims(points[0].point.overrides),
-        runs=tuple(load_run(p.directory.path) for p in present),
-        missing=tuple(MissingPoint(p.directory.id, plain(p.config)) for p in missing),
+        runs=tuple(load_run(p.directory.path, planned=p.config) for p in present),
+        missing=tuple(MissingPoint(p.directory.id, p.config) for p in missing),
         guard=guard_study(points),
     )

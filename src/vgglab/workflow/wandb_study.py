@@ -40,7 +40,7 @@ def dashboard_of(config: Config, view: StudyView, folder: Path) -> Dashboard:
     """What the panels are about: the study's runs, its protocols and its figures."""
     from vgglab.tracking.dashboard import Dashboard
 
-    tested = {protocol for run in view.runs for protocol in (run.result or {}).get("errors", {})}
+    tested = {protocol for run in view.runs for protocol in run.result.get("errors", {})}
     return Dashboard(
         study=view.name,
         asks=view.asks,
