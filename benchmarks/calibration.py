@@ -146,8 +146,8 @@ def fitted(folder: Path) -> Population:
     for run in load_runs(folder):
         wrong = images.wrong(run, "center", 1)
         if wrong is not None:
-            net = f"{run.config['model']['name']} {run.config['norm']['name']}"
-            by_net[net][run.config["seed"]] = wrong.wrong_n
+            net = f"{run.config.model.name} {run.config.norm.name}"
+            by_net[net][run.config.seed] = wrong.wrong_n
     seeds = set.intersection(*(set(of_net) for of_net in by_net.values())) if by_net else set()
     if len(seeds) < 2 or len(by_net) < 2:
         raise SystemExit(f"{folder}: needs two nets with two seeds each, with predictions")

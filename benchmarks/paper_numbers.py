@@ -12,7 +12,6 @@ import argparse
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,9 +19,12 @@ import pyarrow.parquet as pq
 import yaml
 from numpy.typing import NDArray
 
+from vgglab.config import Config, plain
 from vgglab.config.claims import Claims, parse_claims
+from vgglab.config.parse import parse
 from vgglab.report import write_report
-from vgglab.runs import load_runs
+from vgglab.runs import RunDirectory, load_runs, write_result
+from vgglab.runs.records import NetSize, ProtocolErrors
 from vgglab.study import StudyView
 
 CLAIMS = Path(__file__).resolve().parent.parent / "conf" / "claims" / "vgg2014.yaml"
@@ -93,8 +95,8 @@ class Images:
         return self._random.standard_normal(self.count, dtype=np.float32)
 
 
-def _config(row: Row, seed: int) -> dict[str, Any]:
-    return {
+def _config(row: Row, seed: int) -> Config:
+    tree = {
         "seed": seed,
         "model": {"name": row.net, "width": 1.0},
         "norm": {"name": "none"},
@@ -110,6 +112,7 @@ def _config(row: Row, seed: int) -> dict[str, Any]:
         "protocol": {"name": "dense"},
         "trainer": {"precision": "fp32"},
     }
+    return parse(tree)
 
 
 def write_run(folder: Path, row: Row, seed: int, shift: float, images: Images) -> None:
@@ -117,7 +120,7 @@ def write_run(folder: Path, row: Row, seed: int, shift: float, images: Images) -
     predictions = folder / "predictions"
     predictions.mkdir(parents=True)
     scores_n = images.scores(f"{row.net} {row.smallest} {row.largest}")
-    errors = {}
+    errors: dict[str, ProtocolErrors] = {}
     for protocol, error in row.errors.items():
         wrong_n = images.wrong(scores_n, protocol, error + shift)
         errors[protocol] = {
@@ -131,10 +134,10 @@ def write_run(folder: Path, row: Row, seed: int, shift: float, images: Images) -
             "classes": list(wrong_n.astype(np.int32)[:, None]),
         }
         pq.write_table(pa.table(table), predictions / f"{protocol}.parquet", compression="zstd")
-    result = {"errors": errors, "cost": {"weight_layers": WEIGHT_LAYERS[row.net]}}
-    (folder / "config.yaml").write_text(yaml.safe_dump(_config(row, seed)), encoding="utf-8")
+    (folder / "config.yaml").write_text(yaml.safe_dump(plain(_config(row, seed))), encoding="utf-8")
     (folder / "status.json").write_text(json.dumps({"state": "finished"}), encoding="utf-8")
-    (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    cost: NetSize = {"weight_layers": WEIGHT_LAYERS[row.net]}
+    write_result(RunDirectory(folder), {"errors": errors, "cost": cost})
 
 
 def paper_claims() -> Claims:

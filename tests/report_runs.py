@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from vgglab.config import Config, plain
 from vgglab.config.claims import parse_claims
-from vgglab.runs import RunRecord, load_run
+from vgglab.config.parse import parse
+from vgglab.runs import Result, RunDirectory, RunRecord, load_run, write_result
 from vgglab.study import MissingPoint, StudyView
 
 # model: weight layers, top-1 error at seed 0, ms a step
@@ -29,10 +30,10 @@ EPOCHS = 8
 CLAIMS = Path(__file__).resolve().parent.parent / "conf" / "claims" / "vgg2014.yaml"
 
 
-def config_of(model: str, seed: int, norm: str = "batch", **recipe: Any) -> dict[str, Any]:
-    """What config.yaml holds, as far as study and report read it."""
+def config_of(model: str, seed: int, norm: str = "batch", **groups: Any) -> Config:
+    """A resolved config; ``groups`` are added to those of the study, field by field."""
     schedule = {"name": "cosine", "warmup_epochs": 1.0}
-    return {
+    tree: dict[str, Any] = {
         "task": {"name": "train"},
         "seed": seed,
         "model": {"name": model, "width": 0.25, "dropout": 0.5, "lrn": {"size": 5}},
@@ -53,15 +54,15 @@ def config_of(model: str, seed: int, norm: str = "batch", **recipe: Any) -> dict
             "weight_decay": 5e-4,
             "schedule": schedule,
             "select": "best",
-        }
-        | recipe,
+        },
         "protocol": {"name": "center", "top_k": [1, 5]},
         "trainer": {"accelerator": "cpu", "precision": "bf16", "threads": 1},
         "study": {"name": "depth", "asks": "", "paper": ""},
     }
+    return parse(tree | {name: tree[name] | fields for name, fields in groups.items()})
 
 
-def result_of(model: str, seed: int, norm: str = "batch") -> dict[str, Any]:
+def result_of(model: str, seed: int, norm: str = "batch") -> Result:
     """What result.json of a finished run holds."""
     layers, error, step = NETS[model]
     # A part of the noise is the seed's, a part is the run's own.
@@ -132,19 +133,20 @@ def _records(final: float, epochs: int) -> list[dict[str, Any]]:
     return records
 
 
-def write_run(folder: Path, config: Mapping[str, Any], state: str = "finished") -> None:
+def write_run(folder: Path, config: Config, state: str = "finished") -> None:
     """The files of a run that reached a state."""
     folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
+    (folder / "config.yaml").write_text(yaml.safe_dump(plain(config)), encoding="utf-8")
     reason = {"diverged": "loss is not finite at step 900"}.get(state, "")
     status = {"state": state, "reason": reason, "epoch": EPOCHS, "epochs": EPOCHS}
     (folder / "status.json").write_text(json.dumps(status), encoding="utf-8")
-    result = result_of(config["model"]["name"], config["seed"], config["norm"]["name"])
+    result = result_of(config.model.name, config.seed, config.norm.name)
     final = result["errors"]["center"]["top1_error"]
     if state == "diverged":
-        result |= {"errors": {}, "validation": {}, "speed": {"step_ms": None}}
+        result["errors"], result["validation"] = {}, {}
+        result["speed"] = {"step_ms": None}
         result["trainability"] = {"state": "diverged", "reason": reason}
-    (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    write_result(RunDirectory(folder), result)
     records = _records(final, 2 if state == "diverged" else EPOCHS)
     lines = "".join(json.dumps(record) + "\n" for record in records)
     (folder / "metrics.jsonl").write_text(lines, encoding="utf-8")

@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vgglab.config import Config
 from vgglab.config.claims import Claims
-from vgglab.runs import RunDirectory, RunRecord, State, Status
+from vgglab.config.parse import parse
+from vgglab.runs import Result, RunDirectory, RunRecord, State, Status
+from vgglab.runs.records import ProtocolErrors
 from vgglab.study import MissingPoint, StudyView
 
 
-def config(model: str, seed: int, norm: str = "batch", **fields: Any) -> dict[str, Any]:
-    """A resolved config; ``fields`` are of the recipe, but for ``width`` and ``init``."""
+def config(model: str, seed: int, norm: str = "batch", **fields: Any) -> Config:
+    """A resolved config; ``fields`` are of the recipe, but for ``width``, ``init`` and groups."""
     width, init = fields.pop("width", 0.25), fields.pop("init", "he")
+    groups = {name: fields.pop(name) for name in ("data", "protocol") if name in fields}
     recipe = {"epochs": 8, "batch_size": 64, "learning_rate": 0.05, "schedule": {"name": "step"}}
-    return {
+    tree = {
         "seed": seed,
         "model": {"name": model, "width": width},
         "norm": {"name": norm},
@@ -25,6 +29,7 @@ def config(model: str, seed: int, norm: str = "batch", **fields: Any) -> dict[st
         "trainer": {"precision": "bf16"},
         "study": {"name": "test"},
     }
+    return parse(tree | groups)
 
 
 def run(
@@ -36,19 +41,19 @@ def run(
     root: Path = Path("runs"),
     layers: int = 11,
     top5: float | None = None,
-    also: dict[str, dict[str, float]] | None = None,
+    also: dict[str, ProtocolErrors] | None = None,
     **fields: Any,
 ) -> RunRecord:
     """A run with this top-1 error on the centre crop; None: it left no errors."""
-    errors: dict[str, Any] = {}
+    errors: dict[str, ProtocolErrors] = {}
     if top1 is not None:
         errors["center"] = {"top1_error": top1, "loss": 0.2, "images": 4000}
         if top5 is not None:
             errors["center"]["top5_error"] = top5
     described = config(model, seed, **fields)
-    norm, width = described["norm"]["name"], described["model"]["width"]
-    name = f"{model}-{norm}-{described['init']['name']}-{width}-s{seed}"
-    result = {
+    norm, width = described.norm.name, described.model.width
+    name = f"{model}-{norm}-{described.init.name}-{width}-s{seed}"
+    result: Result = {
         "errors": errors | (also or {}),
         "validation": {"best_epoch": 7, "best_top1_error": 5.0},
         "cost": {"weight_layers": layers, "parameters": 123, "macs": 456, "activations_all": 7},

@@ -15,7 +15,7 @@ from vgglab.commands.train import train
 from vgglab.config import Config, TrackingConfig
 from vgglab.config.parse import ConfigError, parse
 from vgglab.runs import RunDirectory
-from vgglab.workflow.evaluation import catch_up, config_to_test, is_done, result_of, untested
+from vgglab.workflow.evaluation import catch_up, config_to_test, is_done, read_result, untested
 from vgglab.workflow.fusion import fuse
 from vgglab.workflow.pretraining import directory_of
 
@@ -67,7 +67,7 @@ def test_a_run_without_a_protocol_is_tested_not_trained(
 ) -> None:
     directory = directory_of(trained)
     assert is_done(trained, directory)
-    before, error = stamps(directory), result_of(directory)["errors"]["center"]
+    before, error = stamps(directory), read_result(directory)["errors"]["center"]
     more = asking(trained, also=["dense", "multi_scale"])
     assert directory_of(more).id == directory.id
     assert [p.label for p in untested(more, directory)] == ["dense", "multi_scale"]
@@ -78,7 +78,7 @@ def test_a_run_without_a_protocol_is_tested_not_trained(
     after = stamps(directory)
     changed = {name for name in after if after[name] != before.get(name)}
     assert changed == {"result.json", "dense.parquet", "multi_scale.parquet"}
-    result = result_of(directory)
+    result = read_result(directory)
     assert result["errors"]["center"] == error
     assert result["tests"]["multi_scale"]["scales"] == [32, 36, 40]
     train(more)  # once more: nothing
@@ -87,18 +87,18 @@ def test_a_run_without_a_protocol_is_tested_not_trained(
 
 def test_tested_later_is_as_tested_at_the_end(trained: Config) -> None:
     directory = directory_of(trained)
-    at_the_end = result_of(directory)["errors"]["center"]
+    at_the_end = read_result(directory)["errors"]["center"]
     directory.predictions("center").unlink()
     later = config_to_test(directory, trained)
     assert [p.label for p in catch_up(later, directory)] == ["center"]
-    assert result_of(directory)["errors"]["center"] == at_the_end
+    assert read_result(directory)["errors"]["center"] == at_the_end
 
 
 def test_other_scales_are_kept_beside_the_rules(trained: Config) -> None:
     directory = directory_of(trained)
     catch_up(config_to_test(directory, asking(trained, name="dense", scales=[64])), directory)
     assert directory.predictions("dense-64").exists()
-    assert result_of(directory)["tests"]["dense-64"]["scales"] == [64]
+    assert read_result(directory)["tests"]["dense-64"]["scales"] == [64]
 
 
 def test_fusing_needs_no_weights(trained: Config, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +110,7 @@ def test_fusing_needs_no_weights(trained: Config, capsys: pytest.CaptureFixture[
     checkpoint.rename(directory.best_checkpoint)
     rows = json.loads(capsys.readouterr().out)
     assert [row["net"] for row in rows] == [*names, "mean posterior of 2"]
-    errors = result_of(directory)["errors"]
+    errors = read_result(directory)["errors"]
     assert rows[0]["top1_error"] == errors["center"]["top1_error"]
     assert rows[2]["images"] == 300
     (written,) = Path(trained.paths.studies).glob("adhoc/fusion/*.json")

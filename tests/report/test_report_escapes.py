@@ -10,7 +10,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from report_runs import make_study
+from report_runs import config_of, make_study
 
 from vgglab.report import write_report
 from vgglab.study import StudyView
@@ -34,17 +34,19 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyView:
     diverged = next(run for run in view.runs if run.status.state == "diverged")
     # A run says the name of a class folder, which anybody may have made, where it fails on it.
     diverged.status.reason = f"photos/{planted('class')}: a class without images"
+    runs = []
     for run in view.runs:
-        assert run.result is not None
         run.result["hardware"]["host"] = planted("host")
         run.result["trainability"]["remedies"] = [planted("remedy")]
-        if run.config["model"]["name"] == "b_5x5":  # what differs names a net
-            run.config["data"]["flavour"] = planted("field")
+        if run.config.model.name == "b_5x5":  # what differs is shown of each run
+            parent = {"name": "from_run", "parent": {"seed": planted("field")}}
+            run = dataclasses.replace(run, config=config_of("b_5x5", run.config.seed, init=parent))
+        runs.append(run)
     claims = {
         name: dataclasses.replace(claim, statement=planted("claim"))
         for name, claim in view.claims.items()
     }
-    return dataclasses.replace(view, claims=claims)
+    return dataclasses.replace(view, runs=runs, claims=claims)
 
 
 @pytest.fixture(scope="module")

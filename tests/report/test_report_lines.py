@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from study_points import run, view
 
 from vgglab.report.every_run import certificate_lines
 from vgglab.report.setup import skipped_line
+from vgglab.runs.records import Certificate, Interruption, UnreadableTestImages
 
 
-def certificate(*different: str) -> dict[str, Any]:
-    return {"epochs": 2, "interruptions": [{"different": []}, {"different": list(different)}]}
+def certificate(*different: str) -> Certificate:
+    return {"epochs": 2, "interruptions": [interruption(), interruption(*different)]}
+
+
+def interruption(*different: str) -> Interruption:
+    return {
+        "where": "within an epoch",
+        "moment": "step",
+        "at": 1,
+        "of": 2,
+        "signal": "SIGTERM",
+        "resumed_from_step": 1,
+        "different": list(different),
+    }
 
 
 def test_it_cites_what_is_there() -> None:
@@ -30,9 +42,9 @@ def test_it_cites_what_is_there() -> None:
 
 def test_it_says_how_many_test_images_were_lost() -> None:
     whole = run("a", 0, 5.0)
-    lost = {"images": 50, "skipped": 2, "counted_as": "errors"}
+    lost: UnreadableTestImages = {"images": 50, "skipped": 2, "counted_as": "errors"}
     part = run("a", 1, 5.0)
-    part = dataclasses.replace(part, result=(part.result or {}) | {"test": lost})
+    part = dataclasses.replace(part, result=part.result | {"test": lost})
     assert skipped_line(view(whole)) == ""
     assert skipped_line(view(whole, part)) == (
         "2 of 50 test images could not be read (data.on_error=skip): each counts as an error "

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_runs import make_study
+from report_runs import config_of, make_study
 
 from vgglab.report import write_report
 from vgglab.study import MissingPoint, StudyView
@@ -161,9 +161,15 @@ def test_the_papers_numbers_are_said_to_be_of_another_data_set(full: Page) -> No
 
 def test_unequal_recipes_are_named(tmp_path: Path) -> None:
     study = make_study(tmp_path, models=("a", "b"))
-    for run in study.runs:
-        if run.config["model"]["name"] == "b":
-            run.config["recipe"]["learning_rate"] = 0.01
+    slower = [
+        dataclasses.replace(
+            run, config=config_of("b", run.config.seed, recipe={"learning_rate": 0.01})
+        )
+        if run.config.model.name == "b"
+        else run
+        for run in study.runs
+    ]
+    study = dataclasses.replace(study, runs=slower)
     text = html(study, tmp_path / "out").text
     assert "recipe.learning_rate: 0.05 (A), 0.01 (B)" in text
     assert "Not equal in all nets" in text

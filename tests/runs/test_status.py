@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from filelock import Timeout
 
+from vgglab.config.parse import parse
 from vgglab.runs import MetricsLog, RunDirectory, State, Status, load_runs, read_metrics
 from vgglab.runs.atomic import write_json, write_text
 
@@ -116,5 +117,5 @@ def test_the_ledger_reads_what_is_there(tmp_path: Path) -> None:
     write_json(directory.result, {"errors": {}})
     (tmp_path / "junk").mkdir()
     (run,) = load_runs(tmp_path)
-    assert (run.id, run.config, run.result) == ("a-s0-0", {"seed": 0}, {"errors": {}})
+    assert (run.id, run.config, run.result) == ("a-s0-0", parse({"seed": 0}), {"errors": {}})
     assert json.loads(directory.status.read_text())["state"] == "finished"

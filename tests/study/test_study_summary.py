@@ -130,6 +130,6 @@ def test_protocols_are_compared_with_the_first_of_the_same_net() -> None:
 
 
 def test_further_protocols_make_no_other_arm() -> None:
-    first, second = run("a", 0, 5.0), run("a", 1, 6.0)
-    second.config["protocol"] |= {"also": ["dense"]}
+    first = run("a", 0, 5.0)
+    second = run("a", 1, 6.0, protocol={"name": "center", "also": ["dense"]})
     assert len(set(arms(view(first, second)).values())) == 1

@@ -25,7 +25,6 @@ def net(
     found = []
     for seed in range(seeds):
         point = run(model, seed, error + NOISE[(seed + shift) % 5], **fields)
-        assert point.result is not None
         point.result["errors"]["center"]["images"] = images
         found.append(point)
     return found
@@ -73,7 +72,6 @@ def test_equal(e: float, verdict: str) -> None:
 def test_a_difference_that_is_not_shown_is_not_equality() -> None:
     wide = net("e", 5.0)
     for point, noise in zip(wide, NOISE, strict=True):
-        assert point.result is not None
         point.result["errors"]["center"]["top1_error"] = 5.0 + 40 * noise
     found = judged("equal", "ed", *wide, *net("d", 5.0), margin=0.5)
     assert found.verdict == "inconclusive"
@@ -112,15 +110,7 @@ def test_one_seed_is_inconclusive_whatever_the_difference() -> None:
 def test_nets_that_did_not_learn_count_as_guessing() -> None:
     """Two of five at 90% error: the difference is large, and so is its noise."""
     lost = [run("b", s, None, state=State.UNTRAINABLE) for s in (3, 4)]
-    for point in lost:
-        point.config["data"]["classes"] = 10
-    others = net("b", 5.0, seeds=3)
-    for point in others:
-        point.config["data"]["classes"] = 10
-    ours = net("c", 4.0)
-    for point in ours:
-        point.config["data"]["classes"] = 10
-    found = judged("lower", "cb", *ours, *others, *lost)
+    found = judged("lower", "cb", *net("c", 4.0), *net("b", 5.0, seeds=3), *lost)
     assert found.paired.errors_ks[1, 3:] == pytest.approx([90.0, 90.0])
     assert found.verdict == "inconclusive"
     assert found.among_trained is not None

@@ -12,7 +12,7 @@ from vgglab.config.parse import ConfigError
 from vgglab.runs import RunDirectory, State
 from vgglab.training.imports import import_lightning
 from vgglab.workflow.compose import has_sweep
-from vgglab.workflow.evaluation import catch_up, config_to_test, result_of, skipped_note
+from vgglab.workflow.evaluation import catch_up, config_to_test, read_result, skipped_note
 from vgglab.workflow.fusion import ERRORS, fuse, names
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.points import points_of_this_command
@@ -80,7 +80,7 @@ def _evaluated(config: Config, directory: RunDirectory) -> list[Row]:
             print(f"{directory.id}: {status.state}; left out", file=sys.stderr)
             return []
         tested = {procedure.label for procedure in catch_up(of_run, directory)}
-        result = result_of(directory)
+        result = read_result(directory)
     for procedure in of_run.procedures:
         how = "tested" if procedure.label in tested else "was tested before"
         print(f"{directory.id}: {how} under {procedure.label}", file=sys.stderr)

@@ -18,10 +18,9 @@ from rich.text import Text
 from vgglab.config import Config, plain, with_infrastructure_of
 from vgglab.config.parse import ConfigError, parse
 from vgglab.runs import RunDirectory, State
-from vgglab.runs.atomic import write_json
+from vgglab.runs.records import Certificate, Interruption, read_config, write_certificate
 from vgglab.verify.compare import PARTS, RECORDED, differences
 from vgglab.verify.trials import Outcome, Trials
-from vgglab.workflow.evaluation import stored_config
 from vgglab.workflow.fusion import names
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.pretraining import first_weights
@@ -64,7 +63,7 @@ def _config_of(run: RunDirectory, command: Config) -> Config:
     if state is not State.FINISHED:
         raise ConfigError(f"run={run.id}: {state}: only a finished run is verified")
     try:
-        tree = with_infrastructure_of(stored_config(run), command)
+        tree = with_infrastructure_of(read_config(run), command)
         tree |= {"devices": 1, "nodes": 1, "micro_batch": 0, "task": {"name": "train"}}
         tree["trainer"]["progress"] = False
         tree["tracking"]["mode"] = "off"
@@ -103,7 +102,7 @@ def _verified(run: RunDirectory, config: Config, command: Config) -> dict[str, A
         "source": source(),
         "versions": versions(),
     }
-    write_json(run.certificate, certificate)
+    write_certificate(run, certificate)
     return certificate
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from vgglab.report.blocks import Block, Bullets, Cell, Section, Table
@@ -73,7 +71,7 @@ def certificate_lines(view: StudyView) -> list[str]:
     return [_certificate_line(run.id, run.certificate) for run in view.runs if run.certificate]
 
 
-def _certificate_line(run: str, certificate: Mapping[str, Any]) -> str:
+def _certificate_line(run: str, certificate: Certificate) -> str:
     tries = certificate["interruptions"]
     where = f"{len(tries)} interruptions of {certificate['epochs']} epochs, verify.json"
     wrong = sorted({part for row in tries for part in row["different"]})

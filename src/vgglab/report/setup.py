@@ -44,7 +44,7 @@ def hardware_values(view: StudyView) -> dict[str, list[str]]:
     """Field of ``result.hardware`` -> the values that occur."""
     found: dict[str, set[str]] = {}
     for run in view.runs:
-        for name, value in ((run.result or {}).get("hardware") or {}).items():
+        for name, value in run.result.get("hardware", {}).items():
             found.setdefault(name, set()).add(str(value))
     return {name: sorted(values) for name, values in sorted(found.items())}
 
@@ -117,7 +117,7 @@ def progress(view: StudyView) -> str:
 def skipped_line(view: StudyView) -> str:
     """How many test images could not be read and what that does to the errors; empty where all
     could be."""
-    found = [test for run in view.runs if (test := (run.result or {}).get("test"))]
+    found = [test for run in view.runs if (test := run.result.get("test"))]
     lost = sorted({(test["skipped"], test["images"]) for test in found})
     if not lost:
         return ""

@@ -29,7 +29,7 @@ def _table(results: Results, runs: Iterable[RunRecord]) -> Table:
     reasons: dict[Arm, list[str]] = {}
     for run in runs:
         reasons.setdefault(results.arm_of[run.id], []).append(
-            f"seed {run.config['seed']} {run.status.state}: {run.status.reason}"
+            f"seed {run.config.seed} {run.status.state}: {run.status.reason}"
         )
     states: dict[Arm, list[State]] = {}
     for point in results.view.points:
@@ -59,5 +59,4 @@ def _counted(states: list[State]) -> str:
 
 
 def _remedies(run: RunRecord) -> list[str]:
-    found: list[str] = ((run.result or {}).get("trainability") or {}).get("remedies", [])
-    return found
+    return run.result.get("trainability", {}).get("remedies", [])

@@ -1,17 +1,170 @@
-"""All runs of a folder, as records that any other room can read."""
+"""The stored files of a run, read and written in one place: what each of them contains.
+
+``config.yaml`` is a ``Config``, ``result.json`` a ``Result``, ``verify.json`` a ``Certificate``.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import yaml
 
+from vgglab.config import Config
+from vgglab.config.parse import ConfigError, parse_stored
+from vgglab.runs.atomic import write_json
 from vgglab.runs.directory import RunDirectory
 from vgglab.runs.metrics import Record, read_metrics
 from vgglab.runs.status import Status
+
+
+class ProtocolErrors(TypedDict, total=False):
+    """A run's test errors under one protocol, percent, and its mean loss."""
+
+    top1_error: float
+    top5_error: float
+    loss: float
+    images: int
+    """Test images that the errors are over."""
+
+
+class ProtocolTest(TypedDict, total=False):
+    """How a run was tested under one protocol."""
+
+    scales: list[int]
+    """Test scales Q, px."""
+    mirrored: bool
+    forwards: int
+    """Of one image."""
+    seconds: float
+
+
+class UnreadableTestImages(TypedDict):
+    """Test images that count as errors because they cannot be read."""
+
+    images: int
+    skipped: int
+    counted_as: str
+
+
+class Validation(TypedDict, total=False):
+    """Top-1 validation errors, percent."""
+
+    best_top1_error: float
+    best_epoch: int
+    last_top1_error: float
+
+
+class NetSize(TypedDict, total=False):
+    """What a net costs by arithmetic alone."""
+
+    weight_layers: int
+    parameters: int
+    macs: int
+    """Multiply-accumulates for one image."""
+    activations_all: int
+
+
+class Speed(TypedDict, total=False):
+    """What was measured in training."""
+
+    step_ms: float | None
+    data_ms: float
+    forward_ms: float
+    backward_ms: float
+    optimiser_ms: float
+    logging_ms: float
+    images_per_second: float
+    mfu: float
+    """Percent."""
+    peak_memory_mib: float
+    train_seconds: float
+
+
+class Hardware(TypedDict, total=False):
+    """What the run was computed on; kernels and decoders in use are further keys."""
+
+    accelerator: str
+    device: str
+    precision: str
+    memory_format: str
+    threads: int
+    devices: int
+    nodes: int
+    host: str
+
+
+class Trainability(TypedDict, total=False):
+    """How the training ended; what led to that outcome is in further keys."""
+
+    state: str
+    reason: str
+    remedies: list[str]
+
+
+class SkippedFiles(TypedDict, total=False):
+    """Images of each split that could not be read."""
+
+    train: int
+    validation: int
+    test: int
+    files: list[list[str]]
+    """Split, file and reason of each."""
+
+
+class Result(TypedDict, total=False):
+    """``result.json``; a run that did not finish, or is of an earlier version, lacks some parts."""
+
+    run: str
+    weights: str
+    """Published weights that were tested in place of a run's own."""
+    validation: Validation
+    cost: NetSize
+    speed: Speed
+    hardware: Hardware
+    trainability: Trainability
+    skipped: SkippedFiles
+    errors: dict[str, ProtocolErrors]
+    """By label of the protocol."""
+    tests: dict[str, ProtocolTest]
+    test: UnreadableTestImages
+
+
+class Interruption(TypedDict):
+    """One interrupted training that was compared with an undisturbed one."""
+
+    where: str
+    moment: str
+    at: int
+    of: int
+    signal: str
+    resumed_from_step: int
+    different: list[str]
+    """Parts of the run that are not equal to the bit."""
+
+
+class Certificate(TypedDict, total=False):
+    """``verify.json``: whether a run resumes exactly."""
+
+    run: str
+    equal: bool
+    compared: list[str]
+    interruptions: list[Interruption]
+    without_such_a_moment: list[str]
+    machine: Hardware
+    undisturbed_twice_different: list[str]
+    recorded_different: list[str]
+    epochs: int
+    """That the run was trained for, to verify it."""
+    of_epochs: int
+    when: str
+    seconds: float
+    commit: str
+    source: str
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -19,13 +172,12 @@ class RunRecord:
     """What is on disk of one run."""
 
     directory: RunDirectory
-    config: dict[str, Any]
-    """``config.yaml``."""
+    config: Config
     status: Status
-    result: dict[str, Any] | None
-    """``result.json``; none before the run has an outcome."""
-    certificate: dict[str, Any] | None = None
-    """``verify.json``; none where nobody asked for it."""
+    result: Result
+    """Empty before the run has an outcome."""
+    certificate: Certificate | None = None
+    """None where the run has not been verified."""
 
     @property
     def id(self) -> str:
@@ -36,25 +188,69 @@ class RunRecord:
         return read_metrics(self.directory.metrics)
 
 
-def load_run(path: Path) -> RunRecord:
-    """The record of the run in a directory.
+def read_config(directory: RunDirectory) -> Config:
+    """The config that a run was started with.
 
     Raises:
-        FileNotFoundError: there is no ``config.yaml`` in it.
+        FileNotFoundError: there is no ``config.yaml``.
+        ConfigError: it has a field that this version does not know, or a value that is not legal.
     """
-    directory = RunDirectory(path)
-    config = yaml.safe_load(directory.config.read_text(encoding="utf-8"))
-    result, certificate = _json(directory.result), _json(directory.certificate)
-    return RunRecord(directory, config, directory.read_status(), result, certificate)
+    return parse_stored(yaml.safe_load(directory.config.read_text(encoding="utf-8")))
 
 
-def _json(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def read_result(directory: RunDirectory) -> Result:
+    """``result.json``; empty where there is none."""
+    found: Result = _read_json(directory.result) or {}
     return found
 
 
+def write_result(directory: RunDirectory, result: Result) -> None:
+    """Replace ``result.json``."""
+    write_json(directory.result, result)
+
+
+def read_certificate(directory: RunDirectory) -> Certificate | None:
+    """``verify.json``; None where there is none."""
+    found: Certificate | None = _read_json(directory.certificate)
+    return found
+
+
+def write_certificate(directory: RunDirectory, certificate: Certificate) -> None:
+    """Replace ``verify.json``."""
+    write_json(directory.certificate, certificate)
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def load_run(path: Path, planned: Config | None = None) -> RunRecord:
+    """The record of the run in a directory.
+
+    Args:
+        path: the run's directory.
+        planned: config that leads to this directory; it stands in for a stored one that this
+            version cannot read. The two compute the same, for the directory's name says so.
+
+    Raises:
+        FileNotFoundError: there is no ``config.yaml`` in it.
+        ConfigError: this version cannot read it, and nothing stands in for it.
+    """
+    directory = RunDirectory(path)
+    try:
+        config = read_config(directory)
+    except ConfigError:
+        if planned is None:
+            raise
+        config = planned
+    status, result = directory.read_status(), read_result(directory)
+    return RunRecord(directory, config, status, result, read_certificate(directory))
+
+
 def load_runs(folder: Path) -> list[RunRecord]:
-    """Every run in a folder, by name."""
-    return [load_run(path.parent) for path in sorted(folder.glob("*/config.yaml"))]
+    """Every run in a folder whose config this version can read, by name."""
+    found = []
+    for path in sorted(folder.glob("*/config.yaml")):
+        with contextlib.suppress(ConfigError):  # of a version with other fields: nothing to compare
+            found.append(load_run(path.parent))
+    return found

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from vgglab.config import Config, plain
 from vgglab.study.arms import Arm
 from vgglab.study.view import StudyView
 
@@ -29,8 +30,9 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", tuple(value) if isinstance(value, list) else value
 
 
-def semantic_fields(config: Mapping[str, Any]) -> dict[str, Any]:
+def semantic_fields(described: Config) -> dict[str, Any]:
     """The leaves that decide what a run computes, seed left out."""
+    config = plain(described)
     flat = flatten({name: config[name] for name in _SECTIONS if name in config})
     fields = {name: value for name, value in flat if name not in _NOT_COMPUTED}
     trainer = config.get("trainer", {})
@@ -91,9 +93,9 @@ def arms(view: StudyView) -> dict[str, Arm]:
     variant = variants(view)
     return {
         point.id: Arm(
-            model=point.config["model"]["name"],
-            norm=point.config["norm"]["name"],
-            init=point.config["init"]["name"],
+            model=point.config.model.name,
+            norm=point.config.norm.name,
+            init=point.config.init.name,
             variant=variant[point.id],
         )
         for point in view.points

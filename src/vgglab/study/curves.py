@@ -37,7 +37,7 @@ def _curve(run: RunRecord) -> Curve:
             if value is not None:  # null: not finite, the run was diverging
                 points[round(record["epoch"], 3)] = value
     finished = run.status.state is State.FINISHED
-    return Curve(run.config["seed"], finished, splits["train"], splits["validation"])
+    return Curve(run.config.seed, finished, splits["train"], splits["validation"])
 
 
 def learning_curves(view: StudyView) -> dict[Arm, tuple[Curve, ...]]:

@@ -60,8 +60,8 @@ def _protocols(view: StudyView, rows: Iterable[ResultRow]) -> list[str]:
     """
     asked: set[str] = set()
     for point in view.points:
-        protocol = point.config.get("protocol", {})
-        asked |= {protocol.get("name", "center"), *protocol.get("also", ())}
+        protocol = point.config.protocol
+        asked |= {protocol.name, *protocol.also}
     tested: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.trained:

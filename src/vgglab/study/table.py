@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 import pandas as pd
 
-from vgglab.runs import RunRecord, State, Status
+from vgglab.runs import Result, RunRecord, State, Status
+from vgglab.runs.records import ProtocolErrors
 from vgglab.study.arm_fields import arms
 from vgglab.study.view import MissingPoint, StudyView
 
@@ -92,8 +92,8 @@ _DTYPES: dict[Any, str] = {
 }
 
 
-def _result(point: RunRecord | MissingPoint) -> Mapping[str, Any]:
-    return (point.result or {}) if isinstance(point, RunRecord) else {}
+def _result(point: RunRecord | MissingPoint) -> Result:
+    return point.result if isinstance(point, RunRecord) else {}
 
 
 def _about_point(point: RunRecord | MissingPoint, weight_layers: int | None) -> dict[str, Any]:
@@ -101,18 +101,17 @@ def _about_point(point: RunRecord | MissingPoint, weight_layers: int | None) -> 
     config = point.config
     status = point.status if isinstance(point, RunRecord) else Status(state=State.PENDING)
     result = _result(point)
-    cost, speed, hardware, validation = (
-        result.get(part) or {} for part in ("cost", "speed", "hardware", "validation")
-    )
+    cost, speed = result.get("cost", {}), result.get("speed", {})
+    hardware, validation = result.get("hardware", {}), result.get("validation", {})
     return {
         "run": point.id,
-        "model": config["model"]["name"],
-        "norm": config["norm"]["name"],
-        "init": config["init"]["name"],
-        "width": config["model"]["width"],
-        "data": config["data"]["name"],
-        "image_size": config["data"]["image_size"],
-        "seed": config["seed"],
+        "model": config.model.name,
+        "norm": config.norm.name,
+        "init": config.init.name,
+        "width": config.model.width,
+        "data": config.data.name,
+        "image_size": config.data.image_size,
+        "seed": config.seed,
         "state": status.state.value,
         "reason": status.reason,
         "parent": status.parent,
@@ -121,27 +120,38 @@ def _about_point(point: RunRecord | MissingPoint, weight_layers: int | None) -> 
         "validation_top1_error": validation.get("best_top1_error"),
         **{name: cost.get(name) for name in ("parameters", "macs", "activations_all")},
         **{name: speed.get(name) for name in MEASURED},
-        **{name: config["recipe"][name] for name in ("epochs", "batch_size", "learning_rate")},
-        "precision": hardware.get("precision") or config.get("trainer", {}).get("precision", ""),
+        "epochs": config.recipe.epochs,
+        "batch_size": config.recipe.batch_size,
+        "learning_rate": config.recipe.learning_rate,
+        "precision": hardware.get("precision") or config.trainer.precision,
         "threads": hardware.get("threads"),
     }
 
 
 def _weight_layers(view: StudyView) -> dict[str, int]:
     """Model -> weight layers, from any run that knows: a point without a result has them too."""
-    known = ((run.config["model"]["name"], (run.result or {}).get("cost")) for run in view.runs)
-    return {m: c["weight_layers"] for m, c in known if c and c.get("weight_layers") is not None}
+    known = ((run.config.model.name, run.result.get("cost", {})) for run in view.runs)
+    return {model: cost["weight_layers"] for model, cost in known if "weight_layers" in cost}
 
 
 def result_rows(view: StudyView) -> tuple[ResultRow, ...]:
     """One row a run and protocol, ordered by arm, seed, run and protocol."""
     arm_of, layers = arms(view), _weight_layers(view)
     rows: list[ResultRow] = []
-    for point in sorted(view.points, key=lambda p: (arm_of[p.id], p.config["seed"], p.id)):
-        about = _about_point(point, layers.get(point.config["model"]["name"]))
-        for protocol, error in sorted((_result(point).get("errors") or {"": {}}).items()):
-            tested = {k: error.get(k) for k in ("top1_error", "top5_error", "loss", "images")}
-            rows.append(ResultRow(**about, protocol=protocol, **tested))
+    for point in sorted(view.points, key=lambda p: (arm_of[p.id], p.config.seed, p.id)):
+        about = _about_point(point, layers.get(point.config.model.name))
+        untested: dict[str, ProtocolErrors] = {"": {}}
+        for protocol, found in sorted((_result(point).get("errors") or untested).items()):
+            rows.append(
+                ResultRow(
+                    **about,
+                    protocol=protocol,
+                    top1_error=found.get("top1_error"),
+                    top5_error=found.get("top5_error"),
+                    loss=found.get("loss"),
+                    images=found.get("images"),
+                )
+            )
     return tuple(rows)
 
 

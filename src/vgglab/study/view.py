@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from vgglab.config import Config
 from vgglab.config.claims import Claims
 from vgglab.runs import RunRecord
 from vgglab.study.confounds import Guard
@@ -16,8 +16,8 @@ class MissingPoint:
     """A point that was asked for and has no run directory yet."""
 
     id: str
-    config: Mapping[str, Any]
-    """Fully resolved, as ``config.yaml`` would hold it."""
+    config: Config
+    """Fully resolved."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import os
 
 from vgglab.config import Config
 from vgglab.runs import RunDirectory, State, Status
-from vgglab.workflow.evaluation import catch_up, result_of, skipped_note, untested
+from vgglab.workflow.evaluation import catch_up, read_result, skipped_note, untested
 
 
 def complete(config: Config, directory: RunDirectory, status: Status) -> None:
@@ -39,7 +39,7 @@ def waits_for_online_run(config: Config) -> bool:
 
 def summary_line(directory: RunDirectory) -> str:
     """The errors of a run, or why it has none, in a few words, and where it is."""
-    result = result_of(directory)
+    result = read_result(directory)
     errors = ", ".join(
         f"{protocol} top-1 error {values['top1_error']:.2f}%"
         for protocol, values in result["errors"].items()

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from vgglab.config import Config, Procedure, with_infrastructure_of
-from vgglab.config.parse import ConfigError, parse, parse_stored
+from vgglab.config.parse import ConfigError, parse
 from vgglab.runs import RunDirectory, State
-from vgglab.runs.atomic import write_json
+from vgglab.runs.records import Result, read_config, read_result, write_result
 from vgglab.training.imports import import_lightning
 from vgglab.workflow.logs import log_to
 
 log = logging.getLogger(__name__)
 
 
-def result_of(directory: RunDirectory) -> dict[str, Any]:
-    """The contents of ``result.json``; empty where there is none."""
-    if not directory.result.exists():
-        return {}
-    found: dict[str, Any] = json.loads(directory.result.read_text(encoding="utf-8"))
-    return found
-
-
-def skipped_note(result: Mapping[str, Any]) -> str:
+def skipped_note(result: Result) -> str:
     """How many test images could not be read, in words; empty where all could."""
     test = result.get("test") or {}
     if not test.get("skipped"):
@@ -36,20 +24,11 @@ def skipped_note(result: Mapping[str, Any]) -> str:
     return f"{test['skipped']} of {test['images']} test images unreadable, counted as errors"
 
 
-def stored_config(directory: RunDirectory) -> Config:
-    """The config that a run was started with.
-
-    Raises:
-        ConfigError: a field of the file is not one of ours.
-    """
-    return parse_stored(yaml.safe_load(directory.config.read_text(encoding="utf-8")))
-
-
 def stored_accumulate(directory: RunDirectory) -> int | None:
     """Micro-batches of a step in the attempt whose checkpoint a run goes on from, if any."""
     if not (directory.last_checkpoint.exists() and directory.config.exists()):
         return None
-    return stored_config(directory).trainer.accumulate
+    return read_config(directory).trainer.accumulate
 
 
 def untested(config: Config, directory: RunDirectory) -> tuple[Procedure, ...]:
@@ -57,7 +36,7 @@ def untested(config: Config, directory: RunDirectory) -> tuple[Procedure, ...]:
 
     A test whose predictions are gone counts as lacking while there are weights to make them anew.
     """
-    errors = result_of(directory).get("errors", {})
+    errors = read_result(directory).get("errors", {})
     weights = directory.best_checkpoint.exists()
     return tuple(
         procedure
@@ -89,7 +68,7 @@ def config_to_test(directory: RunDirectory, command: Config) -> Config:
         )
     protocol = command.protocol
     try:
-        tree = with_infrastructure_of(stored_config(directory), command)
+        tree = with_infrastructure_of(read_config(directory), command)
         tree["protocol"] |= {"name": protocol.name, "scales": list(protocol.scales)}
         # One process tests, and the protocols are checked as those of a run are.
         return parse(tree | {"devices": 1, "nodes": 1, "micro_batch": 0, "task": {"name": "train"}})
@@ -115,8 +94,8 @@ def catch_up(config: Config, directory: RunDirectory) -> Sequence[Procedure]:
         with log_to(directory.log):
             log.info("testing under %s", ", ".join(procedure.label for procedure in todo))
             tested = retest(config, directory, todo)
-        result = result_of(directory)
+        result = read_result(directory)
         for part, by_label in tested.items():
             result[part] = result.get(part, {}) | by_label
-        write_json(directory.result, result)
+        write_result(directory, result)
     return todo

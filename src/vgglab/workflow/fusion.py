@@ -18,7 +18,7 @@ from vgglab.config.parse import ConfigError
 from vgglab.evaluation.fusion import Fused, fused
 from vgglab.runs import RunDirectory
 from vgglab.runs.atomic import write_json, write_text
-from vgglab.workflow.evaluation import config_to_test, result_of
+from vgglab.workflow.evaluation import config_to_test, read_result
 from vgglab.workflow.output import Row, print_rows
 
 ERRORS = ("top1_error", "top5_error")
@@ -91,7 +91,7 @@ def _member(text: str, config: Config) -> Member:
     of_run = config_to_test(directory, config)
     label = label or of_run.procedures[0].label
     member = Member(directory, label, of_run)
-    tested = sorted(result_of(directory).get("errors", {}))
+    tested = sorted(read_result(directory).get("errors", {}))
     if label not in tested or not member.predictions.exists():
         raise ConfigError(
             f"fuse: {name} has no predictions under {label}, only under "
@@ -101,7 +101,7 @@ def _member(text: str, config: Config) -> Member:
 
 
 def _of_member(member: Member) -> Row:
-    errors = result_of(member.directory)["errors"][member.label]
+    errors = read_result(member.directory)["errors"][member.label]
     return {
         "net": member.name,
         **{error: errors.get(error) for error in ERRORS},

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vgglab.config import Config, plain
+from vgglab.config import Config
 from vgglab.report import write_report
 from vgglab.runs import load_run
 from vgglab.study import MissingPoint, StudyView
@@ -30,8 +30,8 @@ def view_of(points: Sequence[StudyPoint]) -> StudyView:
         asks=study.asks,
         paper=study.paper,
         claims=composed_claims(points[0].point.overrides),
-        runs=tuple(load_run(p.directory.path) for p in present),
-        missing=tuple(MissingPoint(p.directory.id, plain(p.config)) for p in missing),
+        runs=tuple(load_run(p.directory.path, planned=p.config) for p in present),
+        missing=tuple(MissingPoint(p.directory.id, p.config) for p in missing),
         guard=guard_study(points),
     )
 

@@ -38,10 +38,6 @@ PUBLISHED_IMAGES = {"cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)} |
 
 def net_key(config: Config) -> str:
     """Equal for runs whose steps cost the same."""
-    return _key_of(plain(config))
-
-
-def _key_of(config: Mapping[str, object]) -> str:
     fields = semantic_fields(config)
     kept = [n for n in fields if n.split(".")[0] in NET_GROUPS or n in NET_FIELDS]
     return repr([(name, fields[name]) for name in sorted(kept)])
@@ -66,7 +62,7 @@ class KnownCosts:
         folders = {p.config.paths.runs for points in nets.values() for p in points}
         for run in (run for folder in folders for run in load_runs(Path(folder))):
             if found := done_run(run, self._slots):
-                done[_key_of(run.config)].append(found)
+                done[net_key(run.config)].append(found)
         self.by_net |= {key: from_runs(done[key]) for key in nets if done[key]}
 
     def from_pilots(self, nets: Mapping[str, Sequence[StudyPoint]], console: Console) -> None:
@@ -140,8 +136,7 @@ def without_parent(point: StudyPoint) -> Point:
 
 def done_run(run: RunRecord, slots: Slots) -> DoneRun | None:
     """What a finished run took; None where it says nothing of this machine."""
-    result = run.result or {}
-    hardware, speed = result.get("hardware", {}), result.get("speed", {})
+    hardware, speed = run.result.get("hardware", {}), run.result.get("speed", {})
     history = run.status.history
     here = all(attempt["host"] == platform.node() for attempt in history)
     if run.status.state is not State.FINISHED or not history or not here:

@@ -48,7 +48,7 @@ def dashboard_of(config: Config, view: StudyView, folder: Path) -> Dashboard:
     Returns:
         The study's runs, its protocols and its figures.
     """
-    tested = {protocol for run in view.runs for protocol in (run.result or {}).get("errors", {})}
+    tested = {protocol for run in view.runs for protocol in run.result.get("errors", {})}
     return Dashboard(
         study=view.name,
         asks=view.asks,

@@ -47,11 +47,3 @@ def _read(run: RunRecord, protocol: str, k: int) -> Wrong | None:
         return None
     hit_n = (classes_nk[:, :k] == label_n[:, None]).any(axis=1)
     return Wrong(table["index"].to_numpy(), label_n, ~hit_n)
-
-
-def classes_of(config: Any, wrong: Wrong | None) -> int | None:
-    """Number of classes of the data: as the config says, else as the labels show."""
-    declared = config["data"].get("classes")
-    if declared is not None:
-        return int(declared)
-    return None if wrong is None else int(wrong.label_n.max()) + 1

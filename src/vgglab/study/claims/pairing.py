@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from vgglab.config.claims import Metric
 from vgglab.runs import RunRecord, State
+from vgglab.runs.records import ProtocolErrors
 from vgglab.study.claims.contrast import Measured, image_variance
-from vgglab.study.claims.mistakes import Images, Wrong, classes_of
+from vgglab.study.claims.mistakes import Images, Wrong
 from vgglab.study.claims.questions import UNTRAINED, Point, Question, Side, state_of
 
 TOP_K: dict[Metric, int] = {"top1_error": 1, "top5_error": 5}
@@ -65,7 +66,7 @@ def pair(question: Question, images: Images) -> Paired:
     complete = tuple(
         s for s in sorted(everywhere) if all(_has_outcome(n[s], d, metric) for d, n in nets)
     )
-    guess = _guessing(question, images)
+    guess = _guessing(question)
     errors = [[_mean(side, s, metric, guess) for s in complete] for side in question.sides]
     per_image = _per_image(question.sides, complete, metric, guess, images)
     return Paired(
@@ -83,9 +84,7 @@ def error_of(point: Point, side: Side, metric: Metric) -> float | None:
     """What a run that finished reached, percent."""
     if state_of(point) is not State.FINISHED or not isinstance(point, RunRecord):
         return None
-    errors = (point.result or {}).get("errors") or {}
-    value: float | None = errors.get(side.protocol, {}).get(metric)
-    return value
+    return _errors(point, side).get(metric)
 
 
 def _has_outcome(point: Point, side: Side, metric: Metric) -> bool:
@@ -98,16 +97,15 @@ def _mean(side: Side, seed: int, metric: Metric, guess: float) -> float:
     return float(np.mean([guess if error is None else error for error in found]))
 
 
-def _guessing(question: Question, images: Images) -> float:
-    """Error of guessing among all classes, percent; 100 where their number is not known."""
-    k = TOP_K[question.claim.metric]
-    for side in question.sides:
-        for net in side.nets:
-            for point in net.values():
-                classes = classes_of(point.config, _wrong(point, side, k, images))
-                if classes:
-                    return 100.0 * (1 - min(k, classes) / classes)
-    return 100.0
+def _errors(run: RunRecord, side: Side) -> ProtocolErrors:
+    """The errors of a run under a side's protocol; empty where it was not tested under it."""
+    return run.result.get("errors", {}).get(side.protocol, {})
+
+
+def _guessing(question: Question) -> float:
+    """Error of guessing among all classes, percent."""
+    k, classes = TOP_K[question.claim.metric], question.points[0].config.data.classes
+    return 100.0 * (1 - min(k, classes) / classes)
 
 
 def _wrong(point: Point, side: Side, k: int, images: Images) -> Wrong | None:
@@ -117,7 +115,7 @@ def _wrong(point: Point, side: Side, k: int, images: Images) -> Wrong | None:
 def _images_tested(question: Question) -> int | None:
     """Fewest test images of any run, as ``result.json`` says."""
     counts = [
-        ((point.result or {}).get("errors") or {}).get(side.protocol, {}).get("images")
+        _errors(point, side).get("images")
         for side in question.sides
         for net in side.nets
         for point in net.values()

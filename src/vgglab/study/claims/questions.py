@@ -164,7 +164,7 @@ def _groups(
         own = _pick(values, named)
         averaged = _pick(values, set(claim.average_over) - named)
         shared = _pick(values, set(values) - named - set(claim.average_over))
-        found[shared][own][averaged][point.config["seed"]] = point
+        found[shared][own][averaged][point.config.seed] = point
     return found
 
 
@@ -234,9 +234,8 @@ UNTRAINED = (State.DIVERGED, State.UNTRAINABLE)
 
 def _offered(point: Point) -> set[str]:
     if state_of(point) is State.FINISHED and isinstance(point, RunRecord):
-        return set((point.result or {}).get("errors") or {})
-    protocol = point.config.get("protocol", {})
-    return {protocol.get("name", "center"), *protocol.get("also", ())}
+        return set(point.result.get("errors", {}))
+    return {point.config.protocol.name, *point.config.protocol.also}
 
 
 def _lacking(claim: Claim, groups: Sequence[_Groups]) -> str:
