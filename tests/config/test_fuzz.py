@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vgglab.config import Config, plain
+from vgglab.config.data import DATA_SETS
 from vgglab.config.parse import ConfigError, parse
-from vgglab.config.store import DATA_SCHEMAS, defaults_of
+from vgglab.config.store import data_defaults, defaults_of
 
 QUICK = settings(
     max_examples=600,
@@ -36,13 +37,13 @@ def fields_below(tree: dict[str, Any], path: str = "") -> Iterator[str]:
 
 def tree_of(data: str) -> dict[str, Any]:
     """A legal config of a run on that data."""
-    tree = defaults_of(Config) | {"data": defaults_of(DATA_SCHEMAS[data])}
+    tree = defaults_of(Config) | {"data": data_defaults(data)}
     if "root" in tree["data"]:
         tree["recipe"] |= {"scale_min": 256, "scale_max": 256}
     return tree
 
 
-FIELDS = [(data, path) for data in DATA_SCHEMAS for path in fields_below(tree_of(data))]
+FIELDS = [(data, path) for data in DATA_SETS for path in fields_below(tree_of(data))]
 
 EDGES = st.sampled_from(
     [0, 1, -1, 2**31, 2**63, 10**400, 0.0, -0.0, 1e-320, 1e308, float("nan"), float("inf")]

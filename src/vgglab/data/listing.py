@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vgglab.data.copy_mark import check_complete
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet, Names
-from vgglab.data.splits import SPLITS, Labels, Splits, split_originals
+from vgglab.data.splits import SPLITS, Labels
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp",
@@ -142,32 +142,3 @@ def _images_under(folder: Path) -> Iterator[tuple[bytes, int]]:
                     yield inner + b"/" + name, size
             elif entry.name.lower().endswith(SUFFIXES):
                 yield os.fsencode(entry.name), entry.stat().st_size
-
-
-def split_files(
-    listing: Listing, *, test_fraction: float, validation_fraction: float, seed: int
-) -> Splits[FileSet]:
-    """The splits that have a folder; the others are split off from the training files, the same
-    share of every class.
-
-    Raises:
-        DataError: a split would have no image.
-    """
-    train_m = listing.members("train")
-    members = {split: listing.members(split) for split in SPLITS}
-    parts = split_originals(
-        listing.labels_n[train_m],
-        test_fraction=0.0 if len(members["test"]) else test_fraction,
-        validation_fraction=0.0 if len(members["validation"]) else validation_fraction,
-        seed=seed,
-    )
-    chosen = {
-        split: train_m[part] if split == "train" or not len(members[split]) else members[split]
-        for split, part in parts.items()
-    }
-    if empty := [split for split, part in chosen.items() if not len(part)]:
-        raise DataError(
-            f"{listing.root}: too few training images ({len(train_m)}) to split off any for "
-            f"{empty[0]}"
-        )
-    return Splits(**{split: listing.file_set(part) for split, part in chosen.items()})

@@ -13,7 +13,7 @@ from rich.console import Console
 from vgglab import checkout
 from vgglab.config import Config, plain
 from vgglab.data.errors import DataError
-from vgglab.data.sources.registry import load_splits
+from vgglab.data.sources.registry import load_splits, published_images
 from vgglab.launch.pilot import Pilot, PilotPool, folder_bytes, start_step_tail
 from vgglab.launch.pool import Point, Slots, overrides_of
 from vgglab.runs import RunRecord, State, load_runs
@@ -29,11 +29,6 @@ NET_FIELDS = ("recipe.batch_size", "recipe.scale_min", "recipe.scale_max")
 """Config groups and fields that decide what a step and a test cost."""
 REFERENCE_BATCH = 32
 """Largest batch of the pilot that stands in for a net whose data is absent."""
-PUBLISHED_IMAGES = {"cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)} | {
-    "imagenet": (1_281_167, 50_000),
-    "imagenette": (9_469, 3_925),
-}
-"""Training images, of which validation is taken, and test images."""
 
 
 def net_key(config: Config) -> str:
@@ -78,10 +73,10 @@ class KnownCosts:
             try:
                 work[key], point = work_of(config), without_parent(first)
             except DataError as error:
-                if config.data.name not in PUBLISHED_IMAGES:
+                if (images := published_images(config.data)) is None:
                     self.notes.append(f"{net_name(config)}: nothing known: {error}")
                     continue
-                work[key] = published_work(config)
+                work[key] = published_work(config, images)
                 overrides = stand_in_overrides(config)
                 stand_ins[key] = compose_point(overrides)
                 point = Point(directory_of(stand_ins[key]), overrides)
@@ -163,9 +158,9 @@ def work_of(config: Config) -> Work:
     return _work(config, *(len(part) for part in (splits.train, splits.validation, splits.test)))
 
 
-def published_work(config: Config) -> Work:
-    """Of a run on a published data set, by its known numbers of images."""
-    train, test = PUBLISHED_IMAGES[config.data.name]
+def published_work(config: Config, images: tuple[int, int]) -> Work:
+    """Work of a run on a published data set, by its numbers of training and test images."""
+    train, test = images
     validation: int = plain(config)["data"]["validation_images"]
     return _work(config, train - validation, validation, test)
 

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.error import URLError
 
 import numpy as np
 
 from vgglab.config import CifarConfig
 from vgglab.data.errors import DataError
+from vgglab.data.sources.source import MemorySource
 from vgglab.data.splits import Images, ImageSet, Labels, Splits, split_originals
+
+if TYPE_CHECKING:
+    from torchvision.datasets import CIFAR10
+
+
+def _torchvision_class(config: CifarConfig) -> type[CIFAR10]:
+    from torchvision.datasets import CIFAR10, CIFAR100
+
+    classes: dict[str, type[CIFAR10]] = {"cifar10": CIFAR10, "cifar100": CIFAR100}
+    return classes[config.name]
 
 
 def _read(config: CifarConfig, folder: Path, *, train: bool) -> tuple[Images, Labels]:
     """Images (N, 3, 32, 32) and labels (N,), downloaded first where they are not there."""
-    from torchvision.datasets import CIFAR10, CIFAR100
-
-    source = CIFAR10 if config.name == "cifar10" else CIFAR100
+    source = _torchvision_class(config)
     try:
         stored = source(str(folder), train=train, download=True)
     except (URLError, OSError, RuntimeError) as error:
@@ -29,8 +39,12 @@ def _read(config: CifarConfig, folder: Path, *, train: bool) -> tuple[Images, La
     return images_nchw, np.asarray(stored.targets, dtype=np.int64)
 
 
-def make_cifar(config: CifarConfig, folder: Path) -> Splits[ImageSet]:
-    """The published test split; validation is taken from the training images, class by class."""
+def _splits(config: CifarConfig, folder: Path) -> Splits[ImageSet]:
+    """Tests on the published test images and validates on training images, so many of each class.
+
+    Raises:
+        DataError: the archive is not there and cannot be downloaded.
+    """
     images_nchw, labels_n = _read(config, folder, train=True)
     tests_nchw, test_labels_n = _read(config, folder, train=False)
     members = split_originals(
@@ -49,3 +63,12 @@ def make_cifar(config: CifarConfig, folder: Path) -> Splits[ImageSet]:
         validation=validation,
         test=ImageSet(tests_nchw, test_labels_n, test_originals),
     )
+
+
+CIFAR: MemorySource[CifarConfig] = MemorySource(
+    channels=3,
+    content=lambda config: f"md5:{_torchvision_class(config).tgz_md5}",  # checked on every load
+    address=lambda config: str(_torchvision_class(config).url),
+    read=_splits,
+    published_images=(50_000, 10_000),
+)

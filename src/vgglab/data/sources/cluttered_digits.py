@@ -6,12 +6,15 @@ section 4.2), with a digit of random size as well.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from vgglab.config import ClutteredDigitsConfig
-from vgglab.data.sources.digits import SIDE, originals
+from vgglab.data.sources.digits import ADDRESS, SIDE, digest_of_originals, originals
+from vgglab.data.sources.source import MemorySource, made_once
 from vgglab.data.splits import SPLITS, Images, ImageSet, Labels, Splits, split_originals
 
 GENERATOR_VERSION = 1
@@ -65,7 +68,7 @@ def _compose(
     return ImageSet(np.stack(canvases)[:, None], labels_n[chosen], chosen)
 
 
-def make_cluttered_digits(config: ClutteredDigitsConfig) -> Splits[ImageSet]:
+def _make(config: ClutteredDigitsConfig) -> Splits[ImageSet]:
     """Canvases whose digit and fragments both come from the originals of their own split."""
     images_nhw, labels_n = originals(config.classes)
     members = split_originals(
@@ -85,3 +88,16 @@ def make_cluttered_digits(config: ClutteredDigitsConfig) -> Splits[ImageSet]:
             for seed, name in enumerate(SPLITS)
         }
     )
+
+
+def _content(_: ClutteredDigitsConfig) -> str:
+    return f"{digest_of_originals()};generator:{GENERATOR_VERSION}"
+
+
+def _read(config: ClutteredDigitsConfig, folder: Path) -> Splits[ImageSet]:
+    return made_once(config, folder, _content(config), lambda: _make(config))
+
+
+CLUTTERED_DIGITS: MemorySource[ClutteredDigitsConfig] = MemorySource(
+    channels=1, content=_content, address=lambda _: ADDRESS, read=_read
+)

