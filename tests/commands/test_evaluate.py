@@ -14,8 +14,8 @@ from running import SMALL, Command, grid
 from vgglab.commands.train import train
 from vgglab.config import Config, TrackingConfig
 from vgglab.config.parse import ConfigError, parse
-from vgglab.runs import RunDirectory
-from vgglab.workflow.evaluation import catch_up, config_to_test, is_done, read_result, untested
+from vgglab.runs import RunDirectory, read_result
+from vgglab.workflow.evaluation import catch_up, config_to_test, is_done, untested
 from vgglab.workflow.fusion import fuse
 from vgglab.workflow.pretraining import directory_of
 

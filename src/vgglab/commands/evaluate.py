@@ -10,9 +10,10 @@ from typing import Any
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.runs import RunDirectory, State
+from vgglab.runs.records import read_result
 from vgglab.training.imports import import_lightning
 from vgglab.workflow.compose import has_sweep
-from vgglab.workflow.evaluation import catch_up, config_to_test, read_result, skipped_note
+from vgglab.workflow.evaluation import catch_up, config_to_test, skipped_note
 from vgglab.workflow.fusion import ERRORS, fuse, names
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.points import points_of_this_command

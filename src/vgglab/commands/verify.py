@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import sys
 import tempfile
 import time
@@ -18,7 +17,13 @@ from rich.text import Text
 from vgglab.config import Config, plain, with_infrastructure_of
 from vgglab.config.parse import ConfigError, parse
 from vgglab.runs import RunDirectory, State
-from vgglab.runs.records import Certificate, Interruption, read_config, write_certificate
+from vgglab.runs.records import (
+    Certificate,
+    Interruption,
+    read_config,
+    read_result,
+    write_certificate,
+)
 from vgglab.verify.compare import PARTS, RECORDED, differences
 from vgglab.verify.trials import Outcome, Trials
 from vgglab.workflow.fusion import names
@@ -40,7 +45,7 @@ def verify(config: Config) -> None:
     configs = [_config_of(run, config) for run in runs]
     certificates = [_verified(*pair, config) for pair in zip(runs, configs, strict=True)]
     rows: list[Row] = [
-        {"run": certificate["run"]} | row
+        {"run": certificate["run"], **row}
         for certificate in certificates
         for row in certificate["interruptions"]
     ]
@@ -80,7 +85,7 @@ def _shortened(config: Config, epochs: int) -> dict[str, Any]:
     return tree
 
 
-def _verified(run: RunDirectory, config: Config, command: Config) -> dict[str, Any]:
+def _verified(run: RunDirectory, config: Config, command: Config) -> Certificate:
     tree = _shortened(config, command.verify.epochs)
     # Of the whole run: a parent follows from its child's config.
     weights = first_weights(config)
@@ -91,7 +96,7 @@ def _verified(run: RunDirectory, config: Config, command: Config) -> dict[str, A
     with tempfile.TemporaryDirectory(prefix="verify-", dir=folder) as scratch:
         trials = Trials(tree, weights and weights.absolute(), Path(scratch))
         found = _trials(trials, run, config.recipe.epochs)
-    certificate = {
+    certificate: Certificate = {
         "run": run.id,
         **found,
         "epochs": tree["recipe"]["epochs"],
@@ -106,11 +111,11 @@ def _verified(run: RunDirectory, config: Config, command: Config) -> dict[str, A
     return certificate
 
 
-def _trials(trials: Trials, run: RunDirectory, recorded_epochs: int) -> dict[str, Any]:
+def _trials(trials: Trials, run: RunDirectory, recorded_epochs: int) -> Certificate:
     """The part of ``verify.json`` that the trials find out."""
     _say(f"{run.id}: undisturbed, {trials.epochs} epochs")
     reference = trials.undisturbed()
-    rows: list[dict[str, Any]] = []
+    rows: list[Interruption] = []
     left_out: list[str] = []
     for outcome in trials.interrupted(reference):
         if isinstance(outcome, Outcome):
@@ -119,12 +124,12 @@ def _trials(trials: Trials, run: RunDirectory, recorded_epochs: int) -> dict[str
         else:
             left_out.append(outcome.name)
     equal = not any(row["different"] for row in rows)
-    found: dict[str, Any] = {
+    found: Certificate = {
         "equal": equal,
         "compared": list(PARTS),
         "interruptions": rows,
         "without_such_a_moment": left_out,
-        "machine": json.loads(reference.result.read_text(encoding="utf-8"))["hardware"],
+        "machine": read_result(reference)["hardware"],
     }
     if not equal:  # whose fault is it?
         again = differences(reference, trials.undisturbed("again"))
@@ -138,7 +143,7 @@ def _names(different: Mapping[str, bool]) -> list[str]:
     return [name for name, differs in different.items() if differs]
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
+def _row(outcome: Outcome) -> Interruption:
     return {
         "where": outcome.boundary.name,
         "moment": str(outcome.interruption.moment),
@@ -150,11 +155,11 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _how(row: Mapping[str, Any]) -> str:
+def _how(row: Interruption) -> str:
     return f"{row['signal']} {row['where']} ({row['moment']} {row['at']} of {row['of']})"
 
 
-def _equal(row: Mapping[str, Any]) -> str:
+def _equal(row: Interruption) -> str:
     return f"different: {', '.join(row['different'])}" if row["different"] else "all equal"
 
 
@@ -163,7 +168,7 @@ def _say(text: str) -> None:
 
 
 def _tables(
-    certificates: Sequence[Mapping[str, Any]], runs: Sequence[RunDirectory]
+    certificates: Sequence[Certificate], runs: Sequence[RunDirectory]
 ) -> Iterator[RenderableType]:
     for certificate, run in zip(certificates, runs, strict=True):
         yield _table(certificate)
@@ -174,7 +179,7 @@ def _tables(
         yield Text(f"certificate: {run.certificate}")
 
 
-def _table(certificate: Mapping[str, Any]) -> Table:
+def _table(certificate: Certificate) -> Table:
     table = Table(title=certificate["run"], title_justify="left")
     for column in ("interrupted", "by", "moment", "went on from step", "compared with undisturbed"):
         table.add_column(column, justify="right" if "step" in column else "left")
@@ -185,7 +190,7 @@ def _table(certificate: Mapping[str, Any]) -> Table:
     return table
 
 
-def notes(certificate: Mapping[str, Any]) -> Sequence[str]:
+def notes(certificate: Certificate) -> Sequence[str]:
     """Return what else a reader of a certificate must know, in lines."""
     found = []
     if missing := certificate["without_such_a_moment"]:

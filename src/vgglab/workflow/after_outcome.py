@@ -6,7 +6,8 @@ import os
 
 from vgglab.config import Config
 from vgglab.runs import RunDirectory, State, Status
-from vgglab.workflow.evaluation import catch_up, read_result, skipped_note, untested
+from vgglab.runs.records import read_result
+from vgglab.workflow.evaluation import catch_up, skipped_note, untested
 
 
 def complete(config: Config, directory: RunDirectory, status: Status) -> None:

@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 def skipped_note(result: Result) -> str:
     """How many test images could not be read, in words; empty where all could."""
-    test = result.get("test") or {}
-    if not test.get("skipped"):
+    test = result.get("test")
+    if not test or not test["skipped"]:
         return ""
     return f"{test['skipped']} of {test['images']} test images unreadable, counted as errors"
 
@@ -95,7 +95,9 @@ def catch_up(config: Config, directory: RunDirectory) -> Sequence[Procedure]:
             log.info("testing under %s", ", ".join(procedure.label for procedure in todo))
             tested = retest(config, directory, todo)
         result = read_result(directory)
-        for part, by_label in tested.items():
-            result[part] = result.get(part, {}) | by_label
+        result["errors"] = result.get("errors", {}) | tested["errors"]
+        result["tests"] = result.get("tests", {}) | tested["tests"]
+        if "test" in tested:
+            result["test"] = tested["test"]
         write_result(directory, result)
     return todo

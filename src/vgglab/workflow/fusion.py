@@ -18,7 +18,8 @@ from vgglab.config.parse import ConfigError
 from vgglab.evaluation.fusion import Fused, fused
 from vgglab.runs import RunDirectory
 from vgglab.runs.atomic import write_json, write_text
-from vgglab.workflow.evaluation import config_to_test, read_result
+from vgglab.runs.records import read_result
+from vgglab.workflow.evaluation import config_to_test
 from vgglab.workflow.output import Row, print_rows
 
 ERRORS = ("top1_error", "top5_error")

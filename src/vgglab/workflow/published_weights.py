@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,7 +20,7 @@ from vgglab.models import torchvision_weights as published
 from vgglab.models.layers import map_size
 from vgglab.models.torchvision_weights import TORCHVISION_CROP, TORCHVISION_RESIZE, PublishedNet
 from vgglab.runs import RunDirectory
-from vgglab.runs.atomic import write_json
+from vgglab.runs.records import Result, write_result
 from vgglab.training.distributed import Group
 from vgglab.training.testing import HeldOut, evaluate, stored_net
 from vgglab.workflow.evaluation import skipped_note
@@ -55,15 +56,17 @@ def evaluate_weights(config: Config) -> None:
     except RuntimeError as error:  # torch lists the layers that differ, a line each
         raise ConfigError(f"weights={config.weights}: {error}") from error
     held_out = HeldOut(images_of(wanted), normalise)
-    tested = evaluate(wanted, directory, net, held_out, Group(ALONE), wanted.procedures)
+    tested: Any = evaluate(wanted, directory, net, held_out, Group(ALONE), wanted.procedures)
+    result: Result = {"run": directory.id, "weights": config.weights}
+    result.update(tested)
     write_config(directory, wanted)
-    write_json(directory.result, {"run": directory.id, "weights": config.weights} | tested)
+    write_result(directory, result)
     rows = [
         _row(wanted, label, errors | tested["tests"][label])
         for label, errors in tested["errors"].items()
     ]
     print_rows(rows, config.format)
-    if note := skipped_note(tested):
+    if note := skipped_note(result):
         print(note, file=sys.stderr)
     if config.format == "table":
         print(

@@ -10,6 +10,7 @@ import torch
 from vgglab.config import Config, Procedure
 from vgglab.data.module import ImageData
 from vgglab.runs import RunDirectory
+from vgglab.runs.records import Result
 from vgglab.training.allocator import use_allocator
 from vgglab.training.distributed import Group
 from vgglab.training.testing import (
@@ -22,9 +23,7 @@ from vgglab.training.testing import (
 from vgglab.world import ALONE
 
 
-def retest(
-    config: Config, directory: RunDirectory, procedures: Sequence[Procedure]
-) -> dict[str, dict[str, Any]]:
+def retest(config: Config, directory: RunDirectory, procedures: Sequence[Procedure]) -> Result:
     """Test the selected weights of a run and write its predictions.
 
     Args:
@@ -33,7 +32,7 @@ def retest(
         procedures: the tests to make.
 
     Returns:
-        The parts of ``result.json`` that the tests add to, each by the label of a test.
+        The parts of ``result.json`` that the tests add to.
 
     Raises:
         DataError: its images or its weights are gone.
@@ -44,4 +43,6 @@ def retest(
     net = stored_net(config, selected_weights(config, directory))
     data = ImageData(config, MEMORY_FORMATS[config.trainer.memory_format])
     images = HeldOut(data.splits.test, data.normalise)
-    return evaluate(config, directory, net, images, Group(ALONE), procedures)
+    tested: Any = evaluate(config, directory, net, images, Group(ALONE), procedures)
+    found: Result = tested
+    return found
