@@ -13,8 +13,7 @@ from vgglab.runs import RunDirectory, State
 from vgglab.runs.records import read_result
 from vgglab.training.imports import import_lightning
 from vgglab.workflow.compose import has_sweep
-from vgglab.workflow.evaluation import catch_up, config_to_test, skipped_note
-from vgglab.workflow.fusion import ERRORS, fuse, names
+from vgglab.workflow.evaluation import ERRORS, catch_up, config_to_test, names, skipped_note
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.points import points_of_this_command
 
@@ -28,7 +27,7 @@ def evaluate(config: Config) -> None:
     """
     ways: dict[str, tuple[bool, Callable[[Config], None]]] = {
         "run": (bool(config.run), _evaluate_runs),
-        "fuse": (bool(config.fuse), fuse),
+        "fuse": (bool(config.fuse), _fuse),
         "weights": (bool(config.weights), _evaluate_weights),
         "sweeps": (has_sweep(), _evaluate_runs),
     }
@@ -41,8 +40,15 @@ def evaluate(config: Config) -> None:
     ways[given[0]][1](config)
 
 
+# Imported in functions: runs that lack no test are printed without loading torch.
+def _fuse(config: Config) -> None:
+    import_lightning()
+    from vgglab.workflow.fusion import fuse
+
+    fuse(config)
+
+
 def _evaluate_weights(config: Config) -> None:
-    # Imported only here: fusing and looking up what was tested before do without torch.
     import_lightning()
     from vgglab.workflow.published_weights import evaluate_weights
 

@@ -26,7 +26,7 @@ from vgglab.runs.records import (
 )
 from vgglab.verify.compare import PARTS, RECORDED, differences
 from vgglab.verify.trials import Outcome, Trials
-from vgglab.workflow.fusion import names
+from vgglab.workflow.evaluation import names
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.pretraining import first_weights
 from vgglab.workflow.provenance import commit, source, versions

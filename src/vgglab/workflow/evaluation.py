@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from vgglab.config import Config, Procedure, with_infrastructure_of
 from vgglab.config.parse import ConfigError, parse
@@ -14,6 +15,14 @@ from vgglab.training.imports import import_lightning
 from vgglab.workflow.logs import log_to
 
 log = logging.getLogger(__name__)
+
+ERRORS: tuple[Literal["top1_error"], Literal["top5_error"]] = ("top1_error", "top5_error")
+"""Errors of a test that commands print, percent."""
+
+
+def names(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """One name or several, as a tuple."""
+    return (value,) if isinstance(value, str) else value
 
 
 def skipped_note(result: Result) -> str:

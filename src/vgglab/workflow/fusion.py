@@ -1,4 +1,4 @@
-"""Several nets or protocols as one: their mean posterior, from stored predictions."""
+"""Several nets or protocols as one: their mean posterior, from stored predictions. Loads torch."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ from vgglab.evaluation.fusion import Fused, fused
 from vgglab.runs import RunDirectory
 from vgglab.runs.atomic import write_json, write_text
 from vgglab.runs.records import read_result
-from vgglab.workflow.evaluation import config_to_test
+from vgglab.workflow.evaluation import ERRORS, config_to_test, names
 from vgglab.workflow.output import Row, print_rows
 
-ERRORS = ("top1_error", "top5_error")
-"""Keys of a test's errors in a result, percent."""
 TRAINING_ONLY = ("shift", "flip", "train_images")
 """Fields of the data that do not say what the test images are."""
 WHY = "predictions hold the likeliest classes of an image, not all"
@@ -79,11 +77,6 @@ def fuse(config: Config) -> None:
     print_rows(rows, config.format)
     if config.format == "table":
         print(f"written: {written}")
-
-
-def names(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    """One name or several, as a tuple."""
-    return (value,) if isinstance(value, str) else value
 
 
 def _member(text: str, config: Config) -> Member:

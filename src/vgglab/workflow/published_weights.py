@@ -23,8 +23,7 @@ from vgglab.runs import RunDirectory
 from vgglab.runs.records import Result, write_result
 from vgglab.training.distributed import Group
 from vgglab.training.testing import HeldOut, evaluate, stored_net
-from vgglab.workflow.evaluation import skipped_note
-from vgglab.workflow.fusion import ERRORS
+from vgglab.workflow.evaluation import ERRORS, skipped_note
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.provenance import write_config
 from vgglab.world import ALONE
