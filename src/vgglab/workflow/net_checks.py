@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from vgglab.config import Config
+from vgglab.config.nets import NETS
 from vgglab.config.parent import parent_of
 from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import channels
@@ -38,9 +39,10 @@ def check_net(config: Config) -> None:
 
 def _check_pretrained(config: Config, parent: Config) -> None:
     if not shared_with_a(config.model.name):
+        allowed = ", ".join(name for name in NETS if shared_with_a(name))
         raise ConfigError(
             f"init=pretrained_a: model={config.model.name} has not the layers of A that it copies; "
-            "must be one of b, c, d, e"
+            f"must be one of {allowed}"
         )
     if parent.model.name != "a":
         raise ConfigError(
