@@ -22,11 +22,11 @@ from typing import Any
 
 from scaling_model import Hardware, growing, speedup, step_time
 
-from vgglab.config.model import ModelConfig, ModelName, NormConfig
+from vgglab.config.model import ModelConfig, NormConfig
 from vgglab.models.cost import NetCost, describe
 
-NETS: tuple[ModelName, ...] = ("a", "a_lrn", "b", "c", "d", "e")
-SCALES: dict[ModelName, int] = {"c": 3, "d": 3, "e": 3}
+NETS: tuple[str, ...] = ("a", "a_lrn", "b", "c", "d", "e")
+SCALES: dict[str, int] = {"c": 3, "d": 3, "e": 3}
 """Training scales of ``sweeps=paper``: S = 256, S = 384 and jittered, as in the paper's Table 3."""
 PAPER_IMAGES, PAPER_EPOCHS, PAPER_BATCH = 1_281_167, 74, 256
 """ImageNet's training images; epochs and batch of section 3.1 of the paper."""
@@ -53,7 +53,7 @@ ASSUMED = (
 )
 
 
-def paper_net(name: ModelName) -> NetCost:
+def paper_net(name: str) -> NetCost:
     """A net of Table 1 at full size."""
     return describe(ModelConfig(name=name, width=1), NormConfig(), classes=1000, image_size=224)
 

@@ -41,7 +41,7 @@ ROWS = {
 
 def net_of(name: str, width: float) -> VGG:
     """An untrained net of 1,000 classes."""
-    model = ModelConfig(name=name, width=width)  # type: ignore[arg-type]
+    model = ModelConfig(name=name, width=width)
     init = InitConfig(name="he")
     return build(model, NormConfig(), init, classes=1000, image_size=SIZE).eval()
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from side_by_side import Worker, markdown
 
-from vgglab.config.model import ModelConfig, ModelName, NormConfig
+from vgglab.config.model import ModelConfig, NormConfig
 from vgglab.models.cost import describe
 
 
@@ -26,7 +26,7 @@ from vgglab.models.cost import describe
 class Point:
     """A net and what it is shown."""
 
-    model: ModelName = "a"
+    model: str = "a"
     width: float = 0.25
     batch: int = 32
     size: int = 64

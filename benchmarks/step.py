@@ -18,16 +18,16 @@ import argparse
 import functools
 import importlib.util
 from collections.abc import Mapping
-from typing import get_args
 
 import torch
 from side_by_side import Worker, alternate, markdown, median, ratio
 from step_candidates import TIMM, Case, Convolutions, Ours, Peer
 
-from vgglab.config.model import ModelConfig, ModelName, NormConfig
+from vgglab.config.model import ModelConfig, NormConfig
+from vgglab.config.nets import NETS
 from vgglab.models.cost import describe
 
-NETS: tuple[ModelName, ...] = get_args(ModelName)[:6]
+CHOICES = tuple(NETS)[:6]
 CASES = {224: (1.0, 8, 1), 32: (0.25, 128, 4)}
 """By image size: width, batch, steps."""
 
@@ -81,7 +81,7 @@ def row_of(case: Case, workers: Mapping[str, Worker], rounds: int) -> list[objec
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--nets", nargs="+", choices=NETS, default=["a", "a_lrn", "d", "e"])
+    parser.add_argument("--nets", nargs="+", choices=CHOICES, default=["a", "a_lrn", "d", "e"])
     parser.add_argument("--sizes", nargs="+", type=int, choices=list(CASES), default=list(CASES))
     parser.add_argument("--without", nargs="+", choices=[*PEERS, "convolutions"], default=[])
     parser.add_argument("--batch", type=int, help="images of a step; by default 8, or 128 of 32 px")

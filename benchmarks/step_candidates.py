@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vgglab.config.model import InitConfig, ModelConfig, ModelName, NormConfig
+from vgglab.config.model import InitConfig, ModelConfig, NormConfig
+from vgglab.config.nets import NETS, Conv
 from vgglab.config.parse import parse
 from vgglab.data.loaders import Batch
 from vgglab.machine import resolve
 from vgglab.models.build import build
 from vgglab.models.kernels.select import use_kernels
-from vgglab.models.layers import HIDDEN_UNITS, LAYERS, Conv, map_size, scaled
+from vgglab.models.layers import HIDDEN_UNITS, map_size, scaled
 from vgglab.training.allocator import keep_freed_memory
 from vgglab.training.module import Classifier
 
@@ -27,7 +28,7 @@ LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.001, 0.9, 5e-4
 class Case(NamedTuple):
     """What is trained."""
 
-    net: ModelName
+    net: str
     width: float
     size: int
     """Of the images, px."""
@@ -52,7 +53,7 @@ def plain_net(case: Case) -> nn.Sequential:
     """The net as one writes it down; at width 1 and 224 px, torchvision's."""
     modules: list[nn.Module] = []
     channels = 3
-    for layer in LAYERS[case.net]:
+    for layer in NETS[case.net].layers:
         if isinstance(layer, Conv):
             out = scaled(layer.channels, case.width)
             modules += [
@@ -199,7 +200,7 @@ class Convolutions:
 
     def _made(self, case: Case) -> list[Step]:
         made, side, channels = [], case.size, 3
-        for layer in LAYERS[case.net]:
+        for layer in NETS[case.net].layers:
             if isinstance(layer, Conv):
                 out = scaled(layer.channels, case.width)
                 made.append(convolution(case.batch, channels, out, side, layer.kernel))

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from side_by_side import markdown
-from step import CASES, NETS
+from step import CASES, CHOICES
 from step_candidates import Case, Ours, plain_net
 from torch.profiler import ProfilerActivity, profile
 
@@ -63,7 +63,7 @@ def shares(case: Case, rounds: int, threads: int) -> dict[str, float]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--net", choices=NETS, default="d")
+    parser.add_argument("--net", choices=CHOICES, default="d")
     parser.add_argument("--size", type=int, choices=list(CASES), default=224)
     parser.add_argument("--batch", type=int, help="images of a step; by default 8, or 128 of 32 px")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

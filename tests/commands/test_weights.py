@@ -17,7 +17,6 @@ from torch import nn
 from torchvision.models.vgg import VGG, cfgs, make_layers
 
 from vgglab.config import Config, FolderConfig, ModelConfig, NormConfig, RecipeConfig
-from vgglab.config.model import ModelName
 from vgglab.config.parse import ConfigError, parse
 from vgglab.evaluation.published_errors import published_errors
 from vgglab.models import torchvision_weights as published
@@ -25,7 +24,7 @@ from vgglab.models.torchvision_weights import WeightsError, load_weights, net_of
 from vgglab.workflow.published_weights import evaluate_weights, images_of, torchvision_name
 
 CFGS = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}
-MODELS: dict[str, ModelName] = {"vgg11": "a", "vgg13": "b", "vgg16": "d", "vgg19": "e"}
+MODELS: dict[str, str] = {"vgg11": "a", "vgg13": "b", "vgg16": "d", "vgg19": "e"}
 
 
 def their_net(name: str, classes: int, width: float) -> VGG:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Literal, get_args
+from typing import Literal
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from vgglab.config.model import InitConfig, ModelConfig, ModelName, NormConfig
+from vgglab.config.model import InitConfig, ModelConfig, NormConfig
+from vgglab.config.nets import NETS
 from vgglab.models.build import build
 from vgglab.models.cost import NetCost, describe
 from vgglab.models.layers import weight_layers
@@ -20,11 +21,11 @@ from vgglab.models.lrn import LocalResponseNorm
 from vgglab.models.vgg import VGG
 
 NormName = Literal["none", "batch"]
-NAMES: tuple[ModelName, ...] = get_args(ModelName)
+NAMES = tuple(NETS)
 
 # Parameters, the same without biases, and MACs / 1e9 at 224 px and 1,000 classes:
 # shared/reference/published.yaml, vgg2014, exact counts of arXiv:1409.1556v6's Table 2.
-PUBLISHED: dict[ModelName, tuple[int, int, float]] = {
+PUBLISHED: dict[str, tuple[int, int, float]] = {
     "a": (132_863_336, 132_851_392, 7.609),
     "a_lrn": (132_863_336, 132_851_392, 7.609),
     "b": (133_047_848, 133_035_712, 11.308),
@@ -34,13 +35,13 @@ PUBLISHED: dict[ModelName, tuple[int, int, float]] = {
 }
 # The same file, chatfield2014: parameters, and the side of the map after each convolution and
 # pooling. What follows an LRN has the size of what came before it.
-CHATFIELD: dict[ModelName, tuple[int, list[int]]] = {
+CHATFIELD: dict[str, tuple[int, list[int]]] = {
     "vgg_f": (60_834_536, [54, 27, 27, 13, 13, 13, 13, 6]),
     "vgg_m": (102_908_520, [109, 54, 26, 13, 13, 13, 13, 6]),
     "vgg_s": (102_908_520, [109, 37, 33, 17, 17, 17, 17, 6]),
 }
 # The same file, torchvision: parameters of vgg11_bn, 13_bn, 16_bn, 19_bn.
-WITH_BATCH_NORM: dict[ModelName, int] = {
+WITH_BATCH_NORM: dict[str, int] = {
     "a": 132_868_840, "b": 133_053_736, "d": 138_365_992, "e": 143_678_248,
 }  # fmt: skip
 ROW_TYPES = {
@@ -52,22 +53,20 @@ ROW_TYPES = {
 }
 
 
-def published_size(name: ModelName, norm: NormName = "none") -> NetCost:
+def published_size(name: str, norm: NormName = "none") -> NetCost:
     model = ModelConfig(name=name, width=1)
     return describe(model, NormConfig(name=norm), classes=1000, image_size=224)
 
 
 @pytest.mark.parametrize(("name", "figures"), PUBLISHED.items())
-def test_published_counts(name: ModelName, figures: tuple[int, int, float]) -> None:
+def test_published_counts(name: str, figures: tuple[int, int, float]) -> None:
     cost = published_size(name)
     assert (cost.parameters, cost.parameters_without_biases) == figures[:2]
     assert round(cost.macs / 1e9, 3) == figures[2]
 
 
 @pytest.mark.parametrize(("name", "figures"), CHATFIELD.items())
-def test_published_counts_of_chatfields_nets(
-    name: ModelName, figures: tuple[int, list[int]]
-) -> None:
+def test_published_counts_of_chatfields_nets(name: str, figures: tuple[int, list[int]]) -> None:
     cost = published_size(name)
     maps = [row.output_shape[-1] for row in cost.layers if row.type in ("conv", "pool")]
     assert (cost.parameters, maps) == figures
@@ -82,7 +81,7 @@ def test_chatfields_layers_are_numbered_one_by_one() -> None:
 
 
 @pytest.mark.parametrize(("name", "parameters"), WITH_BATCH_NORM.items())
-def test_published_counts_with_batch_norm(name: ModelName, parameters: int) -> None:
+def test_published_counts_with_batch_norm(name: str, parameters: int) -> None:
     assert published_size(name, "batch").parameters == parameters
 
 
@@ -113,7 +112,7 @@ def test_two_3x3_see_as_far_as_one_5x5() -> None:  # paper, section 2.3
 @pytest.mark.parametrize("width", [1 / 64, 0.25, 0.3, 1.0])
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("name", NAMES)
-def test_counts_are_the_modules(name: ModelName, norm: NormName, width: float) -> None:
+def test_counts_are_the_modules(name: str, norm: NormName, width: float) -> None:
     model, config = ModelConfig(name=name, width=width), NormConfig(name=norm)
     with torch.device("meta"):
         net = VGG(model, config, classes=37, image_size=100, in_channels=1)
@@ -126,7 +125,7 @@ def test_counts_are_the_modules(name: ModelName, norm: NormName, width: float) -
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("name", NAMES)
-def test_rows_are_what_hooks_see(name: ModelName, norm: NormName) -> None:
+def test_rows_are_what_hooks_see(name: str, norm: NormName) -> None:
     model, config = ModelConfig(name=name, width=1 / 8), NormConfig(name=norm)
     net = build(model, config, InitConfig(), classes=7, image_size=72)
     seen: list[tuple[str, tuple[int, ...], int, int]] = [("input", (3, 72, 72), 3 * 72 * 72, 0)]
@@ -146,7 +145,7 @@ def test_rows_are_what_hooks_see(name: ModelName, norm: NormName) -> None:
 @pytest.mark.parametrize("image_size", [41, 72])
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("name", NAMES)
-def test_macs_are_half_of_torchs_flops(name: ModelName, norm: NormName, image_size: int) -> None:
+def test_macs_are_half_of_torchs_flops(name: str, norm: NormName, image_size: int) -> None:
     model, config = ModelConfig(name=name, width=1 / 8), NormConfig(name=norm)
     with torch.device("meta"):
         net = VGG(model, config, classes=7, image_size=image_size)
@@ -158,7 +157,7 @@ def test_macs_are_half_of_torchs_flops(name: ModelName, norm: NormName, image_si
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_receptive_field_is_where_the_gradient_arrives(name: ModelName) -> None:
+def test_receptive_field_is_where_the_gradient_arrives(name: str) -> None:
     # Weights that are all positive and averages for maxima let every path through, so that the
     # gradient of one value in the middle covers its receptive field exactly.
     size, model = 512, ModelConfig(name=name, width=1 / 512)
@@ -183,7 +182,7 @@ def test_receptive_field_is_where_the_gradient_arrives(name: ModelName) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_as_dict_is_json_with_the_contracts_keys(name: ModelName) -> None:
+def test_as_dict_is_json_with_the_contracts_keys(name: str) -> None:
     cost = describe(ModelConfig(name=name), NormConfig(), classes=10, image_size=48)
     plain = cost.as_dict()
     assert json.loads(json.dumps(plain)) == plain
@@ -200,7 +199,7 @@ def test_as_dict_is_json_with_the_contracts_keys(name: ModelName) -> None:
 @pytest.mark.parametrize(
     ("name", "smallest"), {"a": 32, "e": 32, "vgg_f": 39, "vgg_m": 41, "vgg_s": 31}.items()
 )
-def test_a_size_out_of_range_is_the_users_mistake(name: ModelName, smallest: int) -> None:
+def test_a_size_out_of_range_is_the_users_mistake(name: str, smallest: int) -> None:
     model = ModelConfig(name=name, width=1 / 64)
     message = f"image_size = {smallest - 1}: must be {smallest} or more for model={name}"
     with pytest.raises(ValueError, match=message):

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from pathlib import Path
 
 import pytest
+import yaml
 
-from vgglab.config.model import ModelName
-from vgglab.models.layers import LAYERS, Conv, Pool, map_size, scaled, weight_layers
+from vgglab.config.nets import NETS, Conv, Pool
+from vgglab.models.layers import convolutions, map_size, scaled, shared_with_a, weight_layers
 
 # arXiv:1409.1556v6, Table 1, row "weight layers"; b_5x5 is section 4.1's shallow net.
-DEPTHS: dict[ModelName, int] = {
+DEPTHS: dict[str, int] = {
     "a": 11, "a_lrn": 11, "b": 13, "c": 16, "d": 16, "e": 19, "b_5x5": 8,
 }  # fmt: skip
 # arXiv:1405.3531, Table 1: five convolutions and three fully connected layers each.
-CHATFIELDS: dict[ModelName, int] = {"vgg_f": 8, "vgg_m": 8, "vgg_s": 8}
+CHATFIELDS: dict[str, int] = {"vgg_f": 8, "vgg_m": 8, "vgg_s": 8}
+CONF = Path(__file__).resolve().parents[2] / "conf" / "model"
 
 
-def convolutions(name: ModelName) -> list[Conv]:
-    return [layer for layer in LAYERS[name] if isinstance(layer, Conv)]
-
-
-def test_every_model_name_has_a_row() -> None:
-    assert set(LAYERS) == set(get_args(ModelName)) == set(DEPTHS) | set(CHATFIELDS)
+def test_every_row_has_its_yaml_and_every_yaml_its_row() -> None:
+    assert set(NETS) == {path.stem for path in CONF.glob("*.yaml")} == set(DEPTHS | CHATFIELDS)
+    for name in NETS:
+        assert yaml.safe_load((CONF / f"{name}.yaml").read_text("utf-8")) == {"name": name}
 
 
 @pytest.mark.parametrize(("name", "depth"), (DEPTHS | CHATFIELDS).items())
-def test_depth_is_the_papers(name: ModelName, depth: int) -> None:
+def test_depth_is_the_papers(name: str, depth: int) -> None:
     assert weight_layers(name) == depth
 
 
 @pytest.mark.parametrize("name", DEPTHS)
-def test_blocks_of_one_width_each_end_in_a_pool(name: ModelName) -> None:
+def test_blocks_of_one_width_each_end_in_a_pool(name: str) -> None:
     blocks: list[set[int]] = [set()]
-    for layer in LAYERS[name]:
+    for layer in NETS[name].layers:
         if isinstance(layer, Pool):
             blocks.append(set())
         else:
@@ -49,7 +49,7 @@ def test_c_and_d_differ_in_the_kernel_of_three_layers_only() -> None:
 
 def test_a_lrn_is_a_with_lrn_after_the_first_convolution() -> None:
     assert [conv.lrn for conv in convolutions("a_lrn")] == [True] + 7 * [False]
-    assert LAYERS["a_lrn"][1:] == LAYERS["a"][1:]
+    assert NETS["a_lrn"].layers[1:] == NETS["a"].layers[1:]
 
 
 def test_b_5x5_is_b_with_each_pair_as_one_5x5() -> None:
@@ -80,3 +80,7 @@ def test_map_size_is_five_floored_halvings(image_size: int, expected: int) -> No
 def test_a_window_that_is_not_full_counts_with_ceil_alone(size: int, floor: int, ceil: int) -> None:
     assert Pool(kernel=3, stride=2).size(size) == floor
     assert Pool(kernel=3, stride=2, ceil=True).size(size) == ceil
+
+
+def test_the_nets_that_have_the_layers_pre_training_copies_from_a() -> None:
+    assert {name for name in NETS if shared_with_a(name)} == {"b", "c", "d", "e"}

@@ -169,4 +169,4 @@ def _field_types(path: str) -> list[Any]:
 
 def _is_group(hint: Any) -> bool:
     kinds: Iterable[Any] = get_args(hint) if get_origin(hint) is Annotated else (hint,)
-    return any(dataclasses.is_dataclass(kind) for kind in kinds)
+    return any(isinstance(kind, type) and dataclasses.is_dataclass(kind) for kind in kinds)

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
 from vgglab.config.fields import STRICT, Fraction, Role
+from vgglab.config.nets import NETS, quoted_names
 
-ModelName = Literal["a", "a_lrn", "b", "c", "d", "e", "b_5x5", "vgg_f", "vgg_m", "vgg_s"]
+
+def _known_net(name: Any) -> str:
+    if isinstance(name, str) and name in NETS:
+        return name
+    # Worded as pydantic words it for a Literal: parse.py and claims.py build on that.
+    allowed = {"expected": quoted_names()}
+    raise PydanticCustomError("unknown_net", "Input should be {expected}", allowed)
+
+
+NetName = Annotated[str, BeforeValidator(_known_net)]
+"""A name that ``NETS`` has."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -34,7 +46,7 @@ class LrnConfig:
 class ModelConfig:
     """One column of the paper's Table 1, or a net of Chatfield et al. 2014, at a width."""
 
-    name: Annotated[ModelName, Role.SCIENTIFIC] = "a"
+    name: Annotated[NetName, Role.SCIENTIFIC] = "a"
     width: Annotated[float, Field(gt=0, le=4), Role.SCIENTIFIC] = 0.25
     """Multiplies every channel and hidden unit count; 1 is the paper's net."""
     dropout: Annotated[Fraction, Role.NUISANCE] = 0.5

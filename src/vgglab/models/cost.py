@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from vgglab.config.model import ModelConfig, ModelName, NormConfig
+from vgglab.config.model import ModelConfig, NormConfig
 from vgglab.models.layer_costs import BYTES_A_VALUE, LayerCost, LayerType, layer_costs
 from vgglab.models.layers import check_sizes, weight_layers
 
@@ -20,7 +20,7 @@ COPIES_IN_TRAINING = 3
 class NetCost:
     """The rows of a net from input to logits, and their totals, for one image."""
 
-    model: ModelName
+    model: str
     weight_layers: int
     layers: tuple[LayerCost, ...]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
-from vgglab.config.model import ModelConfig, ModelName, NormConfig
-from vgglab.models.layers import CHATFIELD, HIDDEN_UNITS, LAYERS, Conv, Layer, Pool, scaled
+from vgglab.config.model import ModelConfig, NormConfig
+from vgglab.config.nets import NETS, Conv, Pool
+from vgglab.models.layers import HIDDEN_UNITS, places, scaled
 
 LayerType = Literal["input", "conv", "batch_norm", "lrn", "pool", "fc"]
 
@@ -75,34 +76,20 @@ def _feature_rows(
     for place, layer in places(model.name):
         field += (layer.kernel - 1) * step
         size, step = layer.size(size), step * layer.stride
-        if isinstance(layer, Pool):
-            yield LayerCost(
-                name=f"pool{place}",
-                type="pool",
-                output_shape=(channels, size, size),
-                receptive_field=field,
-            )
-        else:
-            inputs, channels = channels, scaled(layer.channels, model.width)
-            shape = (channels, size, size)
-            yield from _conv_rows(layer, norm, place, inputs=inputs, shape=shape, field=field)
-
-
-def places(name: ModelName) -> Iterator[tuple[str, Layer]]:
-    """Each layer with its number: ``2_1`` is the first convolution of the second block.
-
-    Layers of Chatfield's nets have one number each, and a pooling that of its convolution.
-    """
-    block, index, conv = 1, 1, 0
-    for layer in LAYERS[name]:
-        one_by_one = name in CHATFIELD
-        if isinstance(layer, Pool):
-            yield str(conv if one_by_one else block), layer
-            block, index = block + 1, 1
-        else:
-            conv += 1
-            yield str(conv) if one_by_one else f"{block}_{index}", layer
-            index += 1
+        match layer:
+            case Pool():
+                yield LayerCost(
+                    name=f"pool{place}",
+                    type="pool",
+                    output_shape=(channels, size, size),
+                    receptive_field=field,
+                )
+            case Conv():
+                inputs, channels = channels, scaled(layer.channels, model.width)
+                shape = (channels, size, size)
+                yield from _conv_rows(layer, norm, place, inputs=inputs, shape=shape, field=field)
+            case other:
+                assert_never(other)
 
 
 def _conv_rows(
@@ -125,21 +112,26 @@ def _conv_rows(
         macs=weights * height * width,
         receptive_field=field,
     )
-    if norm.name == "batch":
-        yield LayerCost(
-            name=f"bn{place}",
-            type="batch_norm",
-            output_shape=shape,
-            parameters=2 * channels,
-            parameters_without_biases=channels,
-            receptive_field=field,
-        )
+    match norm.name:
+        case "none":
+            pass
+        case "batch":
+            yield LayerCost(
+                name=f"bn{place}",
+                type="batch_norm",
+                output_shape=shape,
+                parameters=2 * channels,
+                parameters_without_biases=channels,
+                receptive_field=field,
+            )
+        case other:
+            assert_never(other)
     if conv.lrn:
         yield LayerCost(name=f"lrn{place}", type="lrn", output_shape=shape, receptive_field=field)
 
 
 def _head_rows(model: ModelConfig, last: LayerCost, classes: int) -> Iterator[LayerCost]:
-    step = math.prod(layer.stride for layer in LAYERS[model.name])
+    step = math.prod(layer.stride for layer in NETS[model.name].layers)
     field = last.receptive_field + (last.output_shape[-1] - 1) * step
     inputs = last.activations
     hidden = [scaled(units, model.width) for units in HIDDEN_UNITS]

@@ -7,17 +7,20 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from vgglab.config.model import ModelConfig, ModelName, NormConfig
-from vgglab.models.layers import LAYERS, Conv, scaled
+from vgglab.config.model import ModelConfig, NormConfig
+from vgglab.config.nets import NETS
+from vgglab.models.layers import convolutions, scaled
 
 SOURCE = "torchvision:"
-NAMES = tuple(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn"))
-"""Of torchvision's VGGs: A, B, D and E."""
+NAMES = tuple(
+    f"{net.torchvision}{norm}" for net in NETS.values() if net.torchvision for norm in ("", "_bn")
+)
+"""Names of torchvision's weights for nets of ours: of A, B, D and E."""
 TORCHVISION_MEAN = (0.485, 0.456, 0.406)
 TORCHVISION_DEVIATION = (0.229, 0.224, 0.225)
 """Of ImageNet's RGB in [0, 1]: what torchvision's weights were trained on."""
@@ -89,23 +92,22 @@ def _downloaded(name: str) -> dict[str, Tensor]:
 
 
 def net_of(state: Mapping[str, Tensor]) -> PublishedNet:
-    """Which of our nets a state dict is of, and at which width.
+    """Find the net and the width that a state dict belongs to.
 
     Raises:
-        WeightsError: none.
+        WeightsError: it belongs to none of our nets.
     """
-    convolutions = [v for k, v in state.items() if k.startswith("features.") and v.dim() == 4]
+    kernels = [v for k, v in state.items() if k.startswith("features.") and v.dim() == 4]
     linears = [v for k, v in state.items() if k.startswith("classifier.") and v.dim() == 2]
-    if not convolutions or len(linears) != 3:
+    if not kernels or len(linears) != 3:
         raise WeightsError("weights: not of a VGG: need features.* and three of classifier.*")
-    kernels = [conv.shape[-1] for conv in convolutions]
-    width = convolutions[0].shape[0] / 64
-    channels = [conv.shape[0] for conv in convolutions]
-    for name in get_args(ModelName):
-        table = [layer for layer in LAYERS[name] if isinstance(layer, Conv) and not layer.lrn]
-        if [(scaled(c.channels, width), c.kernel) for c in table] == list(
-            zip(channels, kernels, strict=True)
-        ):
+    shapes = [(kernel.shape[0], kernel.shape[-1]) for kernel in kernels]
+    channels = [count for count, _ in shapes]
+    for name in NETS:
+        table = convolutions(name)
+        width = channels[0] / table[0].channels
+        has_lrn = any(conv.lrn for conv in table)  # it has no weights, so none would be told apart
+        if not has_lrn and [(scaled(c.channels, width), c.kernel) for c in table] == shapes:
             break
     else:
         raise WeightsError(
@@ -118,5 +120,5 @@ def net_of(state: Mapping[str, Tensor]) -> PublishedNet:
         norm=NormConfig(name="batch" if has_moments else "none"),
         classes=linears[-1].shape[0],
         map_size=round((linears[0].shape[1] / channels[-1]) ** 0.5),
-        in_channels=convolutions[0].shape[1],
+        in_channels=kernels[0].shape[1],
     )

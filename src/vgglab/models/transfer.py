@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from vgglab.config.model import ModelConfig, NormConfig
-from vgglab.models.layer_costs import FIRST_FC, places
-from vgglab.models.layers import Conv
+from vgglab.config.nets import Conv
+from vgglab.models.layer_costs import FIRST_FC
+from vgglab.models.layers import CONVOLUTIONS_OF_A, places
 from vgglab.models.vgg import VGG
 
-COPIED_FROM_A = ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8")
+COPIED_FROM_A = (*(f"conv{place}" for place in CONVOLUTIONS_OF_A), "fc6", "fc7", "fc8")
 """A's first four convolutions and its three fully connected layers (section 3.1)."""
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from torch import Tensor, nn
 
 from vgglab.config.model import ModelConfig, NormConfig
+from vgglab.config.nets import NETS, Conv, Pool
 from vgglab.models.dropout import KeyedDropout
 from vgglab.models.kernels.max_pool import halved, halves
-from vgglab.models.layers import HIDDEN_UNITS, LAYERS, Conv, check_sizes, map_size, scaled
+from vgglab.models.layers import HIDDEN_UNITS, check_sizes, convolutions, map_size, scaled
 from vgglab.models.lrn import LocalResponseNorm
 
 
@@ -120,13 +121,16 @@ class VGG(nn.Module):
 
 def _features(model: ModelConfig, norm: NormConfig, in_channels: int) -> Features:
     modules: list[nn.Module] = []
-    for layer in LAYERS[model.name]:
-        if isinstance(layer, Conv):
-            channels = scaled(layer.channels, model.width)
-            modules += _convolution(layer, model, norm, in_channels, channels)
-            in_channels = channels
-        else:
-            modules.append(nn.MaxPool2d(layer.kernel, layer.stride, ceil_mode=layer.ceil))
+    for layer in NETS[model.name].layers:
+        match layer:
+            case Conv():
+                channels = scaled(layer.channels, model.width)
+                modules += _convolution(layer, model, norm, in_channels, channels)
+                in_channels = channels
+            case Pool():
+                modules.append(nn.MaxPool2d(layer.kernel, layer.stride, ceil_mode=layer.ceil))
+            case other:
+                assert_never(other)
     return Features(*modules)
 
 
@@ -136,8 +140,13 @@ def _convolution(
     modules: list[nn.Module] = [
         nn.Conv2d(in_channels, channels, conv.kernel, conv.stride, conv.padding)
     ]
-    if norm.name == "batch":
-        modules.append(nn.BatchNorm2d(channels))
+    match norm.name:
+        case "none":
+            pass
+        case "batch":
+            modules.append(nn.BatchNorm2d(channels))
+        case other:
+            assert_never(other)
     modules.append(nn.ReLU(inplace=True))
     if conv.lrn:  # after the ReLU, as Krizhevsky et al. 2012, section 3.3
         modules.append(LocalResponseNorm(model.lrn))
@@ -145,8 +154,7 @@ def _convolution(
 
 
 def _classifier(model: ModelConfig, last_map: int, classes: int) -> nn.Sequential:
-    last_conv = [layer for layer in LAYERS[model.name] if isinstance(layer, Conv)][-1]
-    inputs = scaled(last_conv.channels, model.width) * last_map**2
+    inputs = scaled(convolutions(model.name)[-1].channels, model.width) * last_map**2
     modules: list[nn.Module] = []
     for number, hidden in enumerate(HIDDEN_UNITS):
         units = scaled(hidden, model.width)

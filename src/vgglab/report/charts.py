@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vgglab.report.depth_figure import ON_LINE, on_axis
+from vgglab.report.depth_figure import on_axis, on_line
 from vgglab.report.results import Results, results_of
 from vgglab.report.wording import model_label, norm_label
 from vgglab.study import Estimate, StudyView, Summary
@@ -71,8 +71,8 @@ def _bands(summaries: Sequence[Summary], suffix: str) -> list[Band]:
     bands = []
     for norm in dict.fromkeys(s.arm.norm for s in shown):
         of_norm = [s for s in shown if s.arm.norm == norm]
-        line = [s for s in of_norm if s.arm.model in ON_LINE]
-        others = [s for s in of_norm if s.arm.model not in ON_LINE]
+        line = [s for s in of_norm if on_line(s.arm.model)]
+        others = [s for s in of_norm if not on_line(s.arm.model)]
         bands += [_band(norm_label(norm) + suffix, line)] if line else []
         bands += [
             _band(f"{model_label(s.arm.model)}, {norm_label(norm)}{suffix}", [s]) for s in others

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vgglab.report.blocks import Beside, Block, Heading, Section
-from vgglab.report.depth_figure import ON_AXIS, depth_figure
+from vgglab.report.depth_figure import depth_figure
 from vgglab.report.results import Results
 from vgglab.report.tables import error_table, paper_table
 
@@ -12,12 +12,10 @@ def depth_section(results: Results) -> Section | None:
     """None where the study has no two nets of the depth series."""
     blocks: list[Block] = []
     for i, (setting, summaries) in enumerate(results.by_setting().items(), start=1):
-        models = list(dict.fromkeys(s.arm.model for s in summaries))
-        if len(set(models) & set(ON_AXIS)) < 2:
-            continue
         figure = depth_figure("error_vs_depth" if i == 1 else f"error_vs_depth_{i}", summaries)
         if figure is None:
             continue
+        models = list(dict.fromkeys(s.arm.model for s in summaries))
         heading = results.setting_heading(setting)
         blocks += [Heading(heading)] if heading else []
         paper = paper_table(models) if i == 1 else None  # once: it is of one way of testing

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
+from vgglab.config.nets import NETS
 from vgglab.report.blocks import Figure
 from vgglab.report.style import (
     INK,
@@ -21,16 +22,19 @@ from vgglab.report.style import (
 from vgglab.report.wording import INTERVAL, model_label, norm_label
 from vgglab.study import Arm, Summary
 
-ON_AXIS = ("a", "b", "c", "d", "e")
-ON_LINE = ("a", "b", "d", "e")
-"""Nets of 3x3 convolutions only; C's extra layers are 1x1, so it stands beside the line."""
 _DODGE = 0.35
 """Weight layers between two marks that would cover each other."""
 
 
+def on_line(model: str) -> bool:
+    """Whether a net is of 3x3 convolutions only; C's extra layers are 1x1, so it is beside it."""
+    return model in NETS and NETS[model].depth_series == "line"
+
+
 def on_axis(summaries: Sequence[Summary]) -> list[Summary]:
     """Those that the figure shows: nets of the depth series of which a seed trained."""
-    return [s for s in summaries if s.arm.model in ON_AXIS and s.weight_layers and s.top1]
+    shown = {name for name, net in NETS.items() if net.depth_series != "none"}
+    return [s for s in summaries if s.arm.model in shown and s.weight_layers and s.top1]
 
 
 def _positions(shown: Sequence[Summary]) -> dict[Arm, float]:
@@ -71,7 +75,7 @@ def _limits(shown: Sequence[Summary]) -> tuple[float, float, bool]:
 def _draw_series(axes: Axes, series: Sequence[Summary], x: Mapping[Arm, float]) -> None:
     norm = series[0].arm.norm
     colour, marker = NORM_COLOURS[norm], NORM_MARKERS[norm]
-    line = [(x[s.arm], s.top1.mean) for s in series if s.arm.model in ON_LINE and s.top1]
+    line = [(x[s.arm], s.top1.mean) for s in series if on_line(s.arm.model) and s.top1]
     axes.plot(*zip(*line, strict=True), color=colour, linewidth=1.2, zorder=2)
     for summary in series:
         mean, at = summary.top1, x[summary.arm]
@@ -79,7 +83,7 @@ def _draw_series(axes: Axes, series: Sequence[Summary], x: Mapping[Arm, float]) 
             continue
         if mean.interval:
             axes.vlines(at, *mean.interval, color=colour, linewidth=1.4, zorder=3)
-        face = colour if summary.arm.model in ON_LINE else PAPER
+        face = colour if on_line(summary.arm.model) else PAPER
         axes.plot(at, mean.mean, marker, markersize=6, color=colour, markerfacecolor=face, zorder=4)
         # Beside the interval, so that a seed on the mean is still seen.
         dots = [at + 0.5 * _DODGE] * mean.n
@@ -151,14 +155,20 @@ def _caption(shown: Sequence[Summary], cut: bool) -> str:
     has_interval = any(s.top1 and s.top1.interval for s in shown)
     with_interval = f" with its {INTERVAL}" if has_interval else ""
     parts = [f"Each small dot is a training seed; the large mark is their mean{with_interval}."]
-    models = {s.arm.model for s in shown}
-    if "c" in models:
-        parts.append(
-            "The line joins the nets of 3x3 convolutions only; C, whose extra layers are 1x1, is "
-            "the hollow mark beside it."
-        )
-    if {"c", "d"} <= models:
-        parts.append("C and D both have 16 weight layers and are set side by side.")
+    models = {s.arm.model: s.weight_layers for s in shown}
+    nets = {NETS[name]: layers for name, layers in models.items()}
+    parts += [
+        f"The line joins the nets of 3x3 convolutions only; {net.label}, {net.differs}, is the "
+        "hollow mark beside it."
+        for net in nets
+        if net.depth_series == "beside"
+    ]
+    for depth in sorted({layers for layers in nets.values() if layers}):
+        labels = sorted(net.label for net, layers in nets.items() if layers == depth)
+        if len(labels) > 1:
+            have = "both have" if len(labels) == 2 else "all have"
+            names = " and ".join(labels)
+            parts.append(f"{names} {have} {depth} weight layers and are set side by side.")
     if any(s.trained < s.asked for s in shown):
         parts.append("Where seeds are lacking, the number that trained is over the marks.")
     if cut:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
+from vgglab.config.nets import NETS
 from vgglab.study import CONFIDENCE, Arm, Estimate
 
 HARD_SPACE = "\N{NO-BREAK SPACE}"
@@ -14,14 +15,16 @@ MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 INTERVAL = f"{CONFIDENCE:.0%} interval"
 
-_MODELS = {"a_lrn": "A-LRN", "b_5x5": "B-5x5"}
 _NORMS = {"none": "no batch norm", "batch": "batch norm"}
 _WITH_NORM = {"none": "without batch norm", "batch": "with batch norm"}
 
 
 def model_label(model: str) -> str:
-    """``a_lrn`` as the paper writes it: A-LRN."""
-    return _MODELS.get(model, model.upper().replace("_", "-"))
+    """The name of a net as its paper writes it: A-LRN for ``a_lrn``.
+
+    A net of an old run that ``NETS`` no longer has keeps its own name, in capitals.
+    """
+    return NETS[model].label if model in NETS else model.upper().replace("_", "-")
 
 
 def norm_label(norm: str) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from vgglab.config import Config, FilesConfig
+from vgglab.config.nets import NETS
 from vgglab.config.parent import parent_of
 from vgglab.config.parse import ConfigError, shown
 from vgglab.data.sources.registry import channels
@@ -39,9 +40,10 @@ def check_net(config: Config) -> None:
 
 def _check_pretrained(config: Config, parent: Config) -> None:
     if not shared_with_a(config.model.name):
+        allowed = ", ".join(name for name in NETS if shared_with_a(name))
         raise ConfigError(
             f"init=pretrained_a: model={config.model.name} has not the layers of A that it copies; "
-            "must be one of b, c, d, e"
+            f"must be one of {allowed}"
         )
     if parent.model.name != "a":
         raise ConfigError(

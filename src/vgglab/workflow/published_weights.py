@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from vgglab.config import Config, FolderConfig, plain
+from vgglab.config.nets import NETS
 from vgglab.config.parse import ConfigError, parse
 from vgglab.data.augment import Normalisation
 from vgglab.data.sources.registry import channels, listing_of, load_splits
@@ -27,8 +28,6 @@ from vgglab.workflow.evaluation import ERRORS, skipped_note
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.provenance import write_config
 from vgglab.world import ALONE
-
-TORCHVISION_NAMES = {"a": "vgg11", "b": "vgg13", "d": "vgg16", "e": "vgg19"}
 
 
 def evaluate_weights(config: Config) -> None:
@@ -130,10 +129,11 @@ def torchvision_name(config: Config) -> str:
     """What torchvision calls the weights, if their name says that they are its own: ``vgg16_bn`` of
     ``torchvision:vgg16_bn`` and of its file ``vgg16_bn-6c64b313.pth``; else empty."""
     batch_norm = "_bn" if config.norm.name == "batch" else ""
-    name = TORCHVISION_NAMES.get(config.model.name, "none") + batch_norm
+    plain_name = NETS[config.model.name].torchvision
+    name = plain_name + batch_norm
     said = Path(config.weights).stem.removeprefix("torchvision:").partition("-")[0]
     is_whole = config.model.width == 1 and config.data.classes == 1000
-    return name if said == name and is_whole else ""
+    return name if plain_name and said == name and is_whole else ""
 
 
 def _row(config: Config, label: str, found: Row) -> Row:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, get_args
+from typing import Literal
 
 import pytest
 import torch
 from torch import nn
 
 from vgglab.config import TrainerConfig
-from vgglab.config.model import InitConfig, ModelConfig, ModelName, NormConfig
+from vgglab.config.model import InitConfig, ModelConfig, NormConfig
+from vgglab.config.nets import NETS
 from vgglab.models.build import build
 from vgglab.models.fully_convolutional import FullyConvolutional
 from vgglab.models.kernels.packed import Packed, packs
@@ -20,10 +21,10 @@ pytestmark = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(), reason="torch is built without oneDNN"
 )
 
-NAMES: tuple[ModelName, ...] = get_args(ModelName)
+NAMES = tuple(NETS)
 
 
-def net_of(name: ModelName, norm: Literal["none", "batch"]) -> VGG:
+def net_of(name: str, norm: Literal["none", "batch"]) -> VGG:
     net = build(
         ModelConfig(name=name, width=0.125),
         NormConfig(name=norm),
@@ -42,7 +43,7 @@ def net_of(name: ModelName, norm: Literal["none", "batch"]) -> VGG:
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_bits_of_autocast(name: ModelName, norm: Literal["none", "batch"], dense: bool) -> None:
+def test_the_bits_of_autocast(name: str, norm: Literal["none", "batch"], dense: bool) -> None:
     net = net_of(name, norm)
     asked = FullyConvolutional(net).to(memory_format=torch.channels_last) if dense else net
     packed = Packed(asked)
