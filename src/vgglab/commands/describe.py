@@ -11,8 +11,8 @@ from vgglab.commands.describe_tables import print_tables
 from vgglab.config import Config
 from vgglab.data.sources.registry import channels
 from vgglab.models import filters
-from vgglab.models.cost import describe
 from vgglab.models.published_sizes import Comparison, comparisons, is_published_size
+from vgglab.training.net_cost import net_cost
 
 COLUMNS = (
     "name", "type", "output_shape", "parameters", "parameters_without_biases", "macs",
@@ -28,7 +28,7 @@ def print_description(config: Config) -> None:
         "image_size": config.data.image_size,
         "in_channels": channels(config.data),
     }
-    cost = describe(config.model, config.norm, **size)
+    cost = net_cost(config)
     published = is_published_size(config.model, config.norm, **size)
     beside = comparisons(cost) if published else []
     if config.format == "json":

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from vgglab.config import Config
 from vgglab.models import filters
-from vgglab.models.cost import BYTES_A_VALUE, COPIES_IN_TRAINING, NetCost
+from vgglab.models.cost import BYTES_A_VALUE, NetCost
 from vgglab.models.published_sizes import Comparison
 
 MIB = 2**20
@@ -106,7 +106,7 @@ def _memory(cost: NetCost, batch_size: int) -> Table:
     bytes_of = cost.memory()
     rows = {
         "weights": bytes_of["weights"],
-        f"weights, training (x{COPIES_IN_TRAINING}: gradient, momentum)": bytes_of[
+        f"weights, training (x{cost.values_in_training}: gradient, momentum)": bytes_of[
             "weights_training"
         ],
         "an image forward, every output kept": bytes_of["image_forward"],

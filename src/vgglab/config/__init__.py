@@ -23,9 +23,10 @@ from vgglab.config.infrastructure import (
 )
 from vgglab.config.model import InitConfig, LrnConfig, ModelConfig, NormConfig
 from vgglab.config.protocol import Procedure, ProtocolConfig, ProtocolName
-from vgglab.config.recipe import RecipeConfig, ScheduleConfig
+from vgglab.config.recipe import OPTIMIZERS, RecipeConfig, ScheduleConfig
 
 __all__ = [
+    "OPTIMIZERS",
     "SCHEMA_VERSION",
     "CifarConfig",
     "ClutteredDigitsConfig",

@@ -19,6 +19,18 @@ class Role(StrEnum):
     INFRASTRUCTURE = "infrastructure"  # where and how fast, never what: not part of the identity
 
 
+@dataclasses.dataclass(frozen=True)
+class Since:
+    """Marks a semantic field that was added when finished runs existed already.
+
+    At the value ``before`` a run computes what it computed without the field; the value is left out
+    of the hash, so that those runs keep their ids, and stands in for the field in their files.
+    """
+
+    date: str
+    before: Any
+
+
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -31,6 +43,15 @@ def role_of(hint: Any) -> Role | None:
     if get_origin(hint) is Annotated:
         for extra in get_args(hint)[1:]:
             if isinstance(extra, Role):
+                return extra
+    return None
+
+
+def since_of(hint: Any) -> Since | None:
+    """The date at which a field was added, and its value before, if the hint says so."""
+    if get_origin(hint) is Annotated:
+        for extra in get_args(hint)[1:]:
+            if isinstance(extra, Since):
                 return extra
     return None
 

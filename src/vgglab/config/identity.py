@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from typing import Any, get_type_hints
 
 from vgglab.config.experiment import Config
-from vgglab.config.fields import Role, roles
+from vgglab.config.fields import Role, roles, since_of
 
 SCHEMA_VERSION = 2
 """Raised when the same config comes to mean another computation."""
@@ -22,8 +22,10 @@ def plain(config: Any) -> dict[str, Any]:
 def semantic(config: Any) -> dict[str, Any]:
     """Every field of a config dataclass that is not infrastructure, nested, as plain values."""
     kept = {}
+    hints = get_type_hints(type(config), include_extras=True)
     for name, role, value in roles(config):
-        if role is Role.INFRASTRUCTURE:
+        since = since_of(hints[name])
+        if role is Role.INFRASTRUCTURE or (since is not None and value == since.before):
             continue
         kept[name] = semantic(value) if dataclasses.is_dataclass(value) else value
     return kept

@@ -42,6 +42,7 @@ from vgglab.training.gradients import GradientNorms
 from vgglab.training.hardware import hardware
 from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.net_cost import net_cost
+from vgglab.training.optimisation import skips_steps_on_device
 from vgglab.training.skipped_images import note_skipped
 from vgglab.training.speed import SpeedMeter, speed_of
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
@@ -110,8 +111,7 @@ def run_experiment(
             directory,
             group,
             every=config.trainer.log_every,
-            # Only the fused optimiser can be told, on the device, to leave out a step.
-            at_once=config.trainer.accelerator == "cpu" or not config.trainer.fused_optimizer,
+            at_once=not skips_steps_on_device(config),
         ),
         *([gradients] if gradients else []),
         speed,
