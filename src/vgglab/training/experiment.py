@@ -17,6 +17,7 @@ from vgglab.config import Config
 from vgglab.data.errors import DataError
 from vgglab.data.module import ImageData
 from vgglab.data.sources.registry import channels
+from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.models.batch_norm import synchronised
 from vgglab.models.blocks import parameters_by_block
 from vgglab.models.build import build
@@ -46,7 +47,7 @@ from vgglab.training.optimisation import skips_steps_on_device
 from vgglab.training.skipped_images import note_skipped
 from vgglab.training.speed import SpeedMeter, speed_of
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
-from vgglab.training.testing import MEMORY_FORMATS, HeldOut, evaluate, selected_weights
+from vgglab.training.testing import HeldOut, evaluate, selected_weights
 from vgglab.training.trainability import TrainabilityWatch
 from vgglab.world import ALONE, World
 

@@ -22,12 +22,12 @@ from vgglab.config import Config, InitConfig
 from vgglab.config.parse import parse
 from vgglab.data.module import EVALUATION_BATCH
 from vgglab.data.sources.registry import channels
+from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.memory import is_out_of_memory
 from vgglab.models.build import build
 from vgglab.models.kernels.select import use_kernels
 from vgglab.training.allocator import use_allocator
 from vgglab.training.optimisation import optimiser_of
-from vgglab.training.testing import MEMORY_FORMATS
 
 TRYING, FITS = "trying", "fits"
 LEFT_FREE = 0.1

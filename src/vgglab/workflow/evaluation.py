@@ -124,10 +124,10 @@ def _tested(
     import torch
 
     from vgglab.data.module import ImageData
+    from vgglab.evaluation.predict import MEMORY_FORMATS
     from vgglab.training.allocator import use_allocator
     from vgglab.training.distributed import Group
     from vgglab.training.testing import (
-        MEMORY_FORMATS,
         HeldOut,
         evaluate,
         selected_weights,
