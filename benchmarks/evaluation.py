@@ -22,7 +22,7 @@ import torch
 from side_by_side import Worker, alternate, markdown, median, ratio
 
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
-from vgglab.evaluation.predict import Asked, Place
+from vgglab.evaluation.predict import InferenceSettings, Predictor
 from vgglab.evaluation.views import views_of
 from vgglab.machine import computes_in_bf16
 from vgglab.models.build import build
@@ -46,16 +46,16 @@ def net_of(name: str, width: float) -> VGG:
     return build(model, NormConfig(), init, classes=1000, image_size=SIZE).eval()
 
 
-def ours(net: VGG) -> Asked:
+def ours(net: VGG) -> Predictor:
     """As the harness asks a net on this machine."""
     low = computes_in_bf16()
-    place = Place(
+    settings = InferenceSettings(
         torch.device("cpu"),
         precision="bf16" if low else "fp32",
         memory_format=torch.channels_last,
         pack_weights=low,
     )
-    return Asked(net, lambda images_nchw: images_nchw.float() / 64 - 2, place)
+    return Predictor(net, lambda images_nchw: images_nchw.float() / 64 - 2, settings)
 
 
 class Candidate:

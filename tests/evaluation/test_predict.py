@@ -17,7 +17,7 @@ from torchvision.transforms.v2 import functional
 from vgglab.config import InitConfig, ModelConfig, NormConfig, Procedure, ProtocolName, RecipeConfig
 from vgglab.config.protocol import procedure
 from vgglab.data.augment import Normalisation
-from vgglab.evaluation.predict import Place, predict
+from vgglab.evaluation.predict import InferenceSettings, predict
 from vgglab.evaluation.predictions import merged, scores_of
 from vgglab.models.build import build
 from vgglab.models.vgg import VGG
@@ -26,7 +26,7 @@ CROP, CLASSES = 32, 6
 SCALES = (40, 64, 72)
 TOLERANCE = 5e-6
 """Of a posterior: float32 scores of up to ten, summed in another order in another batch."""
-PLACE = Place(torch.device("cpu"))
+SETTINGS = InferenceSettings(torch.device("cpu"))
 NORMALISE = Normalisation((100.0, 120.0), (50.0, 60.0))
 
 
@@ -75,7 +75,9 @@ def net() -> VGG:
     return made.eval()
 
 
-def asked(name: ProtocolName, *, flip: bool, scales: tuple[int, ...] = SCALES) -> Procedure:
+def way_of_testing(
+    name: ProtocolName, *, flip: bool, scales: tuple[int, ...] = SCALES
+) -> Procedure:
     recipe = RecipeConfig()
     return procedure(name, recipe, image_size=CROP, flip=flip, scales=scales)
 
@@ -115,9 +117,9 @@ def slow_crops(net: VGG, image: Tensor, flip: bool) -> NDArray[np.float64]:
 @pytest.mark.parametrize("flip", [False, True])
 def test_multi_crop_equals_a_slow_loop(net: VGG, flip: bool) -> None:
     images = photographs((50, 70), (70, 50), (50, 70))
-    how = asked("multi_crop", flip=flip)
+    how = way_of_testing("multi_crop", flip=flip)
     assert how.forwards == (150 if flip else 75)
-    fast = posteriors(predict(net, images, [how], NORMALISE, PLACE)[how.label].table)
+    fast = posteriors(predict(net, images, [how], NORMALISE, SETTINGS)[how.label].table)
     slow = np.stack([slow_crops(net, image, flip) for image in images.images])
     assert np.abs(slow[0] - slow[1]).max() > 0.01  # the images are told apart
     assert np.abs(fast - slow).max() < TOLERANCE
@@ -126,7 +128,7 @@ def test_multi_crop_equals_a_slow_loop(net: VGG, flip: bool) -> None:
 @pytest.mark.parametrize("flip", [False, True])
 def test_ten_crop_equals_a_slow_loop(net: VGG, flip: bool) -> None:
     images = photographs((50, 70), (70, 50))
-    how = asked("ten_crop", flip=flip, scales=(40,))
+    how = way_of_testing("ten_crop", flip=flip, scales=(40,))
     (side,) = how.scales
     slow = []
     for image in images.images:
@@ -137,15 +139,15 @@ def test_ten_crop_equals_a_slow_loop(net: VGG, flip: bool) -> None:
         crops += [crop.flip(2) for crop in crops] if flip else []
         assert len(crops) == how.forwards
         slow.append(torch.stack([softmax_of(net, crop) for crop in crops]).mean(0).numpy())
-    fast = posteriors(predict(net, images, [how], NORMALISE, PLACE)[how.label].table)
+    fast = posteriors(predict(net, images, [how], NORMALISE, SETTINGS)[how.label].table)
     assert np.abs(fast - np.stack(slow)).max() < TOLERANCE
 
 
 def test_at_the_crops_size_dense_is_center(net: VGG) -> None:
     images = photographs((CROP, CROP), (CROP, CROP))
     rows = [
-        predict(net, images, [how], NORMALISE, PLACE)[how.label].table
-        for how in (asked(name, flip=False, scales=()) for name in ("center", "dense"))
+        predict(net, images, [how], NORMALISE, SETTINGS)[how.label].table
+        for how in (way_of_testing(name, flip=False, scales=()) for name in ("center", "dense"))
     ]
     difference = np.abs(posteriors(rows[0]) - posteriors(rows[1])).max()
     print(f"largest difference of a posterior {difference:.1e}")
@@ -155,8 +157,8 @@ def test_at_the_crops_size_dense_is_center(net: VGG) -> None:
 def test_dense_averages_scores_over_places_and_posteriors_over_mirror_images(net: VGG) -> None:
     # With a map of one place for each of the training crops it is told from averaging posteriors.
     images = photographs((CROP, 3 * CROP))
-    how = asked("dense", flip=True, scales=(CROP,))
-    found = posteriors(predict(net, images, [how], NORMALISE, PLACE)[how.label].table)[0]
+    how = way_of_testing("dense", flip=True, scales=(CROP,))
+    found = posteriors(predict(net, images, [how], NORMALISE, SETTINGS)[how.label].table)[0]
     normal = NORMALISE(images.images[0][None])
     with torch.inference_mode():
         both = []
@@ -171,14 +173,18 @@ def test_dense_averages_scores_over_places_and_posteriors_over_mirror_images(net
 def test_both_is_the_mean_of_the_two_and_shares_their_forwards(net: VGG) -> None:
     images = photographs((50, 70), (64, 64))
     names: tuple[ProtocolName, ...] = ("multi_scale", "multi_crop", "both")
-    alone = [predict(net, images, [asked(n, flip=True)], NORMALISE, PLACE) for n in names]
+    alone = [
+        predict(net, images, [way_of_testing(n, flip=True)], NORMALISE, SETTINGS) for n in names
+    ]
     dense, crops, both = (posteriors(*[p.table for p in found.values()]) for found in alone)
     assert np.abs(both - (dense + crops) / 2).max() < TOLERANCE
     assert np.abs(dense - crops).max() > 1e-3
     forwards = count_forwards(net)
-    together = predict(net, images, [asked(n, flip=True) for n in names], NORMALISE, PLACE)
+    together = predict(
+        net, images, [way_of_testing(n, flip=True) for n in names], NORMALISE, SETTINGS
+    )
     assert forwards() == 2 * (150 + 6)  # two images of different sizes: two batches
-    assert np.array_equal(posteriors(together[asked("both", flip=True).label].table), both)
+    assert np.array_equal(posteriors(together[way_of_testing("both", flip=True).label].table), both)
 
 
 def count_forwards(net: VGG) -> Callable[[], int]:
@@ -203,29 +209,29 @@ def test_mirror_images_only_where_the_data_has_them(
     scales = SCALES if name == "multi_scale" else (64,)
     for flip, expected in ((False, plain), (True, mirrored)):
         forwards = count_forwards(net)
-        predict(net, images, [asked(name, flip=flip, scales=scales)], NORMALISE, PLACE)
+        predict(net, images, [way_of_testing(name, flip=flip, scales=scales)], NORMALISE, SETTINGS)
         assert forwards() == expected
 
 
 @pytest.mark.parametrize("world", [1, 3, 8])
 def test_each_image_once_whatever_the_processes(net: VGG, world: int) -> None:
     images = photographs(*[(40 + i % 3, 60 - i % 2) for i in range(7)])
-    how = asked("dense", flip=False, scales=(64,))
+    how = way_of_testing("dense", flip=False, scales=(64,))
     tables = [
-        predict(net, images, [how], NORMALISE, PLACE, rank=rank, world=world)[how.label].table
+        predict(net, images, [how], NORMALISE, SETTINGS, rank=rank, world=world)[how.label].table
         for rank in range(world)
     ]
     whole = merged(tables)
     assert whole["index"].to_pylist() == list(range(7))
     assert whole["label"].to_pylist() == images.labels_n.tolist()
-    alone = predict(net, images, [how], NORMALISE, PLACE)[how.label].table
+    alone = predict(net, images, [how], NORMALISE, SETTINGS)[how.label].table
     assert np.abs(posteriors(whole) - posteriors(alone)).max() < TOLERANCE
 
 
 def test_the_stored_predictions_give_the_metric(net: VGG) -> None:
     images = photographs(*[(40, 40)] * 30)
-    how = asked("multi_scale", flip=False)
-    table = predict(net, images, [how], NORMALISE, PLACE)[how.label].table
+    how = way_of_testing("multi_scale", flip=False)
+    table = predict(net, images, [how], NORMALISE, SETTINGS)[how.label].table
     found = posteriors(table)
     scores = scores_of(table, (1, 5))
     labels = torch.from_numpy(images.labels_n)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import torch
 from torch import nn
 from training_runs import MemorySink, assert_same_bits, directory, weights
 
-from vgglab.config import Config, InitConfig, ModelConfig, NormConfig
+from vgglab.config import Config, InitConfig, ModelConfig, NormConfig, RecipeConfig
 from vgglab.runs import RunDirectory, State, Status
 from vgglab.training.experiment import run_experiment
+from vgglab.training.optimisation import OPTIMISERS
 from vgglab.training.outcomes import Untrainable
 from vgglab.training.stop import Interrupted
 from vgglab.training.trainability import (
@@ -60,7 +62,9 @@ def stopped_at(rule: Rule, looks: list[Look]) -> int | None:
 
 
 def rule(learning_rate: float, steps: int = 1500, after: int = 200) -> Rule:
-    return Rule(classes=10, after=after, learning_rate=learning_rate, momentum=0.9, steps=steps)
+    recipe = RecipeConfig(learning_rate=learning_rate, momentum=0.9)
+    step_bound = partial(OPTIMISERS["sgd"].step_bound, recipe)
+    return Rule(classes=10, after=after, step_bound=step_bound, steps=steps)
 
 
 @pytest.mark.parametrize("key", [k for k, (learned, _) in RUNS.items() if learned])

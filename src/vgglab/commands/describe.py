@@ -12,10 +12,10 @@ from rich.text import Text
 
 from vgglab.config import Config
 from vgglab.data.sources.registry import channels
-from vgglab.models import cost as net_cost
 from vgglab.models import filters
-from vgglab.models.cost import BYTES_A_VALUE, COPIES_IN_TRAINING, NetCost
+from vgglab.models.cost import BYTES_A_VALUE, NetCost
 from vgglab.models.published_sizes import Comparison, comparisons, is_published_size
+from vgglab.training.net_cost import net_cost
 from vgglab.workflow.output import print_rows
 
 COLUMNS = (
@@ -41,7 +41,7 @@ def describe(config: Config) -> None:
         "image_size": config.data.image_size,
         "in_channels": channels(config.data),
     }
-    cost = net_cost.describe(config.model, config.norm, **size)
+    cost = net_cost(config)
     published = is_published_size(config.model, config.norm, **size)
     beside = comparisons(cost) if published else []
     described = cost.as_dict()
@@ -146,7 +146,7 @@ def _memory(cost: NetCost, batch_size: int) -> Table:
     bytes_of = cost.memory()
     rows = {
         "weights": bytes_of["weights"],
-        f"weights, training (x{COPIES_IN_TRAINING}: gradient, momentum)": bytes_of[
+        f"weights, training (x{cost.values_in_training}: gradient, momentum)": bytes_of[
             "weights_training"
         ],
         "an image forward, every output kept": bytes_of["image_forward"],

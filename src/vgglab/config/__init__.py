@@ -31,10 +31,12 @@ from vgglab.config.infrastructure import (
     VerifyConfig,
 )
 from vgglab.config.model import InitConfig, LrnConfig, ModelConfig, NormConfig
-from vgglab.config.protocol import Procedure, ProtocolConfig, ProtocolName
-from vgglab.config.recipe import RecipeConfig, ScheduleConfig
+from vgglab.config.protocol import PROTOCOLS, Procedure, ProtocolConfig, ProtocolName
+from vgglab.config.recipe import OPTIMIZERS, RecipeConfig, ScheduleConfig
 
 __all__ = [
+    "OPTIMIZERS",
+    "PROTOCOLS",
     "SCHEMA_VERSION",
     "CifarConfig",
     "ClutteredDigitsConfig",

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from vgglab.config.fields import STRICT, Role, mark_of
 from vgglab.config.parse import ConfigError, field_owners, unknown_field
-from vgglab.config.protocol import ProtocolName
+from vgglab.config.protocol import PROTOCOLS, ProtocolName
 
 Direction = Literal["lower", "equal", "falls"]
 Metric = Literal["top1_error", "top5_error"]
@@ -120,8 +120,8 @@ def _check_side(side: Selector) -> None:
         raise ValueError("compare: a side must name a field, such as {model.name: d}")
     for path, wanted in side.items():
         if path == PROTOCOL:
-            if wanted not in get_args(ProtocolName):
-                allowed = ", ".join(get_args(ProtocolName))
+            if wanted not in PROTOCOLS:
+                allowed = ", ".join(PROTOCOLS)
                 raise ValueError(f"{PROTOCOL} = {wanted}: must be one of {allowed}")
         elif isinstance(wanted, Mapping):
             _check_relation(path, wanted)

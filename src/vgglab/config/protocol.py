@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from vgglab.config.fields import STRICT, Role
+from vgglab.config.names import one_of
 from vgglab.config.recipe import RecipeConfig
 
-ProtocolName = Literal["center", "dense", "multi_scale", "multi_crop", "both", "ten_crop"]
-
 Kind = Literal["center", "dense", "crops", "corners"]
-"""What a net can be shown: the centre crop, the whole image as convolutions, a grid of crops, or
-crops of the four corners and the centre."""
-VIEWS: dict[Kind, int] = {"center": 1, "dense": 1, "crops": 25, "corners": 5}
-"""Forwards of each at one scale, mirror images left out."""
+"""What a net can be shown of an image; ``evaluation/views.py`` has the function of each."""
 
-KINDS: dict[ProtocolName, tuple[Kind, ...]] = {
-    "center": ("center",),
-    "dense": ("dense",),
-    "multi_scale": ("dense",),
-    "multi_crop": ("crops",),
-    "both": ("dense", "crops"),
-    "ten_crop": ("corners",),
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KindTraits:
+    """Arithmetic of one kind of view."""
+
+    views: int
+    """Forwards at one scale, without mirror images."""
+    is_mirrored: bool = True
+    """The mirror image is shown as well, where the training has flips."""
+    needs_room: bool = False
+    """Several crops are cut, so that the image must be larger than one."""
+
+
+KINDS: dict[Kind, KindTraits] = {
+    "center": KindTraits(views=1, is_mirrored=False),
+    "dense": KindTraits(views=1),
+    "crops": KindTraits(views=25, needs_room=True),
+    "corners": KindTraits(views=5, needs_room=True),
 }
-ONE_SCALE = ("center", "dense", "ten_crop")
-"""Protocols of one test scale; the others take several."""
-CUTS_CROPS = ("multi_crop", "both", "ten_crop")
-"""Protocols that cut several crops, for which there must be room."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """A way of testing a trained net."""
+
+    kinds: tuple[Kind, ...]
+    """What the net is shown; the posteriors of several kinds are averaged."""
+    has_several_scales: bool = False
+    """Takes several test scales Q, and by default three, instead of one."""
+
+    @property
+    def needs_room(self) -> bool:
+        """Whether the image must be larger than a crop at one of the scales."""
+        return any(KINDS[kind].needs_room for kind in self.kinds)
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    # One forward of the centre crop.
+    "center": Protocol(kinds=("center",)),
+    # The net as convolutions over the whole image.
+    "dense": Protocol(kinds=("dense",)),
+    "multi_scale": Protocol(kinds=("dense",), has_several_scales=True),
+    # 5x5 crops at each scale.
+    "multi_crop": Protocol(kinds=("crops",), has_several_scales=True),
+    "both": Protocol(kinds=("dense", "crops"), has_several_scales=True),
+    # The four corners and the centre (Krizhevsky et al. 2012; Chatfield et al. 2014).
+    "ten_crop": Protocol(kinds=("corners",)),
+}
+"""In the order of tables: the paper's, from one forward to 150 crops and more."""
+ProtocolName = Annotated[str, one_of(PROTOCOLS)]
+
 FULL_STEP = 32
 """px between the paper's test scales of a net trained at a fixed S."""
 
@@ -39,10 +75,7 @@ class ProtocolConfig:
     """How a trained net is tested."""
 
     name: Annotated[ProtocolName, Role.SCIENTIFIC] = "center"
-    """``center``: one forward of the centre crop. ``dense``: the net as convolutions over the whole
-    image. ``multi_scale``: dense at several scales. ``multi_crop``: 5x5 crops at each scale.
-    ``both``: multi-scale dense and multi-crop together. ``ten_crop``: four corners, the centre and
-    their mirror images at one scale (Krizhevsky et al. 2012; Chatfield et al. 2014)."""
+    """A row of ``PROTOCOLS``."""
     scales: Annotated[tuple[Annotated[int, Field(ge=8, le=4096)], ...], Role.SCIENTIFIC] = ()
     """Test scales Q of ``name``: shorter side of the image, px; empty: they follow from the
     training scale S by the paper's rules."""
@@ -53,10 +86,11 @@ class ProtocolConfig:
     """Errors that are reported; each k must be below the number of classes."""
 
     def __post_init__(self) -> None:
-        if self.name in ONE_SCALE and len(self.scales) > 1:
+        if len(self.scales) > 1 and not PROTOCOLS[self.name].has_several_scales:
+            several = [name for name, row in PROTOCOLS.items() if row.has_several_scales]
             raise ValueError(
                 f"scales = {list(self.scales)}: {self.name} takes one; "
-                "multi_scale and multi_crop take several"
+                f"{', '.join(several[:-1])} and {several[-1]} take several"
             )
 
 
@@ -72,23 +106,27 @@ class Procedure:
     crop: int
     """Side of the square that the net was trained on, px."""
     flip: bool
-    """Whether each image's mirror image is asked too; the centre crop's is not."""
+    """Whether mirror images are shown as well, of the kinds that have them."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """What the net is shown; of several, the posteriors are averaged."""
-        return KINDS[self.name]
+        """What the net is shown; the posteriors of several kinds are averaged."""
+        return PROTOCOLS[self.name].kinds
 
     @property
     def mirrored(self) -> bool:
-        """Whether posteriors of the image and of its mirror image are averaged."""
-        return self.flip and self.name != "center"
+        """Whether posteriors of an image and of its mirror image are averaged."""
+        return any(self.mirrors(kind) for kind in self.kinds)
+
+    def mirrors(self, kind: Kind) -> bool:
+        """Whether the mirror images of a kind of view are shown as well."""
+        return self.flip and KINDS[kind].is_mirrored
 
     @property
     def forwards(self) -> int:
-        """Of one image: 150 crops over three scales with mirror images."""
-        views = sum(VIEWS[kind] for kind in self.kinds)
-        return views * len(self.scales) * (2 if self.mirrored else 1)
+        """Forwards of one image; 150 for crops at three scales with mirror images."""
+        a_scale = sum(KINDS[kind].views * (1 + self.mirrors(kind)) for kind in self.kinds)
+        return a_scale * len(self.scales)
 
 
 def single_scale(recipe: RecipeConfig, image_size: int) -> int:
@@ -118,14 +156,22 @@ def procedure(
 ) -> Procedure:
     """The protocol of that name for a net trained by this recipe at this crop.
 
+    Args:
+        name: a row of ``PROTOCOLS``.
+        recipe: gives the training scales that the test scales follow from.
+        image_size: side of the crops that the net is trained on, px.
+        flip: whether the training mirrors images.
+        scales: test scales Q, px; empty: by the paper's rules.
+
     Raises:
         ValueError: its crops do not fit into the image at its scales.
     """
     rule: tuple[int, ...] = (single_scale(recipe, image_size),)
-    if name not in ONE_SCALE:
+    protocol = PROTOCOLS[name]
+    if protocol.has_several_scales:
         rule = multiple_scales(recipe, image_size)
     chosen = scales or rule
-    if name in CUTS_CROPS and (min(chosen) < image_size or max(chosen) == image_size):
+    if protocol.needs_room and (min(chosen) < image_size or max(chosen) == image_size):
         raise ValueError(
             f"protocol={name} cuts crops of {image_size} px from the image at shorter sides Q of "
             f"{', '.join(map(str, chosen))} px: none may be smaller than the crop and one must be "

@@ -7,38 +7,47 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from vgglab.config.fields import STRICT, Fraction, PositiveInt, Role
+from vgglab.config.fields import STRICT, Fraction, PositiveInt, Role, Since
+from vgglab.config.names import one_of
+
+ScheduleName = Literal["plateau", "step", "cosine"]
+
+OPTIMIZERS: dict[str, str] = {"sgd": "SGD with momentum"}
+"""Name -> description. How each is built and what it needs: ``training/optimisation.py``."""
+OptimizerName = Annotated[str, one_of(OPTIMIZERS)]
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class ScheduleConfig:
     """The learning-rate rule."""
 
-    name: Annotated[Literal["plateau", "step", "cosine"], Role.NUISANCE] = "cosine"
+    name: Annotated[ScheduleName, Role.NUISANCE] = "cosine"
     """``plateau``: drop when validation accuracy stops improving (paper, section 3.1)."""
     factor: Annotated[float, Field(gt=0, lt=1), Role.NUISANCE] = 0.1
-    """``plateau`` and ``step``: what the learning rate is multiplied by at each drop."""
+    """``plateau`` and ``step``: factor of the learning rate at each drop."""
     drops: Annotated[PositiveInt, Role.NUISANCE] = 3
-    """``plateau``: at most so many; a plateau after the last one ends the training."""
+    """``plateau``: largest number of drops; the plateau after the last one ends the training."""
     patience: Annotated[PositiveInt, Role.NUISANCE] = 5
     """``plateau``: epochs without a better validation error before a drop."""
     step_epochs: Annotated[PositiveInt, Role.NUISANCE] = 30
     """``step``: epochs between drops."""
     warmup_epochs: Annotated[float, Field(ge=0), Role.NUISANCE] = 0.0
-    """``cosine`` and ``step``: linear rise from 0 over so many epochs."""
+    """``cosine`` and ``step``: epochs over which the learning rate rises linearly from 0."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class RecipeConfig:
-    """SGD with momentum on the cross entropy."""
+    """The minimisation of the cross entropy: optimiser, schedule, training images."""
 
     epochs: Annotated[PositiveInt, Role.NUISANCE] = 5
     batch_size: Annotated[int, Field(ge=2, le=65_536), Role.NUISANCE] = 64
     """Global: over all devices and accumulation steps."""
+    optimizer: Annotated[OptimizerName, Role.NUISANCE, Since("2026-11-26", before="sgd")] = "sgd"
+    """What updates the weights."""
     learning_rate: Annotated[float, Field(gt=0, le=100), Role.NUISANCE] = 0.02
     momentum: Annotated[Fraction, Role.NUISANCE] = 0.9
     weight_decay: Annotated[Fraction, Role.NUISANCE] = 5e-4
-    """L2 penalty on every parameter, biases and batch-norm scales included, as in the paper."""
+    """L2 penalty on every parameter, including biases and batch-norm scales, as in the paper."""
     scale_min: Annotated[int, Field(ge=0, le=4096), Role.NUISANCE] = 0
     """Smallest shorter side S that a training image is rescaled to, px; 0: the image as it is."""
     scale_max: Annotated[int, Field(ge=0, le=4096), Role.NUISANCE] = 0
@@ -48,14 +57,14 @@ class RecipeConfig:
     """Standard deviation of the random shift of an image's colour along the principal components of
     the training set's (Krizhevsky et al. 2012, section 4.1: 0.1); 0: none."""
     normalise: Annotated[Literal["deviation", "mean"], Role.NUISANCE] = "deviation"
-    """``mean``: the training set's mean is subtracted from pixel values of 0 to 255, and that is
-    all (paper, section 2.1). ``deviation``: and they are divided by their standard deviation."""
+    """``mean``: subtract the training set's mean from pixel values of 0 to 255 (paper, section
+    2.1). ``deviation``: divide by their standard deviation as well."""
     schedule: Annotated[ScheduleConfig, Role.NUISANCE] = Field(default_factory=ScheduleConfig)
     untrainable_after: Annotated[int, Field(ge=0, le=1_000_000), Role.FIXED] = 200
     """Steps that a net may sit on the plateau of ln K with no gradient that could move it, before
     it is stopped as ``untrainable`` (docs/trainability.md); 0: it is trained to the end."""
     select: Annotated[Literal["best", "last"], Role.FIXED] = "best"
-    """Weights that are tested: of the lowest validation error, or of the last epoch."""
+    """Weights that are tested: those of the lowest validation error, or of the last epoch."""
 
     @property
     def test_scale(self) -> int:

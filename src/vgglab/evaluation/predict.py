@@ -28,12 +28,18 @@ from vgglab.models.vgg import VGG
 BATCH = 250
 """Images of a forward, at most."""
 PIXELS = 2**20
-"""And of all its images together: 250 of 64 px, 20 of 224, 4 of 512."""
+"""Pixels of all images of a forward, at most: 250 images of 64 px, 20 of 224, 4 of 512."""
+
+MEMORY_FORMATS = {
+    "channels_last": torch.channels_last,
+    "contiguous": torch.contiguous_format,
+}
+"""``trainer.memory_format`` -> torch's."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a net is asked, and in which numbers it computes; soft-max is always in float32."""
+class InferenceSettings:
+    """Where and in which precision forwards are computed; soft-max is always in float32."""
 
     device: torch.device
     precision: str = "fp32"
@@ -47,51 +53,67 @@ class Place:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Of one procedure."""
+    """Predictions under one procedure."""
 
     table: pa.Table
     seconds: float
-    """That the net was asked for; reading and rescaling images is left out."""
+    """Time of the forwards, without reading and rescaling images."""
 
 
-class Asked:
-    """A net that answers with log-posteriors (N, K), float32, of views (N, C, H, W), uint8."""
+class Predictor:
+    """Log-posteriors (N, K), float32, of views (N, C, H, W), uint8."""
 
-    def __init__(self, net: VGG, normalise: Callable[[Tensor], Tensor], place: Place) -> None:
-        self._net = net.to(place.device).to(memory_format=place.memory_format).eval()
-        self._normalise, self._place = normalise, place
-        self._made: dict[bool, nn.Module] = {}
-        """The net as it is asked, by whether densely."""
+    def __init__(
+        self, net: VGG, normalise: Callable[[Tensor], Tensor], settings: InferenceSettings
+    ) -> None:
+        """
+        Args:
+            net: the net, which is moved to the device.
+            normalise: from uint8 images to what the net was trained on.
+            settings: where and in which precision forwards are computed.
+        """
+        net = net.to(settings.device).to(memory_format=settings.memory_format)
+        self._net = net.eval()
+        self._normalise, self._settings = normalise, settings
+        self._prepared: dict[bool, nn.Module] = {}
+        """The net in the form that is called, by whether it is dense."""
 
     @torch.inference_mode()
     def __call__(self, kind: Kind, views: Sequence[Sequence[Tensor]], mirrored: bool) -> Tensor:
         """Mean posterior over the views of each of N images, and over their mirror images.
 
-        Each image has the same number of views, and the views of one place are of one shape.
+        Args:
+            kind: the kind of all views; dense ones need the net in its convolutional form.
+            views: for each image its views (C, H, W), uint8: equally many for each, and the first
+                views of all images have one shape, as have the second ones and so on.
+            mirrored: whether mirror images are averaged as well.
+
+        Returns:
+            Logarithms of the mean posteriors (N, K), float32, on the CPU.
         """
-        net = self._asked_as(dense=kind == "dense")
+        net = self._prepare(dense=kind == "dense")
         of_views = [
             log_posteriors_nk
             for views_n in zip(*views, strict=True)
-            for log_posteriors_nk in self._of_view(net, torch.stack(views_n), mirrored)
+            for log_posteriors_nk in self._posteriors(net, torch.stack(views_n), mirrored)
         ]
         return mean_posterior(of_views).cpu()
 
-    def _asked_as(self, *, dense: bool) -> nn.Module:
-        if dense not in self._made:
+    def _prepare(self, *, dense: bool) -> nn.Module:
+        if dense not in self._prepared:
             net = FullyConvolutional(self._net) if dense else self._net
-            net = net.to(memory_format=self._place.memory_format)
-            self._made[dense] = Packed(net) if self._place.pack_weights else net
-        return self._made[dense]
+            net = net.to(memory_format=self._settings.memory_format)
+            self._prepared[dense] = Packed(net) if self._settings.pack_weights else net
+        return self._prepared[dense]
 
-    def _of_view(self, net: nn.Module, images_nchw: Tensor, mirrored: bool) -> Iterator[Tensor]:
-        place = self._place
-        normal_nchw = self._normalise(images_nchw.to(place.device))
+    def _posteriors(self, net: nn.Module, images_nchw: Tensor, mirrored: bool) -> Iterator[Tensor]:
+        settings = self._settings
+        normal_nchw = self._normalise(images_nchw.to(settings.device))
         for mirror in (False, True) if mirrored else (False,):
             shown_nchw = normal_nchw.flip(-1) if mirror else normal_nchw
-            shown_nchw = shown_nchw.contiguous(memory_format=place.memory_format)
+            shown_nchw = shown_nchw.contiguous(memory_format=settings.memory_format)
             with torch.autocast(
-                place.device.type, torch.bfloat16, enabled=place.precision == "bf16"
+                settings.device.type, torch.bfloat16, enabled=settings.precision == "bf16"
             ):
                 scores = net(shown_nchw)
             averaged_nk = averaged_scores(scores.float())
@@ -99,10 +121,10 @@ class Asked:
 
 
 def averaged_scores(scores: Tensor) -> Tensor:
-    """Class scores (N, K) of a map (N, K, h, w): the mean over its places.
+    """Class scores (N, K) of a map (N, K, h, w): the mean over its positions.
 
-    Of the scores, before soft-max: "the class score map is spatially averaged"; of posteriors the
-    paper speaks where it averages over mirror images, scales and kinds (sections 3.2, 4.2, 4.3).
+    Scores are averaged before soft-max: "the class score map is spatially averaged". The paper
+    averages posteriors over mirror images, scales and kinds (sections 3.2, 4.2, 4.3).
     """
     return scores.mean((2, 3)) if scores.dim() == 4 else scores
 
@@ -117,43 +139,55 @@ def predict(
     images: WholeImages,
     procedures: Sequence[Procedure],
     normalise: Callable[[Tensor], Tensor],
-    place: Place,
+    settings: InferenceSettings,
     *,
     rank: int = 0,
     world: int = 1,
     classes_kept: int = KEPT,
     on_batch: Callable[[], None] = lambda: None,
 ) -> dict[str, Predicted]:
-    """Predictions of the images ``rank``, ``rank + world`` and so on of a split, by label; of those
-    that can be read.
+    """Predictions of this process's share of a split: the images ``rank``, ``rank + world``, ...
 
-    The procedures have the same test scales: each image is read and rescaled once for all, and what
-    two of them ask of the net is asked once. The net is moved to ``place``. ``on_batch`` is called
-    after every batch.
+    Images that cannot be read are left out. Each image is read and rescaled once for all
+    procedures, and a forward that two of them need is computed once.
+
+    Args:
+        net: a trained net; it is moved to the device.
+        images: the split.
+        procedures: ways of testing that have the same test scales.
+        normalise: from uint8 images to what the net was trained on.
+        settings: where and in which precision forwards are computed.
+        rank: index of this process.
+        world: number of processes.
+        classes_kept: classes stored of each image, at least.
+        on_batch: called after every batch.
+
+    Returns:
+        Predictions by the procedure's label.
     """
     (scales,) = {procedure.scales for procedure in procedures}
     kinds = tuple(dict.fromkeys(kind for procedure in procedures for kind in procedure.kinds))
-    crop, mirror = procedures[0].crop, procedures[0].flip
-    asked, stride = Asked(net, normalise, place), total_stride(net)
+    crop, mirrors = procedures[0].crop, procedures[0].mirrors
+    predictor, stride = Predictor(net, normalise, settings), total_stride(net)
     collectors = {procedure.label: PredictionCollector(classes_kept) for procedure in procedures}
     seconds = dict.fromkeys(kinds, 0.0)
     skipped = frozenset(skipped_of(images).tolist())
     mine = [index for index in range(rank, len(images), world) if index not in skipped]
     read = (
         views_of(index, image_chw, kinds, scales, crop, stride)
-        for index, image_chw in zip(mine, _read(images, mine, place.workers), strict=True)
+        for index, image_chw in zip(mine, _read(images, mine, settings.workers), strict=True)
     )
     for batch in batches(read):
         samples_n = np.array([views.index for views in batch], dtype=np.int64)
         labels_n = torch.from_numpy(images.labels_n[samples_n])
-        opinions: dict[Kind, Tensor] = {}
+        posteriors: dict[Kind, Tensor] = {}
         for kind in kinds:
             begun = time.perf_counter()
-            mirrored = mirror and kind != "center"
-            opinions[kind] = asked(kind, [views.of_kind[kind] for views in batch], mirrored)
+            shown = [views.of_kind[kind] for views in batch]
+            posteriors[kind] = predictor(kind, shown, mirrors(kind))
             seconds[kind] += time.perf_counter() - begun
         for procedure in procedures:
-            whole_nk = mean_posterior([opinions[kind] for kind in procedure.kinds])
+            whole_nk = mean_posterior([posteriors[kind] for kind in procedure.kinds])
             collectors[procedure.label].add(samples_n, labels_n, whole_nk)
         on_batch()
     return {
@@ -165,7 +199,7 @@ def predict(
 
 
 def skipped_of(images: WholeImages) -> NDArray[np.int64]:
-    """Places in a split of the images that are known not to be readable."""
+    """Indices in a split of the images that are known not to be readable."""
     return images.skipped_m if isinstance(images, FileSet) else np.zeros(0, dtype=np.int64)
 
 
@@ -176,7 +210,7 @@ def _read(images: WholeImages, indices: Sequence[int], workers: int) -> Iterator
 
 
 def batches(images: Iterator[Views]) -> Iterator[list[Views]]:
-    """Images whose views have equal shapes, as many as fit; each image in one batch."""
+    """Group images whose views have equal shapes, as many as fit; each image is in one batch."""
     waiting: dict[tuple[torch.Size, ...], list[Views]] = {}
     for views in images:
         group = waiting.setdefault(views.shapes, [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +19,11 @@ def centred(image_chw: Tensor, height: int, width: int) -> Tensor:
     """The middle (C, height, width) of an image; where it is smaller, black borders around it.
 
     Black, as the border that training's translation moves into the image.
+
+    Args:
+        image_chw: an image (C, H, W).
+        height: of the result, px.
+        width: of the result, px.
     """
     if image_chw.shape[-2:] == (height, width):
         return image_chw
@@ -36,6 +41,11 @@ def whole(image_chw: Tensor, crop: int, stride: int) -> Tensor:
     crops of the training size in the middle of the image. Of the paper's shorter sides Q, all
     multiples of 32, nothing is left out. A side below ``crop`` would leave no map: it is filled up
     with black, half at each end.
+
+    Args:
+        image_chw: an image (C, H, W).
+        crop: side of the square that the net was trained on, px.
+        stride: total stride of the net's convolutional part, px.
     """
     height, width = (_reached(side, crop, stride) for side in image_chw.shape[-2:])
     return centred(image_chw, height, width)
@@ -73,17 +83,27 @@ class Views:
 
     index: int
     of_kind: Mapping[Kind, tuple[Tensor, ...]]
-    """At every scale, in the order of the scales."""
+    """Views by kind: those of every scale, in the order of the scales."""
 
     @property
     def shapes(self) -> tuple[torch.Size, ...]:
-        """Images of equal ones go through the net together."""
+        """Shape of each view; images of equal shapes go through the net together."""
         return tuple(view.shape for views in self.of_kind.values() for view in views)
 
     @property
     def pixels(self) -> int:
-        """Of the largest."""
+        """Pixels of the largest view."""
         return max(shape[-2] * shape[-1] for shape in self.shapes)
+
+
+VIEWS: dict[Kind, Callable[[Tensor, int, int], Iterable[Tensor]]] = {
+    "center": lambda image_chw, crop, stride: [centred(image_chw, crop, crop)],
+    "dense": lambda image_chw, crop, stride: [whole(image_chw, crop, stride)],
+    "crops": lambda image_chw, crop, stride: grid(image_chw, crop),
+    "corners": lambda image_chw, crop, stride: corners(image_chw, crop),
+}
+"""From an image at one scale, the side of a crop and the net's total stride, px, to the views, of
+which there are ``KINDS[kind].views``."""
 
 
 def views_of(
@@ -94,15 +114,21 @@ def views_of(
     crop: int,
     stride: int,
 ) -> Views:
-    """The views of one image, of every kind that is asked for."""
+    """The views of one image, of every kind and at every scale.
+
+    Args:
+        index: the image's index in its split.
+        image_chw: the image (C, H, W), uint8.
+        kinds: the kinds of view to make.
+        scales: test scales Q: shorter sides that the image is rescaled to, px.
+        crop: side of the square that the net was trained on, px.
+        stride: total stride of the net's convolutional part, px.
+    """
     scaled = [rescaled(image_chw, side) for side in scales]
-
-    def of_kind(kind: Kind) -> tuple[Tensor, ...]:
-        if kind == "center":
-            return tuple(centred(image, crop, crop) for image in scaled)
-        if kind == "dense":
-            return tuple(whole(image, crop, stride) for image in scaled)
-        cut = corners if kind == "corners" else grid
-        return tuple(part for image in scaled for part in cut(image, crop))
-
-    return Views(index, {kind: of_kind(kind) for kind in kinds})
+    return Views(
+        index,
+        {
+            kind: tuple(view for image in scaled for view in VIEWS[kind](image, crop, stride))
+            for kind in kinds
+        },
+    )

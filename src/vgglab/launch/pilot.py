@@ -10,8 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import yaml
+
+from vgglab.config.parse import parse
 from vgglab.launch.pool import Point, Slots, start, stop
 from vgglab.runs import Record, RunDirectory, read_metrics
+from vgglab.training.optimisation import optimiser_of
 
 LOG_EVERY = 4
 """Steps between the records that the time is read from."""
@@ -174,8 +178,10 @@ def _weigh(pilot: Pilot) -> None:
     directory = pilot.point.directory
     pilot.disk_bytes = folder_bytes(directory.path)
     if directory.last_checkpoint.exists() and not directory.best_checkpoint.exists():
-        # The weights without the optimiser's momentum.
-        pilot.disk_bytes += directory.last_checkpoint.stat().st_size // 2
+        # best.ckpt will have the weights without the optimiser's state.
+        recipe = parse(yaml.safe_load(directory.config.read_text(encoding="utf-8"))).recipe
+        values = 1 + optimiser_of(recipe).state_values
+        pilot.disk_bytes += directory.last_checkpoint.stat().st_size // values
     if pilot.asked_to_stop is None:
         pilot.records = read_metrics(directory.metrics)
 

@@ -12,9 +12,6 @@ from vgglab.models.layers import check_sizes, weight_layers
 
 __all__ = ["BYTES_A_VALUE", "LayerCost", "LayerType", "NetCost", "describe"]
 
-COPIES_IN_TRAINING = 3
-"""Of each parameter: itself, its gradient and its momentum."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class NetCost:
@@ -23,6 +20,13 @@ class NetCost:
     model: str
     weight_layers: int
     layers: tuple[LayerCost, ...]
+    state_values: int = 1
+    """Values that the optimiser keeps for each parameter."""
+
+    @property
+    def values_in_training(self) -> int:
+        """Values for each parameter: itself, its gradient and the optimiser's state."""
+        return 2 + self.state_values
 
     @property
     def parameters(self) -> int:
@@ -63,7 +67,7 @@ class NetCost:
         weights = self.parameters * BYTES_A_VALUE
         return {
             "weights": weights,
-            "weights_training": weights * COPIES_IN_TRAINING,
+            "weights_training": weights * self.values_in_training,
             "image_forward": sum(row.memory_forward for row in self.layers),
             "image_training": sum(row.memory_training for row in self.layers),
             "least_forward": weights + widest,
@@ -95,13 +99,26 @@ class NetCost:
 
 
 def describe(
-    model: ModelConfig, norm: NormConfig, *, classes: int, image_size: int, in_channels: int = 3
+    model: ModelConfig,
+    norm: NormConfig,
+    *,
+    classes: int,
+    image_size: int,
+    in_channels: int = 3,
+    state_values: int = 1,
 ) -> NetCost:
     """The cost of the net that ``build`` makes of the same arguments, for one image.
+
+    ``state_values``: those that the optimiser keeps for each parameter.
 
     Raises:
         ValueError: ``classes``, ``image_size`` or ``in_channels`` out of range.
     """
     check_sizes(model.name, classes=classes, image_size=image_size, in_channels=in_channels)
     rows = layer_costs(model, norm, classes, image_size, in_channels)
-    return NetCost(model=model.name, weight_layers=weight_layers(model.name), layers=tuple(rows))
+    return NetCost(
+        model=model.name,
+        weight_layers=weight_layers(model.name),
+        layers=tuple(rows),
+        state_values=state_values,
+    )

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import get_args
 
-from vgglab.config import ProtocolName
-
-ORDER: tuple[str, ...] = get_args(ProtocolName)
-"""The paper's, from one forward to 150 crops and more."""
+from vgglab.config.protocol import PROTOCOLS
 
 
 def place_in_order(label: str) -> tuple[int, str]:
-    """Sorts as the paper does; ``dense-64``, a protocol at other scales, follows it."""
-    name = label.partition("-")[0]
-    return ORDER.index(name) if name in ORDER else len(ORDER), label
+    """Sorts as the registry does; ``dense-64``, a protocol at other scales, follows it."""
+    name, order = label.partition("-")[0], list(PROTOCOLS)
+    return order.index(name) if name in order else len(order), label
 
 
 def in_order(labels: Iterable[str]) -> list[str]:
-    """The labels in the paper's order."""
+    """The labels in the registry's order."""
     return sorted(labels, key=place_in_order)

@@ -17,6 +17,7 @@ from vgglab.config import Config
 from vgglab.data.errors import DataError
 from vgglab.data.module import ImageData
 from vgglab.data.sources.registry import channels
+from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.models.batch_norm import synchronised
 from vgglab.models.blocks import parameters_by_block
 from vgglab.models.build import build
@@ -42,10 +43,11 @@ from vgglab.training.gradients import GradientNorms
 from vgglab.training.hardware import hardware
 from vgglab.training.module import SELECTION_METRIC, Classifier
 from vgglab.training.net_cost import net_cost
+from vgglab.training.optimisation import skips_steps_on_device
 from vgglab.training.skipped_images import note_skipped
 from vgglab.training.speed import SpeedMeter, speed_of
 from vgglab.training.stop import CheckpointWithinEpoch, Interrupted
-from vgglab.training.testing import MEMORY_FORMATS, HeldOut, evaluate, selected_weights
+from vgglab.training.testing import HeldOut, evaluate, selected_weights
 from vgglab.training.trainability import TrainabilityWatch
 from vgglab.world import ALONE, World
 
@@ -110,8 +112,7 @@ def run_experiment(
             directory,
             group,
             every=config.trainer.log_every,
-            # Only the fused optimiser can be told, on the device, to leave out a step.
-            at_once=config.trainer.accelerator == "cpu" or not config.trainer.fused_optimizer,
+            at_once=not skips_steps_on_device(config),
         ),
         *([gradients] if gradients else []),
         speed,

@@ -18,7 +18,7 @@ from vgglab.data.loaders import Batch
 from vgglab.models.batch_norm import share_running_moments
 from vgglab.models.dropout import dropout_layers, keyed_dropout
 from vgglab.training.meters import SplitMeter
-from vgglab.training.optimisation import lambda_rule
+from vgglab.training.optimisation import lambda_rule, optimiser_of
 from vgglab.training.outcomes import Diverged
 
 SELECTION_METRIC = "validation/top1_error"
@@ -27,7 +27,7 @@ ACCUMULATE = "micro_batches_of_a_step"
 
 
 class Classifier(pl.LightningModule):
-    """Cross entropy by SGD with momentum, errors by counters of its own.
+    """The cross entropy of a net, minimised by the recipe's optimiser; errors are counted.
 
     A step's loss is the mean over its images, however they are divided over processes and
     micro-batches. What is random is keyed by epoch and sample.
@@ -140,13 +140,8 @@ class Classifier(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         recipe = self.config.recipe
-        optimizer = torch.optim.SGD(
-            self.net.parameters(),
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            # Unfused, CPU SGD makes a temporary as large as the largest weight.
-            fused=self.config.trainer.fused_optimizer,
+        optimizer = optimiser_of(recipe).build(
+            recipe, self.net.parameters(), self.config.trainer.fused_optimizer
         )
         if recipe.schedule.name == "plateau":
             return optimizer  # the rule is a callback: see PlateauRule

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vgglab.config import Config
 from vgglab.data.sources.registry import channels
 from vgglab.models.cost import NetCost, describe
+from vgglab.training.optimisation import optimiser_of
 
 
 def net_cost(config: Config) -> NetCost:
@@ -15,4 +16,5 @@ def net_cost(config: Config) -> NetCost:
         classes=config.data.classes,
         image_size=config.data.image_size,
         in_channels=channels(config.data),
+        state_values=optimiser_of(config.recipe).state_values,
     )

@@ -14,7 +14,7 @@ from vgglab.config import Config, Procedure
 from vgglab.data.errors import DataError
 from vgglab.data.sources.registry import channels
 from vgglab.data.splits import WholeImages
-from vgglab.evaluation.predict import Place, predict, skipped_of
+from vgglab.evaluation.predict import MEMORY_FORMATS, InferenceSettings, predict, skipped_of
 from vgglab.evaluation.predictions import (
     KEPT,
     merged,
@@ -29,11 +29,6 @@ from vgglab.runs import RunDirectory
 from vgglab.training.checkpoints import net_state
 from vgglab.training.distributed import Group
 from vgglab.training.outcomes import Diverged
-
-MEMORY_FORMATS = {
-    "channels_last": torch.channels_last,
-    "contiguous": torch.contiguous_format,
-}
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,7 @@ def evaluate(
             data.images,
             together,
             data.normalise,
-            place_of(config, group),
+            inference_settings(config, group),
             rank=group.world.rank,
             world=group.world.size,
             classes_kept=max(KEPT, *config.protocol.top_k),
@@ -134,10 +129,10 @@ def _of_equal_scales(procedures: Sequence[Procedure]) -> list[list[Procedure]]:
     return list(groups.values())
 
 
-def place_of(config: Config, group: Group) -> Place:
+def inference_settings(config: Config, group: Group) -> InferenceSettings:
     """The device that this process computes on, in the precision that the run was trained in."""
     on_gpu = config.trainer.accelerator == "gpu"
-    return Place(
+    return InferenceSettings(
         device=torch.device("cuda", group.world.local_rank) if on_gpu else torch.device("cpu"),
         precision=config.trainer.precision,
         memory_format=MEMORY_FORMATS[config.trainer.memory_format],

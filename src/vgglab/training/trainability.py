@@ -13,8 +13,9 @@ import dataclasses
 import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -25,6 +26,7 @@ from vgglab.config import Config
 from vgglab.models.vgg import Features
 from vgglab.training.distributed import Group
 from vgglab.training.meters import StepLoss
+from vgglab.training.optimisation import optimiser_of
 from vgglab.training.outcomes import Untrainable
 
 LOOK_EVERY = 25
@@ -59,9 +61,9 @@ class Rule:
     classes: int
     after: int
     """Steps."""
-    learning_rate: float
-    """The largest of the schedule."""
-    momentum: float
+    step_bound: Callable[[float], float]
+    """From a layer's relative gradient to the most that a step can move it at the schedule's
+    largest learning rate; see ``Optimiser``."""
     steps: int
     """Of the whole training."""
 
@@ -75,8 +77,7 @@ class Rule:
 
         A bound: every step at the largest learning rate and in the same direction.
         """
-        speed = self.learning_rate / (1 - self.momentum) * look.smallest
-        return speed * max(0, self.steps - look.step)
+        return self.step_bound(look.smallest) * max(0, self.steps - look.step)
 
     def is_stuck(self, looks: Sequence[Look]) -> bool:
         """Whether the latest looks, together, show a net that nothing will move."""
@@ -108,8 +109,7 @@ class TrainabilityWatch(pl.Callback):
         self.rule = Rule(
             classes=config.data.classes,
             after=recipe.untrainable_after,
-            learning_rate=recipe.learning_rate,
-            momentum=recipe.momentum,
+            step_bound=partial(optimiser_of(recipe).step_bound, recipe),
             steps=steps,
         )
         self._config, self._layers, self._group = config, layers, group

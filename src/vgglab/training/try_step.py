@@ -22,17 +22,18 @@ from vgglab.config import Config, InitConfig
 from vgglab.config.parse import parse
 from vgglab.data.module import EVALUATION_BATCH
 from vgglab.data.sources.registry import channels
+from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.memory import is_out_of_memory
 from vgglab.models.build import build
 from vgglab.models.kernels.select import use_kernels
 from vgglab.training.allocator import use_allocator
-from vgglab.training.testing import MEMORY_FORMATS
+from vgglab.training.optimisation import optimiser_of
 
 TRYING, FITS = "trying", "fits"
 LEFT_FREE = 0.1
 """Of a GPU's memory: for what the run needs besides its steps, and for holes."""
 STEPS = 2
-"""The second has the optimiser's momentum too."""
+"""The second step has the optimiser's state, too, which the first one allocates."""
 
 
 def largest_part(config: Config, accumulate: int) -> int:
@@ -73,8 +74,9 @@ def _steps(config: Config, images: int) -> None:
     form = MEMORY_FORMATS[trainer.memory_format]
     net = made.to(device).to(memory_format=form)
     use_kernels(net, trainer)
-    fused = trainer.fused_optimizer
-    optimizer = torch.optim.SGD(net.parameters(), lr=1e-6, momentum=0.9, fused=fused)
+    optimizer = optimiser_of(config.recipe).build(
+        config.recipe, net.parameters(), trainer.fused_optimizer
+    )
     shape = (channels(data), data.image_size, data.image_size)
 
     def logits(count: int) -> torch.Tensor:

@@ -9,12 +9,12 @@ import torch
 
 from vgglab.config import Config, Procedure
 from vgglab.data.module import ImageData
+from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.runs import RunDirectory
 from vgglab.runs.records import Result
 from vgglab.training.allocator import use_allocator
 from vgglab.training.distributed import Group
 from vgglab.training.testing import (
-    MEMORY_FORMATS,
     HeldOut,
     evaluate,
     selected_weights,

@@ -202,16 +202,17 @@ def scaled(timing: Timing, config: Config, measured: Config) -> Timing:
         tail=None,
         end=timing.end,
         memory_mib=timing.memory_mib + more if timing.memory_mib is not None else None,
-        # Weights in fp32; last.ckpt has the momentum too, best.ckpt has not.
-        disk_bytes=3 * 4 * cost.parameters,
+        # In fp32: weights and the optimiser's state in last.ckpt, weights alone in best.ckpt.
+        disk_bytes=4 * (2 + cost.state_values) * cost.parameters,
         source="arithmetic",
     )
 
 
 def tensors_mib(config: Config) -> float:
-    """Weights, gradients and momentum; what each layer keeps for the backward, and its gradient."""
+    """Parameters, gradients and optimiser state; each layer's output and its gradient."""
     cost = net_cost(config)
-    values = 3 * cost.parameters + 2 * cost.activations_all * config.recipe.batch_size
+    values = cost.values_in_training * cost.parameters
+    values += 2 * cost.activations_all * config.recipe.batch_size
     return 4 * values / 2**20  # bytes of fp32
 
 
