@@ -11,13 +11,12 @@ import pytest
 import torch
 from image_folder import write_image_folder
 
-from vgglab.data.crops import RandomCrops
+from vgglab.data.augment import RandomCrops
 from vgglab.data.decode import UnreadableImage
-from vgglab.data.file_loaders import CenterViews, FileLoader, Views, whole_images
-from vgglab.data.files import FileSet
-from vgglab.data.listing import listed
-from vgglab.data.loaders import Batch
-from vgglab.data.order import Share, Steps
+from vgglab.data.files import FileSet, whole_images
+from vgglab.data.listing import list_images
+from vgglab.data.loaders import Batch, CenterCrops, Crops, FileLoader
+from vgglab.data.order import BatchOrder, Shard
 from vgglab.data.resize import center_crop, rescaled
 
 CROPS = RandomCrops(seed=1, smallest=40, largest=60, size=32, flip=True)
@@ -26,12 +25,12 @@ CROPS = RandomCrops(seed=1, smallest=40, largest=60, size=32, flip=True)
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> FileSet:
     root = write_image_folder(tmp_path_factory.mktemp("images"), 50)
-    return listed(root).file_set(np.arange(50))
+    return list_images(root).file_set(np.arange(50))
 
 
-def loader(files: FileSet, views: Views = CROPS, workers: int = 0, **order: Any) -> FileLoader:
-    steps = Steps(len(files), 8, **({"shuffle_seed": 3} | order))
-    return FileLoader(files, steps, views=views, size=32, workers=workers)
+def loader(files: FileSet, crops: Crops = CROPS, workers: int = 0, **order: Any) -> FileLoader:
+    steps = BatchOrder(len(files), 8, **({"shuffle_seed": 3} | order))
+    return FileLoader(files, steps, crops=crops, size=32, workers=workers)
 
 
 def by_sample(batches: Iterator[Batch]) -> dict[int, torch.Tensor]:
@@ -49,11 +48,11 @@ def test_the_images_differ_in_size_and_shape(files: FileSet) -> None:
 
 
 def test_each_image_is_cropped_by_its_own_draw(files: FileSet) -> None:
-    order = Steps(50, 8, shuffle_seed=3, position=lambda: (2, 0))
+    order = BatchOrder(50, 8, shuffle_seed=3, position=lambda: (2, 0))
     for batch, part in zip(loader(files, position=lambda: (2, 0)), order, strict=True):
         assert (batch.samples_n == part.samples_n).all()
         assert (batch.labels_n.numpy() == files.labels_n[part.samples_n]).all()
-        made = CROPS.each(2, part.samples_n)
+        made = CROPS.for_each(2, part.samples_n)
         for image, sample, make in zip(batch.images_nchw, part.samples_n, made, strict=True):
             made_hwc = make(files.pixels_hwc(int(sample)))
             assert torch.equal(image.permute(1, 2, 0), torch.from_numpy(made_hwc.copy()))
@@ -80,8 +79,8 @@ def test_processes_share_a_step_without_changing_its_images(files: FileSet) -> N
     alone = by_sample(iter(loader(files)))
     shared: dict[int, torch.Tensor] = {}
     for rank in range(3):
-        share = Share(rank=rank, world=3, accumulate=2)
-        part = by_sample(iter(loader(files, share=share)))
+        share = Shard(rank=rank, world=3, accumulate=2)
+        part = by_sample(iter(loader(files, shard=share)))
         assert not part.keys() & shared.keys()
         shared |= part
     assert shared.keys() == alone.keys() == set(range(50))
@@ -89,7 +88,7 @@ def test_processes_share_a_step_without_changing_its_images(files: FileSet) -> N
 
 
 def test_validation_is_at_the_centre_crop(files: FileSet) -> None:
-    seen = by_sample(iter(loader(files, CenterViews(48, 32), shuffle_seed=None)))
+    seen = by_sample(iter(loader(files, CenterCrops(48, 32), shuffle_seed=None)))
     assert list(seen) == list(range(50))
     for sample, image in seen.items():
         expected_chw = center_crop(rescaled(files.image_chw(sample), 48), 32)
@@ -118,7 +117,7 @@ def test_a_broken_file_is_named(workers: int, tmp_path: Path) -> None:
     root = write_image_folder(tmp_path, 20)
     broken = root / "3" / "00013.jpg"
     broken.write_bytes(broken.read_bytes()[:500])
-    some = listed(root).file_set(np.arange(20))
+    some = list_images(root).file_set(np.arange(20))
     for read in (
         lambda: list(loader(some, workers=workers)),
         lambda: list(whole_images(some, np.arange(20), workers)),

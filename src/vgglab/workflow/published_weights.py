@@ -34,7 +34,7 @@ def evaluate_weights(config: Config) -> None:
     """
     import torch
 
-    from vgglab.data.augment import Normalisation
+    from vgglab.data.normalise import Normalisation
     from vgglab.models import torchvision_weights as published
     from vgglab.training.distributed import Group
     from vgglab.training.testing import HeldOut, evaluate, stored_net
@@ -87,7 +87,7 @@ def images_of(config: Config) -> WholeImages:
     members = (listing.members(split) for split in ("test", "validation", "train"))
     files = listing.file_set(next(found for found in members if len(found)))
     if config.data.on_error == "skip":
-        return files.marked(unreadable_files(listing, Path(config.paths.data)))
+        return files.with_skipped(unreadable_files(listing, Path(config.paths.data)))
     return files
 
 
