@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -49,14 +49,24 @@ class UnreachableFile(UnreadableImage):
 
 
 def decoder_name(decoder: Decoder = "auto") -> str:
-    """Package and version that JPEG files are decoded by.
+    """Package and version that decodes JPEG files.
 
     Raises:
-        DataError: it is asked for and not installed.
+        DataError: the package is not installed.
     """
-    if decoder == "simplejpeg" and simplejpeg is None:
-        raise DataError("data.decoder = simplejpeg: is not installed; pip install simplejpeg")
-    package = "pillow" if decoder == "pillow" or simplejpeg is None else "simplejpeg"
+    match decoder:
+        case "pillow":
+            package = "pillow"
+        case "auto":
+            package = "pillow" if simplejpeg is None else "simplejpeg"
+        case "simplejpeg":
+            if simplejpeg is None:
+                raise DataError(
+                    "data.decoder = simplejpeg: is not installed; pip install simplejpeg"
+                )
+            package = "simplejpeg"
+        case _ as unknown:
+            assert_never(unknown)
     return f"{package} {version(package)}"
 
 
@@ -81,7 +91,14 @@ def decode_pixels(path: Path, decoder: Decoder = "auto") -> Pixels:
     Raises:
         UnreadableImage: names the file and the reason.
     """
-    if decoder != "pillow" and (pixels_hwc := _by_simplejpeg(path)) is not None:
+    match decoder:
+        case "pillow":
+            pixels_hwc = None
+        case "auto" | "simplejpeg":
+            pixels_hwc = _by_simplejpeg(path)
+        case _ as unknown:
+            assert_never(unknown)
+    if pixels_hwc is not None:
         return pixels_hwc
     with open_image(path) as image:
         return _rgb(image)
@@ -108,7 +125,7 @@ def _by_simplejpeg(path: Path) -> Pixels | None:
 
 
 def is_ribbon(width: int, height: int) -> bool:
-    """Whether one side is so much longer than the other that no image is meant."""
+    """Whether one side is more than ``MAX_ASPECT`` times as long as the other."""
     return max(width, height) > MAX_ASPECT * min(width, height)
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Item = TypeVar("Item")
-
 Names = NDArray[np.bytes_]
 """File names in one block of memory, which the processes that read them share."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import pytorch_lightning as pl
 import torch
@@ -103,21 +103,32 @@ class ImageData(pl.LightningDataModule):
         return self._loader(images, BatchOrder(len(images), EVALUATION_BATCH, shard=self._shard))
 
     def _loader(self, images: ImageSet | FileSet, order: BatchOrder) -> Loader:
-        if isinstance(images, ImageSet):
-            return BatchLoader(images, order)
-        trainer = self._config.trainer
-        return FileLoader(
-            images,
-            order,
-            crops=self._crop if order.is_training else CenterCrops(self._test_scale, self._size),
-            size=self._size,
-            workers=trainer.workers,
-            pin_memory=trainer.accelerator == "gpu",
-        )
+        center, trainer = CenterCrops(self._test_scale, self._size), self._config.trainer
+        match images:
+            case ImageSet():
+                return BatchLoader(images, order)
+            case FileSet():
+                return FileLoader(
+                    images,
+                    order,
+                    crops=self._crop if order.is_training else center,
+                    size=self._size,
+                    workers=trainer.workers,
+                    pin_memory=trainer.accelerator == "gpu",
+                )
+            case _ as unknown:
+                assert_never(unknown)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
+        """Copy images and labels; sample indices stay on the host.
+
+        Args:
+            batch: From a loader.
+            device: Where it is computed.
+            dataloader_idx: Lightning's; not used.
+        """
         images_nchw, labels_n = (
             values.to(device, non_blocking=True) for values in (batch.images_nchw, batch.labels_n)
         )

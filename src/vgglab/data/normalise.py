@@ -129,11 +129,14 @@ def normalisation(config: Config, splits: Splits[ImageSet] | Splits[FileSet]) ->
     Raises:
         DataError: a training file is not readable.
     """
-    if isinstance(splits.train, ImageSet):
-        by_deviation = Normalisation.of(splits.train.images_nchw)
-    else:
-        statistics = color_statistics(config, splits.train)
-        by_deviation = Normalisation(statistics.mean_c, statistics.deviation_c)
+    match splits.train:
+        case ImageSet() as images:
+            by_deviation = Normalisation.of(images.images_nchw)
+        case FileSet() as files:
+            statistics = color_statistics(config, files)
+            by_deviation = Normalisation(statistics.mean_c, statistics.deviation_c)
+        case _ as unknown:
+            assert_never(unknown)
     return by_deviation.of_kind(config.recipe.normalise)
 
 
@@ -151,8 +154,12 @@ def color_statistics(config: Config, train: ImageSet | FileSet) -> ColorStatisti
 
 
 def _images(train: ImageSet | FileSet, workers: int) -> Iterator[Tensor]:
-    if isinstance(train, ImageSet):
-        return (train.image_chw(index) for index in range(len(train)))
-    # At equal distances from the first to the last, so that every class has its share.
-    count = min(len(train), SAMPLED_FILES)
-    return whole_images(train, np.linspace(0, len(train) - 1, count).astype(np.int64), workers)
+    match train:
+        case ImageSet():
+            return (train.image_chw(index) for index in range(len(train)))
+        case FileSet():
+            # At equal distances from the first to the last, so that every class has its share.
+            chosen = np.linspace(0, len(train) - 1, min(len(train), SAMPLED_FILES))
+            return whole_images(train, chosen.astype(np.int64), workers)
+        case _ as unknown:
+            assert_never(unknown)

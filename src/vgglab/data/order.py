@@ -25,8 +25,11 @@ class Shard:
     accumulate: int = 1
 
     def slices(self, count: int) -> Iterator[slice]:
-        """The part of ``count`` images in each micro-batch: all parts of all ranks cover them once,
-        none is longer by more than one; where there are fewer images than parts, some are empty."""
+        """This process's part of ``count`` images in each micro-batch.
+
+        The parts of all ranks cover the images once and differ in length by one at most; where
+        there are fewer images than parts, some are empty.
+        """
         parts = self.world * self.accumulate
         for micro in range(self.accumulate):
             part = micro * self.world + self.rank
@@ -52,7 +55,7 @@ def at_start() -> Position:
 
 
 class BatchOrder:
-    """This process's share of a split, every image once; the last step may be smaller.
+    """This process's part of a split in batches, every image once; the last step may be smaller.
 
     In training a step's images are divided by position, whatever their number, so that the steps
     are the same at any world size. In evaluation process r of w reads the images r, r + w,
