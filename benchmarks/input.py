@@ -27,11 +27,11 @@ from torch import Tensor
 
 from vgglab.config import Config
 from vgglab.config.parse import parse
-from vgglab.data.augment import Normalisation
-from vgglab.data.listing import listed
+from vgglab.data.listing import list_images
 from vgglab.data.loaders import Batch
 from vgglab.data.module import ImageData
-from vgglab.data.smaller_copy import Copy
+from vgglab.data.normalise import Normalisation
+from vgglab.data.smaller_copy import SmallerCopy
 from vgglab.data.splits import ImageSet, Splits
 from vgglab.machine import resolve
 from vgglab.models.build import build
@@ -142,9 +142,9 @@ def theirs(root: Path, scales: tuple[int, int]) -> Callable[[], int]:
 
 def copied(root: Path, folder: Path, shorter_side: int, *, compressed: bool) -> None:
     """What ``task=prepare prepare.copy=`` writes; or the same images without compression."""
-    listing = listed(root)
+    listing = list_images(root)
     files = listing.file_set(np.arange(len(listing.names_n)))
-    copy = Copy(folder, shorter_side, quality=95)
+    copy = SmallerCopy(folder, shorter_side, quality=95)
     for index in range(len(files)):
         if compressed:
             copy.write(files, index)

@@ -15,11 +15,11 @@ from PIL import Image
 from vgglab.commands.prepare import prepare
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError, parse
-from vgglab.data.copy_mark import MARK
-from vgglab.data.decode import decoded
+from vgglab.data.decode import decode_tensor
 from vgglab.data.errors import DataError
-from vgglab.data.listing import listed
+from vgglab.data.listing import list_images
 from vgglab.data.resize import rescaled
+from vgglab.data.smaller_copy import COPY_RECORD
 from vgglab.data.sources.registry import load_splits
 
 
@@ -54,7 +54,7 @@ def test_it_counts_by_class_and_split(folder: Path, capsys: pytest.CaptureFixtur
     ]
     assert report["fingerprint"].startswith("files:60:sha256:")
     assert (report["unreadable"], report["repeated"], report["turned"]) == ([], [], 0)
-    sides = [min(decoded(file).shape[1:]) for file in folder.glob("*/*.jpg")]
+    sides = [min(decode_tensor(file).shape[1:]) for file in folder.glob("*/*.jpg")]
     assert report["shorter_sides"] == [min(sides), int(np.median(sides)), max(sides)]
 
 
@@ -100,16 +100,19 @@ def test_a_copy_has_the_same_files_at_the_smaller_size(folder: Path, tmp_path: P
     Image.effect_noise((30, 31), 60).save(folder / "0" / "small.jpg")
     copy = tmp_path / "copy"
     prepare(config_of(folder, copy=str(copy), shorter_side=48, quality=95))
-    before, after = listed(folder), listed(copy)
+    before, after = list_images(folder), list_images(copy)
     assert len(before.names_n) == len(after.names_n) == 62
     assert (before.labels_n == after.labels_n).all()
     assert (copy / "0/small.jpg").read_bytes() == (folder / "0/small.jpg").read_bytes()
     for source in sorted(folder.glob("*/*.jpg"))[::5]:
-        image_chw, copied_chw = decoded(source), decoded(copy / source.relative_to(folder))
+        image_chw, copied_chw = (
+            decode_tensor(source),
+            decode_tensor(copy / source.relative_to(folder)),
+        )
         expected_chw = rescaled(image_chw, min(48, *image_chw.shape[1:]))
         assert copied_chw.shape == expected_chw.shape
         assert (copied_chw.float() - expected_chw.float()).abs().mean() < 4
-    assert decoded(copy / "0/large.png.jpg").shape == (3, 64, 48)
+    assert decode_tensor(copy / "0/large.png.jpg").shape == (3, 64, 48)
     assert after.fingerprint() != before.fingerprint()
     train = load_splits(config_of(copy).data, tmp_path).train
     assert len(train) == 44
@@ -124,8 +127,8 @@ def test_a_copy_that_was_cut_short_is_refused_and_goes_on(folder: Path, tmp_path
     with pytest.raises(DataError, match="unreadable files: 1"):
         prepare(config)
     # As after a kill: not complete, one file missing, one half-written.
-    mark = json.loads((copy / MARK).read_text())
-    (copy / MARK).write_text(json.dumps(mark | {"complete": False}))
+    mark = json.loads((copy / COPY_RECORD).read_text())
+    (copy / COPY_RECORD).write_text(json.dumps(mark | {"complete": False}))
     (copy / "1/00001.jpg").unlink()
     (copy / "1/.00001.jpg.abc.new").write_bytes(b"half")
     kept = (copy / "3/00003.jpg").stat().st_mtime_ns

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from vgglab.data.augment import Normalisation
-from vgglab.data.color_moments import Moments, load_or_compute
 from vgglab.data.color_shift import ColorShift
 from vgglab.data.keyed_random import COLOR, keyed_normals
+from vgglab.data.normalise import ColorStatistics, Normalisation, load_or_compute
 
 SAMPLES = np.arange(50_000, dtype=np.int64)
 
@@ -26,7 +25,7 @@ def pictures() -> torch.Tensor:
 def test_moments_are_those_of_all_pixels() -> None:
     images_nchw = pictures()
     pixels_cp = images_nchw.permute(1, 0, 2, 3).reshape(3, -1).double().numpy()
-    moments = Moments.of(images_nchw)
+    moments = ColorStatistics.of(images_nchw)
     assert np.allclose(moments.mean_c, pixels_cp.mean(axis=1))
     assert np.allclose(moments.covariance_cc, np.cov(pixels_cp, bias=True))
     exact = Normalisation.of(images_nchw.numpy())
@@ -36,21 +35,21 @@ def test_moments_are_those_of_all_pixels() -> None:
 
 def test_each_image_counts_alike_whatever_its_size() -> None:
     small, large = torch.full((3, 2, 2), 10).byte(), torch.full((3, 50, 50), 30).byte()
-    assert Moments.of([small, large]).mean_c == (20.0, 20.0, 20.0)
+    assert ColorStatistics.of([small, large]).mean_c == (20.0, 20.0, 20.0)
 
 
 def test_moments_are_computed_once(tmp_path: Path) -> None:
     path = tmp_path / "moments" / "x.json"
-    first = load_or_compute(path, lambda: Moments.of(pictures()))
+    first = load_or_compute(path, lambda: ColorStatistics.of(pictures()))
 
-    def again() -> Moments:
+    def again() -> ColorStatistics:
         raise AssertionError("computed again")
 
     assert load_or_compute(path, again) == first
 
 
 def test_the_shift_is_the_papers_formula() -> None:
-    moments = Moments.of(pictures())
+    moments = ColorStatistics.of(pictures())
     values_k, vectors_ck = np.linalg.eigh(np.array(moments.covariance_cc) / 255**2)
     shifts_nc = ColorShift.of(moments, seed=4, deviation=0.1)(2, SAMPLES[:100])
     for sample, shift_c in enumerate(shifts_nc):
@@ -68,7 +67,7 @@ def test_the_shift_is_the_papers_formula() -> None:
 
 
 def test_shifts_vary_along_the_principal_components() -> None:
-    moments = Moments.of(pictures())
+    moments = ColorStatistics.of(pictures())
     shifts_nc = ColorShift.of(moments, seed=0, deviation=0.1)(0, SAMPLES)
     covariance_cc = np.array(moments.covariance_cc) / 255**2
     # Sum over k of (0.1 l_k)**2 p_k p_k^T is the square of 0.1 times the covariance.
@@ -78,14 +77,14 @@ def test_shifts_vary_along_the_principal_components() -> None:
 
 
 def test_a_shift_belongs_to_its_sample_and_epoch() -> None:
-    shift = ColorShift.of(Moments.of(pictures()), seed=0, deviation=0.1)
+    shift = ColorShift.of(ColorStatistics.of(pictures()), seed=0, deviation=0.1)
     whole_nc = shift(1, SAMPLES[:50])
     assert (shift(1, SAMPLES[7:9]) == whole_nc[7:9]).all()
     assert (shift(2, SAMPLES[:50]) != whole_nc).all()
 
 
 def test_grey_images_are_shifted_too() -> None:
-    grey = Moments.of(pictures()[:, :1])
+    grey = ColorStatistics.of(pictures()[:, :1])
     shifts_nc = ColorShift.of(grey, seed=0, deviation=0.1)(0, SAMPLES)
     assert shifts_nc.std() == pytest.approx(0.1 * grey.covariance_cc[0][0] / 255, rel=0.03)
 
@@ -114,3 +113,12 @@ def test_the_shift_is_added_to_the_pixels_before_normalisation() -> None:
     shifted = normalise(images_nchw, shifts_nc)
     by_hand = normalise(images_nchw.float() + shifts_nc[:, :, None, None])
     assert torch.allclose(shifted, by_hand, atol=1e-5)
+
+
+def test_normalisation_is_that_of_the_training_split() -> None:
+    images_nchw = pictures().numpy()
+    normal_nchw = Normalisation.of(images_nchw)(torch.from_numpy(images_nchw))
+    expected = (images_nchw - images_nchw.mean((0, 2, 3), keepdims=True)) / images_nchw.std(
+        (0, 2, 3), keepdims=True
+    )
+    assert np.allclose(normal_nchw.numpy(), expected, atol=1e-5)

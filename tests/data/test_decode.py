@@ -19,9 +19,9 @@ from vgglab.data import decode
 from vgglab.data.decode import (
     UnreachableFile,
     UnreadableImage,
-    decoded,
+    decode_pixels,
+    decode_tensor,
     decoder_name,
-    pixels_of,
 )
 from vgglab.data.errors import DataError
 from vgglab.data.resize import rescaled
@@ -54,7 +54,7 @@ def kinds() -> dict[str, Image.Image]:
 @pytest.mark.parametrize("name", list(kinds()))
 def test_every_kind_becomes_rgb(name: str, tmp_path: Path) -> None:
     kinds()[name].save(tmp_path / name)
-    image_chw = decoded(tmp_path / name)
+    image_chw = decode_tensor(tmp_path / name)
     assert image_chw.shape == (3, 20, 32)
     assert image_chw.dtype == torch.uint8
     red_w = image_chw[0].double().mean(0)
@@ -67,13 +67,13 @@ def test_every_kind_becomes_rgb(name: str, tmp_path: Path) -> None:
 def test_transparency_is_dropped(tmp_path: Path) -> None:
     image = Image.new("RGBA", (10, 10), (200, 100, 50, 0))
     image.save(tmp_path / "x.png")
-    assert decoded(tmp_path / "x.png")[:, 0, 0].tolist() == [200, 100, 50]
+    assert decode_tensor(tmp_path / "x.png")[:, 0, 0].tolist() == [200, 100, 50]
 
 
 def test_of_several_frames_the_first(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (10, 10), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
-    assert decoded(tmp_path / "x.gif")[:, 5, 5].tolist() == [255, 0, 0]
+    assert decode_tensor(tmp_path / "x.gif")[:, 5, 5].tolist() == [255, 0, 0]
 
 
 def test_the_orientation_is_not_applied(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_the_orientation_is_not_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
     image.save(tmp_path / "x.jpg", exif=exif)
-    assert decoded(tmp_path / "x.jpg").shape == (3, 20, 32)
+    assert decode_tensor(tmp_path / "x.jpg").shape == (3, 20, 32)
 
 
 def write(path: Path, kind: str) -> None:
@@ -121,7 +121,7 @@ def test_a_broken_file_is_named_with_its_fault(kind: str, reason: str, tmp_path:
     path = tmp_path / "x.jpg"
     write(path, kind)
     with pytest.raises(UnreadableImage) as caught:
-        decoded(path)
+        decode_tensor(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert reason in message
@@ -136,7 +136,7 @@ def test_a_broken_file_is_named_with_its_fault(kind: str, reason: str, tmp_path:
 @pytest.mark.parametrize("size", [(1, 1), (1, 90), (20_000, 200)])
 def test_smallest_and_longest_images_are_read(size: tuple[int, int], tmp_path: Path) -> None:
     Image.new("RGB", size, (9, 8, 7)).save(tmp_path / "x.png")
-    image_chw = decoded(tmp_path / "x.png")
+    image_chw = decode_tensor(tmp_path / "x.png")
     assert image_chw.shape == (3, *reversed(size))
     small_chw = rescaled(image_chw, 40)
     assert min(small_chw.shape[1:]) == 40
@@ -156,7 +156,7 @@ def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(content)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(UnreadableImage, match=r"too large, Image size \(400000000 pixels\)"):
-        decoded(tmp_path / "x.png")
+        decode_tensor(tmp_path / "x.png")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
 
 
@@ -169,7 +169,7 @@ def test_a_file_cut_anywhere_is_whole_or_unreadable(name: str, tmp_path: Path) -
     for length in {*range(0, len(content), max(1, len(content) // 40)), len(content) - 1}:
         cut.write_bytes(content[:length])
         with contextlib.suppress(UnreadableImage):
-            assert decoded(cut).shape == (3, 20, 32)
+            assert decode_tensor(cut).shape == (3, 20, 32)
 
 
 def test_want_of_memory_is_not_the_files_fault(
@@ -181,7 +181,7 @@ def test_want_of_memory_is_not_the_files_fault(
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     monkeypatch.setattr("vgglab.data.decode._rgb", full)
     with pytest.raises(MemoryError):
-        decoded(tmp_path / "x.png")
+        decode_tensor(tmp_path / "x.png")
 
 
 def photograph(path: Path, **options: Any) -> Path:
@@ -206,7 +206,7 @@ def test_both_decoders_make_the_same_bytes(
     options = {"quality": quality, "progressive": progressive, "subsampling": subsampling}
     path = photograph(tmp_path / "x.jpg", mode=mode, **options)
     assert decode._by_simplejpeg(path) is not None
-    assert np.array_equal(pixels_of(path, "simplejpeg"), pixels_of(path, "pillow"))
+    assert np.array_equal(decode_pixels(path, "simplejpeg"), decode_pixels(path, "pillow"))
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "RGB"])
@@ -215,7 +215,7 @@ def test_what_simplejpeg_does_not_do_pillow_does(mode: str, tmp_path: Path) -> N
         tmp_path / "x.jpg", mode=mode, **({"keep_rgb": True} if mode == "RGB" else {})
     )
     assert decode._by_simplejpeg(path) is None
-    assert np.array_equal(pixels_of(path), pixels_of(path, "pillow"))
+    assert np.array_equal(decode_pixels(path), decode_pixels(path, "pillow"))
 
 
 def test_rubbish_between_markers_does_not_matter_to_either(tmp_path: Path) -> None:
@@ -223,18 +223,18 @@ def test_rubbish_between_markers_does_not_matter_to_either(tmp_path: Path) -> No
     whole = photograph(tmp_path / "x.jpg").read_bytes()
     path = tmp_path / "odd.jpg"
     path.write_bytes(whole[:-2] + b"rubbish" + whole[-2:])
-    assert np.array_equal(pixels_of(path), pixels_of(path, "pillow"))
+    assert np.array_equal(decode_pixels(path), decode_pixels(path, "pillow"))
 
 
 def test_without_simplejpeg_pillow_does_it_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = photograph(tmp_path / "x.jpg")
-    expected = pixels_of(path)
+    expected = decode_pixels(path)
     assert decoder_name().startswith("simplejpeg ")
     assert decoder_name("pillow").startswith("pillow ")
     monkeypatch.setattr(decode, "simplejpeg", None)
-    assert np.array_equal(pixels_of(path), expected)
+    assert np.array_equal(decode_pixels(path), expected)
     assert decoder_name().startswith("pillow ")
     with pytest.raises(DataError, match="not installed"):
         decoder_name("simplejpeg")

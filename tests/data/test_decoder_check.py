@@ -10,32 +10,32 @@ from image_folder import write_image_folder
 
 from vgglab.config.parse import parse
 from vgglab.data import decoder_check as room
-from vgglab.data.decoder_check import check_likeness, likeness
+from vgglab.data.decoder_check import check_decoder, decoder_signature
 from vgglab.data.errors import DataError
 from vgglab.data.module import ImageData
 from vgglab.data.resize import Pixels
 
 
 def test_both_decoders_are_alike() -> None:
-    with_one, with_other = likeness("simplejpeg"), likeness("pillow")
+    with_one, with_other = decoder_signature("simplejpeg"), decoder_signature("pillow")
     assert with_one["pixels"] == with_other["pixels"]
     assert with_one["decoder"] != with_other["decoder"]
-    check_likeness(with_one, "pillow")
+    check_decoder(with_one, "pillow")
 
 
 def test_another_picture_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = likeness("auto")
-    monkeypatch.setattr(room, "pixels_of", lambda *_: _brighter())
+    before = decoder_signature("auto")
+    monkeypatch.setattr(room, "decode_pixels", lambda *_: _brighter())
     with pytest.raises(
         DataError, match=r"data.decoder = auto: .* makes other pixels .* simplejpeg"
     ):
-        check_likeness(before, "auto")
+        check_decoder(before, "auto")
 
 
 def _brighter() -> Pixels:
-    from vgglab.data.decode import pixels_of
+    from vgglab.data.decode import decode_pixels
 
-    pixels_hwc = pixels_of(room._PICTURE)
+    pixels_hwc = decode_pixels(room._PICTURE)
     pixels_hwc[50, 50, 1] += 1
     return pixels_hwc
 

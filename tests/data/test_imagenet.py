@@ -16,9 +16,9 @@ from torchvision.datasets import Imagenette
 from torchvision.datasets.imagenet import ARCHIVE_META
 
 from vgglab.config import ImagenetConfig, ImagenetteConfig
-from vgglab.data.copy_mark import MARK
 from vgglab.data.errors import DataError
-from vgglab.data.listing import listed
+from vgglab.data.listing import list_images
+from vgglab.data.smaller_copy import COPY_RECORD
 from vgglab.data.sources import imagenet
 from vgglab.data.sources.registry import fingerprint, load_splits, unpack
 from vgglab.data.sources.source import PIXELS_VERSION
@@ -110,7 +110,7 @@ def test_it_is_extracted_from_its_archives_when_asked(archives: Path, tmp_path: 
     with pytest.raises(DataError, match="task=prepare data=imagenet"):
         load_splits(config, tmp_path)
     unpack(config)
-    listed.cache_clear()
+    list_images.cache_clear()
     splits = load_splits(config, tmp_path)
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (200, 1_000, 3)
     assert np.bincount(splits.validation.labels_n).tolist() == [500, 500]
@@ -135,7 +135,7 @@ def test_the_fingerprint_is_that_of_the_archives_and_of_a_copy_another(tmp_path:
     sums = f"md5:{ARCHIVE_META['train'][1]}+{ARCHIVE_META['val'][1]}"
     assert whole == f"{sums};pixels:{PIXELS_VERSION}"
     assert fingerprint(ImagenetConfig(root="elsewhere"), tmp_path) == whole
-    (tmp_path / MARK).write_text('{"shorter_side": 512}\n')
+    (tmp_path / COPY_RECORD).write_text('{"shorter_side": 512}\n')
     copy = 'copy:{"shorter_side": 512}'
     assert fingerprint(config, tmp_path) == f"{sums};{copy};pixels:{PIXELS_VERSION}"
 

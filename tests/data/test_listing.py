@@ -12,7 +12,7 @@ from PIL import Image
 from vgglab.config import FolderConfig
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
-from vgglab.data.listing import listed
+from vgglab.data.listing import list_images
 from vgglab.data.sources.registry import fingerprint, load_splits
 from vgglab.data.splits import SPLITS, Splits
 
@@ -79,7 +79,7 @@ def test_images_in_folders_of_a_class_and_odd_files(tmp_path: Path) -> None:
     touch(tmp_path / "cat/images/a.JPEG", tmp_path / "cat/b.PNG", tmp_path / "dog/ä \udce4.jpg")
     touch(tmp_path / "cat/.hidden.jpg", tmp_path / ".trash/c.jpg")
     (tmp_path / "cat" / "notes.txt").write_text("not an image")
-    listing = listed(tmp_path)
+    listing = list_images(tmp_path)
     assert listing.classes == ("cat", "dog")
     files = listing.file_set(np.arange(3))
     assert [files.path(i).relative_to(tmp_path) for i in range(3)] == [

@@ -15,13 +15,12 @@ from torch import Tensor
 
 from vgglab.config import Config
 from vgglab.config.parse import parse
-from vgglab.data.augment import Normalisation
-from vgglab.data.color_moments import Moments
-from vgglab.data.crops import RandomCrops
+from vgglab.data.augment import RandomCrops
+from vgglab.data.color_shift import color_shift
 from vgglab.data.decode import UnreadableImage
 from vgglab.data.loaders import Batch, Loader
 from vgglab.data.module import ImageData
-from vgglab.data.normalise import color_shift
+from vgglab.data.normalise import ColorStatistics, Normalisation
 from vgglab.data.resize import center_crop, rescaled
 from vgglab.world import World
 
@@ -121,14 +120,14 @@ def test_without_a_scale_an_image_in_memory_is_moved_as_before(
         raise AssertionError("rescaled")
 
     monkeypatch.setattr("vgglab.data.module.rescaled", never)
-    monkeypatch.setattr("vgglab.data.crops.rescaled", never)
+    monkeypatch.setattr("vgglab.data.augment.rescaled", never)
     recipe = dataclasses.replace(config.recipe, scale_min=0, scale_max=0, color_shift=0.0)
     data = data_of(dataclasses.replace(config, recipe=recipe), World())
     assert data.splits.train.image_chw(0).shape == (1, 32, 32)
     assert len(shown(data, data.train_dataloader())) == 64
 
 
-def test_moments_of_files_are_computed_once_and_kept(
+def test_statistics_of_files_are_computed_once_and_kept(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = parse(
@@ -141,9 +140,9 @@ def test_moments_of_files_are_computed_once_and_kept(
     )
     first = ImageData(config, torch.channels_last)
     train = first.splits.train
-    exact = Moments.of(train.image_chw(index) for index in range(len(train)))
+    exact = ColorStatistics.of(train.image_chw(index) for index in range(len(train)))
     assert first.normalise == Normalisation(exact.mean_c, exact.deviation_c)
-    monkeypatch.setattr(Moments, "of", lambda _: pytest.fail("computed again"))
+    monkeypatch.setattr(ColorStatistics, "of", lambda _: pytest.fail("computed again"))
     moved = dataclasses.replace(config, seed=1)
     assert ImageData(moved, torch.channels_last).normalise == first.normalise
     assert len(list(tmp_path.glob("moments/*.json"))) == 1

@@ -14,9 +14,8 @@ from image_folder import write_image_folder
 from vgglab.config import FolderConfig
 from vgglab.data.decode import UnreachableFile, UnreadableImage
 from vgglab.data.errors import DataError
-from vgglab.data.file_loaders import whole_images
-from vgglab.data.files import FileSet
-from vgglab.data.listing import listed
+from vgglab.data.files import FileSet, whole_images
+from vgglab.data.listing import list_images
 from vgglab.data.sources.registry import fingerprint, load_splits, skipped_files
 from vgglab.data.splits import SPLITS, ImageSet, Splits, check_labels, load_or_make
 
@@ -105,7 +104,7 @@ def test_every_file_is_read_once_and_never_again(
 
 def test_a_file_that_cannot_be_had_is_never_skipped(folder: Path, tmp_path: Path) -> None:
     skips = config_of(folder, on_error="skip")
-    listed(folder)
+    list_images(folder)
     (folder / "2" / "00002.jpg").unlink()  # between listing and reading
     with pytest.raises(UnreachableFile, match=r"2/00002\.jpg: No such file"):
         fingerprint(skips, tmp_path)

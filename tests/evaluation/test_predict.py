@@ -16,7 +16,7 @@ from torchvision.transforms.v2 import functional
 
 from vgglab.config import InitConfig, ModelConfig, NormConfig, Procedure, ProtocolName, RecipeConfig
 from vgglab.config.protocol import procedure
-from vgglab.data.augment import Normalisation
+from vgglab.data.normalise import Normalisation
 from vgglab.evaluation.predict import InferenceSettings, predict
 from vgglab.evaluation.predictions import merged, scores_of
 from vgglab.models.build import build

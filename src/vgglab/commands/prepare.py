@@ -1,4 +1,4 @@
-"""``task=prepare``: whether a data set is whole, what is in it, and a copy of smaller images."""
+"""``task=prepare``: checks a data set, prints what is in it, and copies it with smaller images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from rich.console import Console
@@ -20,9 +20,9 @@ from vgglab.config import Config, FilesConfig
 from vgglab.config.parse import ConfigError
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
-from vgglab.data.inspect import Look, Verdict, judge, looks
+from vgglab.data.inspect import FileReport, FolderReport, inspect_files, summarise
 from vgglab.data.listing import Listing
-from vgglab.data.smaller_copy import Copy
+from vgglab.data.smaller_copy import SmallerCopy
 from vgglab.data.sources.registry import (
     fingerprint,
     listing_fingerprint,
@@ -31,7 +31,7 @@ from vgglab.data.sources.registry import (
     unpack,
 )
 from vgglab.data.splits import SPLITS
-from vgglab.data.unreadable import keep
+from vgglab.data.unreadable import record_unreadable
 
 MOST_CLASSES = 20
 """Classes that are printed one by one; ``format=csv`` and ``json`` have all of them."""
@@ -43,11 +43,11 @@ ClassCounts = list[dict[str, Any]]
 
 
 def prepare(config: Config) -> None:
-    """Check a data set, print what is in it, and copy it if that is asked for.
+    """Check a data set, print what is in it, and copy it if ``prepare.copy`` is set.
 
     Raises:
-        ConfigError: a copy is asked for of a data set that is not in files.
-        DataError: the data set is not there, or something in it has to be mended.
+        ConfigError: ``prepare.copy`` is set for a data set that is not in files.
+        DataError: the data set is not there, or the user has to mend something in it.
     """
     data = config.data
     if isinstance(data, FilesConfig):
@@ -64,8 +64,8 @@ def prepare(config: Config) -> None:
 def _prepare_files(config: Config, data: FilesConfig) -> None:
     unpack(data)
     listing = listing_of(data)
-    known = Path(config.paths.data)
-    splits = load_splits(dataclasses.replace(data, on_error="fail"), known)  # of all files
+    folder = Path(config.paths.data)
+    splits = load_splits(dataclasses.replace(data, on_error="fail"), folder)  # of all files
     labels = {split: getattr(splits, split).labels_n for split in SPLITS}
     counts = _counts(list(listing.classes), labels)
     copy = _copy_of(config, listing)
@@ -76,51 +76,54 @@ def _prepare_files(config: Config, data: FilesConfig) -> None:
     for number, split in enumerate(SPLITS):
         split_n[getattr(splits, split).originals_n] = number
     reasons: dict[int, str] = {}
-    verdict = judge(everything, split_n, _noted(_watched(config, everything, copy), reasons))
-    keep(listing, known, reasons)
+    reports = _with_progress(config, everything, copy)
+    summary = summarise(everything, split_n, _collecting(reports, reasons))
+    record_unreadable(listing, folder, reasons)
     about: dict[str, Any] = {"data": data.name, "root": str(listing.root)} | _about(config)
     if copy is not None:
         copy.end()
         about["copy"] = f"{copy.root}: train on it with data={data.name} data.root={copy.root}"
-    _show(config, about, counts, verdict)
-    _complain(verdict, skips=data.on_error == "skip")
+    _show(config, about, counts, summary)
+    _check(summary, skips=data.on_error == "skip")
 
 
-def _noted(found: Iterator[Look], reasons: dict[int, str]) -> Iterator[Look]:
-    """The same looks; on the way, which files hold no image is noted for ``data.on_error=skip``."""
-    for look in found:
-        if look.fault and not look.is_gone:
-            reasons[look.index] = look.fault
-        yield look
+def _collecting(reports: Iterator[FileReport], reasons: dict[int, str]) -> Iterator[FileReport]:
+    """Pass the reports on, and collect in ``reasons`` why files hold no image."""
+    for report in reports:
+        if report.fault and not report.is_unreachable:
+            reasons[report.index] = report.fault
+        yield report
 
 
 def _about(config: Config) -> dict[str, str]:
     return {"fingerprint": fingerprint(config.data, Path(config.paths.data))}
 
 
-def _copy_of(config: Config, listing: Listing) -> Copy | None:
-    asked, recipe = config.prepare, config.recipe
-    if not asked.copy:
+def _copy_of(config: Config, listing: Listing) -> SmallerCopy | None:
+    wanted, recipe = config.prepare, config.recipe
+    if not wanted.copy:
         return None
     fixed = recipe.scale_max if recipe.scale_min == recipe.scale_max else 0
-    side = asked.shorter_side or fixed or DEFAULT_SIDE
+    side = wanted.shorter_side or fixed or DEFAULT_SIDE
     if side < recipe.scale_max:
         raise ConfigError(
             f"prepare.shorter_side = {side}: smaller than recipe.scale_max = {recipe.scale_max}, "
             "so that training would enlarge what the copy has made small"
         )
-    root = Path(asked.copy)
+    root = Path(wanted.copy)
     if root.resolve().is_relative_to(listing.root.resolve()):
         raise ConfigError(f"prepare.copy = {root}: is in the folder that it would be a copy of")
-    return Copy(root, side, asked.quality)
+    return SmallerCopy(root, side, wanted.quality)
 
 
-def _watched(config: Config, files: FileSet, copy: Copy | None) -> Iterator[Look]:
+def _with_progress(
+    config: Config, files: FileSet, copy: SmallerCopy | None
+) -> Iterator[FileReport]:
     workers = config.trainer.workers or machine.cores()
-    found = looks(files, workers, copy)
+    reports = inspect_files(files, workers, copy)
     verb = "reading" if copy is None else "copying"
     console = Console(stderr=True)
-    return iter(track(found, verb, len(files), console=console, disable=not sys.stderr.isatty()))
+    return iter(track(reports, verb, len(files), console=console, disable=not sys.stderr.isatty()))
 
 
 def _counts(classes: list[str], labels: dict[str, Any]) -> ClassCounts:
@@ -132,20 +135,23 @@ def _counts(classes: list[str], labels: dict[str, Any]) -> ClassCounts:
 
 
 def _show(
-    config: Config, about: dict[str, Any], counts: ClassCounts, verdict: Verdict | None
+    config: Config, about: dict[str, Any], counts: ClassCounts, summary: FolderReport | None
 ) -> None:
-    if config.format == "json":
-        checked = {} if verdict is None else dataclasses.asdict(verdict)
-        print(json.dumps(about | {"classes": counts} | checked))
-    elif config.format == "csv":
-        writer = csv.DictWriter(sys.stdout, counts[0].keys())
-        writer.writeheader()
-        writer.writerows(counts)
-    else:
-        _print(about, counts, verdict)
+    match config.format:
+        case "json":
+            checked = {} if summary is None else dataclasses.asdict(summary)
+            print(json.dumps(about | {"classes": counts} | checked))
+        case "csv":
+            writer = csv.DictWriter(sys.stdout, counts[0].keys())
+            writer.writeheader()
+            writer.writerows(counts)
+        case "table":
+            _print(about, counts, summary)
+        case _ as unknown:
+            assert_never(unknown)
 
 
-def _print(about: dict[str, Any], counts: ClassCounts, verdict: Verdict | None) -> None:
+def _print(about: dict[str, Any], counts: ClassCounts, summary: FolderReport | None) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for name, value in about.items():
         console.print(f"{name}: {value}", markup=False)
@@ -158,8 +164,8 @@ def _print(about: dict[str, Any], counts: ClassCounts, verdict: Verdict | None) 
         without = [row["class"] for row in counts if not row[split]]
         if without:
             console.print(f"{split}: no image of {', '.join(without)}", markup=False)
-    if verdict is not None:
-        _print_verdict(console, verdict)
+    if summary is not None:
+        _print_summary(console, summary)
 
 
 def _split_table(counts: ClassCounts) -> Table:
@@ -179,26 +185,27 @@ def _class_table(counts: ClassCounts) -> Table:
     return table
 
 
-def _print_verdict(console: Console, verdict: Verdict) -> None:
-    low, middle, high = verdict.shorter_sides
+def _print_summary(console: Console, summary: FolderReport) -> None:
+    low, middle, high = summary.shorter_sides
     console.print(f"shorter sides: {low} to {high} px, median {middle}")
-    if verdict.turned:
-        console.print(f"{verdict.turned} images have an EXIF orientation, which is not applied")
-    for one, other in verdict.repeated:
+    if summary.turned:
+        console.print(f"{summary.turned} images have an EXIF orientation, which is not applied")
+    for one, other in summary.repeated:
         console.print(f"in two splits: {one} and {other}", markup=False)
-    for path, reason in verdict.unreadable:
+    for path, reason in summary.unreadable:
         console.print(f"unreadable: {path}: {reason}", markup=False)
 
 
-def _complain(verdict: Verdict, *, skips: bool) -> None:
-    """
+def _check(summary: FolderReport, *, skips: bool) -> None:
+    """Refuse a data set that the user has to mend.
+
     Raises:
-        DataError: there is something that the user has to mend.
+        DataError: it has unreadable files that are not skipped, or files in two splits.
     """
     faults = []
-    if verdict.unreadable and not skips:
-        faults.append(f"unreadable files: {len(verdict.unreadable)}")
-    if verdict.repeated:
-        faults.append(f"files that are in two splits: {len(verdict.repeated)}")
+    if summary.unreadable and not skips:
+        faults.append(f"unreadable files: {len(summary.unreadable)}")
+    if summary.repeated:
+        faults.append(f"files that are in two splits: {len(summary.repeated)}")
     if faults:
         raise DataError(f"{'; '.join(faults)} (listed above): remove or replace them")

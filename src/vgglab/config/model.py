@@ -9,18 +9,11 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
 from vgglab.config.fields import STRICT, Fraction, Role
-from vgglab.config.nets import NETS, quoted_names
+from vgglab.config.names import one_of
+from vgglab.config.nets import NETS
 
 
-def _known_net(name: Any) -> str:
-    if isinstance(name, str) and name in NETS:
-        return name
-    # Worded as pydantic words it for a Literal: parse.py and claims.py build on that.
-    allowed = {"expected": quoted_names()}
-    raise PydanticCustomError("unknown_net", "Input should be {expected}", allowed)
-
-
-NetName = Annotated[str, BeforeValidator(_known_net)]
+NetName = Annotated[str, one_of(NETS)]
 """A name that ``NETS`` has."""
 
 

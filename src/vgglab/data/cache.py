@@ -1,4 +1,4 @@
-"""Files under ``paths.data`` that are made once, by one process, and are whole or not there."""
+"""Files under ``paths.data`` that one process makes once; a reader never sees a part of one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from filelock import FileLock
 
 
 @contextlib.contextmanager
-def made_once(path: Path) -> Iterator[Path | None]:
-    """A temporary file to write ``path`` to, or nothing where it is there already; other processes
-    that want it wait."""
+def create_once(path: Path) -> Iterator[Path | None]:
+    """Yield a temporary file that becomes ``path``, or None where that exists; other processes that
+    ask for it wait."""
     if path.exists():
         yield None
         return
@@ -29,7 +29,7 @@ def made_once(path: Path) -> Iterator[Path | None]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside ``path`` that takes its place at the end, if there is no error."""
+    """Yield a temporary file beside ``path`` that takes its place unless there is an error."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
     os.close(descriptor)
     temporary = Path(name)

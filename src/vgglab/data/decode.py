@@ -1,4 +1,4 @@
-"""From an image file to RGB, or to one line that says why not."""
+"""Decodes image files to RGB; the error for one that cannot be decoded is one line."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
-import torch
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
 
 from vgglab.config.data import Decoder
 from vgglab.data.errors import DataError
 from vgglab.data.resize import Pixels
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 try:
     import simplejpeg
 except ImportError:  # Pillow reads JPEG too
     simplejpeg = None
 
-LONGEST = 100
-"""Times as long as wide that an image may be: rescaled to a shorter side, it fills memory."""
+MAX_ASPECT = 100
+"""Largest ratio of an image's sides: a longer one, rescaled to a shorter side, fills memory."""
 _JPEG = b"\xff\xd8\xff"
-"""How such a file begins."""
+"""First bytes of a JPEG file."""
 
 
 class UnreadableImage(DataError):
@@ -47,23 +49,35 @@ class UnreachableFile(UnreadableImage):
 
 
 def decoder_name(decoder: Decoder = "auto") -> str:
-    """Package and version that JPEG files are decoded by.
+    """Package and version that decodes JPEG files.
 
     Raises:
-        DataError: it is asked for and not installed.
+        DataError: the package is not installed.
     """
-    if decoder == "simplejpeg" and simplejpeg is None:
-        raise DataError("data.decoder = simplejpeg: is not installed; pip install simplejpeg")
-    package = "pillow" if decoder == "pillow" or simplejpeg is None else "simplejpeg"
+    match decoder:
+        case "pillow":
+            package = "pillow"
+        case "auto":
+            package = "pillow" if simplejpeg is None else "simplejpeg"
+        case "simplejpeg":
+            if simplejpeg is None:
+                raise DataError(
+                    "data.decoder = simplejpeg: is not installed; pip install simplejpeg"
+                )
+            package = "simplejpeg"
+        case _ as unknown:
+            assert_never(unknown)
     return f"{package} {version(package)}"
 
 
-def decoded(path: Path, decoder: Decoder = "auto") -> Tensor:
-    """The image (3, H, W), uint8, at its own size: see ``pixels_of``."""
-    return torch.from_numpy(pixels_of(path, decoder)).permute(2, 0, 1)
+def decode_tensor(path: Path, decoder: Decoder = "auto") -> Tensor:
+    """The image (3, H, W), uint8, at its own size: see ``decode_pixels``."""
+    import torch  # not above: most commands decode no image and must not wait for it
+
+    return torch.from_numpy(decode_pixels(path, decoder)).permute(2, 0, 1)
 
 
-def pixels_of(path: Path, decoder: Decoder = "auto") -> Pixels:
+def decode_pixels(path: Path, decoder: Decoder = "auto") -> Pixels:
     """The image (H, W, 3), writable, at its own size.
 
     JPEG is decoded by simplejpeg where it is installed, everything else by Pillow, and so is a JPEG
@@ -77,14 +91,21 @@ def pixels_of(path: Path, decoder: Decoder = "auto") -> Pixels:
     Raises:
         UnreadableImage: names the file and the reason.
     """
-    if decoder != "pillow" and (pixels_hwc := _by_simplejpeg(path)) is not None:
+    match decoder:
+        case "pillow":
+            pixels_hwc = None
+        case "auto" | "simplejpeg":
+            pixels_hwc = _by_simplejpeg(path)
+        case _ as unknown:
+            assert_never(unknown)
+    if pixels_hwc is not None:
         return pixels_hwc
-    with opened(path) as image:
+    with open_image(path) as image:
         return _rgb(image)
 
 
 def _by_simplejpeg(path: Path) -> Pixels | None:
-    """None where Pillow is to decide what the file is, or what is wrong with it."""
+    """The image, or None where Pillow is to decide what the file is, or what is wrong with it."""
     if simplejpeg is None:
         return None
     try:
@@ -104,17 +125,17 @@ def _by_simplejpeg(path: Path) -> Pixels | None:
 
 
 def is_ribbon(width: int, height: int) -> bool:
-    """Whether one side is so much longer than the other that no image is meant."""
-    return max(width, height) > LONGEST * min(width, height)
+    """Whether one side is more than ``MAX_ASPECT`` times as long as the other."""
+    return max(width, height) > MAX_ASPECT * min(width, height)
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """The image of a file, of which only the header has been read.
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Open an image file and read its header.
 
     Raises:
-        UnreadableImage: it is no image, or too large a one, or what is done with it goes wrong.
-        MemoryError: says nothing about the file, so that it is not called unreadable.
+        UnreadableImage: it is no image, or too large, or decoding it in the body fails.
+        MemoryError: as it comes: it says nothing about the file.
     """
     try:
         with path.open("rb") as file:
@@ -126,11 +147,11 @@ def opened(path: Path) -> Iterator[Image.Image]:
                 image = Image.open(file)
             width, height = image.size
             if is_ribbon(width, height):
-                raise UnreadableImage(path, f"{width} x {height} px: longer than {LONGEST}:1")
+                raise UnreadableImage(path, f"{width} x {height} px: longer than {MAX_ASPECT}:1")
             yield image
     except (UnreadableImage, MemoryError):
         raise
-    except Exception as error:  # what a broken file makes of a decoder is not to be foreseen
+    except Exception as error:  # a broken file can raise anything in a decoder
         system = isinstance(error, OSError) and error.errno is not None
         kind = UnreachableFile if system else UnreadableImage
         raise kind(path, _reason(error)) from error

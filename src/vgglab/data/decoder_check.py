@@ -1,4 +1,4 @@
-"""Whether this machine makes the same pixels of an image file as another one did."""
+"""Checks that this machine decodes image files to the same pixels as the one a run began on."""
 
 from __future__ import annotations
 
@@ -6,35 +6,36 @@ import hashlib
 from pathlib import Path
 
 from vgglab.config.data import Decoder
-from vgglab.data.decode import decoder_name, pixels_of
+from vgglab.data.decode import decode_pixels, decoder_name
 from vgglab.data.errors import DataError
-from vgglab.data.resize import Pixels, Window, seen_through
+from vgglab.data.resize import Pixels, Window, resized_crop
 
 _PICTURE = Path(__file__).with_name("reference.jpg")
 """Edges, ramps and noise; its colours are stored at half the resolution, as photographs' are."""
 _WINDOWS = (Window(48, 3, 5, 40), Window(96, 31, 17, 40, flip=True))
-"""Of the picture made smaller and larger."""
+"""Crops of the picture, made smaller and larger."""
 
 
-def likeness(decoder: Decoder) -> dict[str, str]:
-    """``decoder`` by name and ``pixels``, a digest of what it and the resizing make of a picture.
+def decoder_signature(decoder: Decoder) -> dict[str, str]:
+    """``decoder``, by name, and ``pixels``, a digest of a picture that it decodes and we resize.
 
     Raises:
         DataError: the decoder is asked for and not installed.
     """
-    pixels_hwc: Pixels = pixels_of(_PICTURE, decoder)
+    pixels_hwc: Pixels = decode_pixels(_PICTURE, decoder)
     digest = hashlib.sha256(pixels_hwc.tobytes())
     for window in _WINDOWS:
-        digest.update(seen_through(window, pixels_hwc).tobytes())
+        digest.update(resized_crop(window, pixels_hwc).tobytes())
     return {"decoder": decoder_name(decoder), "pixels": digest.hexdigest()[:16]}
 
 
-def check_likeness(before: dict[str, str], decoder: Decoder) -> None:
-    """
+def check_decoder(before: dict[str, str], decoder: Decoder) -> None:
+    """Compare this machine's decoder with the one that a run began with.
+
     Raises:
-        DataError: images come out otherwise than they did when the run began.
+        DataError: the pixels differ.
     """
-    here = likeness(decoder)
+    here = decoder_signature(decoder)
     if here["pixels"] != before["pixels"]:
         raise DataError(
             f"data.decoder = {decoder}: {here['decoder']} on this machine makes other pixels of an "

@@ -1,24 +1,26 @@
-"""A split whose images are files, decoded when they are wanted."""
+"""A split whose images are files, and reading them in worker processes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vgglab.config.data import Decoder
+from vgglab.data.decode import decode_pixels, decode_tensor
+from vgglab.data.errors import DataError
+from vgglab.data.resize import Pixels
 from vgglab.data.splits import Labels
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vgglab.data.resize import Pixels
-
+Item = TypeVar("Item")
 Names = NDArray[np.bytes_]
 """File names in one block of memory, which the processes that read them share."""
 
@@ -51,14 +53,14 @@ class FileSet:
             originals_n=self.originals_n[kept_n],
         )
 
-    def marked(self, places: Container[int]) -> FileSet:
+    def with_skipped(self, places: Container[int]) -> FileSet:
         """The same split, in which the files at these places of the whole data set are known to
         hold no image."""
         skipped = [i for i, place in enumerate(self.originals_n.tolist()) if place in places]
         return replace(self, skipped_m=np.array(skipped, dtype=np.int64))
 
     def path(self, index: int) -> Path:
-        """Where an image is."""
+        """Path of an image."""
         return self.root / os.fsdecode(self.names_n[index])
 
     def image_chw(self, index: int) -> Tensor:
@@ -67,9 +69,7 @@ class FileSet:
         Raises:
             UnreadableImage: names the file and the reason.
         """
-        from vgglab.data.decode import decoded  # torch, which most commands do without
-
-        return decoded(self.path(index), self.decoder)
+        return decode_tensor(self.path(index), self.decoder)
 
     def pixels_hwc(self, index: int) -> Pixels:
         """One whole image (H, W, 3), at its own size.
@@ -77,6 +77,68 @@ class FileSet:
         Raises:
             UnreadableImage: names the file and the reason.
         """
-        from vgglab.data.decode import pixels_of
+        return decode_pixels(self.path(index), self.decoder)
 
-        return pixels_of(self.path(index), self.decoder)
+
+class _WholeImages:
+    """Whole images by index, as a loader's workers read them."""
+
+    def __init__(self, files: FileSet) -> None:
+        self._files = files
+
+    def __getitem__(self, index: int) -> Tensor | DataError:
+        try:
+            return self._files.image_chw(index)
+        except DataError as error:
+            return error  # raised in a worker, it would arrive wrapped in the worker's traceback
+
+
+def identity(item: Item) -> Item:
+    """Return the item as it is: torch's own conversion would make tensors of the sample indices."""
+    return item
+
+
+def read_by_workers(
+    dataset: Any, requests: Any, workers: int, *, pin_memory: bool = False
+) -> Iterator[Any]:
+    """Items of a data set, read ahead by worker processes.
+
+    Args:
+        dataset: Makes an item of a request by ``[]``; a DataError that it returns is raised here.
+        requests: What it is asked for, in this order.
+        workers: Processes; 0 reads in this one.
+        pin_memory: Whether tensors are put into page-locked memory, for a GPU.
+
+    Raises:
+        DataError: the data set returned it.
+    """
+    import torch  # not above: most commands read no image and must not wait for it
+    from torch.utils.data import DataLoader
+
+    loader: DataLoader[Any] = DataLoader(
+        dataset,
+        sampler=requests,
+        batch_size=None,  # a request is a whole batch already
+        num_workers=workers,
+        collate_fn=identity,
+        pin_memory=pin_memory,
+        generator=torch.Generator(),  # a loader draws from it: not from the run's own
+    )
+    for item in loader:
+        if isinstance(item, DataError):
+            raise item
+        yield item
+
+
+def whole_images(files: FileSet, indices_m: NDArray[np.int64], workers: int) -> Iterator[Tensor]:
+    """Whole images of a split, (3, H, W), each at its own size.
+
+    Args:
+        files: The split.
+        indices_m: Which of its images, in this order.
+        workers: Processes that read ahead; 0 reads in this one.
+
+    Raises:
+        UnreadableImage: one of them cannot be decoded.
+    """
+    return read_by_workers(_WholeImages(files), indices_m.tolist(), workers)

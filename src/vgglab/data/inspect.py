@@ -1,4 +1,4 @@
-"""A look into every file of an image folder, by as many processes as there are cores."""
+"""Inspection of every file of an image folder by worker processes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
-from vgglab.data.decode import UnreachableFile, UnreadableImage, opened
-from vgglab.data.file_loaders import read_by_workers
-from vgglab.data.files import FileSet
-from vgglab.data.smaller_copy import Copy
+from vgglab.data.decode import UnreachableFile, UnreadableImage, open_image
+from vgglab.data.files import FileSet, read_by_workers
+from vgglab.data.smaller_copy import SmallerCopy
 
 CHUNK = 32
 """Files that a worker is handed at a time."""
@@ -22,35 +20,35 @@ ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was found in a file."""
+class FileReport:
+    """Result of reading one file."""
 
     index: int
     fault: str = ""
-    """Why it is not readable; empty: it is."""
+    """Why it is not readable; empty where it is."""
     digest: bytes = b""
-    """Of its content."""
+    """Hash of its content."""
     shorter_side: int = 0
-    """px."""
-    is_gone: bool = False
-    """Whether the file cannot be had at all, which says nothing about what is in it."""
+    """Shorter side, px."""
+    is_unreachable: bool = False
+    """Whether the file itself is out of reach, which says nothing about what is in it."""
     turned: bool = False
-    """Whether it says that a viewer should turn or mirror it, which we do not."""
+    """Whether it has an EXIF orientation, which is not applied."""
 
 
-class _Looks(Dataset[list[Look]]):
-    """Looks into files, and copies them on the way."""
+class _Inspection:
+    """Reports on chunks of files, which are copied on the way where that is asked for."""
 
-    def __init__(self, files: FileSet, copy: Copy | None) -> None:
+    def __init__(self, files: FileSet, copy: SmallerCopy | None) -> None:
         self._files, self._copy = files, copy
 
-    def __getitem__(self, indices_m: NDArray[np.int64]) -> list[Look]:
-        return [self._look(index) for index in indices_m.tolist()]
+    def __getitem__(self, indices_m: NDArray[np.int64]) -> list[FileReport]:
+        return [self._report(index) for index in indices_m.tolist()]
 
-    def _look(self, index: int) -> Look:
+    def _report(self, index: int) -> FileReport:
         path = self._files.path(index)
         try:
-            with opened(path) as header:
+            with open_image(path) as header:
                 shorter_side = min(header.size)
                 turned = header.getexif().get(ORIENTATION, 1) != 1
             digest = hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
@@ -59,22 +57,35 @@ class _Looks(Dataset[list[Look]]):
             else:
                 self._copy.write(self._files, index)
         except UnreadableImage as error:
-            return Look(index, error.reason, is_gone=isinstance(error, UnreachableFile))
-        return Look(index, digest=digest, shorter_side=shorter_side, turned=turned)
+            return FileReport(
+                index, error.reason, is_unreachable=isinstance(error, UnreachableFile)
+            )
+        return FileReport(index, digest=digest, shorter_side=shorter_side, turned=turned)
 
 
-def looks(files: FileSet, workers: int, copy: Copy | None = None) -> Iterator[Look]:
-    """A look into each file, in their order; with ``copy``, each readable one is copied."""
+def inspect_files(
+    files: FileSet, workers: int, copy: SmallerCopy | None = None
+) -> Iterator[FileReport]:
+    """Read every file.
+
+    Args:
+        files: Which ones.
+        workers: Processes; 0 reads in this one.
+        copy: Where given, each readable file is also copied.
+
+    Returns:
+        A report on each file, in their order.
+    """
     chunks = [
         np.arange(start, min(start + CHUNK, len(files))) for start in range(0, len(files), CHUNK)
     ]
-    for found in read_by_workers(_Looks(files, copy), chunks, workers):
+    for found in read_by_workers(_Inspection(files, copy), chunks, workers):
         yield from found
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the looks into all files say together."""
+class FolderReport:
+    """Summary of the reports on all files."""
 
     unreadable: tuple[tuple[str, str], ...]
     """File and reason."""
@@ -86,18 +97,26 @@ class Verdict:
     """Smallest, median and largest, px; zeros where nothing is readable."""
 
 
-def judge(files: FileSet, split_n: NDArray[np.int64], found: Iterator[Look]) -> Verdict:
-    """Gather the looks; ``split_n`` says of each file, by a number, in which split it is."""
+def summarise(
+    files: FileSet, split_n: NDArray[np.int64], reports: Iterator[FileReport]
+) -> FolderReport:
+    """Summarise the reports on all files.
+
+    Args:
+        files: The files.
+        split_n: Number of the split that each file is in.
+        reports: On each of them.
+    """
     unreadable, repeated, sides, turned = [], [], [], 0
     first: dict[bytes, int] = {}
-    for look in found:
-        if look.fault:
-            unreadable.append((str(files.path(look.index)), look.fault))
+    for report in reports:
+        if report.fault:
+            unreadable.append((str(files.path(report.index)), report.fault))
             continue
-        sides.append(look.shorter_side)
-        turned += look.turned
-        other = first.setdefault(look.digest, look.index)
-        if split_n[other] != split_n[look.index]:
-            repeated.append((str(files.path(other)), str(files.path(look.index))))
+        sides.append(report.shorter_side)
+        turned += report.turned
+        other = first.setdefault(report.digest, report.index)
+        if split_n[other] != split_n[report.index]:
+            repeated.append((str(files.path(other)), str(files.path(report.index))))
     spread = (min(sides), int(np.median(sides)), max(sides)) if sides else (0, 0, 0)
-    return Verdict(tuple(unreadable), tuple(repeated), turned, spread)
+    return FolderReport(tuple(unreadable), tuple(repeated), turned, spread)

@@ -22,7 +22,14 @@ def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def keyed_bits(
     seed: int, epoch: int, samples_n: NDArray[np.int64], stream: int
 ) -> NDArray[np.uint64]:
-    """64 random bits for each sample index, shape (N,)."""
+    """64 random bits for each sample index, shape (N,).
+
+    Args:
+        seed: The run's.
+        epoch: From 0.
+        samples_n: Index of each sample in its split.
+        stream: One of the constants above.
+    """
     golden = np.uint64(0x9E3779B97F4A7C15)
     with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is the algorithm
         key = np.full(samples_n.shape, seed, dtype=np.uint64)
@@ -34,7 +41,15 @@ def keyed_bits(
 def keyed_integers(
     seed: int, epoch: int, samples_n: NDArray[np.int64], stream: int, bound: int
 ) -> NDArray[np.int64]:
-    """A uniform integer in [0, bound) for each sample index, shape (N,)."""
+    """A uniform integer in [0, bound) for each sample index, shape (N,).
+
+    Args:
+        seed: The run's.
+        epoch: From 0.
+        samples_n: Index of each sample in its split.
+        stream: One of the constants above.
+        bound: Number of possible values, far below 2**32.
+    """
     top_bits = keyed_bits(seed, epoch, samples_n, stream) >> np.uint64(32)
     # 32 bits scaled to a small range: the bias is below bound / 2**32.
     return ((top_bits * np.uint64(bound)) >> np.uint64(32)).astype(np.int64)
@@ -43,14 +58,28 @@ def keyed_integers(
 def keyed_flags(
     seed: int, epoch: int, samples_n: NDArray[np.int64], stream: int
 ) -> NDArray[np.bool_]:
-    """A fair coin for each sample index, shape (N,)."""
+    """A fair coin for each sample index, shape (N,).
+
+    Args:
+        seed: The run's.
+        epoch: From 0.
+        samples_n: Index of each sample in its split.
+        stream: One of the constants above.
+    """
     return (keyed_bits(seed, epoch, samples_n, stream) >> np.uint64(63)).astype(bool)
 
 
 def keyed_normals(
     seed: int, epoch: int, samples_n: NDArray[np.int64], stream: int
 ) -> NDArray[np.float64]:
-    """A standard normal number for each sample index, shape (N,), by Box and Muller (1958)."""
+    """A standard normal number for each sample index, shape (N,), by Box and Muller (1958).
+
+    Args:
+        seed: The run's.
+        epoch: From 0.
+        samples_n: Index of each sample in its split.
+        stream: One of the constants above.
+    """
     bits = keyed_bits(seed, epoch, samples_n, stream)
     # Halves of the bits, each in the middle of its 2**-32: never 0, whose logarithm is not finite.
     radius, angle = (
@@ -62,6 +91,12 @@ def keyed_normals(
 
 
 def keyed_order(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
-    """A permutation of the sample indices 0 to size - 1 for this epoch."""
+    """A permutation of the sample indices for an epoch.
+
+    Args:
+        seed: The run's.
+        epoch: From 0.
+        size: Number of samples.
+    """
     indices = np.arange(size, dtype=np.int64)
     return np.argsort(keyed_bits(seed, epoch, indices, ORDER), kind="stable")

@@ -1,4 +1,4 @@
-"""What image files a folder holds: classes, splits, names and sizes."""
+"""The image files of a folder: classes, splits, names and sizes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vgglab.data.copy_mark import check_complete
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet, Names
+from vgglab.data.smaller_copy import check_copy_complete
 from vgglab.data.splits import SPLITS, Labels
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
-"""Of the files that are taken for images, in small or capital letters."""
+"""Suffixes of image files, in small or capital letters."""
 FOLDERS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
 """Split -> the names that its folder may have."""
 
@@ -45,9 +45,11 @@ class Listing:
         return np.flatnonzero(self.splits_n == SPLITS.index(split))
 
     def fingerprint(self) -> str:
-        """Of all names and sizes. Not of what is in the files: reading a million of them takes an
-        hour, and every command would have to. A file replaced by one of the same size is therefore
-        not noticed."""
+        """Digest of all names and sizes.
+
+        Not of the contents: every command would have to read them, which takes an hour for a
+        million files. A file replaced by one of the same size is therefore not noticed.
+        """
         return self._fingerprint
 
     @functools.cached_property
@@ -58,7 +60,7 @@ class Listing:
         return f"files:{len(self.names_n)}:sha256:{digest.hexdigest()}"
 
     def file_names(self, places: Sequence[int]) -> list[str]:
-        """Relative to ``root``, of the files at these places; as text that can be printed."""
+        """Names of the files at these places, relative to ``root``, as text that can be printed."""
         return [os.fsdecode(self.names_n[i]).encode(errors="replace").decode() for i in places]
 
     def file_set(self, members_m: NDArray[np.int64]) -> FileSet:
@@ -67,15 +69,15 @@ class Listing:
 
 
 @functools.cache
-def listed(root: Path) -> Listing:
-    """The image files under ``root``, as they are when a command asks first.
+def list_images(root: Path) -> Listing:
+    """The image files under ``root``, as they are when the process asks first.
 
     Raises:
         DataError: there are none, or a folder is not where it should be.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder (data.root)")
-    check_complete(root)
+    check_copy_complete(root)
     folders = _split_folders(root)
     classes = _folders_in(root / folders["train"])
     if not classes:

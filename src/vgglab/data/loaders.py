@@ -1,16 +1,22 @@
-"""Batches of a split: of one in memory here, of files in ``file_batches``."""
+"""Batches of a split: of images in memory, or of files that worker processes decode and crop."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
 
-from vgglab.data.order import Steps
+from vgglab.data.errors import DataError
+from vgglab.data.files import FileSet, read_by_workers
+from vgglab.data.order import BatchIndices, BatchOrder
+from vgglab.data.resize import Pixels, Window, middle, rescaled_size, resized_crop
 from vgglab.data.splits import ImageSet
 
 
@@ -28,14 +34,14 @@ class Batch(NamedTuple):
 
 
 class Loader:
-    """What the trainer reads a split from; in which order, and from where on, ``Steps`` says."""
+    """Batches of a split in the order of a ``BatchOrder``, which also says where to begin."""
 
-    def __init__(self, order: Steps) -> None:
+    def __init__(self, order: BatchOrder) -> None:
         self._order = order
 
     @property
     def steps(self) -> int:
-        """Of an epoch."""
+        """Steps of an epoch."""
         return self._order.steps
 
     def __len__(self) -> int:
@@ -45,21 +51,21 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         raise NotImplementedError
 
-    # Lightning takes a loader with these two for one that can go on in the middle of an epoch.
+    # Lightning resumes in the middle of an epoch only with a loader that has these two methods.
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: see ``Steps``."""
+        """Empty: ``BatchOrder`` asks the trainer where it is."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing: see ``Steps``."""
+        """Does nothing: ``BatchOrder`` asks the trainer where it is."""
 
 
 class BatchLoader(Loader):
     """Batches of a split that is in memory."""
 
-    def __init__(self, images: ImageSet, order: Steps) -> None:
+    def __init__(self, images: ImageSet, order: BatchOrder) -> None:
         super().__init__(order)
-        # channels_last, which is what is computed in: then an image is one piece of memory.
+        # channels_last, as the net computes: then an image is one piece of memory.
         self._images_nhwc = torch.from_numpy(images.images_nchw).permute(0, 2, 3, 1).contiguous()
         self._labels_n = torch.from_numpy(images.labels_n)
 
@@ -68,3 +74,84 @@ class BatchLoader(Loader):
             chosen = torch.from_numpy(samples_n)
             images_nchw = self._images_nhwc.index_select(0, chosen).permute(0, 3, 1, 2)
             yield Batch(images_nchw, self._labels_n[chosen], samples_n, epoch, step_images)
+
+
+class Crops(Protocol):
+    """Cuts what the net is shown out of whole images of any size."""
+
+    def for_each(
+        self, epoch: int, samples_n: NDArray[np.int64]
+    ) -> Iterator[Callable[[Pixels], Pixels]]:
+        """Per sample, a function from the whole image (H, W, 3) to the crop (size, size, 3)."""
+
+
+@dataclass(frozen=True)
+class CenterCrops:
+    """The centre crop at test scale Q."""
+
+    test_scale: int
+    """Shorter side Q of the whole image, px."""
+    size: int
+
+    def for_each(
+        self, epoch: int, samples_n: NDArray[np.int64]
+    ) -> Iterator[Callable[[Pixels], Pixels]]:
+        return itertools.repeat(self._center, len(samples_n))
+
+    def _center(self, pixels_hwc: Pixels) -> Pixels:
+        grown = rescaled_size(pixels_hwc.shape[0], pixels_hwc.shape[1], self.test_scale)
+        top, left = (middle(side, self.size) for side in grown)
+        return resized_crop(Window(self.test_scale, top, left, self.size), pixels_hwc)
+
+
+class _Batches(Dataset["Batch | DataError"]):
+    """Batches by the indices of their samples, as a loader's workers make them."""
+
+    def __init__(self, files: FileSet, crops: Crops, size: int) -> None:
+        self._files, self._crops, self._size = files, crops, size
+
+    def __getitem__(self, part: BatchIndices) -> Batch | DataError:
+        images_nhwc = np.empty((len(part.samples_n), self._size, self._size, 3), dtype=np.uint8)
+        try:
+            for place, crop in enumerate(self._crops.for_each(part.epoch, part.samples_n)):
+                images_nhwc[place] = crop(self._files.pixels_hwc(int(part.samples_n[place])))
+        except DataError as error:
+            return error  # raised in a worker, it would arrive wrapped in the worker's traceback
+        labels_n = torch.from_numpy(self._files.labels_n[part.samples_n])
+        return Batch(torch.from_numpy(images_nhwc).permute(0, 3, 1, 2), labels_n, *part)
+
+
+class FileLoader(Loader):
+    """Batches of a split of files. A worker makes a whole batch; which worker does not matter,
+    since random draws are keyed by epoch and sample.
+
+    Args:
+        files: The split.
+        order: Says which samples are in each batch.
+        crops: Makes a crop (size, size, 3) of a whole image.
+        size: Side of the crop, px.
+        workers: Processes that read ahead; 0 reads in this one.
+        pin_memory: Whether batches are put into page-locked memory, for a GPU.
+
+    Raises:
+        UnreadableImage: while iterating, a file cannot be decoded.
+    """
+
+    def __init__(
+        self,
+        files: FileSet,
+        order: BatchOrder,
+        *,
+        crops: Crops,
+        size: int,
+        workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        super().__init__(order)
+        self._batches = _Batches(files, crops, size)
+        self._workers, self._pin_memory = workers, pin_memory
+
+    def __iter__(self) -> Iterator[Batch]:
+        return read_by_workers(
+            self._batches, self._order, self._workers, pin_memory=self._pin_memory
+        )

@@ -1,24 +1,23 @@
-"""The LightningDataModule of every data set: which images, in what order, made into what."""
+"""The LightningDataModule of every data set: splits, loaders, augmentation and normalisation."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from vgglab.config import Config
-from vgglab.data.augment import Augmentation
-from vgglab.data.crops import RandomCrops
-from vgglab.data.decoder_check import check_likeness, likeness
-from vgglab.data.file_loaders import CenterViews, FileLoader
+from vgglab.data.augment import RandomCrops, ShiftAndFlip
+from vgglab.data.color_shift import color_shift
+from vgglab.data.decoder_check import check_decoder, decoder_signature
 from vgglab.data.files import FileSet
-from vgglab.data.loaders import Batch, BatchLoader, Loader
-from vgglab.data.normalise import color_shift, normalisation
-from vgglab.data.order import Position, Share, Steps
+from vgglab.data.loaders import Batch, BatchLoader, CenterCrops, FileLoader, Loader
+from vgglab.data.normalise import normalisation
+from vgglab.data.order import BatchOrder, Position, Shard
 from vgglab.data.resize import center_crop, rescaled
 from vgglab.data.sources.registry import load_splits, warn_of_missing_classes
 from vgglab.data.splits import ImageSet
@@ -42,7 +41,7 @@ class ImageData(pl.LightningDataModule):
         super().__init__()
         self._config = config
         self._memory_format = memory_format
-        self._share = Share(rank=world.rank, world=world.size, accumulate=config.trainer.accumulate)
+        self._shard = Shard(rank=world.rank, world=world.size, accumulate=config.trainer.accumulate)
         self.splits = load_splits(config.data, Path(config.paths.data))
         if world.is_first:
             warn_of_missing_classes(config.data, self.splits)
@@ -57,67 +56,79 @@ class ImageData(pl.LightningDataModule):
             size=data.image_size,
             flip=data.flip,
         )
-        self._move = Augmentation(config.seed, data.shift, data.flip)
+        self._shift_and_flip = ShiftAndFlip(config.seed, data.shift, data.flip)
 
     def state_dict(self) -> dict[str, str]:
-        """Of files: how their pixels are made, for whoever goes on from a checkpoint."""
+        """Of files: the decoder and a digest of its pixels, which a resumed run must find again."""
         train = self.splits.train
-        return likeness(train.decoder) if isinstance(train, FileSet) else {}
+        return decoder_signature(train.decoder) if isinstance(train, FileSet) else {}
 
     def load_state_dict(self, state_dict: dict[str, str]) -> None:
-        """
+        """Check that this machine decodes files as the one that wrote the checkpoint.
+
         Raises:
-            DataError: this machine makes other pixels of the files.
+            DataError: it makes other pixels of the files.
         """
         train = self.splits.train
         if isinstance(train, FileSet):
-            check_likeness(state_dict, train.decoder)
+            check_decoder(state_dict, train.decoder)
 
     @property
     def train_images(self) -> int:
-        """Images of an epoch."""
+        """Training images of an epoch."""
         return len(self.splits.train)
 
     def _position(self) -> Position:
-        """Where the trainer is. Asked by the loader: Lightning sets a sampler's epoch too late
-        after a resume, and would replay the order of epoch 0."""
+        """The trainer's epoch and the steps done in it. The loader asks for them: Lightning sets a
+        sampler's epoch too late after a resume, and would replay the order of epoch 0."""
         assert self.trainer is not None
         loop = self.trainer.fit_loop
         current: Any = loop.epoch_progress.current  # declared as its base class, which counts less
         epochs_done = current.processed
         micro_batches = loop.epoch_loop.batch_progress.current.ready
-        return epochs_done, micro_batches // self._share.accumulate
+        return epochs_done, micro_batches // self._shard.accumulate
 
     def train_dataloader(self) -> Loader:
-        order = Steps(
+        order = BatchOrder(
             self.train_images,
             self._config.recipe.batch_size,
             shuffle_seed=self._config.seed,
             position=self._position,
-            share=self._share,
+            shard=self._shard,
         )
         return self._loader(self.splits.train, order)
 
     def val_dataloader(self) -> Loader:
         images = self.splits.validation
-        return self._loader(images, Steps(len(images), EVALUATION_BATCH, share=self._share))
+        return self._loader(images, BatchOrder(len(images), EVALUATION_BATCH, shard=self._shard))
 
-    def _loader(self, images: ImageSet | FileSet, order: Steps) -> Loader:
-        if isinstance(images, ImageSet):
-            return BatchLoader(images, order)
-        trainer = self._config.trainer
-        return FileLoader(
-            images,
-            order,
-            views=self._crop if order.is_training else CenterViews(self._test_scale, self._size),
-            size=self._size,
-            workers=trainer.workers,
-            pin_memory=trainer.accelerator == "gpu",
-        )
+    def _loader(self, images: ImageSet | FileSet, order: BatchOrder) -> Loader:
+        center, trainer = CenterCrops(self._test_scale, self._size), self._config.trainer
+        match images:
+            case ImageSet():
+                return BatchLoader(images, order)
+            case FileSet():
+                return FileLoader(
+                    images,
+                    order,
+                    crops=self._crop if order.is_training else center,
+                    size=self._size,
+                    workers=trainer.workers,
+                    pin_memory=trainer.accelerator == "gpu",
+                )
+            case _ as unknown:
+                assert_never(unknown)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
+        """Copy images and labels; sample indices stay on the host.
+
+        Args:
+            batch: From a loader.
+            device: Where it is computed.
+            dataloader_idx: Lightning's; not used.
+        """
         images_nchw, labels_n = (
             values.to(device, non_blocking=True) for values in (batch.images_nchw, batch.labels_n)
         )
@@ -134,11 +145,11 @@ class ImageData(pl.LightningDataModule):
         return batch._replace(images_nchw=normal_nchw.contiguous(memory_format=self._memory_format))
 
     def _view(self, batch: Batch, training: bool) -> Tensor:
-        """What the net sees of each image, (N, C, size, size), uint8."""
+        """The net's view of each image, (N, C, size, size), uint8, before normalisation."""
         if isinstance(self.splits.train, FileSet):
             return batch.images_nchw  # the loader's workers have cropped them
         if not self._test_scale:
-            return self._move(batch) if training else batch.images_nchw
+            return self._shift_and_flip(batch) if training else batch.images_nchw
         if training:
             return self._crop(batch)
         return center_crop(rescaled(batch.images_nchw, self._test_scale), self._size)

@@ -1,68 +1,165 @@
-"""What the training split says about its own colours: the normalisation and the colour shift."""
+"""Normalisation of the images by the statistics of the training split's colours."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal, assert_never
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vgglab.config import Config
 from vgglab.config.identity import semantic
-from vgglab.data.augment import Normalisation
-from vgglab.data.color_moments import Moments, load_or_compute
-from vgglab.data.color_shift import ColorShift
-from vgglab.data.file_loaders import whole_images
-from vgglab.data.files import FileSet
+from vgglab.data.cache import create_once
+from vgglab.data.files import FileSet, whole_images
 from vgglab.data.sources.registry import fingerprint
 from vgglab.data.splits import ImageSet, Splits
 
+Matrix = NDArray[np.float64]
 SAMPLED_FILES = 10_000
-"""Training files that the moments are computed from, where there are more: of ImageNet's, their
+"""Training files that the statistics are computed from, where there are more: of ImageNet's, their
 mean is within 0.3 of that of all (standard error; an image's mean has a deviation of about 30)."""
 
 
+@dataclass(frozen=True)
+class Normalisation:
+    """Subtracts the training split's mean and divides by its standard deviation, channel by
+    channel."""
+
+    mean_c: tuple[float, ...]
+    """In units of a pixel value, 0 to 255."""
+    deviation_c: tuple[float, ...]
+
+    @classmethod
+    def of(cls, images_nchw: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Normalisation:
+        """Normalisation by the exact statistics of images, from the 256-bin histogram of each
+        channel."""
+        values = np.arange(256)
+        means, deviations = [], []
+        for channel in range(images_nchw.shape[1]):
+            counts = np.bincount(images_nchw[:, channel].ravel(), minlength=256)
+            mean = float(counts @ values / counts.sum())
+            means.append(mean)
+            deviations.append(float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum())))
+        return cls(tuple(means), tuple(deviations))
+
+    def of_kind(self, kind: Literal["deviation", "mean"]) -> Normalisation:
+        """This normalisation, or one that subtracts the same mean and divides by 1."""
+        match kind:
+            case "deviation":
+                return self
+            case "mean":
+                return Normalisation(self.mean_c, (1.0,) * len(self.mean_c))
+            case _ as unknown:
+                assert_never(unknown)
+
+    def __call__(self, images_nchw: Tensor, shifts_nc: Tensor | None = None) -> Tensor:
+        """Normalise a batch.
+
+        Args:
+            images_nchw: Pixel values, 0 to 255.
+            shifts_nc: Added to the pixels of each image first, in units of a pixel value.
+
+        Returns:
+            float32 (N, C, H, W), about zero.
+        """
+        device, (_, channels, _, width) = images_nchw.device, images_nchw.shape
+        mean_nc = torch.tensor(self.mean_c, device=device)[None]
+        deviation_1c = torch.tensor(self.deviation_c, device=device)[None]
+        if shifts_nc is not None:
+            mean_nc = mean_nc - shifts_nc
+        values_nchw = images_nchw.to(torch.float32, copy=True)
+        if channels > 1 and values_nchw.is_contiguous(memory_format=torch.channels_last):
+            # Row by row: channel by channel the innermost loop would have three values.
+            rows_nhr = values_nchw.permute(0, 2, 3, 1).flatten(2)
+            rows_nhr.sub_(mean_nc.repeat(1, width)[:, None])
+            rows_nhr.div_(deviation_1c.repeat(1, width)[:, None])
+        else:
+            values_nchw.sub_(mean_nc[:, :, None, None]).div_(deviation_1c[:, :, None, None])
+        return values_nchw
+
+
+@dataclass(frozen=True)
+class ColorStatistics:
+    """Mean and covariance of the channels' values, 0 to 255, over the pixels of training images."""
+
+    mean_c: tuple[float, ...]
+    covariance_cc: tuple[tuple[float, ...], ...]
+
+    @property
+    def deviation_c(self) -> tuple[float, ...]:
+        """Standard deviation of each channel."""
+        return tuple(float(value) for value in np.sqrt(np.diag(self.covariance_cc)))
+
+    @classmethod
+    def of(cls, images: Iterable[Tensor]) -> ColorStatistics:
+        """Statistics of images (C, H, W), uint8; each image counts alike, whatever its size."""
+        count = 0
+        first_c: Matrix | float = 0.0
+        second_cc: Matrix | float = 0.0
+        for image_chw in images:
+            pixels_cp = image_chw.numpy().reshape(image_chw.shape[0], -1).astype(np.float64)
+            first_c = first_c + pixels_cp.mean(axis=1)
+            second_cc = second_cc + pixels_cp @ pixels_cp.T / pixels_cp.shape[1]
+            count += 1
+        assert count, "statistics of no image"
+        mean_c = np.asarray(first_c) / count
+        covariance_cc = np.asarray(second_cc) / count - np.outer(mean_c, mean_c)
+        return cls(tuple(mean_c.tolist()), tuple(map(tuple, covariance_cc.tolist())))
+
+
+def load_or_compute(path: Path, compute: Callable[[], ColorStatistics]) -> ColorStatistics:
+    """The statistics stored in ``path``, computed and stored first where they are not."""
+    with create_once(path) as temporary:
+        if temporary is not None:
+            temporary.write_text(json.dumps(asdict(compute())), encoding="utf-8")
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return ColorStatistics(tuple(stored["mean_c"]), tuple(map(tuple, stored["covariance_cc"])))
+
+
 def normalisation(config: Config, splits: Splits[ImageSet] | Splits[FileSet]) -> Normalisation:
-    """From pixels to what the net is given.
+    """The normalisation that the recipe asks for, by the training split.
 
     Raises:
         DataError: a training file is not readable.
     """
-    if isinstance(splits.train, ImageSet):
-        by_deviation = Normalisation.of(splits.train.images_nchw)
-    else:
-        moments = _moments(config, splits.train)
-        by_deviation = Normalisation(moments.mean_c, moments.deviation_c)
+    match splits.train:
+        case ImageSet() as images:
+            by_deviation = Normalisation.of(images.images_nchw)
+        case FileSet() as files:
+            statistics = color_statistics(config, files)
+            by_deviation = Normalisation(statistics.mean_c, statistics.deviation_c)
+        case _ as unknown:
+            assert_never(unknown)
     return by_deviation.of_kind(config.recipe.normalise)
 
 
-def color_shift(config: Config, splits: Splits[ImageSet] | Splits[FileSet]) -> ColorShift | None:
-    """The recipe's random shift of colours, if any.
+def color_statistics(config: Config, train: ImageSet | FileSet) -> ColorStatistics:
+    """Statistics of the training split, kept under ``paths.data``; of files, from a sample.
 
     Raises:
         DataError: a training file is not readable.
     """
-    if not config.recipe.color_shift:
-        return None
-    moments = _moments(config, splits.train)
-    return ColorShift.of(moments, seed=config.seed, deviation=config.recipe.color_shift)
-
-
-def _moments(config: Config, train: ImageSet | FileSet) -> Moments:
-    """Kept under ``paths.data``; of a set of files, from a sample of them."""
     made_from = fingerprint(config.data, Path(config.paths.data))
-    told = json.dumps([semantic(config.data), made_from], sort_keys=True)
-    key = hashlib.sha256(told.encode()).hexdigest()[:16]
+    content = json.dumps([semantic(config.data), made_from], sort_keys=True)
+    key = hashlib.sha256(content.encode()).hexdigest()[:16]
     path = Path(config.paths.data) / "moments" / f"{config.data.name}-{key}.json"
-    return load_or_compute(path, lambda: Moments.of(_images(train, config.trainer.workers)))
+    return load_or_compute(path, lambda: ColorStatistics.of(_images(train, config.trainer.workers)))
 
 
 def _images(train: ImageSet | FileSet, workers: int) -> Iterator[Tensor]:
-    if isinstance(train, ImageSet):
-        return (train.image_chw(index) for index in range(len(train)))
-    # Every so many-th, from the first to the last: of all classes alike.
-    count = min(len(train), SAMPLED_FILES)
-    return whole_images(train, np.linspace(0, len(train) - 1, count).astype(np.int64), workers)
+    match train:
+        case ImageSet():
+            return (train.image_chw(index) for index in range(len(train)))
+        case FileSet():
+            # At equal distances from the first to the last, so that every class has its share.
+            chosen = np.linspace(0, len(train) - 1, min(len(train), SAMPLED_FILES))
+            return whole_images(train, chosen.astype(np.int64), workers)
+        case _ as unknown:
+            assert_never(unknown)

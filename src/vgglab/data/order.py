@@ -1,4 +1,4 @@
-"""Which images belong to which step, in an order that a seed, an epoch and a position decide."""
+"""Order of the images of an epoch, and their division into batches over processes."""
 
 from __future__ import annotations
 
@@ -17,26 +17,29 @@ Position = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
-    """Which images of each step are this process's, and in how many micro-batches it takes them."""
+class Shard:
+    """This process's part of each step, and the number of micro-batches that it is taken in."""
 
     rank: int = 0
     world: int = 1
     accumulate: int = 1
 
     def slices(self, count: int) -> Iterator[slice]:
-        """The part of ``count`` images in each micro-batch: all parts of all ranks cover them once,
-        none is longer by more than one; where there are fewer images than parts, some are empty."""
+        """This process's part of ``count`` images in each micro-batch.
+
+        The parts of all ranks cover the images once and differ in length by one at most; where
+        there are fewer images than parts, some are empty.
+        """
         parts = self.world * self.accumulate
         for micro in range(self.accumulate):
             part = micro * self.world + self.rank
             yield slice(part * count // parts, (part + 1) * count // parts)
 
 
-WHOLE = Share()
+WHOLE = Shard()
 
 
-class Part(NamedTuple):
+class BatchIndices(NamedTuple):
     """A step's images, or one process's part of them in one micro-batch."""
 
     samples_n: NDArray[np.int64]
@@ -51,15 +54,22 @@ def at_start() -> Position:
     return 0, 0
 
 
-class Steps:
-    """This process's share of a split, every image once; the last step may be smaller.
+class BatchOrder:
+    """This process's part of a split in batches, every image once; the last step may be smaller.
 
     In training a step's images are divided by position, whatever their number, so that the steps
     are the same at any world size. In evaluation process r of w reads the images r, r + w,
     r + 2w and so on.
 
-    It holds no state: the position comes from whoever counts (the trainer), asked anew for each
-    epoch. So a resumed epoch goes on at the step after the last one done, in the same order.
+    It holds no state: it asks for the position at the beginning of each epoch. So a resumed epoch
+    goes on at the step after the last one done, in the same order.
+
+    Args:
+        images: Number of images of the split.
+        batch_size: Images of a step, over all processes and micro-batches.
+        shuffle_seed: Of the random order in training; None in evaluation.
+        position: Returns epoch and steps done; the trainer counts them.
+        shard: This process's part of each step.
     """
 
     def __init__(
@@ -69,42 +79,42 @@ class Steps:
         *,
         shuffle_seed: int | None = None,
         position: Callable[[], Position] = at_start,
-        share: Share = WHOLE,
+        shard: Shard = WHOLE,
     ) -> None:
         self._images = images
         self.batch_size = batch_size
         self._shuffle_seed = shuffle_seed
         self._position = position
-        self._share = share
+        self._shard = shard
 
     @property
     def is_training(self) -> bool:
-        """In a random order, and every process at the same step."""
+        """Whether the order is random and every process takes part in each step."""
         return self._shuffle_seed is not None
 
     @property
     def steps(self) -> int:
-        """Of an epoch."""
+        """Steps of an epoch."""
         return math.ceil(self._images / self.batch_size)
 
     def __len__(self) -> int:
         """Batches of an epoch for this process; in training a step's micro-batches count each."""
         if self.is_training:
-            return self.steps * self._share.accumulate
+            return self.steps * self._shard.accumulate
         return math.ceil(len(self._evaluated()) / self.batch_size)
 
     def _evaluated(self) -> range:
-        return range(self._share.rank, self._images, self._share.world)
+        return range(self._shard.rank, self._images, self._shard.world)
 
-    def __iter__(self) -> Iterator[Part]:
+    def __iter__(self) -> Iterator[BatchIndices]:
         epoch, done = self._position()
         if self._shuffle_seed is None:
             order = np.array(self._evaluated(), dtype=np.int64)
-            share = WHOLE
+            shard = WHOLE
         else:
             order = keyed_order(self._shuffle_seed, epoch, self._images)
-            share = self._share
+            shard = self._shard
         for start in range(done * self.batch_size, len(order), self.batch_size):
             step_n = order[start : start + self.batch_size]
-            for part in share.slices(len(step_n)):
-                yield Part(step_n[part], epoch, len(step_n))
+            for part in shard.slices(len(step_n)):
+                yield BatchIndices(step_n[part], epoch, len(step_n))

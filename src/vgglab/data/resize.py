@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Pixels = NDArray[np.uint8]
 """An image (H, W, 3)."""
 
 
 def rescaled_size(height: int, width: int, shorter_side: int) -> tuple[int, int]:
-    """Height and width, px, of what ``rescaled`` makes of an image; the longer side is cut down to
-    whole px, as torchvision does."""
+    """Height and width of an image after ``rescaled``, px.
+
+    The longer side is rounded down to whole px, as in torchvision.
+
+    Args:
+        height: Of the image, px.
+        width: Of the image, px.
+        shorter_side: Of the rescaled image, px.
+    """
     if min(height, width) == shorter_side:
         return height, width
     longer_side = int(shorter_side * max(height, width) / min(height, width))
@@ -24,26 +33,26 @@ def rescaled_size(height: int, width: int, shorter_side: int) -> tuple[int, int]
 
 
 def rescaled(images_chw: Tensor, shorter_side: int) -> Tensor:
-    """The images (..., C, H, W), uint8, with their shorter side at so many px, antialiased."""
+    """The images (..., C, H, W), uint8, rescaled to a shorter side in px, antialiased."""
     if min(images_chw.shape[-2:]) == shorter_side:
         return images_chw
-    from torchvision.transforms.v2 import functional  # a second, which images in memory do without
+    from torchvision.transforms.v2 import functional  # takes a second to load
 
     resized: Tensor = functional.resize(images_chw, [shorter_side], antialias=True)
     return resized
 
 
 def center_crop(images_chw: Tensor, size: int) -> Tensor:
-    """The middle of the images (..., C, H, W), size x size px, as torchvision takes it.
+    """The middle of the images (..., C, H, W), size x size px, as in torchvision.
 
-    Every image must be at least so large.
+    Every image must be at least that large.
     """
     top, left = (middle(side, size) for side in images_chw.shape[-2:])
     return images_chw[..., top : top + size, left : left + size]
 
 
 def middle(side: int, size: int) -> int:
-    """First px of the middle ``size`` of ``side`` px."""
+    """First of the middle ``size`` px of ``side`` px."""
     return round((side - size) / 2)
 
 
@@ -51,15 +60,15 @@ class Window(NamedTuple):
     """A square cut out of an image that has been rescaled, and mirrored or not; px."""
 
     shorter_side: int
-    """Of the rescaled image."""
+    """Shorter side of the rescaled image."""
     top: int
     left: int
     size: int
     flip: bool = False
 
 
-def seen_through(window: Window, pixels_hwc: Pixels) -> Pixels:
-    """What a window (size, size, 3) shows of an image (H, W, 3), of which no more is rescaled.
+def resized_crop(window: Window, pixels_hwc: Pixels) -> Pixels:
+    """The crop (size, size, 3) of a rescaled image, of which only the window is computed.
 
     Pillow's antialiased bilinear filter; at most 2 of 255 away from ``rescaled`` and then cut.
     """
@@ -67,7 +76,7 @@ def seen_through(window: Window, pixels_hwc: Pixels) -> Pixels:
     grown = rescaled_size(height, width, window.shorter_side)
     down, right = height / grown[0], width / grown[1]
     above, below = window.top * down, min((window.top + window.size) * down, height)
-    # Pillow's own pixels take a copy: only of the rows that the filter reaches.
+    # Pillow copies the pixels that it is given: only the rows that the filter reaches.
     reach = math.ceil(max(down, 1.0)) + 1
     first, last = max(0, math.floor(above) - reach), min(height, math.ceil(below) + reach)
     box = (

@@ -1,4 +1,4 @@
-"""Copies of image folders with smaller images, and the mark that tells them from the original."""
+"""Copies of image folders with smaller images, and the record that tells them from the original."""
 
 from __future__ import annotations
 
@@ -7,52 +7,56 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import PIL
 from PIL import Image
-from torch import Tensor
 
 from vgglab.data.cache import replacing
-from vgglab.data.copy_mark import MARK
-from vgglab.data.decode import decoded, opened
+from vgglab.data.decode import decode_tensor, open_image
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
 from vgglab.data.resize import rescaled
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+COPY_RECORD = "prepared.json"
+"""File in a copy that says what it was made from and how, and whether it is complete."""
 JPEG_SUFFIXES = (".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
-class Copy:
-    """Where a copy is written and how."""
+class SmallerCopy:
+    """A copy of an image folder: where it is written, and how."""
 
     root: Path
     shorter_side: int
-    """px, at most: no image is enlarged."""
+    """Largest shorter side, px; no image is enlarged."""
     quality: int
-    """Of JPEG, 50 to 100."""
+    """JPEG quality, 50 to 100."""
 
     def path(self, files: FileSet, index: int) -> Path:
-        """Of the copy of an image: the same name, which ends as JPEG files do."""
+        """Path of the copy of an image: the same name, with the suffix of a JPEG file."""
         name = Path(os.fsdecode(files.names_n[index]))
         if name.suffix.lower() in JPEG_SUFFIXES:
             return self.root / name
         return self.root / name.with_name(f"{name.name}.jpg")
 
     def begin(self, fingerprint: str) -> None:
-        """Mark the folder as an unfinished copy of these files.
+        """Write the record of an unfinished copy, or check that of an earlier attempt.
 
         Raises:
-            DataError: there is something else in it.
+            DataError: the folder holds something else.
         """
         made_by = {
             "source": fingerprint,
             "shorter_side": self.shorter_side,
             "quality": self.quality,
         }
-        mark = self.root / MARK
-        if mark.exists():
-            before = json.loads(mark.read_text(encoding="utf-8"))
+        record = self.root / COPY_RECORD
+        if record.exists():
+            before = json.loads(record.read_text(encoding="utf-8"))
             differs = [name for name, value in made_by.items() if before.get(name) != value]
             if differs:
                 raise DataError(
@@ -67,19 +71,19 @@ class Copy:
         self.root.mkdir(parents=True, exist_ok=True)
         for remains in self.root.rglob(".*.new"):  # of an earlier attempt that was killed
             remains.unlink()
-        self._write_mark(made_by | {"complete": False})
+        self._write_record(made_by | {"complete": False})
 
-    def _write_mark(self, values: dict[str, object]) -> None:
-        with replacing(self.root / MARK) as temporary:
+    def _write_record(self, values: dict[str, object]) -> None:
+        with replacing(self.root / COPY_RECORD) as temporary:
             temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
 
     def end(self) -> None:
-        """Every readable image is there."""
-        values = json.loads((self.root / MARK).read_text(encoding="utf-8"))
-        self._write_mark(values | {"complete": True})
+        """Write into the record that every readable image is there."""
+        values = json.loads((self.root / COPY_RECORD).read_text(encoding="utf-8"))
+        self._write_record(values | {"complete": True})
 
     def write(self, files: FileSet, index: int) -> None:
-        """Make one image's copy, unless it is there.
+        """Write the copy of one image, unless it is there.
 
         Raises:
             UnreadableImage: it cannot be decoded.
@@ -88,16 +92,18 @@ class Copy:
         if target.exists():
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        with opened(source) as header:
-            as_it_is = (
+        with open_image(source) as header:
+            is_small_jpeg = (
                 header.format == "JPEG"
                 and header.mode in ("RGB", "L")
                 and min(header.size) <= self.shorter_side
                 and target.name == source.name
             )
-        image_chw = decoded(source)  # also where its bytes are copied: a broken file is not
+        image_chw = decode_tensor(
+            source
+        )  # also where the bytes are copied: a broken file must not be
         with replacing(target) as temporary:
-            if as_it_is:
+            if is_small_jpeg:
                 shutil.copyfile(source, temporary)
             else:
                 self._smaller(image_chw).save(temporary, format="JPEG", quality=self.quality)
@@ -105,3 +111,16 @@ class Copy:
     def _smaller(self, image_chw: Tensor) -> Image.Image:
         side = min(self.shorter_side, *image_chw.shape[-2:])
         return Image.fromarray(rescaled(image_chw, side).permute(1, 2, 0).numpy())
+
+
+def check_copy_complete(root: Path) -> None:
+    """Refuse a copy that is not finished.
+
+    Raises:
+        DataError: the folder is a copy that was not finished.
+    """
+    record = root / COPY_RECORD
+    if record.exists() and not json.loads(record.read_text(encoding="utf-8"))["complete"]:
+        raise DataError(
+            f"{root}: a copy that is not complete; run the task=prepare that made it again"
+        )

@@ -1,4 +1,4 @@
-"""A split as protocols read it, one that is held in memory, and the three of a data set."""
+"""A split of a data set: its interface, images in memory, and the three splits together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vgglab.data.cache import made_once
+from vgglab.data.cache import create_once
 from vgglab.data.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Labels = NDArray[np.int64]
 
 
 class WholeImages(Protocol):
-    """A split as a protocol reads it: labels and, one at a time, whole images of any size."""
+    """Interface of a split: labels and, one at a time, whole images of any size."""
 
     @property
     def labels_n(self) -> Labels: ...
@@ -71,7 +71,17 @@ SPLITS = ("train", "validation", "test")
 def split_originals(
     labels_n: Labels, *, test_fraction: float, validation_fraction: float, seed: int
 ) -> dict[str, NDArray[np.int64]]:
-    """Indices of the originals of each split, the same share of every class in each."""
+    """Draw the originals of each split, the same share of every class.
+
+    Args:
+        labels_n: Class of each original.
+        test_fraction: Share of each class for the test split.
+        validation_fraction: Share of each class for validation.
+        seed: Of the draw.
+
+    Returns:
+        Indices of the originals of each split, ascending.
+    """
     generator = np.random.Generator(np.random.PCG64(seed))
     parts: dict[str, list[NDArray[np.int64]]] = {name: [] for name in SPLITS}
     for label in np.unique(labels_n):
@@ -85,10 +95,10 @@ def split_originals(
 
 
 def check_labels(splits: Splits[WholeImages], classes: int) -> None:
-    """
+    """Check that each label is of one of the classes: else a step fails, on a GPU without a reason.
+
     Raises:
-        DataError: a label is not of one of the classes; it would end in the middle of a step, on a
-            GPU without saying where.
+        DataError: a label is not.
     """
     for split in SPLITS:
         labels_n = getattr(splits, split).labels_n
@@ -101,12 +111,12 @@ def check_labels(splits: Splits[WholeImages], classes: int) -> None:
 
 
 def load_or_make(path: Path, make: Callable[[], Splits[ImageSet]]) -> Splits[ImageSet]:
-    """The splits stored in ``path``, made and stored first where they are not, by one process.
+    """The splits stored in ``path``, made and stored first by one process where they are not.
 
     Raises:
         DataError: the file is damaged.
     """
-    with made_once(path) as temporary:
+    with create_once(path) as temporary:
         if temporary is not None:
             _store(temporary, make())
     try:

@@ -1,6 +1,6 @@
-"""Which files of a data set hold no image: all of them are read once, and what was found is kept.
+"""The files of a data set that hold no image: all files are read once, and the result is kept.
 
-Not found out while training: then what an epoch consists of would depend on when a file is met.
+This is not left to training: the images of an epoch would depend on when a bad file is met.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from vgglab import machine
-from vgglab.data.cache import made_once, replacing
+from vgglab.data.cache import create_once, replacing
+from vgglab.data.decode import UnreachableFile
 from vgglab.data.errors import DataError
+from vgglab.data.inspect import inspect_files
 from vgglab.data.listing import Listing
 
 Reasons = Mapping[int, str]
-"""Place of a file in the listing -> why it holds no image."""
+"""Index of a file in the listing -> why it holds no image."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +36,19 @@ class Skipped:
 
 
 def unreadable_files(listing: Listing, folder: Path) -> dict[int, str]:
-    """The files of a listing that hold no image, as found by whoever looked first.
+    """The files of a listing that hold no image, as found by the first process that asked.
 
     Kept in ``folder`` under the fingerprint of the listing: a file replaced by another of the same
-    size is looked at again by ``task=prepare``.
+    size is read again by ``task=prepare`` alone.
 
     Raises:
-        UnreachableFile: a file cannot be had at all.
-        DataError: what was kept is damaged.
+        UnreachableFile: a file is out of reach.
+        DataError: the record is damaged.
     """
-    path = _record(listing, folder)
-    with made_once(path) as temporary:
+    path = _record_path(listing, folder)
+    with create_once(path) as temporary:
         if temporary is not None:
-            _write(temporary, listing, _look(listing))
+            _write(temporary, listing, _read_all(listing))
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         return {int(place): str(reason) for place, reason in stored["unreadable"].items()}
@@ -54,32 +56,35 @@ def unreadable_files(listing: Listing, folder: Path) -> dict[int, str]:
         raise DataError(f"{path}: damaged; remove it, and the files are read again") from error
 
 
-def keep(listing: Listing, folder: Path, reasons: Reasons) -> None:
-    """Put what was found just now in place of what was known."""
-    path = _record(listing, folder)
+def record_unreadable(listing: Listing, folder: Path, reasons: Reasons) -> None:
+    """Replace the record of unreadable files.
+
+    Args:
+        listing: All files of the data set.
+        folder: ``paths.data``, where the record is kept.
+        reasons: The unreadable ones.
+    """
+    path = _record_path(listing, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         _write(temporary, listing, reasons)
 
 
-def fingerprint_of(listing: Listing, reasons: Reasons) -> str:
-    """What skipping these files makes of the data: nothing where there is none."""
+def skipped_fingerprint(listing: Listing, reasons: Reasons) -> str:
+    """Suffix of the fingerprint of data without these files; empty where there are none."""
     if not reasons:
         return ""
     digest = hashlib.sha256(b"\0".join(listing.names_n[place] for place in sorted(reasons)))
     return f";skipped:{len(reasons)}:sha256:{digest.hexdigest()}"
 
 
-def _record(listing: Listing, folder: Path) -> Path:
+def _record_path(listing: Listing, folder: Path) -> Path:
     key = hashlib.sha256(listing.fingerprint().encode()).hexdigest()[:16]
     return folder / "unreadable" / f"{key}.json"
 
 
-def _look(listing: Listing) -> dict[int, str]:
+def _read_all(listing: Listing) -> dict[int, str]:
     # Torch, which commands that need no image do without.
-    from vgglab.data.decode import UnreachableFile
-    from vgglab.data.inspect import looks
-
     count = len(listing.names_n)
     print(
         f"data.on_error=skip: reading all {count:,} files of {listing.root} once, to know which "
@@ -89,28 +94,34 @@ def _look(listing: Listing) -> dict[int, str]:
     )
     files = listing.file_set(np.arange(count))
     found: dict[int, str] = {}
-    for look in looks(files, machine.cores()):
-        if look.is_gone:
-            raise UnreachableFile(files.path(look.index), look.fault)
-        if look.fault:
-            found[look.index] = look.fault
+    for report in inspect_files(files, machine.cores()):
+        if report.is_unreachable:
+            raise UnreachableFile(files.path(report.index), report.fault)
+        if report.fault:
+            found[report.index] = report.fault
     return found
 
 
 def _write(path: Path, listing: Listing, reasons: Reasons) -> None:
-    told = {
+    content = {
         "root": str(listing.root),
         "fingerprint": listing.fingerprint(),
         "files": listing.file_names(sorted(reasons)),
         "unreadable": {str(place): reasons[place] for place in sorted(reasons)},
     }
-    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def skipped_in(
+def skipped_among(
     listing: Listing, members: Mapping[str, Sequence[int]], reasons: Reasons
 ) -> tuple[Skipped, ...]:
-    """The unreadable files among the members of each split, in their order."""
+    """The unreadable files of each split, in the order of its members.
+
+    Args:
+        listing: All files of the data set.
+        members: Places in the listing of the files of each split.
+        reasons: The unreadable files.
+    """
     return tuple(
         Skipped(split, listing.file_names([place])[0], reasons[place])
         for split, places in members.items()

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from vgglab.config import Procedure
 from vgglab.config.protocol import Kind
-from vgglab.data.file_loaders import whole_images
-from vgglab.data.files import FileSet
+from vgglab.data.files import FileSet, whole_images
 from vgglab.data.splits import WholeImages
 from vgglab.evaluation.poison import poison
 from vgglab.evaluation.predictions import KEPT, PredictionCollector

@@ -12,7 +12,7 @@ import torch
 from vgglab.config import Config, FolderConfig, plain
 from vgglab.config.nets import NETS
 from vgglab.config.parse import ConfigError, parse
-from vgglab.data.augment import Normalisation
+from vgglab.data.normalise import Normalisation
 from vgglab.data.sources.registry import channels, listing_of, load_splits
 from vgglab.data.splits import WholeImages
 from vgglab.data.unreadable import unreadable_files
@@ -86,7 +86,7 @@ def images_of(config: Config) -> WholeImages:
     members = (listing.members(split) for split in ("test", "validation", "train"))
     files = listing.file_set(next(found for found in members if len(found)))
     if config.data.on_error == "skip":
-        return files.marked(unreadable_files(listing, Path(config.paths.data)))
+        return files.with_skipped(unreadable_files(listing, Path(config.paths.data)))
     return files
 
 

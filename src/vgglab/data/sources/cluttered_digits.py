@@ -14,7 +14,7 @@ from PIL import Image
 
 from vgglab.config import ClutteredDigitsConfig
 from vgglab.data.sources.digits import ADDRESS, SIDE, digest_of_originals, originals
-from vgglab.data.sources.source import MemorySource, made_once
+from vgglab.data.sources.source import MemorySource, cached_splits
 from vgglab.data.splits import SPLITS, Images, ImageSet, Labels, Splits, split_originals
 
 GENERATOR_VERSION = 1
@@ -95,7 +95,7 @@ def _content(_: ClutteredDigitsConfig) -> str:
 
 
 def _read(config: ClutteredDigitsConfig, folder: Path) -> Splits[ImageSet]:
-    return made_once(config, folder, _content(config), lambda: _make(config))
+    return cached_splits(config, folder, _content(config), lambda: _make(config))
 
 
 CLUTTERED_DIGITS: MemorySource[ClutteredDigitsConfig] = MemorySource(

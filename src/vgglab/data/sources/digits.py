@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vgglab.config import DigitsConfig
-from vgglab.data.sources.source import MemorySource, made_once
+from vgglab.data.sources.source import MemorySource, cached_splits
 from vgglab.data.splits import Images, ImageSet, Labels, Splits, split_originals
 
 SIDE = 28
@@ -57,7 +57,7 @@ def _make(config: DigitsConfig) -> Splits[ImageSet]:
 
 
 def _read(config: DigitsConfig, folder: Path) -> Splits[ImageSet]:
-    return made_once(config, folder, digest_of_originals(), lambda: _make(config))
+    return cached_splits(config, folder, digest_of_originals(), lambda: _make(config))
 
 
 DIGITS: MemorySource[DigitsConfig] = MemorySource(

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from vgglab.config import FolderConfig
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
-from vgglab.data.listing import Listing, listed
+from vgglab.data.listing import Listing, list_images
 from vgglab.data.sources.source import FileSource
 from vgglab.data.splits import SPLITS, Splits, split_originals
 from vgglab.privacy import without_home
@@ -17,7 +17,7 @@ from vgglab.privacy import without_home
 def _all_files(config: FolderConfig) -> Listing:
     if not config.root:
         raise DataError("data=folder: say which, data.root=FOLDER")
-    return listed(Path(config.root).expanduser())
+    return list_images(Path(config.root).expanduser())
 
 
 def _listing(config: FolderConfig) -> Listing:

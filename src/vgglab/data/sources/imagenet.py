@@ -6,10 +6,10 @@ from pathlib import Path
 from urllib.error import URLError
 
 from vgglab.config import ImagenetConfig, ImagenetteConfig
-from vgglab.data.copy_mark import MARK
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
-from vgglab.data.listing import Listing, listed
+from vgglab.data.listing import Listing, list_images
+from vgglab.data.smaller_copy import COPY_RECORD
 from vgglab.data.sources.source import FileSource
 from vgglab.data.splits import Splits, split_originals
 
@@ -71,7 +71,7 @@ def _imagenette_listing(config: ImagenetteConfig) -> Listing:
     root = Path(config.root).expanduser()
     url, checksum = IMAGENETTE_ARCHIVES[config.size]
     # A copy by task=prepare has the splits in its root; an archive has them in a folder.
-    folder = root if (root / MARK).exists() else root / Path(url).stem
+    folder = root if (root / COPY_RECORD).exists() else root / Path(url).stem
     if not folder.is_dir():
         _download(url, checksum, root)
     return _whole_listing(config, folder)
@@ -97,7 +97,7 @@ def _whole_listing(config: ImagenetConfig | ImagenetteConfig, folder: Path) -> L
     Raises:
         DataError: some of them are not there.
     """
-    listing = listed(folder)
+    listing = list_images(folder)
     if len(listing.classes) != config.classes:
         raise DataError(
             f"data={config.name}: {folder} has {len(listing.classes)} classes instead of "
@@ -132,8 +132,8 @@ def _split(config: ImagenetConfig | ImagenetteConfig, listing: Listing) -> Split
 
 def _content(root: str, *checksums: str) -> str:
     """The archives' checksums; of a copy by ``task=prepare``, also how it was made."""
-    mark = Path(root).expanduser() / MARK
-    copy = f";copy:{mark.read_text(encoding='utf-8').strip()}" if mark.exists() else ""
+    record = Path(root).expanduser() / COPY_RECORD
+    copy = f";copy:{record.read_text(encoding='utf-8').strip()}" if record.exists() else ""
     return f"md5:{'+'.join(checksums)}{copy}"
 
 

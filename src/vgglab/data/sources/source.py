@@ -14,7 +14,7 @@ from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
 from vgglab.data.listing import Listing
 from vgglab.data.splits import SPLITS, ImageSet, Splits, check_labels, load_or_make
-from vgglab.data.unreadable import Skipped, fingerprint_of, skipped_in, unreadable_files
+from vgglab.data.unreadable import Skipped, skipped_among, skipped_fingerprint, unreadable_files
 
 PIXELS_VERSION = 2
 """Raised when the same files come to give a net other pixels."""
@@ -94,7 +94,7 @@ class FileSource(Generic[Files]):
         skipped = ""
         if _skips(config):
             listing = self.listing(config)
-            skipped = fingerprint_of(listing, unreadable_files(listing, folder))
+            skipped = skipped_fingerprint(listing, unreadable_files(listing, folder))
         return f"{self.content(config)};pixels:{PIXELS_VERSION}{skipped}"
 
     def load(self, config: Files, folder: Path) -> Splits[FileSet]:
@@ -117,13 +117,13 @@ class FileSource(Generic[Files]):
         listing = self.listing(config)
         splits = self.split(config, listing)
         members = {split: getattr(splits, split).originals_n.tolist() for split in SPLITS}
-        return skipped_in(listing, members, unreadable_files(listing, folder))
+        return skipped_among(listing, members, unreadable_files(listing, folder))
 
 
 Source = MemorySource[Any] | FileSource[Any]
 
 
-def made_once(
+def cached_splits(
     config: Any, folder: Path, content: str, make: Callable[[], Splits[ImageSet]]
 ) -> Splits[ImageSet]:
     """The splits of a config, made once and kept in a file.
@@ -170,4 +170,4 @@ def _without_unreadable(splits: Splits[FileSet], listing: Listing, folder: Path)
         )
     if empty := [split for split in SPLITS if not len(getattr(left, split))]:
         raise DataError(f"{listing.root}: no {empty[0]} image can be read")
-    return dataclasses.replace(left, test=splits.test.marked(bad))
+    return dataclasses.replace(left, test=splits.test.with_skipped(bad))

@@ -1,4 +1,4 @@
-"""The training scale: by batch as image by image, and keyed by epoch and sample alone."""
+"""Augmentation: by batch as image by image, and keyed by epoch and sample alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vgglab.data.crops import RandomCrops
+from vgglab.data.augment import RandomCrops, ShiftAndFlip
+from vgglab.data.keyed_random import FLIP, SHIFT_X, SHIFT_Y, keyed_bits, keyed_integers
 from vgglab.data.loaders import Batch
 from vgglab.data.resize import Pixels, center_crop, rescaled, rescaled_size
 
@@ -62,7 +63,7 @@ def test_file_by_file_as_by_batch(height: int, width: int, smallest: int, larges
     crops = RandomCrops(seed=3, smallest=smallest, largest=largest, size=20, flip=True)
     together = crops(batch_of(images_nchw, SAMPLES))
     for make, image_chw, expected_chw in zip(
-        crops.each(1, SAMPLES), images_nchw, together, strict=True
+        crops.for_each(1, SAMPLES), images_nchw, together, strict=True
     ):
         made_hwc = make(pixels_of(image_chw))
         assert made_hwc.shape == (20, 20, 3)
@@ -142,3 +143,49 @@ def test_the_centre_is_torchvisions(height: int, width: int) -> None:
 
     images_nchw = pictures(3, height, width)
     assert torch.equal(center_crop(images_nchw, 16), reference(images_nchw, [16, 16]))
+
+
+def slow_augmentation(batch: Batch, seed: int, shift: int, flip: bool) -> Tensor:
+    """The definition, image by image."""
+    moved = []
+    for image_chw, sample in zip(batch.images_nchw, batch.samples_n, strict=True):
+        one = np.array([sample])
+        dy, dx = (
+            int(keyed_integers(seed, batch.epoch, one, stream, 2 * shift + 1)[0])
+            for stream in (SHIFT_Y, SHIFT_X)
+        )
+        side = image_chw.shape[-1]
+        padded_chw = torch.nn.functional.pad(image_chw, (shift,) * 4)
+        window_chw = padded_chw[:, dy : dy + side, dx : dx + side]
+        if flip and int(keyed_bits(seed, batch.epoch, one, FLIP)[0]) >> 63:
+            window_chw = window_chw.flip(-1)
+        moved.append(window_chw)
+    return torch.stack(moved)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("shift", "flip"), [(0, False), (2, False), (0, True), (3, True)])
+def test_augmentation_equals_the_slow_loop(channels: int, shift: int, flip: bool) -> None:
+    batch = batch_of(pictures(channels), SAMPLES[::-1].copy())
+    fast_nchw = ShiftAndFlip(9, shift, flip)(batch)
+    assert torch.equal(fast_nchw, slow_augmentation(batch, 9, shift, flip))
+    if shift or flip:
+        assert not torch.equal(fast_nchw, batch.images_nchw)
+
+
+def test_a_sample_is_augmented_alike_in_any_batch() -> None:
+    augment = ShiftAndFlip(0, 2, True)
+    images_nchw = pictures(1)
+    order = np.random.default_rng(4).permutation(len(SAMPLES))
+
+    def by_sample(batch_size: int) -> dict[int, Tensor]:
+        return {
+            int(sample): image
+            for samples_n in np.array_split(order, -(-len(order) // batch_size))
+            for sample, image in zip(
+                samples_n, augment(batch_of(images_nchw, samples_n)), strict=True
+            )
+        }
+
+    small, large = by_sample(5), by_sample(32)
+    assert all(torch.equal(small[sample], large[sample]) for sample in SAMPLES.tolist())
