@@ -16,8 +16,8 @@ from filelock import Timeout
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.launch.point import die_with_parent, is_point
-from vgglab.launch.pool import note_orphan
-from vgglab.launch.ranks import RankFailed, command_of_this_process, note_rank_death, run_ranks
+from vgglab.launch.pool import record_failed_parent
+from vgglab.launch.ranks import RankFailed, command_of_this_process, record_rank_death, run_ranks
 from vgglab.runs import RunDirectory, State, Status
 from vgglab.signals import ASKED_TO, StopRequest
 from vgglab.training.imports import import_lightning
@@ -100,7 +100,7 @@ def _announced(descendants: Sequence[Stage]) -> Iterator[None]:
     finally:
         for stage in descendants:
             assert stage.parent is not None
-            note_orphan(stage.directory, stage.parent)
+            record_failed_parent(stage.directory, stage.parent)
 
 
 def _test_if_missing(config: Config, directory: RunDirectory, status: Status, root: Path) -> None:
@@ -225,7 +225,7 @@ def _start_ranks(stage: Stage, ancestor: int, root: Path) -> None:
         return
     if died.code in (2, ASKED_TO):  # a mistake of the user, or Ctrl-C: it has said so itself
         raise RankFailed(died.error, died.code)
-    note_rank_death(directory, died)
+    record_rank_death(directory, died)
     raise RankFailed(f"{died} (log: {died.log})", 1)
 
 

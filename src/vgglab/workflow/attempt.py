@@ -71,7 +71,7 @@ def attempt(
 
 def interrupted(config: Config, reason: str) -> tuple[State, str]:
     """What an interruption makes of a run: under SLURM one that never ends has failed."""
-    starts, most = slurm.starts(), config.launcher.max_attempts
+    starts, most = slurm.start_count(), config.launcher.max_attempts
     if slurm.is_slurm_point() and starts >= most:
         return State.FAILED, f"interrupted {starts} times (launcher.max_attempts): {reason}"
     return State.INTERRUPTED, reason

@@ -14,9 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from vgglab.config import Config
 from vgglab.config.claims import Claim, parse_claims
 from vgglab.config.parse import ConfigError, parse
-from vgglab.machine import resolve
 from vgglab.workflow.net_checks import check_net
 from vgglab.workflow.path_checks import check_places
+from vgglab.workflow.resolve import resolve
 
 NOT_OF_A_POINT = ("task=", "format=", "hydra.", "hydra/")
 """How overrides begin that are about the command."""

@@ -16,7 +16,7 @@ from vgglab.config.parent import ancestors
 from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import load_splits
 from vgglab.launch import slurm as slurm_jobs
-from vgglab.launch.pool import Point, Pool, Slots, overrides_of
+from vgglab.launch.pool import Point, PointResources, Pool, overrides_of
 from vgglab.launch.screen import StudyScreen
 from vgglab.runs import RunDirectory, State, load_run
 from vgglab.signals import raised
@@ -146,13 +146,13 @@ def _say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def slots_of(config: Config, points: int) -> Slots:
+def slots_of(config: Config, points: int) -> PointResources:
     """How many points at a time: as asked, else as many as GPUs or cores suffice for."""
     gpus = machine.gpus() if config.trainer.accelerator == "gpu" else 0
     fitting = max(1, (gpus or machine.cores()) // config.devices)
     jobs = min(config.launcher.jobs or fitting, points)
     threads = max(1, machine.cores() // (jobs * config.devices))
-    return Slots(jobs=jobs, threads=threads, gpus=gpus, devices=config.devices)
+    return PointResources(jobs=jobs, threads=threads, gpus=gpus, devices=config.devices)
 
 
 def _train(todo: Sequence[StudyPoint], root: Path, console: Console) -> None:
@@ -220,7 +220,7 @@ def slurm_options(config: Config, options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: the launcher is not installed.
     """
-    if "submitit_folder" not in options:
+    if "folder" not in options:
         raise ConfigError(
             "launcher=slurm needs hydra-submitit-launcher: pip install 'vgglab[slurm]'"
         )
@@ -228,7 +228,7 @@ def slurm_options(config: Config, options: Mapping[str, Any]) -> dict[str, Any]:
     if config.trainer.accelerator == "gpu" and not options["gpus_per_node"]:
         derived["gpus_per_node"] = config.devices
     if config.launcher.jobs:
-        derived["array_parallelism"] = config.launcher.jobs
+        derived["slurm_array_parallelism"] = config.launcher.jobs
     return {**options, **derived}
 
 

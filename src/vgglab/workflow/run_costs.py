@@ -14,7 +14,7 @@ from vgglab.config import Config, plain
 from vgglab.data.errors import DataError
 from vgglab.data.sources.registry import load_splits
 from vgglab.launch.pilot import Pilot, PilotPool, folder_bytes, start_step_tail
-from vgglab.launch.pool import Point, Slots, overrides_of
+from vgglab.launch.pool import Point, PointResources, overrides_of
 from vgglab.runs import RunRecord, State, load_runs
 from vgglab.study import semantic_fields
 from vgglab.study.budget import DoneRun, Measurement, Timing, Work, from_runs, measurement
@@ -54,7 +54,7 @@ def net_name(config: Config) -> str:
 class Known:
     """Measurements by net, and notes on those that could not be had as they should."""
 
-    def __init__(self, slots: Slots, root: Path) -> None:
+    def __init__(self, slots: PointResources, root: Path) -> None:
         self.by_net: dict[str, Measurement] = {}
         self.notes: list[str] = []
         self._slots, self._root = slots, root
@@ -137,7 +137,7 @@ def without_parent(point: StudyPoint) -> Point:
     return Point(directory_of(compose_point(drawn)), drawn)
 
 
-def done_run(run: RunRecord, slots: Slots) -> DoneRun | None:
+def done_run(run: RunRecord, slots: PointResources) -> DoneRun | None:
     """What a finished run took; None where it says nothing of this machine."""
     result = run.result or {}
     hardware, speed = result.get("hardware", {}), result.get("speed", {})
