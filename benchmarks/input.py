@@ -33,8 +33,8 @@ from vgglab.data.module import ImageData
 from vgglab.data.normalise import Normalisation
 from vgglab.data.smaller_copy import SmallerCopy
 from vgglab.data.splits import ImageSet, Splits
-from vgglab.machine import resolve
 from vgglab.models.build import build
+from vgglab.workflow.resolve import resolve
 
 SMALLEST, LARGEST, CROP = 256, 512, 224
 """Shorter sides S, and the crop, px (paper, section 3.1)."""

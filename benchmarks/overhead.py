@@ -36,7 +36,7 @@ RAW = "raw loop"
 def config_of(work: Path, mode: str) -> Any:
     """A run of net A at width 1/4 on the digits, on this machine's CPU."""
     from vgglab.config.parse import parse
-    from vgglab.machine import resolve
+    from vgglab.workflow.resolve import resolve
 
     return resolve(
         parse(

@@ -14,12 +14,12 @@ from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.config.nets import NETS, Conv
 from vgglab.config.parse import parse
 from vgglab.data.loaders import Batch
-from vgglab.machine import resolve
 from vgglab.models.build import build
 from vgglab.models.kernels.select import use_kernels
 from vgglab.models.layers import HIDDEN_UNITS, map_size, scaled
 from vgglab.training.allocator import keep_freed_memory
 from vgglab.training.module import Classifier
+from vgglab.workflow.resolve import resolve
 
 TIMM = {"a": "vgg11", "b": "vgg13", "d": "vgg16", "e": "vgg19"}
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.001, 0.9, 5e-4

@@ -13,15 +13,15 @@ from omegaconf import DictConfig
 
 
 class ProcessLauncher(Launcher):
-    """Hands a sweep's points to vgglab, which trains each in a process of its own."""
+    """Hands the points of a sweep to vgglab, which trains each in a process of its own."""
 
     slurm: Mapping[str, Any] | None = None
-    """Options of the job array, where SLURM starts the processes."""
+    """Parameters of submitit for the job array; None where this machine starts the processes."""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Nothing to keep: a point is composed anew from its overrides."""
+        """Does nothing: each point is composed anew from its overrides."""
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int

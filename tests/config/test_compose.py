@@ -18,11 +18,11 @@ from vgglab.config import Config, store
 from vgglab.config.claims import parse_claims
 from vgglab.config.parse import parse
 from vgglab.launch.pool import Point
-from vgglab.machine import resolve
 from vgglab.workflow.checks import check_net
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.pretraining import directory_of, stage_of, stages_of
+from vgglab.workflow.resolve import resolve
 
 GROUP_FILES = sorted((ROOT / "conf").glob("*/*.yaml"))
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))

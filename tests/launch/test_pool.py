@@ -8,8 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from vgglab.launch.pool import Point, Pool, Slots, overrides_of
+from vgglab import checkout
+from vgglab.launch.pool import Point, PointResources, Pool, overrides_of
 from vgglab.runs import RunDirectory, State, Status
+
+
+@pytest.fixture(autouse=True)
+def own_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test enters a checkout of its own; afterwards the environment is as it was."""
+    monkeypatch.setenv(checkout.VARIABLE, "")
+
 
 FAKE_RUN = """
 import json, os, signal, sys
@@ -24,14 +32,17 @@ sys.exit(3 if name == "broken" else 0)
 """
 
 
-def run_pool(root: Path, names: list[str], slots: Slots) -> dict[str, Mapping[str, object]]:
+def run_pool(
+    root: Path, names: list[str], resources: PointResources
+) -> dict[str, Mapping[str, object]]:
     """Run a point for each name; what each saw."""
+    checkout.enter(root)
     (root / "run.py").write_text(FAKE_RUN)
     points = [Point(RunDirectory(root / "runs" / name), (f"name={name}",)) for name in names]
     most = 0
-    for running, _ in Pool(root, slots, ["trainer.threads=2"]).run(points):
+    for running, _ in Pool(resources, ["trainer.threads=2"]).run(points):
         most = max(most, len(running))
-    assert most <= slots.jobs
+    assert most <= resources.jobs
     return {n: json.loads((root / "runs" / n / "seen.json").read_text()) for n in names}
 
 
@@ -40,7 +51,7 @@ def test_a_point_is_started_as_if_typed_alone(
 ) -> None:
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    seen = run_pool(tmp_path, ["x"], Slots(jobs=1, threads=2, gpus=0))["x"]
+    seen = run_pool(tmp_path, ["x"], PointResources(jobs=1, threads=2, gpus=0))["x"]
     assert seen["argv"] == [
         "trainer.threads=2",
         "name=x",
@@ -55,7 +66,7 @@ def test_a_point_is_started_as_if_typed_alone(
 
 
 def test_each_gpu_is_one_slots(tmp_path: Path) -> None:
-    seen = run_pool(tmp_path, ["a", "b"], Slots(jobs=2, threads=1, gpus=2))
+    seen = run_pool(tmp_path, ["a", "b"], PointResources(jobs=2, threads=1, gpus=2))
     devices = set()
     for point in seen.values():
         environment = point["env"]
@@ -65,7 +76,7 @@ def test_each_gpu_is_one_slots(tmp_path: Path) -> None:
 
 
 def test_a_point_that_cannot_speak_for_itself_is_spoken_for(tmp_path: Path) -> None:
-    run_pool(tmp_path, ["broken", "killed", "fine"], Slots(jobs=2, threads=1, gpus=0))
+    run_pool(tmp_path, ["broken", "killed", "fine"], PointResources(jobs=2, threads=1, gpus=0))
     broken = Status.read(tmp_path / "runs/broken/status.json")
     assert broken.state is State.FAILED
     assert "exit code 3 before training; see" in broken.reason
@@ -89,6 +100,7 @@ if "broken" in name:
 
 def run_family(root: Path, parents: Mapping[str, str]) -> list[list[str]]:
     """Run a point for each name after its parent; who ran at each look."""
+    checkout.enter(root)
     (root / "run.py").write_text(FAMILY)
     runs = {name: RunDirectory(root / "runs" / name) for name in parents}
     for directory in runs.values():
@@ -98,7 +110,7 @@ def run_family(root: Path, parents: Mapping[str, str]) -> list[list[str]]:
         for name, parent in parents.items()
     ]
     looks: list[list[str]] = []
-    for running, _ in Pool(root, Slots(jobs=2, threads=1, gpus=0), []).run(points):
+    for running, _ in Pool(PointResources(jobs=2, threads=1, gpus=0), []).run(points):
         looks.append([point.directory.id for point in running])
     return looks
 

@@ -16,10 +16,10 @@ from running import SMALL, Command
 
 from vgglab.config import Config, plain
 from vgglab.config.parse import ConfigError, parse
-from vgglab.machine import resolve
 from vgglab.runs import RunDirectory, run_id
 from vgglab.workflow import micro_batch
 from vgglab.workflow.micro_batch import divisions, find, with_fitting_micro_batch
+from vgglab.workflow.resolve import resolve
 
 
 def config_of(*, norm: str = "none", devices: int = 1, **fields: object) -> Config:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from vgglab import machine
 from vgglab.config import Config
-from vgglab.launch.pool import Slots
+from vgglab.launch.pool import PointResources
 from vgglab.report import write_report
 from vgglab.study import StudyView
 from vgglab.study.budget import PlannedPoint, Resolution, Totals, resolutions, totals
@@ -37,7 +37,7 @@ class Plan:
     points: int
     done: int
     seeds: tuple[int, ...]
-    slots: Slots
+    slots: PointResources
     waiting: tuple[PlannedPoint, ...]
     """Points that have no outcome yet."""
     total: Totals

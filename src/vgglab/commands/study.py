@@ -12,7 +12,6 @@ from typing import Any
 
 from rich.console import Console
 
-from vgglab import checkout
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import load_splits
@@ -104,7 +103,7 @@ def _train(todo: Sequence[StudyPoint], console: Console) -> None:
     with (
         raised("the running points write their checkpoints; once more ends them at once"),
         StudyScreen(config.study.name, points, console) as screen,
-        contextlib.closing(Pool(checkout.root(), slots, resolved).run(points)) as progress,
+        contextlib.closing(Pool(slots, resolved).run(points)) as progress,
     ):
         for running, ended in progress:
             screen.update(running, ended)
@@ -128,9 +127,7 @@ def train_on_slurm(
     """
     config = todo[0].config
     points = [p.point for p in todo]
-    jobs = slurm_jobs.submit(
-        points, resolved_overrides(config), checkout.root(), slurm_options(config, options)
-    )
+    jobs = slurm_jobs.submit(points, resolved_overrides(config), slurm_options(config, options))
     for point, job in zip(todo, jobs, strict=True):
         mark_pending(point.stage, f"SLURM job {job}")
         _say(console, f"{point.directory.id}: SLURM job {job}")

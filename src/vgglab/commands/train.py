@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.launch.point import die_with_parent, is_point
-from vgglab.launch.pool import note_orphan
-from vgglab.launch.ranks import RankFailed, command_of_this_process, note_rank_death, run_ranks
+from vgglab.launch.pool import record_failed_parent
+from vgglab.launch.ranks import RankFailed, command_of_this_process, record_rank_death, run_ranks
 from vgglab.launch.slurm import is_slurm_point
 from vgglab.signals import ASKED_TO, StopRequest
 from vgglab.training.imports import import_lightning
@@ -99,7 +99,7 @@ def _announced(descendants: Sequence[Stage]) -> Iterator[None]:
     finally:
         for stage in descendants:
             assert stage.parent is not None
-            note_orphan(stage.directory, stage.parent)
+            record_failed_parent(stage.directory, stage.parent)
 
 
 def _train_claimed(stage: Stage) -> None:
@@ -146,5 +146,5 @@ def _start_ranks(stage: Stage, ancestor: int) -> None:
         return
     if died.code in (2, ASKED_TO):  # a mistake of the user, or Ctrl-C: it has said so itself
         raise RankFailed(died.error, died.code)
-    note_rank_death(directory, died)
+    record_rank_death(directory, died)
     raise RankFailed(f"{died} (log: {died.log})", 1)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
-from pydantic_core import PydanticCustomError
 
 from vgglab.config.fields import STRICT, Fraction, Role
 from vgglab.config.names import one_of
 from vgglab.config.nets import NETS
-
 
 NetName = Annotated[str, one_of(NETS)]
 """A name that ``NETS`` has."""

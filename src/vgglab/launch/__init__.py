@@ -1,1 +1,4 @@
-"""Runs the points of a sweep, each in a process of its own. Knows no model and no W&B."""
+"""Starts and watches processes: points of a study, processes of a run, jobs of SLURM.
+
+Imports runs and config. Must not know models, data, training, W&B or the commands.
+"""

@@ -1,4 +1,4 @@
-"""A few timed steps of each net of a study, in processes and among neighbours like its own."""
+"""Times a few steps of each net of a study, with as many processes at a time as the study has."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import yaml
-
-from vgglab.config.parse import parse
-from vgglab.launch.pool import Point, Slots, start, stop
+from vgglab.launch.pool import Point, PointResources, start_point, stop_points
 from vgglab.runs import Record, RunDirectory, read_metrics
-from vgglab.training.optimisation import optimiser_of
 
 LOG_EVERY = 4
 """Steps between the records that the time is read from."""
 LEAST_STEPS = 24
+"""Fewest steps that a pilot takes."""
 MOST_SECONDS = 15.0
-"""Of stepping; then it is enough, unless an epoch with its validation has been seen before."""
+"""Longest time spent on steps, unless a whole epoch with its validation takes less."""
 POLL_SECONDS = 0.1
-LASTING_LOOKS = 10
+LASTING_POLLS = 10
+"""Polls that must have seen a process for its memory to count."""
 
 
 @dataclass(kw_only=True)
 class Pilot:
-    """One net's first steps and what was seen of them."""
+    """The first steps of one net, and the measurements of them."""
 
     point: Point
-    """In a folder of its own."""
+    """The measured point, in a folder of its own."""
     measured: tuple[str, ...]
     """Overrides of the point that it stands for."""
+    state_values: int = 1
+    """Values that the optimiser keeps for each parameter, and that ``last.ckpt`` holds."""
     spawned: float = 0.0
     asked_to_stop: float | None = None
     ended: float | None = None
     code: int | None = None
     peaks: dict[int, list[float]] = field(default_factory=dict)
-    """Process -> its peak memory so far, MiB, at each look."""
+    """Process id -> its peak memory so far in MiB, at each poll."""
     disk_bytes: int = 0
-    """Of its folder when it was stopped, with the checkpoints that a finished run has."""
+    """Size of its folder when it was stopped, with the checkpoints that a finished run has."""
     records: list[Record] = field(default_factory=list)
 
     @property
@@ -56,17 +56,17 @@ class Pilot:
 
     @property
     def memory_mib(self) -> float | None:
-        """Peak resident memory of its processes; None where it could not be read.
+        """Peak resident memory of its processes in MiB; None where it could not be read.
 
-        A process that was there for some looks only was about to become a command such as git:
-        until then it has the memory of its parent, counted already.
+        A process that few polls have seen was about to start a command such as git: until then it
+        shares the memory of its parent, which is counted already.
         """
-        lasting = [max(looks) for looks in self.peaks.values() if len(looks) >= LASTING_LOOKS]
+        lasting = [max(seen) for seen in self.peaks.values() if len(seen) >= LASTING_POLLS]
         return sum(lasting) if lasting else None
 
     @property
     def is_enough(self) -> bool:
-        """Whether nothing is gained by going on."""
+        """Whether more steps would add nothing."""
         if self.epoch is not None:
             return True
         seen = self.steps
@@ -76,9 +76,12 @@ class Pilot:
 
 
 def start_step_tail(pilot: Pilot) -> tuple[float, float, float | None] | None:
-    """Seconds to the first step, of a step, and of an epoch's end; None if too little was seen.
+    """Return the seconds to the first step, of a step, and of an epoch's end.
 
-    The first records are left out of a step's time: memory is being taken for the first time.
+    The first record is left out of the time of a step: memory is allocated for the first time.
+
+    Returns:
+        The three times; the last is None without a whole epoch. None with fewer than 4 records.
     """
     seen = pilot.steps
     if len(seen) < 4:
@@ -94,31 +97,32 @@ def start_step_tail(pilot: Pilot) -> tuple[float, float, float | None] | None:
 
 @dataclass
 class PilotPool:
-    """Runs pilots as the launcher runs points: so many at a time, all places always taken."""
+    """Runs pilots as the launcher runs points, and keeps all slots busy."""
 
-    root: Path
-    slots: Slots
+    resources: PointResources
     extra_overrides: Sequence[str]
     folder: Path
-    """For their runs, which nobody keeps."""
+    """Folder of their runs, which are removed."""
+    state_values: int = 1
+    """Values that the optimiser keeps for each parameter."""
     _running: dict[int, tuple[Pilot, subprocess.Popen[bytes]]] = field(default_factory=dict)
 
     def run(self, points: Sequence[Point]) -> Iterator[Pilot]:
-        """Each pilot when it has ended, not necessarily in order."""
+        """Yield each pilot when it has ended, not necessarily in order."""
         waiting = [self._moved(point, str(i)) for i, point in enumerate(points)]
         fillers = 0
         try:
             while waiting or any(not _is_filler(p) for p, _ in self._running.values()):
-                for slot in range(self.slots.jobs):
+                for slot in range(self.resources.jobs):
                     if slot in self._running:
                         continue
                     if waiting:
                         self._start(waiting.pop(0), slot)
-                    else:  # a neighbour for those that are still measured
+                    else:  # keeps the slot busy for those that are still measured
                         fillers += 1
                         self._start(self._moved(points[-1], f"filler-{fillers}"), slot)
                 time.sleep(POLL_SECONDS)
-                yield from self._look()
+                yield from self._poll()
         finally:
             self._stop_all()
 
@@ -126,6 +130,7 @@ class PilotPool:
         runs = self.folder / name
         return Pilot(
             measured=point.overrides,
+            state_values=self.state_values,
             point=replace(
                 point,
                 directory=RunDirectory(runs / point.directory.id),
@@ -139,10 +144,10 @@ class PilotPool:
 
     def _start(self, pilot: Pilot, slot: int) -> None:
         pilot.spawned = time.time()
-        process = start(pilot.point, self.root, self.extra_overrides, self.slots, slot)
+        process = start_point(pilot.point, self.extra_overrides, self.resources, slot)
         self._running[slot] = pilot, process
 
-    def _look(self) -> Iterator[Pilot]:
+    def _poll(self) -> Iterator[Pilot]:
         for slot, (pilot, process) in list(self._running.items()):
             pilot.code = process.poll()
             if pilot.code is None:
@@ -150,13 +155,13 @@ class PilotPool:
                 continue
             del self._running[slot]
             pilot.ended = time.time()
-            _weigh(pilot)
+            _measure_folder(pilot)
             if not _is_filler(pilot):
                 yield pilot
             shutil.rmtree(pilot.point.directory.path.parent, ignore_errors=True)
 
     def _stop_all(self) -> None:
-        stop([process for _, process in self._running.values()])
+        stop_points([process for _, process in self._running.values()])
         self._running.clear()
 
 
@@ -165,7 +170,7 @@ def _is_filler(pilot: Pilot) -> bool:
 
 
 def _observe(pilot: Pilot, process: subprocess.Popen[bytes]) -> None:
-    for child, peak in peaks(process.pid).items():
+    for child, peak in peak_memory_mib(process.pid).items():
         pilot.peaks.setdefault(child, []).append(peak)
     if pilot.asked_to_stop is None:
         pilot.records = read_metrics(pilot.point.directory.metrics)
@@ -174,25 +179,27 @@ def _observe(pilot: Pilot, process: subprocess.Popen[bytes]) -> None:
             process.send_signal(signal.SIGINT)
 
 
-def _weigh(pilot: Pilot) -> None:
+def _measure_folder(pilot: Pilot) -> None:
     directory = pilot.point.directory
     pilot.disk_bytes = folder_bytes(directory.path)
     if directory.last_checkpoint.exists() and not directory.best_checkpoint.exists():
         # best.ckpt will have the weights without the optimiser's state.
-        recipe = parse(yaml.safe_load(directory.config.read_text(encoding="utf-8"))).recipe
-        values = 1 + optimiser_of(recipe).state_values
-        pilot.disk_bytes += directory.last_checkpoint.stat().st_size // values
+        pilot.disk_bytes += directory.last_checkpoint.stat().st_size // (1 + pilot.state_values)
     if pilot.asked_to_stop is None:
         pilot.records = read_metrics(directory.metrics)
 
 
 def folder_bytes(folder: Path) -> int:
-    """Of all files in a folder and below."""
+    """Return the size of all files in a folder and below."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def peaks(process: int) -> dict[int, float]:
-    """Process -> peak resident MiB, of a process and its children; empty where Linux is silent."""
+def peak_memory_mib(process: int) -> dict[int, float]:
+    """Return the peak resident memory of a process and its children.
+
+    Returns:
+        Process id -> MiB; empty where Linux does not say.
+    """
     try:
         text = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
         children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
@@ -203,5 +210,5 @@ def peaks(process: int) -> dict[int, float]:
         if line.startswith("VmHWM:"):
             found[process] = int(line.split()[1]) / 1024
     for child in children.split():
-        found |= peaks(int(child))
+        found |= peak_memory_mib(int(child))
     return found

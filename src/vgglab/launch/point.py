@@ -1,4 +1,4 @@
-"""What a point of a sweep knows of the sweep: that it has a parent, and must not outlive it."""
+"""The link of a point to the launcher that started it, which it must not outlive."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import signal
 import sys
 
 PARENT = "VGGLAB_PARENT_PID"
-"""Environment variable that the launcher sets for its points."""
+"""Environment variable with the launcher's process id, which the launcher sets for its points."""
 
 LAUNCHED = "VGGLAB_LAUNCHED"
-"""When it did so, seconds since the epoch: libraries load for seconds before an attempt begins."""
+"""Environment variable with the time of the start, in seconds since the epoch.
+
+Libraries load for seconds before an attempt begins."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -22,17 +24,17 @@ def is_point() -> bool:
 
 
 def launched() -> float | None:
-    """When a launcher started this process; None where none did."""
+    """Return when a launcher started this process, in seconds since the epoch; None without one."""
     return float(os.environ[LAUNCHED]) if LAUNCHED in os.environ else None
 
 
 def die_with_parent() -> None:
-    """Ask Linux to send SIGTERM when the launcher dies, however it dies."""
+    """Have Linux send SIGTERM to this process when its launcher dies, however it dies."""
     die_with(int(os.environ[PARENT]))
 
 
 def die_with(parent: int) -> None:
-    """Ask Linux to send SIGTERM when the process that started this one dies, however it dies."""
+    """Have Linux send SIGTERM to this process when the process that started it dies."""
     if sys.platform != "linux":
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

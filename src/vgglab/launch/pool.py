@@ -1,4 +1,4 @@
-"""So many points at a time, each a fresh process; one that fails leaves the others alone."""
+"""Runs a limited number of points at a time, each in a fresh process."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from vgglab import checkout
 from vgglab.launch.point import LAUNCHED, PARENT
 from vgglab.runs import RunDirectory, State, Status
 from vgglab.world import without_world
@@ -23,32 +23,34 @@ GRACE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a sweep: the overrides that compose it and where its run lives."""
+    """One point of a sweep: the overrides that compose it, and the folder of its run."""
 
     directory: RunDirectory
     overrides: tuple[str, ...]
     after: RunDirectory | None = None
-    """The run that its first weights come from: a point of the same pool, or done."""
+    """The run that its first weights come from: a point of the same pool, or a finished run."""
 
-    def command(self, root: Path, extra_overrides: Sequence[str]) -> list[str]:
-        """What a process of its own runs, without the launcher's choice."""
+    def command(self, extra_overrides: Sequence[str]) -> list[str]:
+        """Return the command of its process, which has no launcher of its own."""
         overrides = [*extra_overrides, *self.overrides, "hydra.mode=RUN", "hydra/launcher=basic"]
-        return [sys.executable, str(root / "run.py"), *overrides]
+        return [sys.executable, str(checkout.root() / "run.py"), *overrides]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slots:
-    """What each of the points that run at a time gets of the machine."""
+class PointResources:
+    """How the points that run at the same time share the machine."""
 
     jobs: int
+    """Points at a time."""
     threads: int
-    """Of each process."""
+    """Threads of each process."""
     gpus: int
+    """GPUs of this machine."""
     devices: int = 1
     """Processes of a point, or its GPUs."""
 
     def environment(self, slot: int) -> dict[str, str]:
-        """Variables of the process in a slot: its threads, and its GPUs where there are any."""
+        """Return the variables of the process in a slot: its threads, and its GPUs if any."""
         variables = {
             PARENT: str(os.getpid()),
             LAUNCHED: repr(time.time()),
@@ -65,53 +67,52 @@ class Slots:
 class Pool:
     """Starts points as slots come free."""
 
-    root: Path
-    slots: Slots
+    resources: PointResources
     extra_overrides: Sequence[str]
-    """Put before each point's own, which win."""
+    """Put before the overrides of each point, which win."""
     _running: dict[int, tuple[Point, subprocess.Popen[bytes]]] = field(default_factory=dict)
 
     def run(
         self, points: Sequence[Point]
     ) -> Generator[tuple[list[Point], list[Point]], None, None]:
-        """Run all points; yields ``(running, ended since the last time)`` at each look.
+        """Run all points; yield ``(running, ended since the last time)`` at each poll.
 
-        When it is closed in the middle, or Ctrl-C ends it, the running points are asked to write
-        their checkpoints, and it ends after them.
+        Closed early, or ended by Ctrl-C, it asks the running points to write their checkpoints
+        and waits for them.
         """
         waiting = list(points)
         try:
             while waiting or self._running:
-                free = [slot for slot in range(self.slots.jobs) if slot not in self._running]
+                free = [slot for slot in range(self.resources.jobs) if slot not in self._running]
                 for slot in free:
                     if (point := self._next(waiting)) is not None:
-                        process = start(point, self.root, self.extra_overrides, self.slots, slot)
+                        process = start_point(point, self.extra_overrides, self.resources, slot)
                         self._running[slot] = point, process
-                orphans = self._orphans(waiting)
+                blocked = self._take_blocked(waiting)
                 ended = self._reap()
-                yield [point for point, _ in self._running.values()], [*ended, *orphans]
+                yield [point for point, _ in self._running.values()], [*ended, *blocked]
                 if self._running:
                     time.sleep(POLL_SECONDS)
         finally:
             self._stop_all()
 
     def _next(self, waiting: list[Point]) -> Point | None:
-        """Take the first point whose parent, if any, has an outcome."""
+        """Take the first waiting point whose parent, if any, has an outcome."""
         for point in waiting:
             if point.after is None or _has_outcome(point.after):
                 waiting.remove(point)
                 return point
         return None
 
-    def _orphans(self, waiting: list[Point]) -> list[Point]:
-        """Take the points whose parent has ended here without an outcome; say so in the ledger."""
+    def _take_blocked(self, waiting: list[Point]) -> list[Point]:
+        """Take the points whose parent ended here without an outcome; record the reason."""
         working = {point.directory for point, _ in self._running.values()}
         found: list[Point] = []
         for point in list(waiting):  # in the order of training: a grandparent's end is seen first
             coming = working | {other.directory for other in waiting}
             if point.after and point.after not in coming and not _has_outcome(point.after):
                 waiting.remove(point)
-                note_orphan(point.directory, point.after)
+                record_failed_parent(point.directory, point.after)
                 found.append(point)
         return found
 
@@ -121,42 +122,51 @@ class Pool:
             code = process.poll()
             if code is not None:
                 del self._running[slot]
-                note_death(point.directory, code)
+                record_death(point.directory, code)
                 ended.append(point)
         return ended
 
     def _stop_all(self) -> None:
-        stop([process for _, process in self._running.values()])
+        stop_points([process for _, process in self._running.values()])
         for point, process in self._running.values():
-            note_death(point.directory, process.returncode)
+            record_death(point.directory, process.returncode)
         self._running.clear()
 
 
-def start(
-    point: Point, root: Path, extra_overrides: Sequence[str], slots: Slots, slot: int
+def start_point(
+    point: Point,
+    extra_overrides: Sequence[str],
+    resources: PointResources,
+    slot: int,
 ) -> subprocess.Popen[bytes]:
-    """Start a point's process.
+    """Start a point's process, which trains as if its command had been typed alone.
 
-    Without the launcher's choice and with the variables of any outer process group gone, it
-    composes and trains as if it had been typed alone.
+    Args:
+        point: The point to start.
+        extra_overrides: Put before the overrides of the point, which win.
+        resources: Share of the machine.
+        slot: Index of the point among those that run at the same time, from 0.
+
+    Returns:
+        The process; its output goes to the log of the run.
     """
     point.directory.path.mkdir(parents=True, exist_ok=True)
     with point.directory.log.open("ab") as output:
         return subprocess.Popen(
-            point.command(root, extra_overrides),
+            point.command(extra_overrides),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=without_world(os.environ) | slots.environment(slot),
-            # Ctrl-C at the terminal is the launcher's to pass on, once.
+            env=without_world(os.environ) | resources.environment(slot),
+            # The launcher passes on Ctrl-C at the terminal, once.
             start_new_session=True,
         )
 
 
-def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Ask points to write their checkpoints; return when all have ended, late ones killed.
+def stop_points(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask points to write their checkpoints; return when all have ended.
 
-    Asked again, by Ctrl-C, it waits for none of them.
+    Those that take longer than ``GRACE_SECONDS`` are killed; a second Ctrl-C kills all at once.
     """
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
@@ -168,7 +178,7 @@ def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
                 process.wait(max(0.1, deadline - time.monotonic()))
     finally:
         for process in processes:
-            process.kill()  # nothing, where it has ended
+            process.kill()  # does nothing where it has ended
             process.wait()
 
 
@@ -176,11 +186,10 @@ def _has_outcome(directory: RunDirectory) -> bool:
     return directory.read_status().state.is_outcome
 
 
-def note_orphan(directory: RunDirectory, parent: RunDirectory) -> None:
-    """Write down that a run cannot start because its parent has failed.
+def record_failed_parent(directory: RunDirectory, parent: RunDirectory) -> None:
+    """Record that a run cannot start because its parent has failed.
 
-    Where the parent was only interrupted, the run goes on waiting for it. Started again, both are
-    tried again.
+    A run whose parent was only interrupted goes on waiting. The next start tries both again.
     """
     status = directory.read_status()
     if parent.read_status().state is State.FAILED and status.state is State.PENDING:
@@ -188,10 +197,10 @@ def note_orphan(directory: RunDirectory, parent: RunDirectory) -> None:
         status.write(directory.status)
 
 
-def note_death(directory: RunDirectory, code: int) -> None:
-    """Write down how a point's process ended if it could not do so itself."""
+def record_death(directory: RunDirectory, code: int) -> None:
+    """Record how a point's process ended if it could not do so itself."""
     if directory.is_claimed():
-        return  # it had waited for another sweep's process, which still trains this run
+        return  # it waited for a process of another sweep, which still trains this run
     status = Status.read(directory.status)
     if status.state in (State.RUNNING, State.PENDING):
         if code < 0:
@@ -203,5 +212,5 @@ def note_death(directory: RunDirectory, code: int) -> None:
 
 
 def overrides_of(values: Mapping[str, object]) -> list[str]:
-    """``key=value`` for each entry."""
+    """Return ``key=value`` for each entry."""
     return [f"{key}={value}" for key, value in values.items()]

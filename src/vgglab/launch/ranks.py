@@ -1,4 +1,7 @@
-"""The processes of one run on this machine, watched: one that dies takes the others with it."""
+"""Runs the processes of one run on this machine; the death of one ends the others.
+
+Not by torch's elastic launcher: docs/lab-notes.md (2026-11-26) has the comparison.
+"""
 
 from __future__ import annotations
 
@@ -20,25 +23,24 @@ from vgglab.world import LOOPBACK, without_world
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 8.0
-"""How long the others may take to end by themselves once one has died."""
+"""How long the others may take to end by themselves after one has died."""
 STOP_SECONDS = 60.0
-"""And once one has stopped because it was asked to: the first may still be writing."""
-
+"""How long they may take after one has stopped as asked: the first may still be writing."""
 
 INTERFACES = (
     {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
 )
-"""Processes of one machine talk over its loopback: on others they would listen to the network."""
+"""Variables that keep the processes of one machine on its loopback, away from the network."""
 
 
 @dataclass(frozen=True)
 class RankDied:
-    """The process that ended first, and not well."""
+    """The process that failed first."""
 
     rank: int
     code: int
     log: Path
-    """What it wrote to its standard error."""
+    """File with its standard error."""
 
     def __str__(self) -> str:
         if self.code < 0:
@@ -47,14 +49,14 @@ class RankDied:
 
     @property
     def error(self) -> str:
-        """The line that it meant for the user, if any."""
+        """Its message for the user; empty without one."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        said = [line for line in lines if line.startswith("error: ")]
-        return said[-1].removeprefix("error: ") if said else ""
+        errors = [line for line in lines if line.startswith("error: ")]
+        return errors[-1].removeprefix("error: ") if errors else ""
 
 
 class RankFailed(Exception):
-    """One of a run's processes did not end well; ``code`` is the command's exit code."""
+    """A process of a run failed; ``code`` is the exit code of the command."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -64,10 +66,19 @@ class RankFailed(Exception):
 def run_ranks(
     command: Sequence[str], directory: RunDirectory, count: int, threads: int
 ) -> RankDied | None:
-    """Run ``command`` as ``count`` processes that form one world, to their end.
+    """Run a command as several processes that train one run, until all have ended.
 
-    The first one speaks to the terminal; what the others say goes to ``train.rank<r>.log``. A
-    signal to stop is passed on to all, once. Returns the first process that failed, if any.
+    Rank 0 writes to the terminal, the others to ``train.rank<r>.log``. A signal to stop is passed
+    on to all.
+
+    Args:
+        command: Program and arguments, the same for each process.
+        directory: Folder of the run.
+        count: Number of processes.
+        threads: Threads of each process.
+
+    Returns:
+        The process that failed first, if any.
     """
     directory.path.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -80,11 +91,11 @@ def run_ranks(
             return _watch(processes, directory)
         finally:
             for process in processes:
-                process.kill()  # nothing, where it has ended
+                process.kill()  # does nothing where it has ended
 
 
 def error_log(directory: RunDirectory, rank: int) -> Path:
-    """Where the standard error of a process goes."""
+    """Return the file with the standard error of a process."""
     return directory.rank_log(rank) if rank else directory.path / "train.rank0.err"
 
 
@@ -92,7 +103,7 @@ def error_log(directory: RunDirectory, rank: int) -> Path:
 def _rank(
     command: Sequence[str], directory: RunDirectory, rank: int, environment: dict[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    # What an earlier attempt's first process said is in train.log; the others have one file each.
+    # Rank 0 of an earlier attempt has its messages in train.log; the others have only this file.
     with error_log(directory, rank).open("ab" if rank else "wb") as log:
         process = subprocess.Popen(
             command,
@@ -100,7 +111,7 @@ def _rank(
             stdout=log if rank else None,
             stderr=log,
             env=environment,
-            start_new_session=True,  # Ctrl-C at the terminal is ours to pass on, once
+            start_new_session=True,  # this process passes on Ctrl-C, once
         )
     with process:
         yield process
@@ -154,7 +165,7 @@ def _watch(
     while any(process.poll() is None for process in processes):
         if first is None:
             first = _first_death(processes, directory)
-            # Those that are left wait for it, or have seen it go and are writing why they end.
+            # The others wait for it, or have noticed its death and are writing why they end.
             if first is not None:
                 grace = STOP_SECONDS if first.code == ASKED_TO else GRACE_SECONDS
                 deadline = time.monotonic() + grace
@@ -168,7 +179,7 @@ def _watch(
 def _first_death(
     processes: Sequence[subprocess.Popen[bytes]], directory: RunDirectory
 ) -> RankDied | None:
-    """Of those seen dead at one look, a killed one before one that may have died of its death."""
+    """Return the first failure; a killed process goes before one that may have failed for it."""
     dead = [(p.returncode, rank) for rank, p in enumerate(processes) if p.poll()]
     if not dead:
         return None
@@ -176,8 +187,8 @@ def _first_death(
     return RankDied(rank, code, error_log(directory, rank))
 
 
-def note_rank_death(directory: RunDirectory, died: RankDied) -> None:
-    """Write down why the run ended: the first process knew at most that it lost the others."""
+def record_rank_death(directory: RunDirectory, died: RankDied) -> None:
+    """Record why the run ended: rank 0 knew at most that it had lost the others."""
     status = Status.read(directory.status)
     if not status.state.is_outcome:
         status.end_attempt(State.FAILED, f"{died}; see {died.log}")
@@ -185,5 +196,5 @@ def note_rank_death(directory: RunDirectory, died: RankDied) -> None:
 
 
 def command_of_this_process() -> list[str]:
-    """What started this process, to be started again."""
+    """Return the command that started this process, to start it again."""
     return [sys.executable, *sys.orig_argv[1:]]

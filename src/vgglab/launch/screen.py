@@ -1,4 +1,4 @@
-"""What a sweep shows while it runs: one live table; without a terminal, a line an event."""
+"""Shows a study while it runs: one live table, or a line for each event without a terminal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLOURS = {
 
 
 def status_table(rows: Iterable[tuple[str, Status]], title: str = "") -> Table:
-    """The ledger's table: run, state, epochs done, validation error, parent if any has one, why."""
+    """Return a table of runs with state, epochs, validation error, parent if any, and reason."""
     rows = list(rows)
     with_parents = any(status.parent for _, status in rows)
     table = Table(title=title or None, title_justify="left")
@@ -78,7 +78,7 @@ class StudyScreen:
             self._live.stop()
 
     def update(self, running: Sequence[Point], ended: Sequence[Point]) -> None:
-        """Show the present state."""
+        """Show the present state: the points that run, and those that have ended."""
         if self._live is not None:
             self._live.update(self._table(running))
             return
@@ -106,7 +106,7 @@ class StudyScreen:
         rows = [
             (point.directory.id, status)
             for point, status in zip(self._points, statuses, strict=True)
-            # A long study would not fit the screen: then only what is at work is shown.
+            # A long study does not fit the screen: then only the running points are shown.
             if len(self._points) <= self._console.height - 8 or point.directory.id in active
         ]
         counts = Counter(str(status.state) for status in statuses)

@@ -1,4 +1,4 @@
-"""The points of a sweep as a SLURM job array, and what a point in such a job may ask of SLURM."""
+"""Submits points as a SLURM job array, and asks SLURM about jobs and nodes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from vgglab.config.parse import ConfigError
@@ -20,14 +19,20 @@ POLL_SECONDS = 5.0
 def submit(
     points: Sequence[Point],
     extra_overrides: Sequence[str],
-    root: Path,
     options: Mapping[str, Any],
 ) -> list[str]:
-    """Submit a job array, one job a point; returns the jobs' numbers, in order.
+    """Submit a job array with one job for each point.
 
-    The options are those of hydra-submitit-launcher, and submitit, its engine, writes the batch
-    script. Not its own ``launch``: that one pickles the application into the job, always waits,
-    and knows nothing of points that are already done.
+    submitit writes the batch script. The launcher of hydra-submitit-launcher is not used: it
+    pickles the application into the job, always waits, and knows nothing of finished points.
+
+    Args:
+        points: Points to train.
+        extra_overrides: Put before the overrides of each point, which win.
+        options: Parameters of submitit, and ``folder``, where it keeps its files.
+
+    Returns:
+        The job numbers, in the order of the points.
 
     Raises:
         ConfigError: there is no SLURM, or it refuses the job.
@@ -40,48 +45,38 @@ def submit(
             raise ConfigError(
                 f"launcher=slurm: there is no {command} here; run it where jobs are submitted"
             )
-    options = dict(options)
-    executor = submitit.AutoExecutor(cluster="slurm", folder=options.pop("submitit_folder"))
-    options.pop("max_num_timeout")  # submitit's own requeueing: ours looks after the checkpoint
+    parameters = dict(options)
+    executor = submitit.AutoExecutor(cluster="slurm", folder=parameters.pop("folder"))
     try:
-        executor.update_parameters(**_named_for_submitit(options))
-        commands = [point.command(root, extra_overrides) for point in points]
-        jobs = executor.map_array(become, commands)
+        executor.update_parameters(**parameters)
+        commands = [point.command(extra_overrides) for point in points]
+        jobs = executor.map_array(replace_process, commands)
     except (FailedSubmissionError, FailedJobError, ValueError) as error:
         raise ConfigError(f"launcher=slurm: {error}") from error
     return [job.job_id for job in jobs]
 
 
-def _named_for_submitit(options: Mapping[str, Any]) -> dict[str, Any]:
-    """submitit prefixes what only SLURM knows."""
-    from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
-    from omegaconf import OmegaConf
-
-    common = set(OmegaConf.structured(BaseQueueConf).keys())
-    return {name if name in common else f"slurm_{name}": value for name, value in options.items()}
-
-
-def become(command: Sequence[str]) -> None:
-    """Turn this process of the job into a run's: signals and exit code are then its own."""
+def replace_process(command: Sequence[str]) -> None:
+    """Replace this process of the job by a command, which then gets the signals of the job."""
     os.environ[POINT] = "1"
     os.execv(command[0], list(command))
 
 
 POINT = "VGGLAB_SLURM_POINT"
-"""Environment variable of a process that ``become`` started."""
+"""Environment variable of a process that ``replace_process`` started."""
 
 
-def wait_for(jobs: Sequence[str], look: Callable[[], None]) -> None:
-    """Return when none of the jobs is waiting or running; look at the runs now and then."""
+def wait_for(jobs: Sequence[str], update: Callable[[], None]) -> None:
+    """Return when none of the jobs is waiting or running; call ``update`` every few seconds."""
     arrays = sorted({job.partition("_")[0] for job in jobs})
-    while queued(arrays):
-        look()
+    while are_queued(arrays):
+        update()
         time.sleep(POLL_SECONDS)
-    look()
+    update()
 
 
-def queued(arrays: Sequence[str]) -> bool:
-    """Whether SLURM still has any job of these arrays to do."""
+def are_queued(arrays: Sequence[str]) -> bool:
+    """Whether a job of these arrays is still waiting or running."""
     listed = subprocess.run(
         ["squeue", "--noheader", "--jobs", ",".join(arrays), "--format", "%i"],
         capture_output=True,
@@ -97,20 +92,24 @@ def is_slurm_point() -> bool:
 
 
 def job_number() -> str:
-    """``12_3``, or ``12`` outside an array; empty outside SLURM."""
+    """Return the number of this job: ``12_3``, ``12`` outside an array, empty outside SLURM."""
     array = os.environ.get("SLURM_ARRAY_JOB_ID")
     if array:
         return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     return os.environ.get("SLURM_JOB_ID", "")
 
 
-def starts() -> int:
-    """How often SLURM has started this job."""
+def start_count() -> int:
+    """Return how often SLURM has started this job."""
     return int(os.environ.get("SLURM_RESTART_COUNT", "0")) + 1
 
 
 def requeue() -> bool:
-    """Have this job run again; not one that somebody has cancelled."""
+    """Have this job run again, unless it was cancelled.
+
+    Returns:
+        Whether SLURM accepted the request.
+    """
     job = job_number()
     state = subprocess.run(
         ["squeue", "--noheader", "--jobs", job, "--format", "%T"],
@@ -119,14 +118,14 @@ def requeue() -> bool:
         check=False,
     )
     if state.stdout.strip() != "RUNNING":
-        return False  # cancelled, or SLURM already sees to it
-    asked = subprocess.run(["scontrol", "requeue", job], check=False, capture_output=True)
-    return asked.returncode == 0
+        return False  # cancelled, or requeued by SLURM already
+    requeued = subprocess.run(["scontrol", "requeue", job], check=False, capture_output=True)
+    return requeued.returncode == 0
 
 
 @functools.cache
 def has_gpus(partition: str | None) -> bool:
-    """Whether SLURM's nodes of a partition, or of the default one, have GPUs."""
+    """Whether the nodes of a partition, or of the default partition, have GPUs."""
     if shutil.which("sinfo") is None:
         return False
     command = ["sinfo", "--noheader", "--format", "%P %G"]

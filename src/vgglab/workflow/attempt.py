@@ -136,7 +136,7 @@ def interrupted(config: Config, reason: str) -> tuple[State, str]:
 
     Under SLURM one that is interrupted again and again has failed (``launcher.max_attempts``).
     """
-    starts, most = slurm.starts(), config.launcher.max_attempts
+    starts, most = slurm.start_count(), config.launcher.max_attempts
     if slurm.is_slurm_point() and starts >= most:
         return State.FAILED, f"interrupted {starts} times (launcher.max_attempts): {reason}"
     return State.INTERRUPTED, reason

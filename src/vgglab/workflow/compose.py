@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from vgglab.config import Config
 from vgglab.config.claims import Claim, parse_claims
 from vgglab.config.parse import ConfigError, parse
-from vgglab.machine import resolve
 from vgglab.workflow.checks import check_net, check_paths
+from vgglab.workflow.resolve import resolve
 
 NOT_OF_A_POINT = ("task=", "format=", "hydra.", "hydra/")
 """How overrides begin that are about the command."""

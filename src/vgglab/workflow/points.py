@@ -10,7 +10,7 @@ from vgglab import machine
 from vgglab.config import Config
 from vgglab.config.parent import ancestors
 from vgglab.config.parse import ConfigError
-from vgglab.launch.pool import Point, Slots, overrides_of
+from vgglab.launch.pool import Point, PointResources, overrides_of
 from vgglab.runs import RunDirectory
 from vgglab.workflow.compose import compose_point, grid_of_this_command, has_sweep
 from vgglab.workflow.evaluation import is_done
@@ -106,13 +106,13 @@ def still_to_do(points: Sequence[StudyPoint]) -> list[StudyPoint]:
     return sorted(found.values(), key=lambda p: len(ancestors(p.config)))
 
 
-def slots_of(config: Config, points: int) -> Slots:
+def slots_of(config: Config, points: int) -> PointResources:
     """How many of so many points run at a time: as asked, else as GPUs or cores suffice for."""
     gpus = machine.gpus() if config.trainer.accelerator == "gpu" else 0
     fitting = max(1, (gpus or machine.cores()) // config.devices)
     jobs = min(config.launcher.jobs or fitting, points)
     threads = max(1, machine.cores() // (jobs * config.devices))
-    return Slots(jobs=jobs, threads=threads, gpus=gpus, devices=config.devices)
+    return PointResources(jobs=jobs, threads=threads, gpus=gpus, devices=config.devices)
 
 
 def resolved_overrides(config: Config) -> list[str]:

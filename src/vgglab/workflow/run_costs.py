@@ -10,16 +10,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vgglab import checkout
 from vgglab.config import Config, plain
 from vgglab.data.errors import DataError
 from vgglab.data.sources.registry import load_splits, published_images
 from vgglab.launch.pilot import Pilot, PilotPool, folder_bytes, start_step_tail
-from vgglab.launch.pool import Point, Slots, overrides_of
+from vgglab.launch.pool import Point, PointResources, overrides_of
 from vgglab.runs import RunRecord, State, load_runs
 from vgglab.study import semantic_fields
 from vgglab.study.budget import DoneRun, Measurement, Timing, Work, from_runs, measurement
 from vgglab.training.net_cost import net_cost
+from vgglab.training.optimisation import optimiser_of
 from vgglab.workflow.compose import compose_point
 from vgglab.workflow.points import StudyPoint, resolved_overrides
 from vgglab.workflow.pretraining import directory_of
@@ -46,7 +46,7 @@ def net_name(config: Config) -> str:
 class KnownCosts:
     """Measurements by net, and notes on those that could not be had as they should."""
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(self, slots: PointResources) -> None:
         self.by_net: dict[str, Measurement] = {}
         self.notes: list[str] = []
         self._slots = slots
@@ -108,7 +108,12 @@ class KnownCosts:
         if config.tracking.mode == "online":
             resolved.append("tracking.mode=offline")
         with tempfile.TemporaryDirectory(prefix="vgglab-plan-") as folder:
-            pool = PilotPool(checkout.root(), self._slots, resolved, Path(folder))
+            pool = PilotPool(
+                self._slots,
+                resolved,
+                Path(folder),
+                optimiser_of(config.recipe).state_values,
+            )
             for pilot in pool.run(points):
                 yield by_overrides[pilot.measured], pilot
 
@@ -129,7 +134,7 @@ def without_parent(point: StudyPoint) -> Point:
     return Point(directory_of(compose_point(drawn)), drawn)
 
 
-def done_run(run: RunRecord, slots: Slots) -> DoneRun | None:
+def done_run(run: RunRecord, slots: PointResources) -> DoneRun | None:
     """What a finished run took; None where it says nothing of this machine."""
     hardware, speed = run.result.get("hardware", {}), run.result.get("speed", {})
     history = run.status.history

@@ -1,0 +1,89 @@
+"""Replaces every ``auto`` of a config by what the machine has, here or where SLURM runs it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from vgglab.config import Config
+from vgglab.config.parse import ConfigError
+from vgglab.launch import slurm
+from vgglab.machine import computes_in_bf16, cores, gpus
+from vgglab.world import world_of
+
+MOST_WORKERS = 16
+"""Most decoding processes for each process of a run, unless the config sets their number."""
+
+
+def resolve(config: Config) -> Config:
+    """Replace every ``auto`` of the trainer by what the machine has.
+
+    Raises:
+        ConfigError: the config contradicts the number of processes that were started.
+    """
+    trainer = config.trainer
+    accelerator = trainer.accelerator
+    if accelerator == "auto":
+        # The machine that submits jobs often has no GPU; SLURM knows the nodes that run them.
+        elsewhere = config.launcher.name == "slurm" and slurm.has_gpus(config.launcher.partition)
+        accelerator = "gpu" if elsewhere or gpus() else "cpu"
+    precision = trainer.precision
+    if precision == "auto":
+        precision = "bf16" if accelerator == "gpu" or computes_in_bf16() else "fp32"
+    devices, nodes = _processes(config, accelerator)
+    share = max(1, cores() // _processes_sharing_cores(devices))
+    accumulate, micro_batch = trainer.accumulate, config.micro_batch
+    if isinstance(micro_batch, int) and micro_batch:
+        device_batch = -(-config.recipe.batch_size // (devices * nodes))
+        accumulate, micro_batch = -(-device_batch // micro_batch), 0
+    return dataclasses.replace(
+        config,
+        devices=devices,
+        nodes=nodes,
+        micro_batch=micro_batch,
+        trainer=dataclasses.replace(
+            trainer,
+            accelerator=accelerator,
+            precision=precision,
+            memory_format=(
+                "channels_last" if trainer.memory_format == "auto" else trainer.memory_format
+            ),
+            accumulate=accumulate,
+            threads=trainer.threads or share,
+            workers=_workers(trainer.workers, accelerator, share),
+        ),
+    )
+
+
+def _workers(configured: int, accelerator: str, process_cores: int) -> int:
+    """Return the number of decoding processes; on a CPU they would take cores from training."""
+    if configured >= 0:
+        return configured
+    return min(process_cores, MOST_WORKERS) if accelerator == "gpu" else 0
+
+
+def _processes_sharing_cores(devices: int) -> int:
+    # srun may give each task cores of its own, and shows a task those alone.
+    started = world_of(os.environ)
+    return 1 if started is not None and started.started_by == "srun" else devices
+
+
+def _processes(config: Config, accelerator: str) -> tuple[int, int]:
+    """Return devices and nodes, as torchrun, srun or the config say.
+
+    Raises:
+        ConfigError: torchrun or srun and the config differ.
+    """
+    started = world_of(os.environ)
+    if started is None or started.is_alone:
+        if config.launcher.name == "slurm" and not config.devices:
+            raise ConfigError("devices = 0: launcher=slurm needs their number, devices=N")
+        return config.devices or (max(1, gpus()) if accelerator == "gpu" else 1), config.nodes
+    found = started.local_size, started.nodes
+    wanted = config.devices or found[0], config.nodes if config.nodes > 1 else found[1]
+    if wanted != found:
+        raise ConfigError(
+            f"devices = {config.devices}, nodes = {config.nodes}: {started.started_by} started "
+            f"{found[0]} processes on each of {found[1]} nodes; trainer=ddp takes what there is"
+        )
+    return found
