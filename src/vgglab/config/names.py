@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
-from pydantic import AfterValidator
+from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 
-def one_of(names: Collection[str]) -> AfterValidator:
+def one_of(names: Collection[str]) -> BeforeValidator:
     """Accepts the names that are in a registry when the value is checked.
 
     The message is that of a ``Literal``, so that ``parse`` names the field and the value.
     """
 
-    def check(value: str) -> str:
-        if value in names:
+    def check(value: Any) -> str:
+        if isinstance(value, str) and value in names:
             return value
         *others, last = (repr(name) for name in names)
         allowed = f"{', '.join(others)} or {last}" if others else last
         raise PydanticCustomError("name", "Input should be {allowed}", {"allowed": allowed})
 
-    return AfterValidator(check)
+    return BeforeValidator(check)
