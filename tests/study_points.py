@@ -41,7 +41,7 @@ def run(
     root: Path = Path("runs"),
     layers: int = 11,
     top5: float | None = None,
-    also: dict[str, ProtocolErrors] | None = None,
+    also: dict[str, Any] | None = None,
     **fields: Any,
 ) -> RunRecord:
     """A run with this top-1 error on the centre crop; None: it left no errors."""

@@ -12,7 +12,8 @@ from study_points import missing, run, view
 from vgglab.config.claims import parse_claims
 from vgglab.runs import RunRecord, State
 from vgglab.study import MissingPoint, claims_record
-from vgglab.study.claims.verdict import Answer, answer, trend_weights
+from vgglab.study.claims.directions import trend_weights
+from vgglab.study.claims.verdict import Judgement, judge
 
 NOISE = (0.03, -0.05, 0.06, -0.02, 0.01)
 
@@ -30,12 +31,14 @@ def net(
     return found
 
 
-def judged(direction: str, models: str, *points: RunRecord | MissingPoint, **fields: Any) -> Answer:
+def judged(
+    direction: str, models: str, *points: RunRecord | MissingPoint, **fields: Any
+) -> Judgement:
     compare = [{"model.name": model} for model in models]
     tree = {"statement": "x", "direction": direction, "compare": compare} | fields
     if "margin" in fields:
         tree["margin_reason"] = "because"
-    (found,), _ = answer(view(*points, claims=parse_claims({"mine": tree})))
+    (found,), _ = judge(view(*points, claims=parse_claims({"mine": tree})))
     return found
 
 
@@ -115,7 +118,7 @@ def test_nets_that_did_not_learn_count_as_guessing() -> None:
     assert found.verdict == "inconclusive"
     assert found.among_trained is not None
     assert found.among_trained.mean == pytest.approx(-1.0, abs=0.1)
-    assert (found.sides[1].trained, found.sides[1].asked) == (3, 5)
+    assert (found.sides[1].trained, found.sides[1].runs) == (3, 5)
 
 
 def test_a_net_that_never_learns_is_beaten() -> None:
@@ -148,8 +151,8 @@ def test_claims_are_corrected_together() -> None:
     points = [*net("b", 5.0), *net("c", 4.88), *(p for m in "ade" for p in net(m, 5.0))]
     side = [{"model.name": "c"}, {"model.name": "b"}]
     tree = {"statement": "x", "direction": "lower", "compare": side}
-    (alone,), _ = answer(view(*points, claims=parse_claims({"one": tree})))
-    many, _ = answer(view(*points, claims=parse_claims({f"claim{i}": tree for i in range(8)})))
+    (alone,), _ = judge(view(*points, claims=parse_claims({"one": tree})))
+    many, _ = judge(view(*points, claims=parse_claims({f"claim{i}": tree for i in range(8)})))
     assert alone.verdict == "supported"
     assert many[0].verdict == "inconclusive"
     assert many[0].p_holm == pytest.approx(8 * many[0].p_value)
@@ -170,4 +173,5 @@ def test_the_papers_own_numbers_give_the_papers_conclusions(tmp_path: Any) -> No
     verdicts = {claim["claim"]: claim["verdict"] for claim in record["claims"]}
     assert set(verdicts.values()) == {"supported"}
     assert set(verdicts) == set(study.claims) - {"batch_norm"}
-    assert all(claim["effect"]["paired_by_image"] for claim in record["claims"])
+    effects = [claim["effect"] for claim in record["claims"]]
+    assert all(effect and effect["paired_by_image"] for effect in effects)

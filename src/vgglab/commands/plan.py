@@ -21,8 +21,8 @@ from vgglab.config.parse import ConfigError
 from vgglab.launch.pool import Slots
 from vgglab.report import write_report
 from vgglab.study import StudyView
-from vgglab.study.budget import PlannedPoint, Resolution, Totals, resolutions, totals
 from vgglab.study.claims.power import POWER
+from vgglab.study.forecast import PlannedPoint, Resolution, Totals, resolutions, totals
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.points import StudyPoint, slots_of, still_to_do, view_of
 from vgglab.workflow.run_costs import Known, net_key, net_name

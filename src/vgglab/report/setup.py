@@ -8,7 +8,7 @@ from typing import Any
 from vgglab.report.blocks import Block, Bullets, Paragraph, Section, Table
 from vgglab.report.results import Results
 from vgglab.report.undeclared import confound_blocks
-from vgglab.report.wording import ArmNames, model_label
+from vgglab.report.wording import ArmNames, init_label, model_label
 from vgglab.runs import RunRecord, State
 from vgglab.study import Arm, StudyView, arms, values_by_arm
 
@@ -63,7 +63,7 @@ def _factors(view: StudyView) -> str:
     known = sorted(set(arms(view).values()))
     models = dict.fromkeys(model_label(arm.model) for arm in known)
     norms = dict.fromkeys(f"norm {arm.norm}" for arm in known)
-    inits = dict.fromkeys(f"{arm.init} initialisation" for arm in known)
+    inits = dict.fromkeys(init_label(arm.init) for arm in known)
     return "; ".join([" ".join(models), " and ".join(norms), " and ".join(inits)])
 
 

@@ -8,19 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vgglab.config import plain, semantic
+from vgglab.config import semantic_fields
 from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import fingerprint
 from vgglab.runs import Status
-from vgglab.study import UNKNOWN, Declared, Guard, compare, grid_keys, semantic_fields
-from vgglab.study.arm_fields import flatten
+from vgglab.study import UNKNOWN, Declared, Guard, compare, grid_keys
 from vgglab.workflow.provenance import commit, knows, source, versions
 
 if TYPE_CHECKING:
     from vgglab.workflow.points import StudyPoint
 
-PLACED = ("data.", "protocol.")
-"""Groups that also hold infrastructure."""
 LIBRARIES = ("numpy", "pytorch-lightning", "torch", "torchmetrics", "torchvision")
 """Whose versions can change a run's numbers."""
 
@@ -86,17 +83,9 @@ def _root() -> Path:
 
 def _fields(point: StudyPoint, present: Code | None) -> dict[str, Any]:
     config = point.config
-    # Where the images lie, say, is no difference between runs: what they are is.
-    semantic_names = {name for name, _ in flatten(semantic(config))}
-    infrastructure = {name for name, _ in flatten(plain(config))} - semantic_names
-    fields = semantic_fields(config)
-    placed = {name for name in fields if name in infrastructure and name.startswith(PLACED)}
     return (
-        {name: value for name, value in fields.items() if name not in placed}
-        | {
-            "seed": config.seed,
-            "data.fingerprint": fingerprint(config.data, Path(config.paths.data)),
-        }
+        semantic_fields(config)
+        | {"data.fingerprint": fingerprint(config.data, Path(config.paths.data))}
         | _code(point.directory.read_status(), present)
     )
 
