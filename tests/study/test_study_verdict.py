@@ -7,28 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from paper_numbers import paper_study
-from study_points import missing, run, view
+from study_points import NOISE, missing, net, run, view
 
 from vgglab.config.claims import parse_claims
 from vgglab.runs import RunRecord, State
 from vgglab.study import MissingPoint, claims_record
 from vgglab.study.claims.directions import trend_weights
 from vgglab.study.claims.verdict import Judgement, judge
-
-NOISE = (0.03, -0.05, 0.06, -0.02, 0.01)
-
-
-def net(
-    model: str, error: float, *, seeds: int = 5, images: int = 10_000_000, **fields: Any
-) -> list[RunRecord]:
-    """Runs around an error, on so many images that only seeds matter."""
-    shift = {name: i for i, name in enumerate("abcde")}[model]
-    found = []
-    for seed in range(seeds):
-        point = run(model, seed, error + NOISE[(seed + shift) % 5], **fields)
-        point.result["errors"]["center"]["images"] = images
-        found.append(point)
-    return found
 
 
 def judged(
@@ -106,8 +91,8 @@ def test_one_seed_is_inconclusive_whatever_the_difference() -> None:
     found = judged("lower", "cb", *net("c", 1.0, seeds=1), *net("b", 50.0, seeds=1))
     assert found.verdict == "inconclusive"
     assert "one seed" in found.reason
-    assert found.tests.effect is not None
-    assert found.tests.effect.interval is None
+    assert found.evidence.effect is not None
+    assert found.evidence.effect.interval is None
 
 
 def test_nets_that_did_not_learn_count_as_guessing() -> None:

@@ -203,7 +203,7 @@ def resolutions(view: StudyView) -> list[Resolution]:
     strictest: what is detectable with it is detectable whatever the others show.
     """
     judgements, _ = judge(view)
-    known = [e.noise for found in judgements if (e := found.tests.effect) and e.noise]
+    known = [e.noise for found in judgements if (e := found.evidence.effect) and e.noise]
     typical = _typical(known)
     return [_resolution(found, typical, len(judgements)) for found in judgements]
 
@@ -217,7 +217,7 @@ def _typical(known: Sequence[Noise]) -> Noise | None:
 
 
 def _resolution(found: Judgement, typical: Noise | None, family: int) -> Resolution:
-    effect, alpha = found.tests.effect, ALPHA / family
+    effect, alpha = found.evidence.effect, ALPHA / family
     own = effect.noise if effect else None
     noise = own or typical
     target, target_is = _target(found)
@@ -243,7 +243,7 @@ def _seeds(comparison: Comparison) -> int:
 
 def _target(found: Judgement) -> tuple[float | None, str]:
     claim = found.comparison.claim
-    if known := DIRECTIONS[claim.direction].target(found.tests, claim.margin):
+    if known := DIRECTIONS[claim.direction].target(found.evidence, claim.margin):
         return known
     errors = claim.paper.errors
     if len(errors) > 1:

@@ -16,7 +16,7 @@ from vgglab.study.claims.pairing import Paired
 
 
 @dataclass(frozen=True)
-class Tests:
+class Evidence:
     """p-values, two-sided, of one comparison; 1 where nothing can be tested."""
 
     effect: Measured | None
@@ -29,7 +29,7 @@ class Tests:
     """Points between the effect and the nearest bound that it would have to clear."""
 
 
-NOTHING_TO_TEST = Tests(None, (), 1.0, 1.0, 0.0)
+NOTHING_TO_TEST = Evidence(None, (), 1.0, 1.0, 0.0)
 
 
 class Direction(ABC):
@@ -45,7 +45,7 @@ class Direction(ABC):
         """The differences that a claim of so many sides is made of: first side less second."""
 
     @abstractmethod
-    def tests(self, paired: Paired, margin: float, *, trained_only: bool = False) -> Tests:
+    def evidence(self, paired: Paired, margin: float, *, trained_only: bool = False) -> Evidence:
         """Test the claim on paired errors.
 
         Args:
@@ -58,29 +58,29 @@ class Direction(ABC):
     def effect_label(self, sides: Sequence[str]) -> str:
         """What the effect is a difference of, from short names of the sides."""
 
-    def basis(self, tests: Tests, margin: float, *, supported: bool) -> str:
+    def basis(self, evidence: Evidence, margin: float, *, supported: bool) -> str:
         """What a verdict rests on, where the effect alone does not say it.
 
         Args:
-            tests: those that led to the verdict.
+            evidence: what led to the verdict.
             margin: the claim's, percentage points.
             supported: the verdict; else the claim is contradicted.
         """
         return ""
 
-    def target(self, tests: Tests, margin: float) -> tuple[float, str] | None:
+    def target(self, evidence: Evidence, margin: float) -> tuple[float, str] | None:
         """The difference that a study has to show.
 
         Args:
-            tests: of the runs that there are.
+            evidence: of the runs that there are.
             margin: the claim's, percentage points.
 
         Returns:
             Percentage points, and where they come from; None where the runs do not tell.
         """
-        if tests.effect is None or tests.effect.noise is None:
+        if evidence.effect is None or evidence.effect.noise is None:
             return None
-        return tests.clearance, "seen so far"
+        return evidence.clearance, "seen so far"
 
     def _parts(self, paired: Paired, *, trained_only: bool) -> tuple[Measured, ...]:
         found = (
@@ -103,7 +103,7 @@ class Lower(Direction):
     def pairs(self, sides: int) -> list[tuple[int, int]]:
         return [(0, other) for other in range(1, sides)]
 
-    def tests(self, paired: Paired, margin: float, *, trained_only: bool = False) -> Tests:
+    def evidence(self, paired: Paired, margin: float, *, trained_only: bool = False) -> Evidence:
         parts = self._parts(paired, trained_only=trained_only)
         return lower_tests(parts, margin) if parts else NOTHING_TO_TEST
 
@@ -112,10 +112,10 @@ class Lower(Direction):
         return difference_label(first, others[0] if len(others) == 1 else "nearest other")
 
 
-def lower_tests(parts: Sequence[Measured], margin: float) -> Tests:
+def lower_tests(parts: Sequence[Measured], margin: float) -> Evidence:
     """First side lower than every other: each difference must be shown (intersection-union)."""
     weakest = max(parts, key=lambda part: part.p_below(-margin))
-    return Tests(
+    return Evidence(
         weakest,
         tuple(parts),
         supports=2 * weakest.p_below(-margin),
@@ -136,34 +136,34 @@ class Equal(Direction):
     def pairs(self, sides: int) -> list[tuple[int, int]]:
         return [(0, 1)]
 
-    def tests(self, paired: Paired, margin: float, *, trained_only: bool = False) -> Tests:
+    def evidence(self, paired: Paired, margin: float, *, trained_only: bool = False) -> Evidence:
         parts = self._parts(paired, trained_only=trained_only)
         if not parts:
             return NOTHING_TO_TEST
-        tests = equal_tests(parts[0], margin)
+        evidence = equal_tests(parts[0], margin)
         if not trained_only and not all(paired.trained):
             # Two nets that guess are equal, which says nothing about nets that learned.
-            learned = self.tests(paired, margin, trained_only=True)
-            tests = replace(tests, supports=max(tests.supports, learned.supports))
-        return tests
+            learned = self.evidence(paired, margin, trained_only=True)
+            evidence = replace(evidence, supports=max(evidence.supports, learned.supports))
+        return evidence
 
     def effect_label(self, sides: Sequence[str]) -> str:
         return difference_label(sides[0], sides[1])
 
-    def basis(self, tests: Tests, margin: float, *, supported: bool) -> str:
+    def basis(self, evidence: Evidence, margin: float, *, supported: bool) -> str:
         side = "below" if supported else "above"
         return f"the difference is shown to be {side} {margin:g} points"
 
-    def target(self, tests: Tests, margin: float) -> tuple[float, str] | None:
+    def target(self, evidence: Evidence, margin: float) -> tuple[float, str] | None:
         return margin, "margin"
 
 
-def equal_tests(part: Measured, margin: float) -> Tests:
+def equal_tests(part: Measured, margin: float) -> Evidence:
     """The difference is shown to be above -margin and below +margin.
 
     Two one-sided tests, TOST (Schuirmann 1987).
     """
-    return Tests(
+    return Evidence(
         part,
         (part,),
         supports=2 * max(part.p_below(margin), part.p_above(-margin)),
@@ -184,7 +184,7 @@ class Falls(Direction):
     def pairs(self, sides: int) -> list[tuple[int, int]]:
         return [(later, later - 1) for later in range(1, sides)]
 
-    def tests(self, paired: Paired, margin: float, *, trained_only: bool = False) -> Tests:
+    def evidence(self, paired: Paired, margin: float, *, trained_only: bool = False) -> Evidence:
         trend = paired.contrast(trend_weights(paired.sides), trained_only=trained_only)
         if trend is None:
             return NOTHING_TO_TEST
@@ -193,8 +193,8 @@ class Falls(Direction):
     def effect_label(self, sides: Sequence[str]) -> str:
         return f"{sides[0]} to {sides[-1]}, fitted"
 
-    def basis(self, tests: Tests, margin: float, *, supported: bool) -> str:
-        if supported or tests.effect is None or tests.effect.mean >= 0:
+    def basis(self, evidence: Evidence, margin: float, *, supported: bool) -> str:
+        if supported or evidence.effect is None or evidence.effect.mean >= 0:
             return ""
         return f"the line falls, but a step is shown to rise by more than {margin:g} points"
 
@@ -205,7 +205,7 @@ def trend_weights(sides: int) -> tuple[float, ...]:
     return tuple(float(w) for w in scores / (scores**2).sum() * (sides - 1))
 
 
-def trend_tests(trend: Measured, steps: Sequence[Measured], margin: float) -> Tests:
+def trend_tests(trend: Measured, steps: Sequence[Measured], margin: float) -> Evidence:
     """A falling line is shown, and no step is shown to rise by more than the margin.
 
     Args:
@@ -218,7 +218,7 @@ def trend_tests(trend: Measured, steps: Sequence[Measured], margin: float) -> Te
         their number (Bonferroni).
     """
     against = [trend.p_above(0), *(step.p_above(margin) for step in steps)]
-    return Tests(
+    return Evidence(
         trend,
         tuple(steps),
         supports=2 * trend.p_below(0),

@@ -131,7 +131,7 @@ def _unanswered(found: Unanswered, view: StudyView) -> UnansweredRecord:
 
 
 def _claim(found: Judgement) -> ClaimRecord:
-    comparison, claim, tests = found.comparison, found.comparison.claim, found.tests
+    comparison, claim, evidence = found.comparison, found.comparison.claim, found.evidence
     return {
         "claim": comparison.name,
         "statement": claim.statement,
@@ -154,9 +154,9 @@ def _claim(found: Judgement) -> ClaimRecord:
             "waiting": list(found.paired.waiting),
             "unpaired": list(found.paired.unpaired),
         },
-        "effect": _optional(tests.effect),
+        "effect": _optional(evidence.effect),
         "relative": _rounded_or_none(_relative(found)),
-        "parts": [_measured(part) for part in tests.parts],
+        "parts": [_measured(part) for part in evidence.parts],
         "among_trained": _optional(found.among_trained),
         "p_value": _rounded(found.p_value),
         "p_holm": _rounded(found.p_holm),
@@ -168,7 +168,7 @@ def _claim(found: Judgement) -> ClaimRecord:
 
 def _relative(found: Judgement) -> float | None:
     """A difference of two sides as a share of the second one's error, percent."""
-    effect, base = found.tests.effect, found.sides[1].error
+    effect, base = found.evidence.effect, found.sides[1].error
     if effect is None or not base or len(found.sides) > 2 or not all(found.paired.trained):
         return None
     return 100 * effect.mean / base

@@ -19,7 +19,7 @@ from vgglab.study.claims.comparisons import (
     state_of,
 )
 from vgglab.study.claims.contrast import Measured
-from vgglab.study.claims.directions import DIRECTIONS, Tests
+from vgglab.study.claims.directions import DIRECTIONS, Evidence
 from vgglab.study.claims.inference import ALPHA, holm
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.pairing import Paired, error_of, pair
@@ -58,7 +58,7 @@ class Judgement:
     comparison: Comparison
     sides: tuple[SideResult, ...]
     paired: Paired
-    tests: Tests
+    evidence: Evidence
     among_trained: Measured | None
     """The effect among the seeds in which every net learned; None where that is all of them."""
     p_value: float
@@ -88,20 +88,20 @@ def _test(comparison: Comparison, reader: MistakesReader) -> Judgement:
     """The tests of a comparison by itself, without a verdict."""
     direction, margin = DIRECTIONS[comparison.claim.direction], comparison.claim.margin
     paired = pair(comparison, reader)
-    tests = direction.tests(paired, margin)
+    evidence = direction.evidence(paired, margin)
     among = None
     if not all(paired.trained):
-        among = direction.tests(paired, margin, trained_only=True).effect
+        among = direction.evidence(paired, margin, trained_only=True).effect
     # Runs that are still to come might change the answer, and looking early would be looking twice.
     p = 1.0
     if not paired.waiting:
-        shown = tests.contradicts <= ALPHA
-        p = tests.contradicts if shown else min(tests.supports, tests.contradicts, 1.0)
+        shown = evidence.contradicts <= ALPHA
+        p = evidence.contradicts if shown else min(evidence.supports, evidence.contradicts, 1.0)
     return Judgement(
         comparison=comparison,
         sides=tuple(_side_result(side, comparison) for side in comparison.sides),
         paired=paired,
-        tests=tests,
+        evidence=evidence,
         among_trained=among,
         p_value=p,
         p_holm=p,
@@ -133,8 +133,10 @@ def _verdict(tested: Judgement, p_holm: float, family: int) -> tuple[Verdict, st
     if untestable := _why_untestable(tested):
         return Verdict.INCONCLUSIVE, untestable, None
     if p_holm <= ALPHA:
-        claim, supported = tested.comparison.claim, tested.tests.contradicts > ALPHA
-        basis = DIRECTIONS[claim.direction].basis(tested.tests, claim.margin, supported=supported)
+        claim, supported = tested.comparison.claim, tested.evidence.contradicts > ALPHA
+        basis = DIRECTIONS[claim.direction].basis(
+            tested.evidence, claim.margin, supported=supported
+        )
         return Verdict.SUPPORTED if supported else Verdict.CONTRADICTED, basis, None
     return Verdict.INCONCLUSIVE, *_what_would_settle(tested, family)
 
@@ -154,7 +156,7 @@ def _why_untestable(tested: Judgement) -> str:
 
 def _what_would_settle(tested: Judgement, family: int) -> tuple[str, int | None]:
     """Why nothing is shown, and the seeds that would show what is now estimated."""
-    effect, clearance = tested.tests.effect, tested.tests.clearance
+    effect, clearance = tested.evidence.effect, tested.evidence.clearance
     if effect is None or effect.noise is None:
         return "nothing to test", None
     alone = f"shown alone (p = {tested.p_value:.2g}), but not among {family} claims; "
