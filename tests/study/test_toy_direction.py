@@ -10,8 +10,9 @@ from study_points import net, view
 from vgglab.config import claims as config_claims
 from vgglab.config.claims import Needs, parse_claims
 from vgglab.config.parse import ConfigError
+from vgglab.report.differences import forest_section
 from vgglab.report.method import method_section
-from vgglab.report.verdicts import forest_section, verdict_section
+from vgglab.report.verdicts import verdict_section
 from vgglab.study import StudyView, claims_record
 from vgglab.study.claims import directions
 from vgglab.study.claims.directions import NOTHING_TO_TEST, Direction, Evidence

@@ -7,14 +7,14 @@ from pathlib import Path
 from vgglab.report.blocks import Page
 from vgglab.report.costs import cost_section
 from vgglab.report.depth import depth_section, errors_section
+from vgglab.report.differences import forest_section
 from vgglab.report.every_run import runs_section
 from vgglab.report.learning_curves import curves_section
 from vgglab.report.method import method_section
 from vgglab.report.results import results_of
-from vgglab.report.setup import progress, setup_section, skipped_line
+from vgglab.report.setup import confound_line, progress, setup_section, skipped_line
 from vgglab.report.trained import trainability_section
-from vgglab.report.undeclared import confound_line
-from vgglab.report.verdicts import forest_section, verdict_section
+from vgglab.report.verdicts import verdict_section
 from vgglab.report.ways_of_testing import protocols_section
 from vgglab.study import ClaimsFile, StudyView
 

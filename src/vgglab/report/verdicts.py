@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vgglab.report.blocks import Block, Bullets, Cell, Paragraph, Section, Table
-from vgglab.report.differences_figure import forest_figure
 from vgglab.report.wording import (
     HARD_SPACE,
     INTERVAL,
@@ -195,9 +194,3 @@ def _caveats(claim: ClaimRecord) -> list[str]:
             else "the number of test images is not known, so the interval covers the seeds only"
         )
     return found
-
-
-def forest_section(record: ClaimsFile) -> Section | None:
-    """Every claim's difference in one figure; None without a difference."""
-    figure = forest_figure("differences", record["claims"])
-    return Section("differences", "Differences by claim", [figure]) if figure else None

@@ -1,4 +1,4 @@
-"""Paired differences of every claim, with their intervals: a forest plot."""
+"""Section: paired differences of every claim with their intervals, as a forest plot."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from textwrap import wrap
 
 from matplotlib.axes import Axes
 
-from vgglab.report.blocks import Figure
+from vgglab.report.blocks import Figure, Section
 from vgglab.report.style import BLUE, GRID, INK, MUTED, ORANGE, canvas, finish, house_style
 from vgglab.report.wording import INTERVAL, compared, part_labels, setting_label
-from vgglab.study import ClaimRecord, MeasuredRecord
+from vgglab.study import ClaimRecord, ClaimsFile, MeasuredRecord
 from vgglab.study.claims.directions import DIRECTIONS
 
 COLOURS = {"supported": BLUE, "contradicted": ORANGE, "inconclusive": MUTED}
@@ -115,3 +115,9 @@ def _caption(rows: Sequence[_Row], cut: bool) -> str:
     if cut:
         parts.append("Lines that reach the frame go on beyond it; the table has their ends.")
     return " ".join(parts)
+
+
+def forest_section(record: ClaimsFile) -> Section | None:
+    """Every claim's difference in one figure; None without a difference."""
+    figure = forest_figure("differences", record["claims"])
+    return Section("differences", "Differences by claim", [figure]) if figure else None
