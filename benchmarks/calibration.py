@@ -23,9 +23,9 @@ from simulated_studies import Population, fit, mistakes, scores
 
 from vgglab.runs import load_runs
 from vgglab.study.claims.contrast import Measured, image_variance
-from vgglab.study.claims.inference import holm
-from vgglab.study.claims.mistakes import Images
-from vgglab.study.claims.verdict import ALPHA, equal_tests, lower_tests, trend_tests, trend_weights
+from vgglab.study.claims.directions import equal_tests, lower_tests, trend_tests, trend_weights
+from vgglab.study.claims.inference import ALPHA, holm
+from vgglab.study.claims.mistakes import MistakesReader
 
 POPULATIONS = {
     # fit() of A, A-LRN, B, C, D, E with seeds 0, 1, 2: the README's quickstart study
@@ -142,12 +142,12 @@ def simulate(population: Population, seeds: int, images: int, studies: int) -> d
 
 def fitted(folder: Path) -> Population:
     """The population of the finished runs in a folder, under the centre protocol."""
-    images, by_net = Images(), defaultdict[str, dict[int, NDArray[np.bool_]]](dict)
+    reader, by_net = MistakesReader(), defaultdict[str, dict[int, NDArray[np.bool_]]](dict)
     for run in load_runs(folder):
-        wrong = images.wrong(run, "center", 1)
-        if wrong is not None:
+        found = reader.mistakes(run, "center", 1)
+        if found is not None:
             net = f"{run.config.model.name} {run.config.norm.name}"
-            by_net[net][run.config.seed] = wrong.wrong_n
+            by_net[net][run.config.seed] = found.wrong_n
     seeds = set.intersection(*(set(of_net) for of_net in by_net.values())) if by_net else set()
     if len(seeds) < 2 or len(by_net) < 2:
         raise SystemExit(f"{folder}: needs two nets with two seeds each, with predictions")

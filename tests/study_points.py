@@ -12,6 +12,9 @@ from vgglab.runs import Result, RunDirectory, RunRecord, State, Status
 from vgglab.runs.records import ProtocolErrors
 from vgglab.study import MissingPoint, StudyView
 
+NOISE = (0.03, -0.05, 0.06, -0.02, 0.01)
+"""What seeds 0 to 4 add to an error, percentage points; each net has them in another order."""
+
 
 def config(model: str, seed: int, norm: str = "batch", **fields: Any) -> Config:
     """A resolved config; ``fields`` are of the recipe, but for ``width``, ``init`` and groups."""
@@ -41,7 +44,7 @@ def run(
     root: Path = Path("runs"),
     layers: int = 11,
     top5: float | None = None,
-    also: dict[str, ProtocolErrors] | None = None,
+    also: dict[str, Any] | None = None,
     **fields: Any,
 ) -> RunRecord:
     """A run with this top-1 error on the centre crop; None: it left no errors."""
@@ -61,6 +64,19 @@ def run(
         "hardware": {"precision": "bf16", "threads": 1},
     }
     return RunRecord(RunDirectory(root / name), described, Status(state=state), result)
+
+
+def net(
+    model: str, error: float, *, seeds: int = 5, images: int = 10_000_000, **fields: Any
+) -> list[RunRecord]:
+    """Runs around an error, on so many images that only seeds matter."""
+    shift = {name: i for i, name in enumerate("abcde")}[model]
+    found = []
+    for seed in range(seeds):
+        point = run(model, seed, error + NOISE[(seed + shift) % 5], **fields)
+        point.result["errors"]["center"]["images"] = images
+        found.append(point)
+    return found
 
 
 def missing(model: str, seed: int, **fields: Any) -> MissingPoint:

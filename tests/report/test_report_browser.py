@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_runs import make_study
-
-from vgglab.report import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")
@@ -37,12 +34,10 @@ FRAME = """<!doctype html><meta name="color-scheme" content="light dark"><body>
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(whole_report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report with a script in it that measures the layout."""
-    root = tmp_path_factory.mktemp("browser")
-    report = write_report(make_study(root), root / "studies" / "depth")
-    probed = report.with_name("probed.html")
-    text = report.read_text(encoding="utf-8")
+    probed = tmp_path_factory.mktemp("browser") / "probed.html"
+    text = whole_report.read_text(encoding="utf-8")
     probed.write_text(text.replace("</body>", PROBE), encoding="utf-8")
     return probed
 

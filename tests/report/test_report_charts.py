@@ -10,17 +10,16 @@ import pytest
 from report_runs import make_study
 
 from vgglab.report.charts import ERROR_COLUMNS, charts_of
-from vgglab.study import results_table
+from vgglab.study import StudyView, results_table
 
 
-def test_bands_are_the_means_and_intervals_of_the_table(tmp_path: Path) -> None:
-    view = make_study(tmp_path)
-    charts = charts_of(view)
+def test_bands_are_the_means_and_intervals_of_the_table(whole_study: StudyView) -> None:
+    charts = charts_of(whole_study)
     line, c = charts.depth
     assert line.weight_layers == (11, 13, 16, 19)
     assert c.weight_layers == (16,)
     assert c.name.startswith("C, ")
-    table = results_table(view).query("state == 'finished'")
+    table = results_table(whole_study).query("state == 'finished'")
     for i, model in enumerate("abde"):
         errors = table[table.model == model].top1_error.tolist()
         assert line.mean[i] == pytest.approx(statistics.fmean(errors))

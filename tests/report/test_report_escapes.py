@@ -40,8 +40,10 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyView:
         run.result["trainability"]["remedies"] = [planted("remedy")]
         if run.config.model.name == "b_5x5":  # what differs is shown of each run
             parent = {"name": "from_run", "parent": {"seed": planted("field")}}
-            run = dataclasses.replace(run, config=config_of("b_5x5", run.config.seed, init=parent))
-        runs.append(run)
+            config = config_of("b_5x5", run.config.seed, init=parent)
+            runs.append(dataclasses.replace(run, config=config))
+        else:
+            runs.append(run)
     claims = {
         name: dataclasses.replace(claim, statement=planted("claim"))
         for name, claim in view.claims.items()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import pytest
 from report_runs import make_study
 
+from vgglab.report.blocks import Figure
 from vgglab.report.depth_figure import depth_figure
-from vgglab.report.learning_curves_figure import curves_figure, floor_of, lifted
+from vgglab.report.learning_curves import curves_figure, floor_of, lifted
 from vgglab.report.style import THEMED, inline_svg
-from vgglab.study import Arm, Curve, Summary, learning_curves, summarise
+from vgglab.report.wording import ArmNames
+from vgglab.study import Arm, Curve, StudyView, Summary, learning_curves, summarise
 
 
 def summary(model: str, layers: int, errors: Mapping[int, float], asked: int = 3) -> Summary:
@@ -23,16 +26,20 @@ def texts(svg: str) -> list[str]:
     return ["".join(e.itertext()) for e in ET.fromstring(svg).iter() if e.tag.endswith("}text")]
 
 
-def test_depth_figure_labels_units_nets_and_lacking_seeds(tmp_path: Path) -> None:
-    study = make_study(tmp_path)
-    figure = depth_figure("depth", summarise(study))
+@pytest.fixture(scope="module")
+def depth(whole_study: StudyView) -> Figure:
+    figure = depth_figure("depth", summarise(whole_study))
     assert figure is not None
-    found = texts(figure.svg)
+    return figure
+
+
+def test_depth_figure_labels_units_nets_and_lacking_seeds(depth: Figure) -> None:
+    found = texts(depth.svg)
     for text in ("top-1 test error, %", "weight layers", "11", "13", "16", "19", *"ABCDE"):
         assert text in found
     assert found.count("2 of 3") == 2  # D and E
     assert "A-LRN" not in found
-    assert "set side by side" in figure.caption
+    assert "set side by side" in depth.caption
 
 
 def test_depth_figure_needs_two_nets(tmp_path: Path) -> None:
@@ -50,9 +57,26 @@ def test_an_interval_of_two_seeds_does_not_set_the_scale(
     assert not {"10", "12"} & set(texts(figure.svg))
 
 
-def test_curves_have_a_panel_for_each_net(tmp_path: Path) -> None:
-    study = make_study(tmp_path)
-    figure = curves_figure("curves", learning_curves(study))
+def test_a_norm_without_a_colour_of_its_own_is_drawn_and_named() -> None:
+    norms = ("batch", "layer")
+    summaries = [
+        dataclasses.replace(summary(model, layers, {0: 5.0, 1: 5.5, 2: 6.0}), arm=arm)
+        for model, layers in (("a", 11), ("b", 13))
+        for arm in (Arm(model, norm, "he") for norm in norms)
+    ]
+    curve = Curve(0, True, {1.0: 10.0}, {1.0: 12.0})
+    drawn = (
+        depth_figure("depth", summaries),
+        curves_figure("curves", {s.arm: [curve] for s in summaries}),
+    )
+    for figure in drawn:
+        assert figure is not None
+        assert any("layer norm" in text for text in texts(figure.svg))
+    assert ArmNames(s.arm for s in summaries)(summaries[1].arm) == "A with layer norm"
+
+
+def test_curves_have_a_panel_for_each_net(whole_study: StudyView) -> None:
+    figure = curves_figure("curves", learning_curves(whole_study))
     assert figure is not None
     found = texts(figure.svg)
     for text in ("A", "A-LRN", "B-5x5", "E", "epoch", "train", "validation", "stopped early"):
@@ -71,12 +95,9 @@ def test_an_error_of_zero_fits_the_log_scale() -> None:
     assert "stopped early" not in texts(figure.svg)
 
 
-def test_files_carry_no_date_and_the_page_its_own_colours(tmp_path: Path) -> None:
-    study = make_study(tmp_path)
-    figure = depth_figure("depth", summarise(study))
-    assert figure is not None
-    assert "<dc:date>" not in figure.svg
-    inline = inline_svg(figure)
+def test_files_carry_no_date_and_the_page_its_own_colours(depth: Figure) -> None:
+    assert "<dc:date>" not in depth.svg
+    inline = inline_svg(depth)
     assert [colour for colour in THEMED if colour in inline] == []
     assert "var(--orange)" in inline
     assert inline.startswith("<svg")
@@ -84,9 +105,6 @@ def test_files_carry_no_date_and_the_page_its_own_colours(tmp_path: Path) -> Non
     assert [i for i in ids if i and not i.startswith("depth-")] == []
 
 
-def test_pictures_are_wide_enough_for_print(tmp_path: Path) -> None:
-    study = make_study(tmp_path)
-    figure = depth_figure("depth", summarise(study))
-    assert figure is not None
-    assert figure.png.startswith(b"\x89PNG")
-    assert int.from_bytes(figure.png[16:20]) >= 900  # the width in the PNG's header, px
+def test_pictures_are_wide_enough_for_print(depth: Figure) -> None:
+    assert depth.png.startswith(b"\x89PNG")
+    assert int.from_bytes(depth.png[16:20]) >= 900  # the width in the PNG's header, px

@@ -8,6 +8,7 @@ import pandas as pd
 from report_runs import make_study
 
 from vgglab.report import write_report
+from vgglab.study import StudyView
 
 FIGURES = ("error_vs_depth", "differences", "error_vs_cost", "error_vs_speed", "curves")
 
@@ -20,10 +21,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_writes_the_files_of_the_contract(tmp_path: Path) -> None:
-    study = make_study(tmp_path)
-    page = write_report(study, tmp_path / "studies" / "depth")
-    assert page == tmp_path / "studies" / "depth" / "report.html"
+def test_writes_the_files_of_the_contract(whole_report: Path, study_root: Path) -> None:
+    page = whole_report
+    assert page == study_root / "studies" / "depth" / "report.html"
     assert set(contents(page.parent)) == {
         "report.html",
         "report.md",
@@ -36,10 +36,9 @@ def test_writes_the_files_of_the_contract(tmp_path: Path) -> None:
     assert list(table.loc[table["top1_error"].isna(), "state"]) == ["pending", "diverged"]
 
 
-def test_the_same_study_gives_the_same_bytes(tmp_path: Path) -> None:
-    study = make_study(tmp_path)
+def test_the_same_study_gives_the_same_bytes(whole_study: StudyView, tmp_path: Path) -> None:
     for name in ("first", "second"):
-        write_report(study, tmp_path / name)
+        write_report(whole_study, tmp_path / name)
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
 
 

@@ -11,9 +11,8 @@ from statistics import mean, stdev
 from typing import Any
 
 import pytest
-from report_runs import make_study
 
-from vgglab.report import write_report
+from vgglab.report.verdicts import verdict_section
 
 Row = dict[str, str]
 NO_NUMBER = "\N{EM DASH}"
@@ -59,9 +58,8 @@ class Tables(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("numbers")
-    return write_report(make_study(root), root / "studies" / "depth").parent
+def folder(whole_report: Path) -> Path:
+    return whole_report.parent
 
 
 @pytest.fixture(scope="module")
@@ -158,8 +156,6 @@ def test_an_altered_claim_alters_the_page(
     folder: Path, page: dict[str, list[list[Row]]], claims: list[dict[str, Any]]
 ) -> None:
     """The section is written from the record alone: no number of it comes from elsewhere."""
-    from vgglab.report.verdicts import verdict_section
-
     record = json.loads((folder / "claims.json").read_text())
     for claim in record["claims"]:
         claim["effect"] = (claim["effect"] or {"paired_by_image": True}) | {

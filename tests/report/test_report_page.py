@@ -55,15 +55,8 @@ def html(study: StudyView, folder: Path) -> Page:
 
 
 @pytest.fixture(scope="module")
-def full_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Seven nets with three seeds, written once; not to be changed."""
-    root = tmp_path_factory.mktemp("full")
-    return write_report(make_study(root), root / "studies" / "depth")
-
-
-@pytest.fixture(scope="module")
-def full(full_report: Path) -> Page:
-    return Page(full_report.read_text(encoding="utf-8"))
+def full(whole_report: Path) -> Page:
+    return Page(whole_report.read_text(encoding="utf-8"))
 
 
 def sections(page: Page) -> list[str]:
@@ -81,19 +74,19 @@ def sections(page: Page) -> list[str]:
     return [name for name in page.ids if name in known]
 
 
-def test_asks_nothing_of_the_network(full: Page, full_report: Path) -> None:
+def test_asks_nothing_of_the_network(full: Page, whole_report: Path) -> None:
     loading = {"src", "srcset", "href", "xlink:href", "data", "action", "poster"}
     targets = [value for _, name, value in full.attributes if name in loading]
     assert targets
     assert [t for t in targets if "://" in t or t.startswith("//")] == []
-    assert not re.search(r"@import|<script|url\((?!#)", full_report.read_text(encoding="utf-8"))
+    assert not re.search(r"@import|<script|url\((?!#)", whole_report.read_text(encoding="utf-8"))
 
 
-def test_links_of_runs_lead_to_their_folders(full: Page, full_report: Path) -> None:
+def test_links_of_runs_lead_to_their_folders(full: Page, whole_report: Path) -> None:
     links = [v for tag, name, v in full.attributes if tag == "a" and name == "href"]
     runs = [link for link in links if not link.startswith("#")]
     assert len(runs) == 20  # of 21 points, one has no folder
-    assert all((full_report.parent / link / "config.yaml").exists() for link in runs)
+    assert all((whole_report.parent / link / "config.yaml").exists() for link in runs)
     assert {link[1:] for link in links if link.startswith("#")} <= set(full.ids)
 
 
@@ -145,8 +138,8 @@ def test_nothing_has_run_yet(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "figures").is_dir()
 
 
-def test_markdown_and_page_have_the_same_numbers(full: Page, full_report: Path) -> None:
-    markdown = full_report.with_name("report.md").read_text(encoding="utf-8")
+def test_markdown_and_page_have_the_same_numbers(full: Page, whole_report: Path) -> None:
+    markdown = whole_report.with_name("report.md").read_text(encoding="utf-8")
     intervals = re.compile(r"[+\N{MINUS SIGN}]\d+\.\d+ to [+\N{MINUS SIGN}]\d+\.\d+")
     assert len(intervals.findall(markdown)) > 5
     assert intervals.findall(markdown) == intervals.findall(full.text)

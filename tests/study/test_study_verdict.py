@@ -7,35 +7,23 @@ from typing import Any
 import numpy as np
 import pytest
 from paper_numbers import paper_study
-from study_points import missing, run, view
+from study_points import NOISE, missing, net, run, view
 
 from vgglab.config.claims import parse_claims
 from vgglab.runs import RunRecord, State
 from vgglab.study import MissingPoint, claims_record
-from vgglab.study.claims.verdict import Answer, answer, trend_weights
-
-NOISE = (0.03, -0.05, 0.06, -0.02, 0.01)
-
-
-def net(
-    model: str, error: float, *, seeds: int = 5, images: int = 10_000_000, **fields: Any
-) -> list[RunRecord]:
-    """Runs around an error, on so many images that only seeds matter."""
-    shift = {name: i for i, name in enumerate("abcde")}[model]
-    found = []
-    for seed in range(seeds):
-        point = run(model, seed, error + NOISE[(seed + shift) % 5], **fields)
-        point.result["errors"]["center"]["images"] = images
-        found.append(point)
-    return found
+from vgglab.study.claims.directions import trend_weights
+from vgglab.study.claims.verdict import Judgement, judge
 
 
-def judged(direction: str, models: str, *points: RunRecord | MissingPoint, **fields: Any) -> Answer:
+def judged(
+    direction: str, models: str, *points: RunRecord | MissingPoint, **fields: Any
+) -> Judgement:
     compare = [{"model.name": model} for model in models]
     tree = {"statement": "x", "direction": direction, "compare": compare} | fields
     if "margin" in fields:
         tree["margin_reason"] = "because"
-    (found,), _ = answer(view(*points, claims=parse_claims({"mine": tree})))
+    (found,), _ = judge(view(*points, claims=parse_claims({"mine": tree})))
     return found
 
 
@@ -103,8 +91,8 @@ def test_one_seed_is_inconclusive_whatever_the_difference() -> None:
     found = judged("lower", "cb", *net("c", 1.0, seeds=1), *net("b", 50.0, seeds=1))
     assert found.verdict == "inconclusive"
     assert "one seed" in found.reason
-    assert found.tests.effect is not None
-    assert found.tests.effect.interval is None
+    assert found.evidence.effect is not None
+    assert found.evidence.effect.interval is None
 
 
 def test_nets_that_did_not_learn_count_as_guessing() -> None:
@@ -115,7 +103,7 @@ def test_nets_that_did_not_learn_count_as_guessing() -> None:
     assert found.verdict == "inconclusive"
     assert found.among_trained is not None
     assert found.among_trained.mean == pytest.approx(-1.0, abs=0.1)
-    assert (found.sides[1].trained, found.sides[1].asked) == (3, 5)
+    assert (found.sides[1].trained, found.sides[1].runs) == (3, 5)
 
 
 def test_a_net_that_never_learns_is_beaten() -> None:
@@ -148,8 +136,8 @@ def test_claims_are_corrected_together() -> None:
     points = [*net("b", 5.0), *net("c", 4.88), *(p for m in "ade" for p in net(m, 5.0))]
     side = [{"model.name": "c"}, {"model.name": "b"}]
     tree = {"statement": "x", "direction": "lower", "compare": side}
-    (alone,), _ = answer(view(*points, claims=parse_claims({"one": tree})))
-    many, _ = answer(view(*points, claims=parse_claims({f"claim{i}": tree for i in range(8)})))
+    (alone,), _ = judge(view(*points, claims=parse_claims({"one": tree})))
+    many, _ = judge(view(*points, claims=parse_claims({f"claim{i}": tree for i in range(8)})))
     assert alone.verdict == "supported"
     assert many[0].verdict == "inconclusive"
     assert many[0].p_holm == pytest.approx(8 * many[0].p_value)
@@ -170,4 +158,5 @@ def test_the_papers_own_numbers_give_the_papers_conclusions(tmp_path: Any) -> No
     verdicts = {claim["claim"]: claim["verdict"] for claim in record["claims"]}
     assert set(verdicts.values()) == {"supported"}
     assert set(verdicts) == set(study.claims) - {"batch_norm"}
-    assert all(claim["effect"]["paired_by_image"] for claim in record["claims"])
+    effects = [claim["effect"] for claim in record["claims"]]
+    assert all(effect and effect["paired_by_image"] for effect in effects)

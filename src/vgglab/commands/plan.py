@@ -20,8 +20,8 @@ from vgglab.config import Config
 from vgglab.launch.pool import PointResources
 from vgglab.report import write_report
 from vgglab.study import StudyView
-from vgglab.study.budget import PlannedPoint, Resolution, Totals, resolutions, totals
 from vgglab.study.claims.power import POWER
+from vgglab.study.forecast import PlannedPoint, Resolution, Totals, resolutions, totals
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.points import StudyPoint, points_of_this_command, slots_of, still_to_do

@@ -14,7 +14,6 @@ from vgglab.config.fields import STRICT, Role, mark_of
 from vgglab.config.parse import ConfigError, field_owners, unknown_field
 from vgglab.config.protocol import PROTOCOLS, ProtocolName
 
-Direction = Literal["lower", "equal", "falls"]
 Metric = Literal["top1_error", "top5_error"]
 
 PROTOCOL = "protocol"
@@ -22,6 +21,22 @@ PROTOCOL = "protocol"
 RELATIONS = ("above", "below", "equals")
 GROUPS = ("model", "norm", "init", "data", "recipe")
 """Whose fields a selector may name: they decide what a run computes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Needs:
+    """What a claim of one direction must have."""
+
+    least: int = 2
+    """Sides."""
+    most: int | None = None
+    margin: bool = False
+    """Whether the margin must be above 0."""
+
+
+DIRECTIONS = {"lower": Needs(), "equal": Needs(most=2, margin=True), "falls": Needs(least=3)}
+"""``study/claims/directions.py`` has a class for each, which says how it is tested."""
+_SPELT = {2: "two", 3: "three"}
 
 Selector = dict[str, Any]
 """Field -> value, list of values, or ``{above|below|equals: number or other field}``."""
@@ -42,9 +57,10 @@ class Claim:
     """A statement about errors that runs can support or contradict."""
 
     statement: str
-    direction: Direction
-    """``lower``: the first side's error is lower than each other side's. ``equal``: two sides
-    differ by less than ``margin``. ``falls``: the error falls along three or more sides."""
+    direction: str
+    """One of ``DIRECTIONS``. ``lower``: the first side's error is lower than each other side's.
+    ``equal``: two sides differ by less than ``margin``. ``falls``: the error falls along three or
+    more sides."""
     compare: tuple[Selector, ...]
     """The sides; each selects runs. Runs are compared that are equal in every field that no side
     names."""
@@ -66,13 +82,17 @@ class Claim:
 
     def __post_init__(self) -> None:
         sides = len(self.compare)
-        if sides < 2 or (self.direction == "equal" and sides > 2):
-            needed = "two" if self.direction == "equal" else "two or more"
+        if self.direction not in DIRECTIONS:
+            allowed = ", ".join(DIRECTIONS)
+            raise ValueError(f"direction = {self.direction!r}: must be one of {allowed}")
+        needs = DIRECTIONS[self.direction]
+        if sides < needs.least or (needs.most is not None and sides > needs.most):
+            needed = _sides_needed(needs)
             raise ValueError(f"compare: {self.direction} needs {needed} sides, not {sides}")
-        if self.direction == "falls" and sides < 3:
-            raise ValueError(f"compare: falls needs three or more sides, not {sides}")
-        if self.direction == "equal" and self.margin == 0:
-            raise ValueError("margin = 0.0: equal needs a margin above 0, in percentage points")
+        if needs.margin and self.margin == 0:
+            raise ValueError(
+                f"margin = 0.0: {self.direction} needs a margin above 0, in percentage points"
+            )
         if self.margin and not self.margin_reason:
             raise ValueError(f"margin_reason: missing; margin = {self.margin} needs one")
         if self.paper.errors and len(self.paper.errors) != sides:
@@ -83,6 +103,13 @@ class Claim:
             _check_side(side)
         for path in (*self.average_over, *(p for p in self.ignore if p not in GROUPS)):
             _field_types(path)
+
+
+def _sides_needed(needs: Needs) -> str:
+    least = _SPELT.get(needs.least, str(needs.least))
+    if needs.most is None:
+        return f"{least} or more"
+    return least if needs.most == needs.least else f"{least} to {needs.most}"
 
 
 Claims = Mapping[str, Claim]

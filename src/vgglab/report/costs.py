@@ -1,13 +1,121 @@
-"""Section: what each net costs, and what that buys."""
+"""Section: what each net costs, in parameters and in time, and what that buys."""
 
 from __future__ import annotations
 
-from vgglab.report.blocks import Block, Heading, Paragraph, Section, Table
-from vgglab.report.costs_figure import cost_figure, speed_figure
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from vgglab.report.blocks import Block, Figure, Heading, Paragraph, Section, Table
 from vgglab.report.results import Results
 from vgglab.report.setup import hardware_values
-from vgglab.report.wording import grouped, measured
-from vgglab.study import STEP_PARTS
+from vgglab.report.style import (
+    NORM_COLOURS,
+    NORM_MARKERS,
+    canvas,
+    finish,
+    grid,
+    house_style,
+)
+from vgglab.report.wording import grouped, measured, model_label, norm_label
+from vgglab.study import STEP_PARTS, Arm, Cost, Estimate, Summary, norm_order
+
+_COSTS = (
+    ("parameters", "parameters, millions", 1e6),
+    ("macs", "MACs an image, millions", 1e6),
+    ("activations_all", "activations an image, thousands", 1e3),
+    ("train_seconds", "training time, s", 1.0),
+)
+_SPEEDS = (
+    ("images_per_second", "images a second", 1.0),
+    ("mfu", "MFU, % of the machine's ceiling", 1.0),
+    ("step_ms", "time a step, ms", 1.0),
+    ("peak_memory_mib", "peak memory, MiB", 1.0),
+)
+"""Field of ``Cost``, label, unit."""
+
+
+def _value(cost: Cost, name: str, unit: float) -> float | None:
+    found = getattr(cost, name)
+    if isinstance(found, Estimate):
+        found = found.mean
+    return None if found is None else found / unit
+
+
+def cost_figure(
+    name: str, summaries: Sequence[Summary], costs: Mapping[Arm, Cost]
+) -> Figure | None:
+    """Mean error of each net against four costs; None with fewer than two nets."""
+    caption = (
+        "Each mark is a net, mean over the seeds that trained; costs on a log scale. "
+        "Parameters, multiply-accumulates and activations follow from the net, training time "
+        "was measured."
+    )
+    title = "Error against parameters, MACs, activations, time"
+    return _figure(name, _COSTS, summaries, costs, title, caption)
+
+
+def speed_figure(
+    name: str, summaries: Sequence[Summary], costs: Mapping[Arm, Cost]
+) -> Figure | None:
+    """Mean error of each net against its measured speed; None with fewer than two nets that have
+    one."""
+    caption = (
+        "Each mark is a net, mean over the seeds that trained; all four were measured in "
+        "training, on a log scale. MFU is the share of the fastest matrix product or convolution "
+        "seen on that machine."
+    )
+    measured = {arm: c for arm, c in costs.items() if c.mfu is not None}
+    return _figure(name, _SPEEDS, summaries, measured, "Error against speed and memory", caption)
+
+
+def _figure(
+    name: str,
+    panels_of: Sequence[tuple[str, str, float]],
+    summaries: Sequence[Summary],
+    costs: Mapping[Arm, Cost],
+    title: str,
+    caption: str,
+) -> Figure | None:
+    shown = [s for s in summaries if s.top1 and s.arm in costs]
+    if len(shown) < 2:
+        return None
+    norms = sorted({s.arm.norm for s in shown}, key=norm_order)
+    with house_style():
+        figure, panels = canvas(2, 2, height=4.6, share=False)
+        for axes, (field, label, unit) in zip(panels, panels_of, strict=True):
+            grid(axes)
+            for summary in shown:
+                _draw(axes, summary, _value(costs[summary.arm], field, unit))
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.margins(0.12)
+            axes.set_xlabel(label)
+        figure.supylabel("top-1 test error, %", fontsize=9)
+        if len(norms) > 1:
+            for norm in norms:
+                panels[0].plot(
+                    [], [], NORM_MARKERS[norm], color=NORM_COLOURS[norm], label=norm_label(norm)
+                )
+            figure.legend(loc="outside lower center", ncols=2)
+        return finish(figure, name, title, caption)
+
+
+def _draw(axes: Axes, summary: Summary, value: float | None) -> None:
+    if value is None or summary.top1 is None:
+        return
+    norm = summary.arm.norm
+    axes.plot(value, summary.top1.mean, NORM_MARKERS[norm], color=NORM_COLOURS[norm], markersize=5)
+    axes.annotate(
+        model_label(summary.arm.model),
+        (value, summary.top1.mean),
+        xytext=(4, 3),
+        textcoords="offset points",
+        fontsize=8,
+    )
 
 
 def cost_section(results: Results) -> Section | None:

@@ -6,15 +6,17 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+from vgglab.config import arm_fields
 from vgglab.report.blocks import Block, Bullets, Cell, Section, Table
 from vgglab.report.results import Results
 from vgglab.report.wording import NONE, number
-from vgglab.study import StudyView, semantic_fields
+from vgglab.runs import Certificate
+from vgglab.study import StudyView
 
 
 def differing_fields(results: Results) -> dict[str, str]:
     """Point id -> its value of each field in which points of the study differ, seed left out."""
-    fields = {point.id: semantic_fields(point.config) for point in results.view.points}
+    fields = {point.id: arm_fields(point.config) for point in results.view.points}
     names = sorted({name for values in fields.values() for name in values})
     differing = [n for n in names if len({repr(v.get(n)) for v in fields.values()}) > 1]
     return {

@@ -1,11 +1,124 @@
-"""Section: training and validation curves."""
+"""Section: training and validation error against epoch."""
 
 from __future__ import annotations
 
-from vgglab.report.blocks import Block, Heading, Section
-from vgglab.report.learning_curves_figure import curves_figure
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from vgglab.report.blocks import Block, Figure, Heading, Section
 from vgglab.report.results import Results
-from vgglab.study import Arm, Curve
+from vgglab.report.style import INK, NORM_COLOURS, canvas, finish, grid, house_style
+from vgglab.report.wording import model_label, norm_label
+from vgglab.study import Arm, Curve, Split, mean_curve, norm_order
+
+_STYLES: dict[Split, Literal["--", "-"]] = {"train": "--", "validation": "-"}
+_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+_COLUMNS = 2
+
+
+def floor_of(curves: Mapping[Arm, Sequence[Curve]]) -> float:
+    """Where an error of zero is drawn: half of the smallest other one, in percent."""
+    return min((v for v in _values(curves) if v > 0), default=1.0) / 2
+
+
+def lifted(points: Mapping[float, float], floor: float) -> tuple[list[float], list[float]]:
+    """Epochs and errors of a curve, none below the floor: a log scale has no zero."""
+    epochs = sorted(points)
+    return epochs, [max(points[epoch], floor) for epoch in epochs]
+
+
+def _values(curves: Mapping[Arm, Sequence[Curve]]) -> list[float]:
+    both = [(*c.train.values(), *c.validation.values()) for cs in curves.values() for c in cs]
+    return [value for values in both for value in values]
+
+
+def _draw_arm(axes: Axes, arm: Arm, curves: Sequence[Curve], floor: float) -> None:
+    colour = NORM_COLOURS[arm.norm]
+    for split, line in _STYLES.items():
+        for curve in curves:
+            points = getattr(curve, split)
+            thin = lifted(points, floor)
+            axes.plot(*thin, color=colour, linestyle=line, linewidth=0.6, alpha=0.45)
+            if len(points) == 1:  # a line of one epoch would not be seen
+                axes.plot(*thin, ".", color=colour, alpha=0.45)
+            if not curve.finished and points:
+                last = (coordinate[-1] for coordinate in thin)
+                axes.plot(*last, "x", color=colour, markersize=5)
+        mean = lifted(mean_curve(curves, split), floor)
+        axes.plot(*mean, color=colour, linestyle=line, linewidth=1.7)
+
+
+def _legend(figure: Canvas, norms: Sequence[str], unfinished: bool) -> None:
+    several = len(norms) > 1
+    columns: list[list[tuple[Line2D, str]]] = []
+    for split, line in _STYLES.items():
+        entries = []
+        for norm in norms:
+            label = f"{split}, {norm_label(norm)}" if several else split
+            colour = NORM_COLOURS[norm]
+            entries.append((Line2D([], [], color=colour, linestyle=line, linewidth=1.7), label))
+        columns.append(entries)
+    if unfinished:
+        cross = Line2D([], [], color=INK, linestyle="", marker="x", markersize=5)
+        # A legend is filled column by column: a column of its own, or the end of the first.
+        (columns[0] if several else columns[-1]).append((cross, "stopped early"))
+    handles, labels = zip(*(entry for column in columns for entry in column), strict=True)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2 if several else 3)
+
+
+def curves_figure(name: str, curves: Mapping[Arm, Sequence[Curve]]) -> Figure | None:
+    """A panel for each net; None where no run has recorded an epoch."""
+    if not curves:
+        return None
+    models = list(dict.fromkeys(arm.model for arm in curves))
+    norms = sorted({arm.norm for arm in curves}, key=norm_order)
+    unfinished = any(not c.finished for cs in curves.values() for c in cs)
+    floor = floor_of(curves)
+    rows = -(-len(models) // _COLUMNS)
+    with house_style():
+        figure, panels = canvas(rows, min(_COLUMNS, len(models)), height=0.7 + 1.65 * rows)
+        for axes, model in zip(panels, models, strict=False):
+            for arm, members in curves.items():
+                if arm.model == model:
+                    _draw_arm(axes, arm, members, floor)
+            axes.set_title(model_label(model))
+            _scale(axes)
+        for axes in panels[len(models) :]:
+            axes.set_visible(False)
+        for axes in panels[max(len(models) - _COLUMNS, 0) : len(models)]:  # lowest of its column
+            axes.tick_params(labelbottom=True)
+            axes.set_xlabel("epoch")
+        figure.supylabel("top-1 error, % (log scale)", fontsize=9)
+        _legend(figure, norms, unfinished)
+        title = "Training and validation error against epoch"
+        return finish(figure, name, title, _caption(curves, unfinished, floor))
+
+
+def _scale(axes: Axes) -> None:
+    grid(axes)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(FixedLocator(_TICKS))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+
+
+def _caption(curves: Mapping[Arm, Sequence[Curve]], unfinished: bool, floor: float) -> str:
+    parts = [
+        "Thick: mean over the seeds that finished; thin: each seed.",
+        "The training error is measured during the epoch, with augmentation and dropout on, so it "
+        "can lie above the validation error.",
+    ]
+    if unfinished:
+        parts.append("A cross marks where a run that has not finished stopped.")
+    if any(value < floor for value in _values(curves)):
+        parts.append("An error of zero is drawn at the lower edge.")
+    return " ".join(parts)
 
 
 def curves_section(results: Results) -> Section | None:

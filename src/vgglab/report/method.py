@@ -5,6 +5,7 @@ from __future__ import annotations
 from vgglab.report.blocks import Block, Bullets, Section
 from vgglab.report.paper_numbers import published
 from vgglab.report.wording import INTERVAL
+from vgglab.study.claims.directions import DIRECTIONS
 
 
 def method_section() -> Section:
@@ -18,11 +19,7 @@ def method_section() -> Section:
         "spread over seeds, the second, which all seeds share, from the pairs of images by an "
         "analysis of variance with both crossed; their sum is treated as by Behrens and Fisher. "
         "Without the second it is the paired t-interval.",
-        '"Lower" is supported where the interval lies wholly below zero (or the margin). "Do not '
-        'differ" is supported where it lies wholly within the margin: two one-sided tests; a '
-        "difference that merely is not shown is inconclusive. An order is supported where the "
-        "change along a line fitted through the nets is shown to fall, and contradicted where it "
-        "is shown to rise, or a single step is shown to rise by more than the margin.",
+        " ".join(direction.rule for direction in DIRECTIONS.values()),
         "All claims of a study are corrected together (Holm), so that the chance of any false "
         "verdict in the table is 5%. Each interval is its claim's own and uncorrected.",
         "One seed is inconclusive by definition, and so is a claim of which a run has no outcome "

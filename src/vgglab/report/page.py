@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from vgglab.report.blocks import Page
 from vgglab.report.costs import cost_section
 from vgglab.report.depth import depth_section, errors_section
+from vgglab.report.differences import forest_section
 from vgglab.report.every_run import runs_section
 from vgglab.report.learning_curves import curves_section
 from vgglab.report.method import method_section
 from vgglab.report.results import results_of
-from vgglab.report.setup import progress, setup_section, skipped_line
+from vgglab.report.setup import confound_line, progress, setup_section, skipped_line
 from vgglab.report.trained import trainability_section
-from vgglab.report.undeclared import confound_line
-from vgglab.report.verdicts import forest_section, verdict_section
+from vgglab.report.verdicts import verdict_section
 from vgglab.report.ways_of_testing import protocols_section
-from vgglab.study import StudyView
+from vgglab.study import ClaimsFile, StudyView
 
 
-def build_page(view: StudyView, claims: Mapping[str, Any], folder: Path) -> Page:
-    """Everything the report of a study says; links are relative to ``folder``.
+def build_page(view: StudyView, claims: ClaimsFile, folder: Path) -> Page:
+    """Build the report of a study.
 
-    ``claims``: the contents of ``claims.json``.
+    Args:
+        view: the study.
+        claims: its judged claims.
+        folder: where the report will be; links are relative to it.
     """
     results = results_of(view)
     sections = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vgglab.report.wording import ArmNames
+from vgglab.report.wording import ArmNames, init_label
 from vgglab.study import (
     Arm,
     Cost,
@@ -19,7 +19,7 @@ from vgglab.study import (
     result_rows,
     summarise,
 )
-from vgglab.study.protocol_order import place_in_order
+from vgglab.study.summary import place_in_order
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Results:
         if len({s.protocol for s in settings}) > 1:
             parts.append(f"protocol {setting.protocol}")
         if len({s.init for s in settings}) > 1:
-            parts.append(f"{setting.init} initialisation")
+            parts.append(init_label(setting.init))
         if setting.variant:
             parts.append(setting.variant)
         return ", ".join(parts)

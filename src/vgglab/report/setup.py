@@ -1,4 +1,4 @@
-"""Section: what was trained, on what and where, and which points have no result."""
+"""Section: what was run, on what and where; what else differs; which points have no result."""
 
 from __future__ import annotations
 
@@ -7,10 +7,62 @@ from typing import Any
 
 from vgglab.report.blocks import Block, Bullets, Paragraph, Section, Table
 from vgglab.report.results import Results
-from vgglab.report.undeclared import confound_blocks
-from vgglab.report.wording import ArmNames, model_label
+from vgglab.report.wording import ArmNames, init_label, model_label
 from vgglab.runs import RunRecord, State
-from vgglab.study import Arm, StudyView, arms, values_by_arm
+from vgglab.study import Arm, Declaration, FieldDifference, Guard, StudyView, arms, values_by_arm
+
+
+def confound_blocks(guard: Guard) -> list[Block]:
+    """What the study declares, what else differs, and whether it was launched in spite of that."""
+    blocks: list[Block] = [Paragraph(_declared(guard))]
+    if guard.confounds:
+        blocks.append(Paragraph(_not_declared(guard)))
+        blocks.append(Bullets([_item(found) for found in guard.confounds]))
+    return blocks
+
+
+def confound_line(guard: Guard | None) -> str:
+    """A sentence for the top of the page; empty where all that differs is declared."""
+    if guard is None or not guard.confounds:
+        return ""
+    names = ", ".join(found.field for found in guard.confounds)
+    return (
+        f"Confounded: points also differ in {names}, which the study does not declare "
+        "(see What was run)."
+    )
+
+
+def _declared(guard: Guard) -> str:
+    found = {
+        declaration: [str(d) if d.tied_to else d.field for d in guard.declared_as(declaration)]
+        for declaration in (Declaration.SCIENTIFIC, Declaration.NUISANCE)
+    }
+    parts = [f"{kind.value} {'; '.join(names)}" for kind, names in found.items() if names]
+    text = f"The points differ in fields that the study declares as {' and as '.join(parts)}."
+    if any(d.tied_to for d in guard.declared_as(Declaration.NUISANCE)):
+        text += (
+            " A nuisance that goes with a scientific field, shown in brackets, may be the cause of "
+            "any difference between its values."
+        )
+    return text if parts else "The points differ in nothing that the study declares."
+
+
+def _not_declared(guard: Guard) -> str:
+    how = (
+        "it was launched all the same (study.allow_confounds=true)"
+        if guard.allowed
+        else "as it is it would not be launched"
+    )
+    return (
+        f"The points also differ in fields that the study does not declare; {how}. A difference "
+        "between two nets may come from these:"
+    )
+
+
+def _item(found: FieldDifference) -> str:
+    tied = f"; goes with {found.tied_to}, so that their effects cannot be told apart"
+    return f"{found}{tied if found.tied_to else ''}"
+
 
 _LINES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
@@ -63,7 +115,7 @@ def _factors(view: StudyView) -> str:
     known = sorted(set(arms(view).values()))
     models = dict.fromkeys(model_label(arm.model) for arm in known)
     norms = dict.fromkeys(f"norm {arm.norm}" for arm in known)
-    inits = dict.fromkeys(f"{arm.init} initialisation" for arm in known)
+    inits = dict.fromkeys(init_label(arm.init) for arm in known)
     return "; ".join([" ".join(models), " and ".join(norms), " and ".join(inits)])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,8 +22,9 @@ PAPER = "#ffffff"
 # Okabe & Ito's palette: told apart with any colour vision, and by lightness in grey print.
 BLUE = "#0072b2"
 ORANGE = "#d55e00"
-NORM_COLOURS = {"none": BLUE, "batch": ORANGE}
-NORM_MARKERS = {"none": "o", "batch": "s"}
+# A norm that these tables do not name is drawn as diamonds in ink.
+NORM_COLOURS = defaultdict(lambda: INK, {"none": BLUE, "batch": ORANGE})
+NORM_MARKERS = defaultdict(lambda: "D", {"none": "o", "batch": "s"})
 THEMED = {
     INK: "--ink",
     MUTED: "--muted",

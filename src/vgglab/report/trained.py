@@ -9,13 +9,12 @@ from vgglab.report.results import Results
 from vgglab.report.wording import NONE
 from vgglab.runs import RunRecord, State
 from vgglab.study import Arm
-
-OUTCOMES = (State.DIVERGED, State.UNTRAINABLE)
+from vgglab.study.claims.comparisons import UNTRAINED
 
 
 def trainability_section(results: Results) -> Section | None:
     """k of n seeds of each net, with the reasons; None where every run trains."""
-    runs = [run for run in results.view.runs if run.status.state in OUTCOMES]
+    runs = [run for run in results.view.runs if run.status.state in UNTRAINED]
     if not runs:
         return None
     blocks: list[Block] = [_table(results, runs)]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from vgglab.report.blocks import Block, Bullets, Cell, Paragraph, Section, Table
-from vgglab.report.differences_figure import forest_figure
 from vgglab.report.wording import (
     HARD_SPACE,
     INTERVAL,
@@ -20,8 +18,8 @@ from vgglab.report.wording import (
     signed,
     signed_span,
 )
+from vgglab.study import ClaimRecord, ClaimsFile, SideRecord
 
-Record = Mapping[str, Any]
 MARKS = {
     "supported": "\N{CHECK MARK}",
     "contradicted": "\N{MULTIPLICATION X}",
@@ -34,7 +32,7 @@ CLAIM_COLUMNS = (
 COLUMNS = ("claim", "the paper", "ours", f"difference, points ({INTERVAL})", "verdict", "seeds")
 
 
-def verdict_section(record: Record) -> Section:
+def verdict_section(record: ClaimsFile) -> Section:
     """The verdict table, what is behind each word, and the claims that nothing here answers."""
     blocks: list[Block] = []
     if record["claims"]:
@@ -50,7 +48,7 @@ def verdict_section(record: Record) -> Section:
     return Section("claims", "Verdicts", blocks)
 
 
-def verdict_table(record: Record) -> Table:
+def verdict_table(record: ClaimsFile) -> Table:
     """A row a claim, in the order of the claims."""
     rows: list[Sequence[Cell | str]] = []
     for claim in record["claims"]:
@@ -75,30 +73,37 @@ def verdict_table(record: Record) -> Table:
     return Table(COLUMNS, rows, caption, words=frozenset({0, 1, 2, 3, 4, 5}), stacked=True)
 
 
-def claim_rows(record: Record) -> list[list[str | int | float | None]]:
+def claim_rows(record: ClaimsFile) -> list[list[str | int | float | None]]:
     """The claims as plain rows of ``CLAIM_COLUMNS``, for whoever tabulates them anew."""
     rows: list[list[str | int | float | None]] = []
     for claim in record["claims"]:
-        effect = claim["effect"] or {"mean": None, "interval": None}
-        low, high = effect["interval"] or (None, None)
+        effect = claim["effect"]
+        low, high = (effect["interval"] if effect else None) or (None, None)
         rows.append(
             [
                 *(claim["claim"], statement(claim), paper_numbers(claim), our_numbers(claim)),
-                *(compared(claim), effect["mean"], low, high, claim["p_holm"], claim["verdict"]),
+                *(
+                    compared(claim),
+                    effect["mean"] if effect else None,
+                    low,
+                    high,
+                    claim["p_holm"],
+                    claim["verdict"],
+                ),
                 *(len(claim["seeds"]["used"]), claim["seeds_to_settle"], claim["reason"]),
             ]
         )
     return rows
 
 
-def statement(claim: Record) -> str:
+def statement(claim: ClaimRecord) -> str:
     """The claim, with its setting where the study has several, and whose it is."""
     setting = setting_label(claim["setting"])
     text = claim["statement"] + (f" ({setting})" if setting else "")
     return text if claim["origin"] == "paper" else f"{text} [ours, not the paper's]"
 
 
-def paper_numbers(claim: Record) -> str:
+def paper_numbers(claim: ClaimRecord) -> str:
     """``A-LRN 29.7, A 29.6 (4.1, Table 3)``."""
     paper = claim["paper"]
     labels = side_labels(claim)
@@ -110,7 +115,7 @@ def paper_numbers(claim: Record) -> str:
     return "; ".join(part for part in (errors, paper["note"], where) if part) or NONE
 
 
-def our_numbers(claim: Record) -> str:
+def our_numbers(claim: ClaimRecord) -> str:
     """``A-LRN 14.38, A 13.37``: means of the runs that trained."""
     labels = side_labels(claim)
     return ", ".join(
@@ -119,17 +124,17 @@ def our_numbers(claim: Record) -> str:
     )
 
 
-def _effect(claim: Record) -> str:
+def _effect(claim: ClaimRecord) -> str:
     effect = claim["effect"]
     if effect is None:
         return NONE
     shown = f"{compared(claim)}: {signed(effect['mean'])}"
     if effect["interval"] is None:
         return f"{shown} (no interval)"
-    return f"{shown} ({signed_span(tuple(effect['interval']))})"
+    return f"{shown} ({signed_span(effect['interval'])})"
 
 
-def seeds_counted(claim: Record) -> str:
+def seeds_counted(claim: ClaimRecord) -> str:
     """``5``; ``5: E 3 of 5 trained (2 diverged)`` where runs did not."""
     sides = claim["sides"]
     used = len(claim["seeds"]["used"])
@@ -145,12 +150,12 @@ def seeds_counted(claim: Record) -> str:
     return f"{used}: {', '.join(lacking)}{more}"
 
 
-def _others(side: Record) -> str:
+def _others(side: SideRecord) -> str:
     others = [f"{count} {state}" for state, count in side["states"].items() if state != "finished"]
     return f" ({', '.join(others)})" if others else ""
 
 
-def reason(claim: Record) -> str:
+def reason(claim: ClaimRecord) -> str:
     """What the verdict rests on, in a sentence."""
     setting = setting_label(claim["setting"])
     where = f"{compared(claim)}{f' ({setting})' if setting else ''}"
@@ -168,7 +173,7 @@ def reason(claim: Record) -> str:
     return "; ".join(parts) + "."
 
 
-def _caveats(claim: Record) -> list[str]:
+def _caveats(claim: ClaimRecord) -> list[str]:
     found = []
     seeds, among, effect = claim["seeds"], claim["among_trained"], claim["effect"]
     if seeds["untrained"]:
@@ -178,7 +183,7 @@ def _caveats(claim: Record) -> list[str]:
         if among:
             text += f"; among the seeds in which all learned {signed(among['mean'])}"
             if among["interval"]:
-                text += f" ({signed_span(tuple(among['interval']))})"
+                text += f" ({signed_span(among['interval'])})"
         found.append(text)
     if seeds["unpaired"]:
         found.append(f"{plural(len(seeds['unpaired']), 'seed')} not on every side, left out")
@@ -189,9 +194,3 @@ def _caveats(claim: Record) -> list[str]:
             else "the number of test images is not known, so the interval covers the seeds only"
         )
     return found
-
-
-def forest_section(record: Record) -> Section | None:
-    """Every claim's difference in one figure; None without a difference."""
-    figure = forest_figure("differences", record["claims"])
-    return Section("differences", "Differences by claim", [figure]) if figure else None

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vgglab.config.nets import NETS
-from vgglab.study import CONFIDENCE, Arm, Estimate
+from vgglab.study import CONFIDENCE, Arm, ClaimRecord, Estimate
+from vgglab.study.claims.directions import DIRECTIONS, difference_label
 
 HARD_SPACE = "\N{NO-BREAK SPACE}"
 NONE = "\N{EM DASH}"
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 INTERVAL = f"{CONFIDENCE:.0%} interval"
-
-_NORMS = {"none": "no batch norm", "batch": "batch norm"}
-_WITH_NORM = {"none": "without batch norm", "batch": "with batch norm"}
 
 
 def model_label(model: str) -> str:
@@ -28,8 +25,13 @@ def model_label(model: str) -> str:
 
 
 def norm_label(norm: str) -> str:
-    """``batch`` in words."""
-    return _NORMS.get(norm, norm)
+    """``batch norm``; ``no batch norm`` for none, as the paper's nets have it."""
+    return "no batch norm" if norm == "none" else f"{norm} norm"
+
+
+def init_label(init: str) -> str:
+    """``he initialisation``."""
+    return f"{init} initialisation"
 
 
 class ArmNames:
@@ -49,10 +51,12 @@ class ArmNames:
         return self._setting(arm).removeprefix(", ")
 
     def _norm(self, arm: Arm) -> str:
-        return f" {_WITH_NORM.get(arm.norm, arm.norm)}" if self._norms else ""
+        if not self._norms:
+            return ""
+        return " without batch norm" if arm.norm == "none" else f" with {norm_label(arm.norm)}"
 
     def _setting(self, arm: Arm) -> str:
-        init = [f"{arm.init} initialisation"] if self._inits else []
+        init = [init_label(arm.init)] if self._inits else []
         return "".join(f", {part}" for part in init + ([arm.variant] if arm.variant else []))
 
 
@@ -72,12 +76,12 @@ def signed(value: float | None, decimals: int = 2) -> str:
     return f"+{text}" if value is not None and float(f"{value:.{decimals}f}") > 0 else text
 
 
-def span(interval: tuple[float, float] | None) -> str:
+def span(interval: Sequence[float] | None) -> str:
     """``4.10 to 5.30``; a dash for None."""
     return NONE if interval is None else " to ".join(number(end) for end in interval)
 
 
-def signed_span(interval: tuple[float, float] | None) -> str:
+def signed_span(interval: Sequence[float] | None) -> str:
     """``-0.89 to +0.03``; an end near zero gets the decimals that show which side it is on."""
     if interval is None:
         return NONE
@@ -117,7 +121,7 @@ def field_label(name: str, value: Any) -> str:
     if name == "norm.name":
         return norm_label(str(value))
     if name == "init.name":
-        return f"{value} initialisation"
+        return init_label(str(value))
     return f"{name} {value}"
 
 
@@ -133,7 +137,7 @@ def setting_label(setting: Mapping[str, Any]) -> str:
     return ", ".join([*(field_label(name, value) for name, value in fields.items()), *scale])
 
 
-def side_labels(claim: Mapping[str, Any]) -> list[str]:
+def side_labels(claim: ClaimRecord) -> list[str]:
     """Short names of a claim's sides: nets, or protocols, or fields with their values."""
     sides = claim["sides"]
     protocols = len({side["protocol"] for side in sides}) > 1
@@ -150,19 +154,14 @@ def side_labels(claim: Mapping[str, Any]) -> list[str]:
     return labels
 
 
-def _less(first: str, second: str) -> str:
-    return f"{first} {MINUS} {second}"
-
-
-def part_labels(claim: Mapping[str, Any]) -> list[str]:
+def part_labels(claim: ClaimRecord) -> list[str]:
     """Names of the differences that a claim is made of."""
     labels = side_labels(claim)
-    if claim["direction"] == "falls":
-        return [_less(late, early) for early, late in pairwise(labels)]
-    return [_less(labels[0], other) for other in labels[1:]]
+    pairs = DIRECTIONS[claim["direction"]].pairs(len(labels))
+    return [difference_label(labels[first], labels[second]) for first, second in pairs]
 
 
-def compared(claim: Mapping[str, Any], *, brief: bool = False) -> str:
+def compared(claim: ClaimRecord, *, brief: bool = False) -> str:
     """What the claim's effect is: ``A-LRN - A``, ``A to E, fitted``, the weakest of several.
 
     ``brief``: without the nets that it is averaged over.
@@ -170,8 +169,4 @@ def compared(claim: Mapping[str, Any], *, brief: bool = False) -> str:
     labels = side_labels(claim)
     averaged = [field_label(n, v) for values in claim["averaged_over"] for n, v in values.items()]
     mean = f", mean of {' '.join(averaged)}" if averaged and not brief else ""
-    if claim["direction"] == "falls":
-        return f"{labels[0]} to {labels[-1]}, fitted{mean}"
-    if len(labels) > 2:
-        return f"{labels[0]} {MINUS} nearest other{mean}"
-    return _less(labels[0], labels[1]) + mean
+    return DIRECTIONS[claim["direction"]].effect_label(labels) + mean

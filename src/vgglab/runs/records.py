@@ -200,8 +200,8 @@ def read_config(directory: RunDirectory) -> Config:
 
 def read_result(directory: RunDirectory) -> Result:
     """``result.json``; empty where there is none."""
-    found: Result = _read_json(directory.result) or {}
-    return found
+    found: Result | None = _read_json(directory.result)
+    return found or {}
 
 
 def write_result(directory: RunDirectory, result: Result) -> None:

@@ -1,10 +1,17 @@
-"""A study as a view over runs: its table, its means and its differences. Knows no torch."""
+"""A study as a view over runs: its table, its means, its claims and their verdicts.
 
-from vgglab.study.arm_fields import arms, semantic_fields, values_by_arm
-from vgglab.study.arms import Arm
+Must not know torch, how nets are built or trained, or how a report looks.
+"""
+
+from vgglab.study.arms import Arm, arms, norm_order, values_by_arm
 from vgglab.study.claims.inference import CONFIDENCE
-from vgglab.study.claims.power import Noise, chance, detectable, seeds_needed
-from vgglab.study.claims.record import claims_record
+from vgglab.study.claims.record import (
+    ClaimRecord,
+    ClaimsFile,
+    MeasuredRecord,
+    SideRecord,
+    claims_record,
+)
 from vgglab.study.confounds import (
     UNKNOWN,
     Declaration,
@@ -17,8 +24,7 @@ from vgglab.study.confounds import (
 from vgglab.study.cost import Cost, costs
 from vgglab.study.curves import Curve, Split, learning_curves, mean_curve
 from vgglab.study.estimate import Estimate, estimate
-from vgglab.study.protocol_steps import ProtocolStep, protocol_steps
-from vgglab.study.summary import Summary, summarise
+from vgglab.study.summary import Summary, protocol_steps, summarise
 from vgglab.study.table import MEASURED, STEP_PARTS, ResultRow, result_rows, results_table
 from vgglab.study.view import MissingPoint, StudyView
 
@@ -28,6 +34,8 @@ __all__ = [
     "STEP_PARTS",
     "UNKNOWN",
     "Arm",
+    "ClaimRecord",
+    "ClaimsFile",
     "Cost",
     "Curve",
     "Declaration",
@@ -35,28 +43,25 @@ __all__ = [
     "Estimate",
     "FieldDifference",
     "Guard",
+    "MeasuredRecord",
     "MissingPoint",
-    "Noise",
-    "ProtocolStep",
     "ResultRow",
+    "SideRecord",
     "Split",
     "StudyView",
     "Summary",
     "arms",
-    "chance",
     "claims_record",
     "compare",
     "costs",
-    "detectable",
     "estimate",
     "grid_keys",
     "learning_curves",
     "mean_curve",
+    "norm_order",
     "protocol_steps",
     "result_rows",
     "results_table",
-    "seeds_needed",
-    "semantic_fields",
     "summarise",
     "values_by_arm",
 ]

@@ -1,9 +1,22 @@
-"""An arm of a study: everything that its seeds repeat."""
+"""The arms of a study: runs that differ in their seed alone, and what tells arms apart."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from vgglab.config import arm_fields
+from vgglab.study.view import StudyView
+
+FACTORS = ("model.name", "norm.name", "init.name")
+"""Fields that an arm is named after."""
+
+
+def norm_order(norm: str) -> tuple[bool, str]:
+    """Sorts norms by name, after none: the paper's nets have no batch norm and come first."""
+    return norm != "none", norm
 
 
 @dataclass(frozen=True)
@@ -21,10 +34,70 @@ class Arm:
 
     @property
     def _order(self) -> tuple[Any, ...]:
-        # The paper's nets have no batch norm: they come first.
-        return (self.model, self.norm != "none", self.norm, self.init, self.variant)
+        return (self.model, norm_order(self.norm), self.init, self.variant)
 
-    def differs_from(self, other: Arm) -> tuple[str, ...]:
-        """Names of the factors in which two arms differ."""
-        names = ("model", "norm", "init", "variant")
-        return tuple(name for name in names if getattr(self, name) != getattr(other, name))
+
+def arms(view: StudyView) -> dict[str, Arm]:
+    """Point id -> the arm that its seed repeats."""
+    variant = _variants(view)
+    return {
+        point.id: Arm(
+            model=point.config.model.name,
+            norm=point.config.norm.name,
+            init=point.config.init.name,
+            variant=variant[point.id],
+        )
+        for point in view.points
+    }
+
+
+def _variants(view: StudyView) -> dict[str, str]:
+    """Point id -> the fields that tell it from others of equal model, norm and init.
+
+    Empty where seeds are all that is repeated. Without it a sweep over, say, the width would pool
+    different nets into one mean.
+    """
+    fields = {point.id: arm_fields(point.config) for point in view.points}
+    telling = distinguishing(list(fields.values()), FACTORS)
+    return {
+        point_id: ", ".join(f"{name}={values.get(name)}" for name in telling)
+        for point_id, values in fields.items()
+    }
+
+
+def distinguishing(fields: Iterable[Mapping[str, Any]], factors: Iterable[str] = ()) -> list[str]:
+    """The fewest fields, names before values, that with the factors tell all items apart."""
+    items, known = list(fields), list(factors)
+    names = {name for values in items for name in values} - set(known)
+    kept: list[str] = []
+    count = _count_groups(items, known)
+    for name in sorted(names, key=lambda n: (not n.endswith(".name"), n)):
+        # A field that splits nothing further follows from those before it, or from the factors.
+        finer = _count_groups(items, [*known, *kept, name])
+        if finer > count:
+            kept, count = [*kept, name], finer
+    return kept
+
+
+def _count_groups(items: Iterable[Mapping[str, Any]], names: Iterable[str]) -> int:
+    """How many items differ from each other in these fields."""
+    chosen = list(names)
+    return len({tuple(repr(values.get(n)) for n in chosen) for values in items})
+
+
+def values_by_arm(view: StudyView) -> dict[str, dict[Any, list[Arm]]]:
+    """Field -> value -> arms that have it, for every field that decides what a run computes.
+
+    A field with two values here differs between arms: a possible cause of their difference that
+    is not the one in their names. Factors are left out.
+    """
+    arm_of = arms(view)
+    found: dict[str, dict[Any, set[Arm]]] = defaultdict(lambda: defaultdict(set))
+    for point in view.points:
+        for name, value in arm_fields(point.config).items():
+            if name not in FACTORS:
+                found[name][value].add(arm_of[point.id])
+    return {
+        name: {value: sorted(members) for value, members in by_value.items()}
+        for name, by_value in found.items()
+    }

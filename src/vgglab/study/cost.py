@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vgglab.study.arm_fields import arms
-from vgglab.study.arms import Arm
+from vgglab.study.arms import Arm, arms
 from vgglab.study.estimate import Estimate, estimate
 from vgglab.study.table import STEP_PARTS, ResultRow, result_rows
 from vgglab.study.view import StudyView

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vgglab.runs import RunRecord, State
-from vgglab.study.arm_fields import arms
-from vgglab.study.arms import Arm
+from vgglab.study.arms import Arm, arms
 from vgglab.study.view import StudyView
 
 Split = Literal["train", "validation"]

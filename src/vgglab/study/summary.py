@@ -1,20 +1,29 @@
-"""What each arm reached: how many seeds trained, and their errors."""
+"""What each arm reached under each protocol: how many seeds trained, and their errors."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vgglab.study.arm_fields import arms
-from vgglab.study.arms import Arm
+from vgglab.config.protocol import PROTOCOLS
+from vgglab.study.arms import Arm, arms
 from vgglab.study.estimate import Estimate, estimate
-from vgglab.study.protocol_order import in_order
 from vgglab.study.table import ResultRow, result_rows
 from vgglab.study.view import StudyView
 
 ErrorName = Literal["top1_error", "top5_error"]
+
+
+def place_in_order(label: str) -> tuple[int, str]:
+    """A sort key in the order of the registry; ``dense-64``, at other scales, follows ``dense``."""
+    name, order = label.partition("-")[0], list(PROTOCOLS)
+    return order.index(name) if name in order else len(order), label
+
+
+def _in_order(labels: Iterable[str]) -> list[str]:
+    return sorted(labels, key=place_in_order)
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ def _protocols(view: StudyView, rows: Iterable[ResultRow]) -> list[str]:
             tested[row.run].add(row.protocol)
     of_all = set.intersection(*tested.values()) if tested else set()
     of_some = set().union(*tested.values())
-    return in_order([*((of_some & asked) | of_all or asked)])
+    return _in_order([*((of_some & asked) | of_all or asked)])
 
 
 def _by_seed(arm: Arm, rows: Iterable[ResultRow], name: ErrorName) -> dict[int, float]:
@@ -113,3 +122,35 @@ def summarise(view: StudyView) -> tuple[Summary, ...]:
                 )
             )
     return tuple(summaries)
+
+
+@dataclass(frozen=True)
+class ProtocolStep:
+    """Error of an arm under one protocol minus its error under its first, percentage points."""
+
+    summary: Summary
+    """Under the protocol."""
+    base: str
+    """The first protocol."""
+    by_seed: dict[int, float]
+    """Seed -> difference, of the seeds tested under both: the same weights and images."""
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """Mean difference and paired t-interval; None without a pair."""
+        return estimate(self.by_seed.values())
+
+
+def protocol_steps(summaries: Sequence[Summary]) -> list[ProtocolStep]:
+    """Every arm under every protocol, each against the arm's first; arms in their order."""
+    found: list[ProtocolStep] = []
+    for arm in dict.fromkeys(summary.arm for summary in summaries):
+        of = {s.protocol: s for s in summaries if s.arm == arm}
+        protocols = _in_order(of)
+        base = of[protocols[0]].top1_error
+        for protocol in protocols:
+            errors = of[protocol].top1_error
+            both = sorted(errors.keys() & base.keys())
+            by_seed = {seed: errors[seed] - base[seed] for seed in both}
+            found.append(ProtocolStep(of[protocol], protocols[0], by_seed))
+    return found

@@ -10,7 +10,7 @@ import pandas as pd
 
 from vgglab.runs import Result, RunRecord, State, Status
 from vgglab.runs.records import ProtocolErrors
-from vgglab.study.arm_fields import arms
+from vgglab.study.arms import arms
 from vgglab.study.view import MissingPoint, StudyView
 
 STEP_PARTS = ("data_ms", "forward_ms", "backward_ms", "optimiser_ms", "logging_ms")

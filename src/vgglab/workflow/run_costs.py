@@ -10,14 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vgglab.config import Config, plain
+from vgglab.config import Config, flatten, plain, semantic_fields
 from vgglab.data.errors import DataError
 from vgglab.data.sources.registry import load_splits, published_images
 from vgglab.launch.pilot import Pilot, PilotPool, folder_bytes, start_step_tail
 from vgglab.launch.pool import Point, PointResources, overrides_of
 from vgglab.runs import RunRecord, State, load_runs
-from vgglab.study import semantic_fields
-from vgglab.study.budget import DoneRun, Measurement, Timing, Work, from_runs, measurement
+from vgglab.study.forecast import DoneRun, Measurement, Timing, Work, from_runs, measurement
 from vgglab.training.net_cost import net_cost
 from vgglab.training.optimisation import optimiser_of
 from vgglab.workflow.compose import compose_point
@@ -33,7 +32,9 @@ REFERENCE_BATCH = 32
 
 def net_key(config: Config) -> str:
     """Equal for runs whose steps cost the same."""
-    fields = semantic_fields(config)
+    # How files are decoded is no part of what a run computes, but of what a step costs.
+    fields = dict(flatten({"data": plain(config.data)})) | semantic_fields(config)
+    fields.pop("data.root", None)
     kept = [n for n in fields if n.split(".")[0] in NET_GROUPS or n in NET_FIELDS]
     return repr([(name, fields[name]) for name in sorted(kept)])
 

@@ -27,6 +27,8 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 CONFIDENCE = 0.95
+ALPHA = 1 - CONFIDENCE
+"""Chance of any false verdict among all claims of a study."""
 Values = NDArray[np.float64]
 
 _GRID = 201

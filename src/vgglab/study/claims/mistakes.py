@@ -13,29 +13,44 @@ from vgglab.runs import RunRecord
 
 
 @dataclass(frozen=True)
-class Wrong:
+class Mistakes:
     """Of one run under one protocol, by test image in the order of their index."""
 
     index_n: NDArray[np.int64]
     label_n: NDArray[np.int64]
     wrong_n: NDArray[np.bool_]
 
+    def same_images(self, other: Mistakes) -> bool:
+        """Whether both runs were tested on the same images."""
+        return np.array_equal(self.index_n, other.index_n) and np.array_equal(
+            self.label_n, other.label_n
+        )
+
 
 @dataclass(frozen=True)
-class Images:
+class MistakesReader:
     """Reads each run's predictions once."""
 
-    _known: dict[tuple[str, str, int], Wrong | None] = field(default_factory=dict)
+    _read: dict[tuple[str, str, int], Mistakes | None] = field(default_factory=dict)
 
-    def wrong(self, run: RunRecord, protocol: str, k: int) -> Wrong | None:
-        """Top-k mistakes; None where the run kept no predictions, or too few classes of each."""
+    def mistakes(self, run: RunRecord, protocol: str, k: int) -> Mistakes | None:
+        """The test images whose label is not among a run's first k predictions.
+
+        Args:
+            run: a finished run.
+            protocol: label of the test.
+            k: number of predictions that count, from 1.
+
+        Returns:
+            None where the run kept no predictions, or too few classes of each.
+        """
         key = (run.id, protocol, k)
-        if key not in self._known:
-            self._known[key] = _read(run, protocol, k)
-        return self._known[key]
+        if key not in self._read:
+            self._read[key] = _read_mistakes(run, protocol, k)
+        return self._read[key]
 
 
-def _read(run: RunRecord, protocol: str, k: int) -> Wrong | None:
+def _read_mistakes(run: RunRecord, protocol: str, k: int) -> Mistakes | None:
     path = run.directory.predictions(protocol)
     if not path.exists():
         return None
@@ -46,4 +61,4 @@ def _read(run: RunRecord, protocol: str, k: int) -> Wrong | None:
     if classes_nk.shape[1] < k:
         return None
     hit_n = (classes_nk[:, :k] == label_n[:, None]).any(axis=1)
-    return Wrong(table["index"].to_numpy(), label_n, ~hit_n)
+    return Mistakes(table["index"].to_numpy(), label_n, ~hit_n)

@@ -1,4 +1,4 @@
-"""A question's errors, paired by seed and by test image."""
+"""The errors of a comparison, paired by seed and by test image."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from vgglab.config.claims import Metric
 from vgglab.runs import RunRecord, State
 from vgglab.runs.records import ProtocolErrors
+from vgglab.study.claims.comparisons import UNTRAINED, Comparison, Point, Side, state_of
 from vgglab.study.claims.contrast import Measured, image_variance
-from vgglab.study.claims.mistakes import Images, Wrong
-from vgglab.study.claims.questions import UNTRAINED, Point, Question, Side, state_of
+from vgglab.study.claims.mistakes import Mistakes, MistakesReader
 
 TOP_K: dict[Metric, int] = {"top1_error": 1, "top5_error": 5}
 
@@ -38,6 +38,26 @@ class Paired:
     images_ksi: NDArray[np.float32] | None
     """(sides, seeds, images): the same for each image; None where predictions are lacking."""
     images: int | None
+    """Test images that the errors are over; None where that is not known."""
+
+    @property
+    def sides(self) -> int:
+        return len(self.errors_ks)
+
+    def difference(self, first: int, second: int, *, trained_only: bool = False) -> Measured | None:
+        """One side's error less another's.
+
+        Args:
+            first: index of the side that is subtracted from.
+            second: index of the side that is subtracted.
+            trained_only: leave out the seeds in which a net did not learn.
+
+        Returns:
+            None without a seed.
+        """
+        weights = [0.0] * self.sides
+        weights[first], weights[second] = 1.0, -1.0
+        return self.contrast(weights, trained_only=trained_only)
 
     def contrast(self, weights: Sequence[float], *, trained_only: bool = False) -> Measured | None:
         """The weighted sum of the sides' errors; None without a seed."""
@@ -57,37 +77,48 @@ class Paired:
         return Measured(by_seed, bound, self.images, paired=False)
 
 
-def pair(question: Question, images: Images) -> Paired:
-    """Everything that a question's tests are computed from."""
-    metric = question.claim.metric
-    nets = [(side, net) for side in question.sides for net in side.nets]
+def pair(comparison: Comparison, reader: MistakesReader) -> Paired:
+    """Pair the errors that the tests of a comparison are computed from."""
+    metric = comparison.claim.metric
+    nets = [(side, net) for side in comparison.sides for net in side.nets]
     everywhere = set.intersection(*(set(net) for _, net in nets))
     anywhere = set.union(*(set(net) for _, net in nets))
     complete = tuple(
-        s for s in sorted(everywhere) if all(_has_outcome(n[s], d, metric) for d, n in nets)
+        s for s in sorted(everywhere) if all(_can_be_compared(n[s], d, metric) for d, n in nets)
     )
-    guess = _guessing(question)
-    errors = [[_mean(side, s, metric, guess) for s in complete] for side in question.sides]
-    per_image = _per_image(question.sides, complete, metric, guess, images)
+    guess = _guessing(comparison)
+    errors = [[_mean(side, s, metric, guess) for s in complete] for side in comparison.sides]
+    per_image = _per_image(comparison.sides, complete, metric, guess, reader)
     return Paired(
         seeds=complete,
         waiting=tuple(sorted(everywhere - set(complete))),
         unpaired=tuple(sorted(anywhere - everywhere)),
         trained=tuple(all(state_of(n[s]) not in UNTRAINED for _, n in nets) for s in complete),
-        errors_ks=np.asarray(errors, dtype=np.float64).reshape(len(question.sides), len(complete)),
+        errors_ks=np.asarray(errors, dtype=np.float64).reshape(
+            len(comparison.sides), len(complete)
+        ),
         images_ksi=per_image,
-        images=per_image.shape[-1] if per_image is not None else _images_tested(question),
+        images=per_image.shape[-1] if per_image is not None else _images_tested(comparison),
     )
 
 
 def error_of(point: Point, side: Side, metric: Metric) -> float | None:
-    """What a run that finished reached, percent."""
+    """The error that a point reached under its side's protocol.
+
+    Args:
+        point: of the side.
+        side: names the protocol.
+        metric: error that the claim is about.
+
+    Returns:
+        Percent; None where the point has not finished, or was not tested so.
+    """
     if state_of(point) is not State.FINISHED or not isinstance(point, RunRecord):
         return None
     return _errors(point, side).get(metric)
 
 
-def _has_outcome(point: Point, side: Side, metric: Metric) -> bool:
+def _can_be_compared(point: Point, side: Side, metric: Metric) -> bool:
     return state_of(point) in UNTRAINED or error_of(point, side, metric) is not None
 
 
@@ -102,21 +133,21 @@ def _errors(run: RunRecord, side: Side) -> ProtocolErrors:
     return run.result.get("errors", {}).get(side.protocol, {})
 
 
-def _guessing(question: Question) -> float:
+def _guessing(comparison: Comparison) -> float:
     """Error of guessing among all classes, percent."""
-    k, classes = TOP_K[question.claim.metric], question.points[0].config.data.classes
+    k, classes = TOP_K[comparison.claim.metric], comparison.points[0].config.data.classes
     return 100.0 * (1 - min(k, classes) / classes)
 
 
-def _wrong(point: Point, side: Side, k: int, images: Images) -> Wrong | None:
-    return images.wrong(point, side.protocol, k) if isinstance(point, RunRecord) else None
+def _mistakes(point: Point, side: Side, k: int, reader: MistakesReader) -> Mistakes | None:
+    return reader.mistakes(point, side.protocol, k) if isinstance(point, RunRecord) else None
 
 
-def _images_tested(question: Question) -> int | None:
+def _images_tested(comparison: Comparison) -> int | None:
     """Fewest test images of any run, as ``result.json`` says."""
     counts = [
         _errors(point, side).get("images")
-        for side in question.sides
+        for side in comparison.sides
         for net in side.nets
         for point in net.values()
         if isinstance(point, RunRecord)
@@ -125,25 +156,29 @@ def _images_tested(question: Question) -> int | None:
 
 
 def _per_image(
-    sides: Sequence[Side], seeds: Sequence[int], metric: Metric, guess: float, images: Images
+    sides: Sequence[Side],
+    seeds: Sequence[int],
+    metric: Metric,
+    guess: float,
+    reader: MistakesReader,
 ) -> NDArray[np.float32] | None:
     """(sides, seeds, images), percent; None unless all runs tell, of the same images."""
     k = TOP_K[metric]
-    reference: Wrong | None = None
-    per_side: list[list[list[Wrong | None]]] = []
+    reference: Mistakes | None = None
+    per_side: list[list[list[Mistakes | None]]] = []
     for side in sides:
-        per_seed: list[list[Wrong | None]] = []
+        per_seed: list[list[Mistakes | None]] = []
         for seed in seeds:
-            row: list[Wrong | None] = []
+            row: list[Mistakes | None] = []
             for net in side.nets:
                 if state_of(net[seed]) in UNTRAINED:
                     row.append(None)
                     continue
-                wrong = _wrong(net[seed], side, k, images)
-                if wrong is None or (reference and not _same_images(reference, wrong)):
+                mistakes = _mistakes(net[seed], side, k, reader)
+                if mistakes is None or (reference and not reference.same_images(mistakes)):
                     return None
-                reference = reference or wrong
-                row.append(wrong)
+                reference = reference or mistakes
+                row.append(mistakes)
             per_seed.append(row)
         per_side.append(per_seed)
     if reference is None:
@@ -153,14 +188,10 @@ def _per_image(
         [
             np.stack(
                 [
-                    np.mean([guessed if w is None else 100 * w.wrong_n for w in row], axis=0)
+                    np.mean([guessed if m is None else 100 * m.wrong_n for m in row], axis=0)
                     for row in per_seed
                 ]
             )
             for per_seed in per_side
         ]
     ).astype(np.float32)
-
-
-def _same_images(one: Wrong, other: Wrong) -> bool:
-    return np.array_equal(one.index_n, other.index_n) and np.array_equal(one.label_n, other.label_n)

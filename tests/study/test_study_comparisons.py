@@ -7,7 +7,8 @@ from study_points import missing, run, view
 
 from vgglab.config.claims import Claim, parse_claims
 from vgglab.runs import State
-from vgglab.study.claims.questions import Question, matches, put
+from vgglab.study import arms
+from vgglab.study.claims.comparisons import Comparison, comparisons, matches
 
 
 def claim(*sides: dict[str, Any], **fields: Any) -> dict[str, Claim]:
@@ -18,23 +19,23 @@ def claim(*sides: dict[str, Any], **fields: Any) -> dict[str, Claim]:
 C_B = claim({"model.name": "c"}, {"model.name": "b"})
 
 
-def questions(*points: Any, claims: dict[str, Claim] = C_B) -> list[Question]:
-    return put(view(*points, claims=claims))[0]
+def compared(*points: Any, claims: dict[str, Claim] = C_B) -> list[Comparison]:
+    return comparisons(view(*points, claims=claims))[0]
 
 
 def why(*points: Any, claims: dict[str, Claim] = C_B) -> str:
-    asked, not_asked = put(view(*points, claims=claims))
-    assert asked == []
-    return not_asked[0].why
+    found, unanswered = comparisons(view(*points, claims=claims))
+    assert found == []
+    return unanswered[0].why
 
 
 def test_all_else_equal() -> None:
-    """A question for each setting that has both sides; C at another rate compares with nothing."""
+    """A comparison a setting that has both sides; C at another rate compares with nothing."""
     points = [run(m, s, 5.0, norm=n) for m in "bc" for s in (0, 1) for n in ("none", "batch")]
-    asked = questions(*points, run("c", 0, 5.0, learning_rate=0.1, width=0.5))
+    asked = compared(*points, run("c", 0, 5.0, learning_rate=0.1, width=0.5))
     assert [dict(q.setting) for q in asked] == [{"norm.name": "batch"}, {"norm.name": "none"}]
-    for question in asked:
-        assert [sorted(net) for side in question.sides for net in side.nets] == [[0, 1], [0, 1]]
+    for comparison in asked:
+        assert [sorted(net) for side in comparison.sides for net in side.nets] == [[0, 1], [0, 1]]
 
 
 def test_what_differs_in_something_else_is_not_compared() -> None:
@@ -43,12 +44,27 @@ def test_what_differs_in_something_else_is_not_compared() -> None:
     )
 
 
+def test_how_files_are_decoded_is_no_difference() -> None:
+    def photographs(decoder: str) -> dict[str, Any]:
+        return {"name": "imagenette", "image_size": 64, "decoder": decoder}
+
+    scale: dict[str, Any] = {"scale_min": 72, "scale_max": 72}
+    points = [
+        run(model, seed, 5.0, data=photographs(decoder), **scale)
+        for model in "cb"
+        for seed, decoder in enumerate(("auto", "pillow"))
+    ]
+    (comparison,) = compared(*points)
+    assert [sorted(net) for side in comparison.sides for net in side.nets] == [[0, 1], [0, 1]]
+    assert {arm.variant for arm in arms(view(*points)).values()} == {""}
+
+
 def test_fields_may_be_declared_to_differ() -> None:
     tuned = claim({"model.name": "c"}, {"model.name": "b"}, ignore=["recipe.learning_rate"])
     points = run("c", 0, 5.0), run("b", 0, 6.0, learning_rate=0.1)
     assert why(*points) == "no points that differ in nothing else"
-    (question,) = questions(*points, claims=tuned)
-    assert question.sides[1].fields == {"model.name": "b", "recipe.learning_rate": 0.1}
+    (comparison,) = compared(*points, claims=tuned)
+    assert comparison.sides[1].fields == {"model.name": "b", "recipe.learning_rate": 0.1}
 
 
 def test_a_claim_without_points_says_which() -> None:
@@ -56,9 +72,9 @@ def test_a_claim_without_points_says_which() -> None:
 
 
 def test_one_side_may_have_several_values() -> None:
-    """A question for each combination."""
+    """A comparison for each combination."""
     deep = claim({"model.name": ["d", "e"]}, {"model.name": "a"})
-    asked = questions(*(run(m, 0, 5.0) for m in "ade"), claims=deep)
+    asked = compared(*(run(m, 0, 5.0) for m in "ade"), claims=deep)
     found = [[side.fields["model.name"] for side in q.sides] for q in asked]
     assert found == [["d", "a"], ["e", "a"]]
 
@@ -66,31 +82,31 @@ def test_one_side_may_have_several_values() -> None:
 def test_nets_are_averaged_over() -> None:
     norm = claim({"norm.name": "batch"}, {"norm.name": "none"}, average_over=["model.name"])
     points = [run(m, 0, 5.0, norm=n) for m in "ab" for n in ("none", "batch")]
-    (question,) = questions(*points, run("c", 0, 5.0), claims=norm)  # c has no counterpart
-    assert question.averaged == ({"model.name": "a"}, {"model.name": "b"})
+    (comparison,) = compared(*points, run("c", 0, 5.0), claims=norm)  # c has no counterpart
+    assert comparison.averaged == ({"model.name": "a"}, {"model.name": "b"})
 
 
 def test_protocols_of_the_same_runs() -> None:
     crops = claim({"protocol": "multi_crop"}, {"protocol": "dense"}, average_over=["model.name"])
     also = {name: {"top1_error": 4.0} for name in ("dense", "multi_crop-40-48")}
     points = [run("d", s, 5.0, also=also) for s in (0, 1)]
-    (question,) = questions(*points, run("e", 0, 5.0), claims=crops)  # e was not tested so
-    assert [side.protocol for side in question.sides] == ["multi_crop-40-48", "dense"]
-    assert question.averaged == ({"model.name": "d"},)
+    (comparison,) = compared(*points, run("e", 0, 5.0), claims=crops)  # e was not tested so
+    assert [side.protocol for side in comparison.sides] == ["multi_crop-40-48", "dense"]
+    assert comparison.averaged == ({"model.name": "d"},)
     assert "not all tested" in why(run("e", 0, 5.0), claims=crops)
 
 
 def test_the_first_protocol_that_all_were_tested_under() -> None:
     dense = {"dense": {"top1_error": 4.0}}
-    (both,) = questions(run("c", 0, 5.0, also=dense), run("b", 0, 5.0, also=dense))
-    (one,) = questions(run("c", 0, 5.0, also=dense), run("b", 0, 5.0))
+    (both,) = compared(run("c", 0, 5.0, also=dense), run("b", 0, 5.0, also=dense))
+    (one,) = compared(run("c", 0, 5.0, also=dense), run("b", 0, 5.0))
     assert (both.sides[0].protocol, one.sides[0].protocol) == ("dense", "center")
 
 
 def test_runs_to_come_and_runs_that_did_not_train_are_points() -> None:
     diverged = run("c", 1, None, state=State.DIVERGED)
-    (question,) = questions(run("c", 0, 5.0), diverged, missing("b", 0), missing("b", 1))
-    assert len(question.points) == 4
+    (comparison,) = compared(run("c", 0, 5.0), diverged, missing("b", 0), missing("b", 1))
+    assert len(comparison.points) == 4
 
 
 @pytest.mark.parametrize(

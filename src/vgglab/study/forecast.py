@@ -1,4 +1,4 @@
-"""What a study will take and what it can show, before it starts: arithmetic on measured parts."""
+"""What ``task=plan`` estimates of a study before it starts: its time, memory, disk and power."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from vgglab.study.claims.comparisons import Comparison
+from vgglab.study.claims.directions import DIRECTIONS
+from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.power import POWER, Noise, detectable, seeds_needed
-from vgglab.study.claims.questions import Question
-from vgglab.study.claims.verdict import ALPHA, Answer, answer
+from vgglab.study.claims.verdict import Judgement, judge
 from vgglab.study.view import StudyView
 
 TURNAROUND_SECONDS = 0.25
@@ -195,15 +197,15 @@ class Resolution:
 
 
 def resolutions(view: StudyView) -> list[Resolution]:
-    """Every question that the study's claims put to its points.
+    """What the seeds of a study can show of each of its comparisons.
 
     The level is that of the first step of Holm's correction over all of them, which is the
     strictest: what is detectable with it is detectable whatever the others show.
     """
-    answers, _ = answer(view)
-    known = [e.noise for a in answers if (e := a.tests.effect) and e.noise]
+    judgements, _ = judge(view)
+    known = [e.noise for found in judgements if (e := found.evidence.effect) and e.noise]
     typical = _typical(known)
-    return [_resolution(a, typical, len(answers)) for a in answers]
+    return [_resolution(found, typical, len(judgements)) for found in judgements]
 
 
 def _typical(known: Sequence[Noise]) -> Noise | None:
@@ -214,15 +216,15 @@ def _typical(known: Sequence[Noise]) -> Noise | None:
     )
 
 
-def _resolution(found: Answer, typical: Noise | None, family: int) -> Resolution:
-    effect, alpha = found.tests.effect, ALPHA / family
+def _resolution(found: Judgement, typical: Noise | None, family: int) -> Resolution:
+    effect, alpha = found.evidence.effect, ALPHA / family
     own = effect.noise if effect else None
     noise = own or typical
     target, target_is = _target(found)
-    seeds = _seeds(found.question)
+    seeds = _seeds(found.comparison)
     return Resolution(
-        claim=found.question.name,
-        setting=dict(found.question.setting),
+        claim=found.comparison.name,
+        setting=dict(found.comparison.setting),
         seeds=seeds,
         pairs=len(found.paired.seeds),
         noise=noise,
@@ -234,17 +236,15 @@ def _resolution(found: Answer, typical: Noise | None, family: int) -> Resolution
     )
 
 
-def _seeds(question: Question) -> int:
-    nets = [net for side in question.sides for net in side.nets]
+def _seeds(comparison: Comparison) -> int:
+    nets = [net for side in comparison.sides for net in side.nets]
     return len(set.intersection(*(set(net) for net in nets)))
 
 
-def _target(found: Answer) -> tuple[float | None, str]:
-    claim, effect = found.question.claim, found.tests.effect
-    if claim.direction == "equal":
-        return claim.margin, "margin"
-    if effect is not None and effect.noise is not None:
-        return abs(effect.mean + (claim.margin if claim.direction == "lower" else 0)), "seen so far"
+def _target(found: Judgement) -> tuple[float | None, str]:
+    claim = found.comparison.claim
+    if known := DIRECTIONS[claim.direction].target(found.evidence, claim.margin):
+        return known
     errors = claim.paper.errors
     if len(errors) > 1:
         return abs(errors[0] - errors[-1]), "the paper's"

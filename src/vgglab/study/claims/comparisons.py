@@ -1,16 +1,17 @@
-"""What a study asks: which of its points each claim compares, all else equal."""
+"""Which points of a study each claim compares, all else equal."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any
 
+from vgglab.config import arm_fields
 from vgglab.config.claims import PROTOCOL, Claim, Selector
 from vgglab.runs import RunRecord, State
-from vgglab.study.arm_fields import semantic_fields
+from vgglab.study.arms import distinguishing
 from vgglab.study.view import MissingPoint, StudyView
 
 Point = RunRecord | MissingPoint
@@ -31,14 +32,15 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Question:
-    """A claim put to the points of a study that can answer it."""
+class Comparison:
+    """A claim with the points of a study that can answer it."""
 
     name: str
     claim: Claim
     setting: Mapping[str, Any]
-    """Fields that tell this question from others of the same claim."""
+    """Fields that tell this comparison from others of the same claim."""
     averaged: tuple[Mapping[str, Any], ...]
+    """Values of the fields that are averaged over, one for each net of a side."""
     sides: tuple[Side, ...]
 
     @property
@@ -49,8 +51,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class NotAsked:
-    """A claim that no points of the study answer."""
+class Unanswered:
+    """A claim that no points of the study can answer."""
 
     name: str
     why: str
@@ -61,45 +63,53 @@ def state_of(point: Point) -> State:
     return point.status.state if isinstance(point, RunRecord) else State.PENDING
 
 
-def put(view: StudyView) -> tuple[list[Question], list[NotAsked]]:
-    """Every question that a study's claims make of its points."""
-    asked: list[Question] = []
-    not_asked: list[NotAsked] = []
+def has_outcome(point: Point) -> bool:
+    """Whether nothing is left to train of a point."""
+    return state_of(point).is_outcome
+
+
+def comparisons(view: StudyView) -> tuple[list[Comparison], list[Unanswered]]:
+    """Every comparison that a study's claims make among its points, and the claims that make none.
+
+    A claim makes one comparison for each setting in which all of its sides have points.
+    """
+    found: list[Comparison] = []
+    unanswered: list[Unanswered] = []
     fields = {p.id: _fields(p) for p in view.points}
     known = {name for values in fields.values() for name in values}
     nuisance = view.guard.declared.nuisance if view.guard else ()
     for name, claim in view.claims.items():
         named = _named(claim) | set(covered(known, (*claim.ignore, *nuisance)))
-        questions, why = _questions(name, claim, view.points, fields, named)
-        asked += _with_settings(questions)
-        if not questions:
-            not_asked.append(NotAsked(name, why))
-    return asked, not_asked
+        candidates, why = _candidates(name, claim, view.points, fields, named)
+        found += _with_settings(candidates)
+        if not candidates:
+            unanswered.append(Unanswered(name, why))
+    return found, unanswered
 
 
 def _fields(point: Point) -> dict[str, Any]:
     """What two runs must share to be compared; the protocol is matched by what was tested."""
-    found = semantic_fields(point.config)
+    found = arm_fields(point.config)
     return {name: value for name, value in found.items() if not name.startswith("protocol.")}
 
 
 @dataclass(frozen=True)
-class _Draft:
-    """A question and everything its runs share."""
+class _Candidate:
+    """A comparison without its setting, and every field that its runs share."""
 
-    question: Question
+    comparison: Comparison
     shared: Values
 
 
-def _questions(
+def _candidates(
     name: str,
     claim: Claim,
     points: Sequence[Point],
     fields: Mapping[str, Mapping[str, Any]],
     named: set[str],
-) -> tuple[list[_Draft], str]:
+) -> tuple[list[_Candidate], str]:
     groups = [_groups(side, claim, points, fields, named) for side in claim.compare]
-    drafts: list[_Draft] = []
+    candidates: list[_Candidate] = []
     why = _lacking(claim, groups)
     for shared in sorted(set.intersection(*(set(g) for g in groups)), key=repr):
         for arms in product(*(sorted(g[shared].items(), key=_order) for g in groups)):
@@ -123,8 +133,9 @@ def _questions(
                 for (own, nets), label in zip(arms, tested[0], strict=True)
             )
             averaged = tuple(dict(values) for values in averages)
-            drafts.append(_Draft(Question(name, claim, {}, averaged, sides), shared))
-    return drafts, why
+            comparison = Comparison(name, claim, {}, averaged, sides)
+            candidates.append(_Candidate(comparison, shared))
+    return candidates, why
 
 
 def covered(fields: Iterable[str], declared: Sequence[str]) -> list[str]:
@@ -253,22 +264,11 @@ def _spelt(wanted: Any) -> str:
     return " or ".join(map(str, wanted)) if isinstance(wanted, list | tuple) else str(wanted)
 
 
-def _with_settings(drafts: Sequence[_Draft]) -> list[Question]:
-    """The questions of one claim, each with the fields that tell it from the others."""
-    telling: list[str] = []
-    shared = [dict(draft.shared) for draft in drafts]
-    names = sorted({n for values in shared for n in values}, key=lambda n: (".name" not in n, n))
-    for name in names:
-        finer = {tuple(repr(v.get(n)) for n in (*telling, name)) for v in shared}
-        if len(finer) > len({tuple(repr(v.get(n)) for n in telling) for v in shared}):
-            telling.append(name)
+def _with_settings(candidates: Sequence[_Candidate]) -> list[Comparison]:
+    """The comparisons of one claim, each with the fields that tell it from the others."""
+    shared = [dict(candidate.shared) for candidate in candidates]
+    telling = distinguishing(shared)
     return [
-        Question(
-            d.question.name,
-            d.question.claim,
-            {name: values.get(name) for name in telling},
-            d.question.averaged,
-            d.question.sides,
-        )
-        for d, values in zip(drafts, shared, strict=True)
+        replace(candidate.comparison, setting={name: values.get(name) for name in telling})
+        for candidate, values in zip(candidates, shared, strict=True)
     ]

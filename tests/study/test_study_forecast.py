@@ -1,4 +1,4 @@
-"""Reckoning: times, memory and disk from measured parts; what claims can show."""
+"""Estimates: times, memory and disk from measured parts; what claims can show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import study_points
 
 from vgglab.config.claims import parse_claims
-from vgglab.study.budget import (
+from vgglab.study.forecast import (
     TURNAROUND_SECONDS,
     DoneRun,
     PlannedPoint,

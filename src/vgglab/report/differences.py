@@ -1,19 +1,19 @@
-"""Paired differences of every claim, with their intervals: a forest plot."""
+"""Section: paired differences of every claim with their intervals, as a forest plot."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import Any
 
 from matplotlib.axes import Axes
 
-from vgglab.report.blocks import Figure
+from vgglab.report.blocks import Figure, Section
 from vgglab.report.style import BLUE, GRID, INK, MUTED, ORANGE, canvas, finish, house_style
 from vgglab.report.wording import INTERVAL, compared, part_labels, setting_label
+from vgglab.study import ClaimRecord, ClaimsFile, MeasuredRecord
+from vgglab.study.claims.directions import DIRECTIONS
 
-Record = Mapping[str, Any]
 COLOURS = {"supported": BLUE, "contradicted": ORANGE, "inconclusive": MUTED}
 _FACES = {"supported": "o", "contradicted": "X", "inconclusive": "o"}
 PART = "\N{DOWNWARDS ARROW WITH TIP RIGHTWARDS}"
@@ -26,21 +26,21 @@ _ROW = 0.27
 @dataclass(frozen=True)
 class _Row:
     label: str
-    measured: Record
+    measured: MeasuredRecord
     verdict: str
     margin: float
     """Drawn as a band around zero where the claim is that two nets do not differ."""
     is_part: bool = False
 
 
-def _rows(claims: Sequence[Record]) -> list[_Row]:
+def _rows(claims: Sequence[ClaimRecord]) -> list[_Row]:
     rows: list[_Row] = []
     for claim in claims:
         if claim["effect"] is None:
             continue
         setting = setting_label(claim["setting"])
         label = compared(claim, brief=True) + (f", {setting}" if setting else "")
-        margin = claim["margin"] if claim["direction"] == "equal" else 0.0
+        margin = claim["margin"] if DIRECTIONS[claim["direction"]].margin_is_band else 0.0
         label = "\n".join(wrap(label, _LABEL))
         rows.append(_Row(label, claim["effect"], claim["verdict"], margin))
         if len(claim["parts"]) > 1:
@@ -70,7 +70,8 @@ def _draw(axes: Axes, at: int, row: _Row) -> None:
         axes.fill_betweenx([at - 0.42, at + 0.42], -row.margin, row.margin, color=GRID, zorder=1)
     measured = row.measured
     if measured["interval"]:
-        axes.hlines(at, *measured["interval"], color=colour, linewidth=1.4, zorder=3)
+        low, high = measured["interval"]
+        axes.hlines(at, low, high, color=colour, linewidth=1.4, zorder=3)
     size = 4 if row.is_part else 6
     face = colour if row.verdict != "inconclusive" else "none"
     axes.plot(
@@ -81,7 +82,7 @@ def _draw(axes: Axes, at: int, row: _Row) -> None:
     axes.plot(measured["by_seed"], dots, ".", color=colour, markersize=3, alpha=0.7, zorder=3)
 
 
-def forest_figure(name: str, claims: Sequence[Record]) -> Figure | None:
+def forest_figure(name: str, claims: Sequence[ClaimRecord]) -> Figure | None:
     """A row a claim, and one for each difference that it is made of; None without a row."""
     rows = _rows(claims)
     if not rows:
@@ -114,3 +115,9 @@ def _caption(rows: Sequence[_Row], cut: bool) -> str:
     if cut:
         parts.append("Lines that reach the frame go on beyond it; the table has their ends.")
     return " ".join(parts)
+
+
+def forest_section(record: ClaimsFile) -> Section | None:
+    """Every claim's difference in one figure; None without a difference."""
+    figure = forest_figure("differences", record["claims"])
+    return Section("differences", "Differences by claim", [figure]) if figure else None
