@@ -20,8 +20,17 @@ SHORTEST, LONGEST = 36, 96
 
 
 def write_image_folder(root: Path, images: int, *, classes: int = 10, seed: int = 0) -> Path:
-    """``root/<class>/<number>.jpg``: so many digits, as many of each class, each at a place of its
-    own on a canvas of its own size and colour, larger in larger canvases."""
+    """Write ``root/<class>/<number>.jpg``: digits on canvases of random size and colour.
+
+    Args:
+        root: The folder to write.
+        images: Number of files, divided equally among the classes.
+        classes: Number of classes.
+        seed: Of the choice of digits, and of their sizes, places and colours.
+
+    Returns:
+        ``root``.
+    """
     digits_nhw, labels_n = originals(classes)
     generator = np.random.default_rng(seed)
     for number in range(images):

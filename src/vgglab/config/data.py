@@ -23,7 +23,7 @@ Decoder = Literal["auto", "simplejpeg", "pillow"]
 gives the same bytes; a run goes on only where it gets the pixels that it began with."""
 FileDecoder = Annotated[Decoder, Role.INFRASTRUCTURE]
 OnError = Annotated[Literal["fail", "skip"], Role.INFRASTRUCTURE]
-"""Not a part of a run's identity by itself: which files are skipped is, by the fingerprint."""
+"""Not part of a run's identity itself: the fingerprint says which files are skipped."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -35,14 +35,14 @@ class DigitsConfig:
     image_size: Annotated[ImageSize, Role.SCIENTIFIC] = 32
     """Side of the square input, px."""
     classes: Annotated[int, Field(ge=2, le=10), Role.SCIENTIFIC] = 10
-    """The first so many digits."""
+    """Number of classes: digits from 0 up."""
     test_fraction: Annotated[float, Field(gt=0, lt=0.5), Role.FIXED] = 0.2
     """Share of the originals kept for the test split."""
     validation_fraction: Annotated[float, Field(gt=0, lt=0.5), Role.FIXED] = 0.1
     shift: Shift = 2
-    """Training augmentation: translation by up to so many px in each direction."""
+    """Training augmentation: largest translation in each direction, px."""
     flip: Flip = False
-    """Training augmentation: horizontal flip. Off: a mirrored digit is another sign."""
+    """Training augmentation: horizontal flip. Off: a mirrored digit is no digit."""
     split_seed: SplitSeed = 0
 
 
@@ -71,7 +71,7 @@ class ClutteredDigitsConfig:
     fragment_size: Annotated[int, Field(ge=2, le=28), Role.SCIENTIFIC] = 8
     """Side of a piece, px."""
     shift: Shift = 2
-    """Training augmentation: translation by up to so many px in each direction."""
+    """Training augmentation: largest translation in each direction, px."""
     flip: Flip = False
     split_seed: SplitSeed = 0
 
@@ -93,7 +93,7 @@ class CifarConfig:
     validation_images: Annotated[int, Field(ge=100, le=25_000), Role.FIXED] = 5_000
     """Taken from the 50,000 training images."""
     shift: Shift = 4
-    """Training augmentation: random crop after padding by so many px."""
+    """Training augmentation: padding before a random crop, px."""
     flip: Flip = True
     split_seed: SplitSeed = 0
 
@@ -114,19 +114,19 @@ class FolderConfig:
     image_size: Annotated[ImageSize, Role.SCIENTIFIC] = 224
     """Side of the crop, px."""
     classes: Annotated[int, Field(ge=2, le=1_000_000), Role.SCIENTIFIC] = 10
-    """Class folders, by name in this order."""
+    """Number of class folders, which are labelled in the order of their names."""
     test_fraction: Annotated[float, Field(gt=0, lt=0.5), Role.FIXED] = 0.2
     """Share of each class's training files kept for testing, where there is no ``test`` folder."""
     validation_fraction: Annotated[float, Field(gt=0, lt=0.5), Role.FIXED] = 0.1
     """Share of them kept for validation, where there is no ``val`` or ``validation`` folder."""
     shift: NoShift = 0
     flip: Flip = True
-    """Off for what is another thing in the mirror: digits, text."""
+    """Training augmentation: horizontal flip. To be switched off for digits and text."""
     split_seed: SplitSeed = 0
     decoder: FileDecoder = "auto"
     on_error: OnError = "fail"
-    """What a file is to a run that holds no image. ``fail``: its end, with the file's name.
-    ``skip``: left out of training and validation, and an error in the test (docs/data.md)."""
+    """Treatment of a file that holds no image. ``fail``: the run ends and names it. ``skip``: it is
+    left out of training and validation, and counts as an error in the test (docs/data.md)."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -146,7 +146,7 @@ class ImagenetConfig:
     split_seed: SplitSeed = 0
     decoder: FileDecoder = "auto"
     on_error: OnError = "fail"
-    """As of ``data=folder``."""
+    """As for ``data=folder``."""
 
     @property
     def classes(self) -> int:
@@ -161,9 +161,9 @@ class ImagenetteConfig:
     source: ClassVar[str] = "vgglab.data.sources.imagenet:IMAGENETTE"
     name: Literal["imagenette"] = "imagenette"
     root: Annotated[str, Role.INFRASTRUCTURE] = "datasets/imagenette"
-    """Where it is, or is downloaded to."""
+    """Folder that it is in, or is downloaded to."""
     size: Annotated[Literal["full", "320px", "160px"], Role.SCIENTIFIC] = "320px"
-    """Of the published archives, by the shorter side of their images."""
+    """Published archive, by the shorter side of its images."""
     image_size: Annotated[ImageSize, Role.SCIENTIFIC] = 224
     """Side of the crop, px."""
     validation_images: Annotated[int, Field(ge=100, le=4_500), Role.FIXED] = 1_000
@@ -173,7 +173,7 @@ class ImagenetteConfig:
     split_seed: SplitSeed = 0
     decoder: FileDecoder = "auto"
     on_error: OnError = "fail"
-    """As of ``data=folder``."""
+    """As for ``data=folder``."""
 
     @property
     def classes(self) -> int:

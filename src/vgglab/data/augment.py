@@ -81,7 +81,7 @@ class CropDraws(NamedTuple):
 @dataclass(frozen=True)
 class RandomCrops:
     """Rescales to S in [``smallest``, ``largest``], crops at random, flips half of the images
-    (paper, section 3.1). What an image draws depends on seed, epoch and sample index alone."""
+    (paper, section 3.1). An image's draw depends on seed, epoch and sample index alone."""
 
     seed: int
     smallest: int

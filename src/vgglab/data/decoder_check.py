@@ -20,7 +20,7 @@ def decoder_signature(decoder: Decoder) -> dict[str, str]:
     """``decoder``, by name, and ``pixels``, a digest of a picture that it decodes and we resize.
 
     Raises:
-        DataError: the decoder is asked for and not installed.
+        DataError: the decoder is not installed.
     """
     pixels_hwc: Pixels = decode_pixels(_PICTURE, decoder)
     digest = hashlib.sha256(pixels_hwc.tobytes())

@@ -105,7 +105,7 @@ def read_by_workers(
 
     Args:
         dataset: Makes an item of a request by ``[]``; a DataError that it returns is raised here.
-        requests: What it is asked for, in this order.
+        requests: Indices, or groups of them, in this order.
         workers: Processes; 0 reads in this one.
         pin_memory: Whether tensors are put into page-locked memory, for a GPU.
 

@@ -14,7 +14,7 @@ from vgglab.data.files import FileSet, read_by_workers
 from vgglab.data.smaller_copy import SmallerCopy
 
 CHUNK = 32
-"""Files that a worker is handed at a time."""
+"""Files that a worker reads at a time."""
 ORIENTATION = 0x0112
 """EXIF tag; 1 is upright."""
 
@@ -37,7 +37,7 @@ class FileReport:
 
 
 class _Inspection:
-    """Reports on chunks of files, which are copied on the way where that is asked for."""
+    """Reports on chunks of files; given a copy, also writes each readable file to it."""
 
     def __init__(self, files: FileSet, copy: SmallerCopy | None) -> None:
         self._files, self._copy = files, copy
@@ -88,11 +88,11 @@ class FolderReport:
     """Summary of the reports on all files."""
 
     unreadable: tuple[tuple[str, str], ...]
-    """File and reason."""
+    """Path and reason of each unreadable file."""
     repeated: tuple[tuple[str, str], ...]
-    """Files whose content is in two splits."""
+    """Pairs of files with the same content in two splits."""
     turned: int
-    """Files with an EXIF orientation, which is not applied."""
+    """Number of files with an EXIF orientation, which is not applied."""
     shorter_sides: tuple[int, int, int]
     """Smallest, median and largest, px; zeros where nothing is readable."""
 

@@ -27,16 +27,16 @@ Reasons = Mapping[int, str]
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that is left out, or of the test split counted as an error."""
+    """A file that training and validation leave out and the test counts as an error."""
 
     split: str
     file: str
-    """Relative to the data set's folder."""
+    """Path relative to the data set's folder."""
     reason: str
 
 
 def unreadable_files(listing: Listing, folder: Path) -> dict[int, str]:
-    """The files of a listing that hold no image, as found by the first process that asked.
+    """The files of a listing that hold no image, as the first process to ask found them.
 
     Kept in ``folder`` under the fingerprint of the listing: a file replaced by another of the same
     size is read again by ``task=prepare`` alone.

@@ -40,7 +40,8 @@ def _read(config: CifarConfig, folder: Path, *, train: bool) -> tuple[Images, La
 
 
 def _splits(config: CifarConfig, folder: Path) -> Splits[ImageSet]:
-    """Tests on the published test images and validates on training images, so many of each class.
+    """Tests on the published test images and validates on the same share of each class's
+    training images.
 
     Raises:
         DataError: the archive is not there and cannot be downloaded.

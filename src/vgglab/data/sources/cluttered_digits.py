@@ -1,4 +1,4 @@
-"""Cluttered digits: scale, place and distraction vary, so that depth has something to do.
+"""Cluttered digits: size, place and distracting fragments vary, so that depth matters.
 
 After the cluttered translated MNIST of Mnih et al. 2014 (Recurrent Models of Visual Attention,
 section 4.2), with a digit of random size as well.
@@ -59,7 +59,7 @@ def _compose(
     config: ClutteredDigitsConfig,
     seed: int,
 ) -> ImageSet:
-    """``count`` canvases from the originals of one split, each original used equally often."""
+    """``count`` canvases from the originals of one split, which are used equally often."""
     rng = np.random.Generator(np.random.PCG64([config.split_seed, seed]))
     rounds = -(-count // len(members_m))
     chosen = np.concatenate([rng.permutation(members_m) for _ in range(rounds)])[:count]

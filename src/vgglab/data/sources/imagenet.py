@@ -115,7 +115,7 @@ def _whole_listing(config: ImagenetConfig | ImagenetteConfig, folder: Path) -> L
 
 def _split(config: ImagenetConfig | ImagenetteConfig, listing: Listing) -> Splits[FileSet]:
     """Tests on the published validation images, as the paper does, and validates on training images
-    set aside, so that no choice is made by what is reported."""
+    set aside: what is reported must not be what choices are made by."""
     train_m = listing.members("train")
     parts = split_originals(
         listing.labels_n[train_m],

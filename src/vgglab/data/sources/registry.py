@@ -1,4 +1,4 @@
-"""What is asked of any data set, answered by the row that its config dataclass names."""
+"""Functions that work for any data set, by the row that its config dataclass names."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def published_images(config: DataConfig) -> tuple[int, int] | None:
 
 
 def fingerprint(config: DataConfig, folder: Path) -> str:
-    """What the images are made from, as far as the config does not already say it.
+    """Digest of what the images are made from, in addition to the config.
 
     Cheap enough for every point of a sweep: no image is read, though a folder's are listed; with
-    ``data.on_error=skip`` all are read once, and what was found is kept in ``folder``.
+    ``data.on_error=skip`` all are read once, and the result is kept in ``folder``.
 
     Raises:
         DataError: a folder of images is not there.
@@ -108,7 +108,7 @@ def listing_of(config: FilesConfig) -> Listing:
     """The image files of a data set.
 
     Raises:
-        DataError: they are not there, or not of so many classes as the config says.
+        DataError: they are not there, or their number of classes is not the config's.
     """
     return _file_source(config).listing(config)
 

@@ -21,7 +21,7 @@ PIXELS_VERSION = 2
 
 
 class NamedClasses(Protocol):
-    """What is asked of the config of images in memory."""
+    """Fields that the config of every data set in memory has."""
 
     @property
     def name(self) -> str: ...
@@ -44,7 +44,7 @@ class MemorySource(Generic[Data]):
     channels: int
     """Colour channels."""
     content: Callable[[Data], str]
-    """Digest of what the images are made from, as far as the config does not already say it."""
+    """Digest of the files that the images are made from, and the version of what makes them."""
     address: Callable[[Data], str]
     """URL for a reader to follow."""
     read: Callable[[Data, Path], Splits[ImageSet]]
@@ -54,7 +54,7 @@ class MemorySource(Generic[Data]):
     how many there are."""
 
     def fingerprint(self, config: Data, folder: Path) -> str:
-        """``content``; nothing in ``folder`` adds to it."""
+        """The content's digest; nothing in ``folder`` adds to it."""
         return self.content(config)
 
     def load(self, config: Data, folder: Path) -> Splits[ImageSet]:
@@ -87,7 +87,7 @@ class FileSource(Generic[Files]):
     """Training images, of which validation is taken, and test images; None where it is unknown."""
 
     def fingerprint(self, config: Files, folder: Path) -> str:
-        """``content``, the version of the pixels, and which files are skipped.
+        """The content's digest, the version of the pixels, and which files are skipped.
 
         With ``data.on_error=skip`` all files are read once, and ``folder`` keeps what was found.
         """
@@ -129,8 +129,8 @@ def cached_splits(
     """The splits of a config, made once and kept in a file.
 
     Args:
-        config: Of the data set; all of it is part of the file's name.
-        folder: The data set's own under ``paths.data``.
+        config: The data set's; a digest of it is in the name of the file.
+        folder: The data set's own folder under ``paths.data``.
         content: Digest of what the images are made from.
         make: Makes the splits.
 
