@@ -1,4 +1,4 @@
-"""What a net costs, by arithmetic from its layer table. Knows no torch."""
+"""The cost of a net, by arithmetic from its layer table. Knows no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vgglab.models.layers import check_sizes, weight_layers
 __all__ = ["BYTES_A_VALUE", "LayerCost", "LayerType", "NetCost", "describe"]
 
 COPIES_IN_TRAINING = 3
-"""Of each parameter: itself, its gradient and its momentum."""
+"""Values kept for each parameter: itself, its gradient and its momentum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +53,10 @@ class NetCost:
         return sum(row.activations for row in self.layers if row.type in types)
 
     def memory(self) -> dict[str, int]:
-        """Bytes at 4 a value. A reckoning: workspaces of the kernels come on top.
+        """Estimate memory in bytes, at 4 a value; workspaces of the kernels come on top.
 
-        ``least_forward``: the weights, and the input and output of the layer where they are the
-        largest, everything else freed.
+        ``least_forward`` is the weights, and the input and output of the layer where these are
+        largest, with everything else freed.
         """
         pairs = zip(self.layers, self.layers[1:], strict=False)
         widest = max(row.memory_forward + after.memory_forward for row, after in pairs)
@@ -70,7 +70,7 @@ class NetCost:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain containers, ready for JSON; the keys are a contract of ``task=describe``."""
+        """Return plain containers, ready for JSON; users of ``task=describe`` rely on the keys."""
         rows = [
             dataclasses.asdict(row)
             | {
@@ -97,7 +97,17 @@ class NetCost:
 def describe(
     model: ModelConfig, norm: NormConfig, *, classes: int, image_size: int, in_channels: int = 3
 ) -> NetCost:
-    """The cost of the net that ``build`` makes of the same arguments, for one image.
+    """Compute the cost of the net that ``build`` makes of the same arguments, for one image.
+
+    Args:
+        model: row of the table of nets and its width.
+        norm: normalisation between a convolution and its ReLU.
+        classes: units of the last layer.
+        image_size: side of the square image, in pixels.
+        in_channels: of the image.
+
+    Returns:
+        Its rows, from the image to the logits.
 
     Raises:
         ValueError: ``classes``, ``image_size`` or ``in_channels`` out of range.

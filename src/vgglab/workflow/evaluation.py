@@ -85,6 +85,7 @@ def config_of(directory: RunDirectory, asked: Config) -> Config:
     tree["trainer"] |= {
         "accelerator": trainer.accelerator,
         "memory_format": trainer.memory_format,
+        "kernels": trainer.kernels,
         "lrn_kernel": trainer.lrn_kernel,
         "pool_first": trainer.pool_first,
         "pool_kernel": trainer.pool_kernel,
