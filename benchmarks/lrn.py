@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from side_by_side import Times, alternate, markdown, median, ratio
 from torch import Tensor, nn
 
+from vgglab.config.infrastructure import LrnKernelName
 from vgglab.models.kernels.select import lrn_kernel
 from vgglab.models.lrn import local_response_norm
 from vgglab.training.allocator import keep_freed_memory
@@ -61,7 +63,7 @@ def candidate(name: str, images_nchw: Tensor) -> Callable[[], object] | str:
         layer: Callable[[Tensor], Tensor] = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
         found = both_passes(torch.compile(layer) if "compiled" in name else layer, images_nchw)
     else:
-        kernel = lrn_kernel(name, on_gpu=False)
+        kernel = lrn_kernel(cast("LrnKernelName", name), on_gpu=False)
         if kernel.name != name:
             return "cannot be built here"
         found = both_passes(lambda x: local_response_norm(x, kernel=kernel), images_nchw)

@@ -1,15 +1,16 @@
-"""The kernel that a test is about; where it cannot be had, the test is skipped."""
+"""Finds the kernel that a test is about, or skips the test where it cannot be had."""
 
 from __future__ import annotations
 
 import pytest
 
+from vgglab.config.infrastructure import LrnKernelName
 from vgglab.models.kernels.lrn import Kernel
 from vgglab.models.kernels.select import lrn_kernel
 
 
-def kernel_of(name: str) -> Kernel:
-    """LRN's of this name: ``torch``, ``compiled`` or ``cpp``."""
+def kernel_of(name: LrnKernelName) -> Kernel:
+    """The kernel of local response normalisation of this name."""
     found = lrn_kernel(name, on_gpu=False)
     if found.name != name:
         pytest.skip("no C++ compiler or no ninja here")

@@ -20,7 +20,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf" / "model"
 
 
 def test_every_row_has_its_yaml_and_every_yaml_its_row() -> None:
-    assert set(NETS) == {path.stem for path in CONF.glob("*.yaml")} == set(DEPTHS | CHATFIELDS)
+    assert set(NETS) == {path.stem for path in CONF.glob("*.yaml")} >= set(DEPTHS | CHATFIELDS)
     for name in NETS:
         assert yaml.safe_load((CONF / f"{name}.yaml").read_text("utf-8")) == {"name": name}
 

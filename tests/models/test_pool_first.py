@@ -62,7 +62,7 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
 
 
 def order(*names: str) -> list[str]:
-    """In which modules of these places are run."""
+    """Names of modules in the order in which they run."""
     ran: list[str] = []
     features = Features(*(MODULES[name]() for name in names))
     for name, module in zip(names, features, strict=True):

@@ -29,7 +29,7 @@ def net_of(how: Literal["none", "inductor"]) -> VGG:
         image_size=32,
     )
     used = use_kernels(net, TrainerConfig(accelerator="cpu", compile=how, lrn_kernel="torch"))
-    if used["compile"] != how:
+    if used.compile != how:
         pytest.skip("no C++ compiler here")
     return net.to(memory_format=torch.channels_last)
 

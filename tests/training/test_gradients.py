@@ -13,8 +13,8 @@ from torch import nn
 
 from vgglab.config import Config
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
-from vgglab.models.blocks import parameters_by_block
 from vgglab.models.build import build
+from vgglab.models.vgg import parameters_by_block
 from vgglab.runs import RunDirectory, Status, read_metrics
 from vgglab.training.experiment import run_experiment
 from vgglab.training.gradients import GradientNorms

@@ -9,6 +9,8 @@ from pydantic.dataclasses import dataclass
 
 from vgglab.config.fields import STRICT, Role
 
+LrnKernelName = Literal["auto", "torch", "compiled", "cpp"]
+
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class TrainerConfig:
@@ -41,23 +43,28 @@ class TrainerConfig:
     its pages in again."""
     huge_pages: Annotated[bool, Role.INFRASTRUCTURE] = True
     """With ``keep_memory``, ask Linux for pages of 2 MiB."""
+    kernels: Annotated[Literal["auto", "torch"], Role.INFRASTRUCTURE] = "auto"
+    """What computes the net. ``auto``: the fastest that the machine has. ``torch``: torch's own
+    operations, one by one, whatever the five switches below say; they exist for benchmarks."""
     pool_first: Annotated[bool, Role.INFRASTRUCTURE] = True
-    """Where a max-pooling follows a ReLU, pool first: the same bits from a quarter of the work."""
+    """For benchmarks. Where a max-pooling follows a ReLU, pool first: the same bits from a quarter
+    of the work."""
     pool_kernel: Annotated[Literal["auto", "torch", "cpp"], Role.INFRASTRUCTURE] = "auto"
-    """What computes max-pooling of 2x2 and the ReLU after it; the same values. ``cpp``: a kernel as
-    LRN's. ``auto``: ``cpp`` on a CPU, ``torch`` on a GPU and where the net is compiled."""
-    lrn_kernel: Annotated[Literal["auto", "torch", "compiled", "cpp"], Role.INFRASTRUCTURE] = "auto"
-    """What computes local response normalisation; they differ by rounding. ``torch``: its own
-    operations. ``compiled``: the same by torch.compile. ``cpp``: a kernel for channels_last maps on
-    CPUs, built once by torch's extension loader. ``auto``: ``cpp`` on a CPU, ``compiled`` on a GPU.
-    What cannot be had is computed by ``torch``."""
+    """For benchmarks. What computes max-pooling of 2x2 and the ReLU after it; the same values.
+    ``cpp``: a kernel as LRN's. ``auto``: ``cpp`` on a CPU, ``torch`` on a GPU and where the net is
+    compiled."""
+    lrn_kernel: Annotated[LrnKernelName, Role.INFRASTRUCTURE] = "auto"
+    """For benchmarks. What computes local response normalisation; they differ by rounding.
+    ``torch``: its own operations. ``compiled``: the same by torch.compile. ``cpp``: a kernel for
+    channels_last maps on CPUs, built once by torch's extension loader. ``auto``: ``cpp`` on a CPU,
+    ``compiled`` on a GPU. Where a kernel cannot be had, ``torch`` computes."""
     compile: Annotated[Literal["auto", "inductor", "none"], Role.INFRASTRUCTURE] = "auto"
-    """Compile the convolutional part for training by torch.compile; differs by rounding. ``auto``:
-    on a GPU; on a CPU a step gains nothing by it. Without a compiler (Triton, C++) it is computed
-    as it stands; so are tests, and the few steps that look for dead ReLUs."""
+    """For benchmarks. Compile the convolutional part for training by torch.compile; differs by
+    rounding. ``auto``: on a GPU; on a CPU a step gains nothing by it. Without a compiler (Triton,
+    C++) it is computed eagerly; so are tests, and the few steps that look for dead ReLUs."""
     pack_weights: Annotated[bool, Role.INFRASTRUCTURE] = True
-    """Tests in bf16 on a CPU: weights are rounded and laid out for its kernels once, not for every
-    batch; the same bits."""
+    """For benchmarks. Tests in bf16 on a CPU: weights are rounded and laid out for its kernels
+    once, not for every batch; the same bits."""
     fused_optimizer: Annotated[bool, Role.INFRASTRUCTURE] = True
     """SGD's update in one pass over the weights; differs from the unfused one by rounding."""
     cudnn_benchmark: Annotated[bool, Role.INFRASTRUCTURE] = True

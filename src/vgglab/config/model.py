@@ -1,4 +1,4 @@
-"""What the net is: layer table, width, normalisation, initialisation."""
+"""Config of the net: its row of the table, width, normalisation, initialisation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LrnConfig:
     """Channels in the window, n in the paper; odd."""
     k: Annotated[float, Field(gt=0), Role.SCIENTIFIC] = 2.0
     alpha: Annotated[float, Field(ge=0), Role.SCIENTIFIC] = 1e-4
-    """On the sum of squares, unless ``convention`` is ``mean``."""
+    """Multiplies the sum of squares, or their mean if ``convention`` is ``mean``."""
     beta: Annotated[float, Field(gt=0), Role.SCIENTIFIC] = 0.75
     convention: Annotated[Literal["sum", "mean"], Role.SCIENTIFIC] = "sum"
     """``sum``: the printed formula. ``mean``: alpha over n (cuda-convnet, Caffe, torch)."""
@@ -54,7 +54,7 @@ class NormConfig:
 
 InitName = Literal["gaussian", "gaussian_printed", "glorot", "he", "pretrained_a", "from_run"]
 FROM_PARENT: frozenset[InitName] = frozenset({"pretrained_a", "from_run"})
-"""Of these, weights come from another run: ``config/parent.py`` says from which."""
+"""Initialisations with weights from another run; ``config/parent.py`` says from which."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -65,7 +65,7 @@ class InitConfig:
     """``pretrained_a``: layers of the same run of A (paper, section 3.1); ``from_run``: every
     weight of a run of the same net."""
     parent: Annotated[dict[str, Any], Role.SCIENTIFIC] = Field(default_factory=dict)
-    """What the run that the weights come from has different from this one, as a tree of fields:
+    """Fields in which the run that the weights come from differs from this one, as a tree:
     ``{recipe: {learning_rate: 0.01}}``. Its own init is gaussian unless this says otherwise."""
 
     def __post_init__(self) -> None:

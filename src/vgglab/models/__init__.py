@@ -1,12 +1,6 @@
-"""The nets: one layer table, one VGG class built from it, LRN, initial weights, analytic cost.
+"""The nets, built from rows of the table of nets: layers, initial weights, cost and kernels.
 
-Import from the submodules; this file stays empty so that the two that need no torch stay free
-of it.
-
-- ``layers``: ``Conv``, ``Pool``, ``LAYERS``, ``weight_layers`` (no torch)
-- ``cost``: ``describe``, ``NetCost``, ``LayerCost`` (no torch)
-- ``build``: ``build``, from configs to a net with its initial weights
-- ``vgg``: ``VGG``
-- ``init``: ``initialise``
-- ``lrn``: ``LocalResponseNorm``, ``local_response_norm``
+Knows no data, no training and no runs: a net gets a config and tensors, and gives tensors. What
+follows from the table by arithmetic needs no torch: ``layers``, ``layer_costs``, ``cost``,
+``published_sizes`` and ``filters``. This file stays empty, so that importing them loads none.
 """

@@ -1,4 +1,4 @@
-"""Batch norm over the images of all devices."""
+"""Batch norm over the images of all processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class _SumOverProcesses(torch.autograd.Function):
-    """The sum of every process's tensor; its gradient is the sum of theirs."""
+    """Sums a tensor over all processes, and in the backward pass its gradient."""
 
     @staticmethod
     def forward(context: Any, values: Tensor) -> Tensor:
@@ -25,19 +25,21 @@ class _SumOverProcesses(torch.autograd.Function):
         return total
 
 
-def _summed(values: Tensor) -> Tensor:
+def _sum_over_processes(values: Tensor) -> Tensor:
     total: Tensor = _SumOverProcesses.apply(values)
     return total
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
-    """``nn.BatchNorm2d`` with the moments of a batch taken over all processes.
+    """``nn.BatchNorm2d`` with the batch's mean and variance taken over all processes.
 
-    torch's own layer of that kind exists for accelerators alone. Mean first, then squares about
-    it: sums of plain squares would lose digits to cancellation. A process may hold no image.
+    torch's ``nn.SyncBatchNorm`` exists for accelerators alone. The mean comes first, then the
+    squares about it: sums of plain squares would lose digits to cancellation. A process may hold
+    no image.
     """
 
     def forward(self, input: Tensor) -> Tensor:
+        """Normalise maps (N, C, H, W)."""
         if not self.training:
             return super().forward(input)
         assert self.running_mean is not None
@@ -46,17 +48,15 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         assert self.momentum is not None
         images_nchw = input.to(self.weight.dtype)  # autocast hands over bf16
         values_a_channel = images_nchw.numel() / images_nchw.shape[1]
-        counted = torch.cat(
-            [images_nchw.sum((0, 2, 3)), images_nchw.new_tensor([values_a_channel])]
-        )
-        counted = _summed(counted)
-        count = counted[-1].detach()
+        sums = torch.cat([images_nchw.sum((0, 2, 3)), images_nchw.new_tensor([values_a_channel])])
+        sums = _sum_over_processes(sums)
+        count = sums[-1].detach()
         shape = (1, -1, 1, 1)
-        centred_nchw = images_nchw - (counted[:-1] / count).view(shape)
-        variance_c = _summed(centred_nchw.square().sum((0, 2, 3))) / count
+        centred_nchw = images_nchw - (sums[:-1] / count).view(shape)
+        variance_c = _sum_over_processes(centred_nchw.square().sum((0, 2, 3))) / count
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
-            self.running_mean.lerp_(counted[:-1].detach() / count, self.momentum)
+            self.running_mean.lerp_(sums[:-1].detach() / count, self.momentum)
             unbiased_c = variance_c.detach() * count / (count - 1)
             self.running_var.lerp_(unbiased_c, self.momentum)
         scale_c = self.weight * (variance_c + self.eps).rsqrt()
@@ -64,19 +64,19 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 
 
 def synchronised(net: nn.Module, *, on_gpu: bool) -> nn.Module:
-    """The net with every batch norm's moments taken over all processes; the same state dict."""
+    """Return the net with batch norm over all processes; its state dict stays the same."""
     if on_gpu:
         whole: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(net)
         return whole
     for module in net.modules():
         if type(module) is nn.BatchNorm2d:
-            # The same parameters, buffers and settings: only what forward does is another.
+            # Parameters, buffers and settings are kept: the two classes differ in forward alone.
             module.__class__ = SyncBatchNorm2d
     return net
 
 
 def share_running_moments(net: nn.Module) -> None:
-    """Give every process the running moments of the first one."""
+    """Give every process the running means and variances of the first one."""
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             for buffer in module.buffers():

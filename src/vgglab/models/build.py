@@ -19,9 +19,21 @@ def build(
     in_channels: int = 3,
     seed: int = 0,
 ) -> VGG:
-    """A net in fp32 on the CPU; the same arguments give the same weights.
+    """Build a net in fp32 on the CPU; the same arguments give the same weights.
 
     The global random generator is neither read nor advanced.
+
+    Args:
+        model: row of the table of nets, width, dropout, LRN.
+        norm: normalisation between a convolution and its ReLU.
+        init: distribution of the initial weights.
+        classes: units of the last layer.
+        image_size: side of the square images, in pixels.
+        in_channels: of the images.
+        seed: of the initial weights.
+
+    Returns:
+        The net in training mode.
 
     Raises:
         ValueError: ``classes``, ``image_size`` or ``in_channels`` out of range.

@@ -1,4 +1,4 @@
-"""What a net costs, by arithmetic from its layer table. Knows no torch."""
+"""The cost of a net, by arithmetic from its layer table. Knows no torch."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class NetCost:
         return sum(row.activations for row in self.layers if row.type in types)
 
     def memory(self) -> dict[str, int]:
-        """Bytes at 4 a value. A reckoning: workspaces of the kernels come on top.
+        """Estimate memory in bytes, at 4 a value; workspaces of the kernels come on top.
 
-        ``least_forward``: the weights, and the input and output of the layer where they are the
-        largest, everything else freed.
+        ``least_forward`` is the weights, and the input and output of the layer where these are
+        largest, with everything else freed.
         """
         pairs = zip(self.layers, self.layers[1:], strict=False)
         widest = max(row.memory_forward + after.memory_forward for row, after in pairs)
@@ -74,7 +74,7 @@ class NetCost:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain containers, ready for JSON; the keys are a contract of ``task=describe``."""
+        """Return plain containers, ready for JSON; users of ``task=describe`` rely on the keys."""
         rows = [
             dataclasses.asdict(row)
             | {
@@ -107,9 +107,18 @@ def describe(
     in_channels: int = 3,
     state_values: int = 1,
 ) -> NetCost:
-    """The cost of the net that ``build`` makes of the same arguments, for one image.
+    """Compute the cost of the net that ``build`` makes of the same arguments, for one image.
 
-    ``state_values``: those that the optimiser keeps for each parameter.
+    Args:
+        model: row of the table of nets and its width.
+        norm: normalisation between a convolution and its ReLU.
+        classes: units of the last layer.
+        image_size: side of the square image, in pixels.
+        in_channels: of the image.
+        state_values: values that the optimiser keeps for each parameter.
+
+    Returns:
+        Its rows, from the image to the logits.
 
     Raises:
         ValueError: ``classes``, ``image_size`` or ``in_channels`` out of range.

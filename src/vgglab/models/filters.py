@@ -1,4 +1,4 @@
-"""One large filter against a stack of small ones that sees as far (paper, section 2.3)."""
+"""One large filter beside a stack of small ones of the same receptive field (section 2.3)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Stack:
-    """Convolutions of stride 1, one after the other, all of the same number of channels."""
+    """Consecutive convolutions of stride 1 that all have the same number of channels."""
 
     kernels: tuple[int, ...]
 
     @property
     def name(self) -> str:
-        """``three 3x3``."""
+        """Count and kernel in words, such as ``three 3x3``."""
         counts = {1: "one", 2: "two", 3: "three"}
         return f"{counts[len(self.kernels)]} {self.kernels[0]}x{self.kernels[0]}"
 
@@ -24,12 +24,12 @@ class Stack:
 
     @property
     def weights(self) -> int:
-        """For each pair of an input and an output channel, biases left out."""
+        """Weights for each pair of an input and an output channel, without biases."""
         return sum(kernel**2 for kernel in self.kernels)
 
     @property
     def nonlinearities(self) -> int:
-        """ReLUs."""
+        """Number of ReLUs, one after each convolution."""
         return len(self.kernels)
 
 
@@ -37,11 +37,11 @@ COMPARED = (
     (Stack((7,)), Stack((3, 3, 3))),
     (Stack((5,)), Stack((3, 3))),
 )
-"""Pairs that see equally far."""
+"""Pairs of equal receptive field."""
 
 
 def rows() -> list[dict[str, str | int]]:
-    """Every stack that is compared, as plain values."""
+    """List every stack that is compared, as plain values."""
     return [
         {
             "stack": stack.name,

@@ -1,4 +1,4 @@
-"""A net as convolutions alone, so that it takes images of any size (paper, section 3.2)."""
+"""A net as convolutions alone, for images of any size (paper, section 3.2)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from vgglab.models.vgg import VGG
 
 
 class FullyConvolutional(nn.Module):
-    """The same weights: the first fully connected layer as a convolution over the map of a training
-    crop (7x7 at 224 px), the other two as 1x1 convolutions.
+    """A net with its fully connected layers as convolutions: the first over the map of a training
+    crop (7x7 at 224 px), the other two 1x1.
 
     Shares the parameters of ``net`` and stays in evaluation mode; dropout is left out.
     """
@@ -24,8 +24,11 @@ class FullyConvolutional(nn.Module):
         self.eval()
 
     def forward(self, images_nchw: Tensor) -> Tensor:
-        """Class scores (N, classes, h, w): one for every crop of the training size that the total
-        stride reaches; h = w = 1 at the training crop's own size."""
+        """Compute class scores (N, classes, h, w) of images (N, C, H, W).
+
+        There is one for every crop of the training size that the total stride reaches; h = w = 1
+        for images of the training size itself.
+        """
         scores_nkhw: Tensor = self.classifier(self.features(images_nchw))
         return scores_nkhw
 
@@ -34,16 +37,21 @@ def _convolutions(net: VGG) -> nn.Sequential:
     layers: list[nn.Module] = []
     side = net.map_size
     for module in net.classifier:
-        if isinstance(module, nn.Linear):
-            layers.append(_as_convolution(module, side))
-            side = 1
-        elif isinstance(module, nn.ReLU):
-            layers.append(module)
+        match module:
+            case nn.Linear():
+                layers.append(_as_convolution(module, side))
+                side = 1
+            case nn.ReLU():
+                layers.append(module)
+            case nn.Dropout():  # does nothing in evaluation mode
+                pass
+            case _:
+                raise TypeError(f"{type(module).__name__}: unknown as a convolution")
     return nn.Sequential(*layers)
 
 
 def _as_convolution(linear: nn.Linear, side: int) -> nn.Conv2d:
-    """Of a flattened map (C, side, side), the same weights without a copy."""
+    """Turn a layer over a flattened map (C, side, side) into a convolution of the same weights."""
     with torch.device("meta"):
         conv = nn.Conv2d(linear.in_features // side**2, linear.out_features, side)
     weight = linear.weight.detach().view(linear.out_features, -1, side, side)

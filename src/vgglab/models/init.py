@@ -1,6 +1,6 @@
-"""Initial weights: a function of the config and the seed, and of nothing else.
+"""Initial weights, which follow from the config and the seed alone.
 
-What comes from another run (``transfer.py``) is written over them afterwards.
+Weights from another run (``transfer.py``) are written over them afterwards.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from typing import Literal, assert_never
 import torch
 from torch import Tensor, nn
 from torch.nn import init as draw
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from vgglab.config.model import InitConfig
 
 
 def initialise(net: nn.Module, init: InitConfig, seed: int) -> None:
-    """Fill every parameter of ``net``, which is on the CPU, in place.
+    """Fill every parameter of a net in place. The names of ``init`` mean:
 
     - ``gaussian``: normal, standard deviation 0.01 (AlexNet's, and most re-implementations').
     - ``gaussian_printed``: normal, VARIANCE 0.01, so standard deviation 0.1: the paper as printed
@@ -36,6 +35,11 @@ def initialise(net: nn.Module, init: InitConfig, seed: int) -> None:
     variance 1). Draws come from a generator of its own, in the order of the modules, so the
     global one is untouched, and norms, which draw nothing, leave the other weights the same.
 
+    Args:
+        net: on the CPU.
+        init: the distribution.
+        seed: of the draws.
+
     Raises:
         TypeError: a module with parameters that this function does not know.
     """
@@ -45,7 +49,7 @@ def initialise(net: nn.Module, init: InitConfig, seed: int) -> None:
             _draw(module.weight, init, isinstance(module, nn.Conv2d), generator)
             if module.bias is not None:
                 draw.zeros_(module.bias)
-        elif isinstance(module, _BatchNorm):
+        elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()  # the running statistics too; draws nothing
         elif next(module.parameters(recurse=False), None) is not None:
             raise TypeError(f"{name} is a {type(module).__name__}: no rule for its parameters")

@@ -1,4 +1,4 @@
-"""The rows of a net's cost: one walk over its layer table, from image to logits. Knows no torch."""
+"""The rows of a net's cost, by one walk over its layers from image to logits. Knows no torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vgglab.models.layers import HIDDEN_UNITS, places, scaled
 LayerType = Literal["input", "conv", "batch_norm", "lrn", "pool", "fc"]
 
 BYTES_A_VALUE = 4
-"""fp32; autocast to bf16 halves the outputs, but not the weights."""
+"""Size of a value in fp32; autocast to bf16 halves the outputs, but not the weights."""
 
 FIRST_FC = 6
 """Number of the first fully connected layer, after five blocks or five convolutions."""
@@ -22,10 +22,10 @@ FIRST_FC = 6
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCost:
-    """One row: one image through one layer. ReLU and dropout work in place and have no row."""
+    """The cost of one image in one layer. ReLU and dropout work in place and have no row."""
 
     name: str
-    """As the VGG group writes it: conv3_1 is the first convolution of the third block."""
+    """The layer as the VGG group writes it: conv3_1 is the first convolution of the third block."""
     type: LayerType
     output_shape: tuple[int, ...]
     """(C, H, W), or (units,) of a fully connected layer."""
@@ -33,9 +33,10 @@ class LayerCost:
     parameters_without_biases: int = 0
     """Batch norm's shift counts as a bias."""
     macs: int = 0
-    """Multiply-accumulates, of convolutions and fully connected layers only."""
+    """Multiply-accumulates; counted for convolutions and fully connected layers only."""
     receptive_field: int
-    """Side of the square of input pixels that one output can depend on; may pass the image."""
+    """Side of the square of input pixels that one output can depend on; it may be larger than the
+    image."""
 
     @property
     def activations(self) -> int:
@@ -56,7 +57,18 @@ class LayerCost:
 def layer_costs(
     model: ModelConfig, norm: NormConfig, classes: int, image_size: int, in_channels: int
 ) -> Iterator[LayerCost]:
-    """Input, then every layer in order; the sizes are in range."""
+    """List the input, then every layer in order.
+
+    Args:
+        model: row of the table of nets and its width.
+        norm: normalisation between a convolution and its ReLU.
+        classes: units of the last layer.
+        image_size: side of the square image, in pixels; large enough for the net.
+        in_channels: of the image.
+
+    Returns:
+        The rows, from the input to the last fully connected layer.
+    """
     row = LayerCost(
         name="input",
         type="input",

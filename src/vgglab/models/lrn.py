@@ -2,8 +2,8 @@
 
     b_i = a_i / s_i^beta,   s_i = k + alpha * sum_{j = max(0, i - n/2)}^{min(N - 1, i + n/2)} a_j^2
 
-``torch.nn.LocalResponseNorm`` divides alpha by n, raises in bf16 on CPU, and goes through a
-padded 5-d average pooling whose graph keeps several maps alive; this one keeps its input only.
+``torch.nn.LocalResponseNorm`` divides alpha by n, raises an error in bf16 on a CPU, and computes a
+padded 5-d average pooling whose graph keeps several maps alive.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from vgglab.models.kernels.lrn import IN_TORCH, Kernel, Numbers
 
 
 class LocalResponseNorm(nn.Module):
-    """``local_response_norm`` with the numbers of a config; no weights."""
+    """``local_response_norm`` with the constants of a config; it has no weights."""
 
     def __init__(self, config: LrnConfig) -> None:
         super().__init__()
         self.config = config
         self.kernel = IN_TORCH
-        """What computes it; see ``kernels/lrn.py``."""
+        """The kernel in use; see ``kernels/lrn.py``."""
 
     def forward(self, images_nchw: Tensor) -> Tensor:
-        """(N, C, H, W) to the same shape, dtype and memory format."""
+        """Normalise maps (N, C, H, W); shape, dtype and memory format stay the same."""
         lrn = self.config
         return local_response_norm(
             images_nchw,
@@ -41,7 +41,7 @@ class LocalResponseNorm(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """The numbers, in ``repr(net)``."""
+        """Return the constants for ``repr(net)``."""
         lrn = self.config
         return (
             f"size={lrn.size}, alpha={lrn.alpha}, beta={lrn.beta}, k={lrn.k}, "
@@ -59,7 +59,9 @@ def local_response_norm(
     convention: Literal["sum", "mean"] = "sum",
     kernel: Kernel = IN_TORCH,
 ) -> Tensor:
-    """Divide each value by a power of the energy of its neighbours in channel.
+    """Divide each value by a power of a sum of squares over neighbouring channels.
+
+    The formula is that of Krizhevsky et al. 2012, section 3.3; see the top of this file.
 
     Args:
         images_nchw: (N, C, H, W), floating point, any memory format; the output has its shape,
@@ -70,7 +72,10 @@ def local_response_norm(
         beta: the power.
         k: the constant, above 0.
         convention: what ``alpha`` multiplies.
-        kernel: what computes it; they differ by rounding.
+        kernel: the implementation; they differ by rounding.
+
+    Returns:
+        The normalised maps.
 
     Raises:
         ValueError: an even or non-positive ``size``.
@@ -84,7 +89,7 @@ def local_response_norm(
 
 
 class _LocalResponseNorm(torch.autograd.Function):
-    """What is kept for the backward pass is the kernel's choice."""
+    """Calls a kernel, which chooses the tensors to keep for the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, images_nchw: Tensor, numbers: Numbers, kernel: Kernel) -> Tensor:

@@ -1,4 +1,4 @@
-"""What others print about the nets, beside what is computed here. Knows no torch."""
+"""Figures that others print about the nets, beside those computed here. Knows no torch."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _UNITS = {
     "MB": 1e6 / BYTES_A_VALUE,
     "MiB": 2**20 / BYTES_A_VALUE,
 }
-"""How many of what is counted make one of the printed unit; memory is of 4-byte values."""
+"""Values in one printed unit; memory is of 4-byte values."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One printed figure and ours, in the printed unit and to its digits."""
+    """One printed figure and the one computed here, in the printed unit and to its digits."""
 
     quantity: str
     unit: str
     digits: int
-    """Decimals that are printed."""
+    """Number of decimals in print."""
     source: str
     printed: float | int | str
     here: float | int | str
@@ -39,18 +39,30 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
+        """Whether the two figures are equal."""
         return self.printed == self.here
 
 
 def is_published_size(
     model: ModelConfig, norm: NormConfig, *, classes: int, image_size: int, in_channels: int
 ) -> bool:
-    """Whether a net is of the size that everyone prints figures of."""
+    """Tell whether a net has the size that published figures are about.
+
+    Args:
+        model: row of the table of nets and its width.
+        norm: normalisation between a convolution and its ReLU.
+        classes: units of the last layer.
+        image_size: side of the square images, in pixels.
+        in_channels: of the images.
+
+    Returns:
+        Whether it is of width 1, without batch norm, for 1,000 classes and RGB images of 224 px.
+    """
     return (model.width, norm.name, classes, image_size, in_channels) == (1, "none", 1000, 224, 3)
 
 
 def comparisons(cost: NetCost) -> list[Comparison]:
-    """Every printed figure about a net of the published size; none for a net nobody prints."""
+    """List the printed figures about a net of the published size; there may be none."""
     return [
         Comparison(
             quantity=entry["quantity"],

@@ -23,18 +23,18 @@ NAMES = tuple(
 """Names of torchvision's weights for nets of ours: of A, B, D and E."""
 TORCHVISION_MEAN = (0.485, 0.456, 0.406)
 TORCHVISION_DEVIATION = (0.229, 0.224, 0.225)
-"""Of ImageNet's RGB in [0, 1]: what torchvision's weights were trained on."""
+"""Mean and deviation of ImageNet's RGB in [0, 1], by which torchvision normalised its images."""
 TORCHVISION_RESIZE, TORCHVISION_CROP = 256, 224
 """Shorter side and centre crop of torchvision's test, px."""
 
 
 class WeightsError(Exception):
-    """Weights that cannot be had or are not of a net of ours; the message is one line."""
+    """The weights cannot be read or belong to none of our nets; the message is one line."""
 
 
 @dataclass(frozen=True)
 class PublishedNet:
-    """What a state dict says of its net."""
+    """The net that a state dict belongs to."""
 
     model: ModelConfig
     norm: NormConfig
@@ -45,10 +45,12 @@ class PublishedNet:
 
 
 def load_weights(name: str) -> dict[str, Tensor]:
-    """The state dict called ``torchvision:vgg16_bn``, or in a file. No code in it is run.
+    """Read a state dict by its name, such as ``torchvision:vgg16_bn``, or from a file.
+
+    No code in the file is run.
 
     Raises:
-        WeightsError: it is not there, or is anything but tensors.
+        WeightsError: it is not there, or holds anything but tensors.
     """
     if name.startswith(SOURCE):
         return _downloaded(name.removeprefix(SOURCE))
@@ -57,10 +59,10 @@ def load_weights(name: str) -> dict[str, Tensor]:
         raise WeightsError(f"weights={name}: no such file, and not {SOURCE}<name>")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of other versions of pickle: it loads or it does not
+            warnings.simplefilter("ignore")  # about other versions of pickle
             state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what a broken file makes of an unpickler is not to be foreseen
-        # torch's own message goes over several lines and ends in how to load it all the same.
+    except Exception as error:  # a broken file can make an unpickler raise anything
+        # torch's own message has several lines, which end in advice to load the file unsafely.
         raise WeightsError(
             f"weights={name}: not a file of tensors alone, or damaged, and nothing else is loaded "
             f"({type(error).__name__})"
@@ -71,8 +73,8 @@ def load_weights(name: str) -> dict[str, Tensor]:
 
 
 def _downloaded(name: str) -> dict[str, Tensor]:
-    """From torch.hub's cache, downloaded and checked against the hash in its name where it is not
-    there."""
+    """Read weights from torch.hub's cache; if they are not there, download them and check them
+    against the hash in their name."""
     from torchvision.models import get_model_weights
 
     if name not in NAMES:

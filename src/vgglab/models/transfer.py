@@ -1,4 +1,4 @@
-"""First weights from a trained net: all of them, or those that the paper copied from A."""
+"""Copy weights from a trained net: all of them, or those that the paper copied from A."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COPIED_FROM_A = (*(f"conv{place}" for place in CONVOLUTIONS_OF_A), "fc6", "fc7",
 
 
 def copy_all(net: VGG, state: Mapping[str, Tensor]) -> None:
-    """Give a net every weight and running moment of one that is built like it."""
+    """Give a net every weight and running moment of a net with the same layers."""
     net.load_state_dict(dict(state), strict=True)
 
 
@@ -27,14 +27,14 @@ def copy_from_a(
 ) -> None:
     """Give a deeper net the layers of A that the paper copied; the others stay as they are.
 
-    A layer goes to the layer of its place, first of block 2 to first of block 2: by order,
-    shapes would not fit. Batch norm belongs to the convolution before it.
+    Layers are matched by place, the first of block 2 to the first of block 2; matched by order,
+    their shapes would differ. Batch norm is copied with the convolution before it (section 3.1).
 
     Args:
-        net: B, C, D or E.
-        model: of ``net``.
-        norm: of both.
-        state: state dict of A at the same width, last map and classes.
+        net: a net for which ``shared_with_a`` holds; changed in place.
+        model: the config of ``net``.
+        norm: normalisation of both nets.
+        state: state dict of A with the same width, last map and classes.
     """
     model_a = ModelConfig(name="a", width=model.width, dropout=model.dropout)
     last = [module for module in net.classifier if isinstance(module, nn.Linear)][-1]
@@ -58,7 +58,7 @@ def copy_from_a(
 
 
 def modules_by_layer(net: VGG, model: ModelConfig) -> dict[str, list[str]]:
-    """Layer -> names of the modules with its weights: a convolution and its norm, or one Linear."""
+    """Map each layer to the modules with its weights: a convolution and its norm, or a Linear."""
     found: dict[str, list[str]] = {}
     convolutions = [place for place, layer in places(model.name) if isinstance(layer, Conv)]
     current: list[str] = []

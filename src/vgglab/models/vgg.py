@@ -1,4 +1,4 @@
-"""One VGG class for every row of the layer table."""
+"""One class for every net of the table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vgglab.config.model import ModelConfig, NormConfig
 from vgglab.config.nets import NETS, Conv, Pool
 from vgglab.models.dropout import KeyedDropout
-from vgglab.models.kernels.max_pool import halved, halves
+from vgglab.models.kernels.max_pool import is_halving_pool, max_pool_relu
 from vgglab.models.layers import HIDDEN_UNITS, check_sizes, convolutions, map_size, scaled
 from vgglab.models.lrn import LocalResponseNorm
 
@@ -21,33 +21,33 @@ class Features(nn.Sequential):
     """The convolutions with all that stands between them, at torchvision's indices.
 
     Where a max-pooling follows a ReLU, it goes first: the largest value of a window is the same
-    before and after, and ReLU then has a quarter of the values to do. The same bits, forward and
-    backward; ``pool_first = False`` keeps to the order of the indices.
+    before and after, and ReLU then has a quarter of the values to do. The bits are the same,
+    forward and backward; ``pool_first = False`` keeps to the order of the indices.
     """
 
     pool_first = True
     pools_in_cpp = False
-    """``pool.halved`` for each max-pooling of 2x2 with the ReLU after it, whose modules are then
-    not called: the same values. Set where ``max_pool.cpp`` has been built."""
+    """Compute each max-pooling of 2x2 and the ReLU after it by ``max_pool_relu`` instead of calling
+    their modules; the same values. Set only where ``max_pool.cpp`` has been built."""
     compiled: Callable[[Tensor], Tensor] | None = None
-    """``as_it_stands``, made faster; asked in training alone, whose batches are of one shape."""
+    """``eager`` by torch.compile; used in training alone, whose batches are of one shape."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Maps of images, both (N, C, H, W)."""
+        """Compute the last maps of images, both (N, C, H, W)."""
         if self.compiled is not None and self.training:
             return self.compiled(input)
-        return self.as_it_stands(input)
+        return self.eager(input)
 
-    def as_it_stands(self, input: Tensor) -> Tensor:
-        """The same, module by module."""
-        modules = deque(pooled_first(list(self)) if self.pool_first else self)
+    def eager(self, input: Tensor) -> Tensor:
+        """Compute the maps module by module."""
+        modules = deque(pools_before_relus(list(self)) if self.pool_first else self)
         while modules:
             module = modules.popleft()
-            if self.pools_in_cpp and halves(module):
-                followed = bool(modules) and isinstance(modules[0], nn.ReLU)
-                if followed:
+            if self.pools_in_cpp and is_halving_pool(module):
+                has_relu = bool(modules) and isinstance(modules[0], nn.ReLU)
+                if has_relu:
                     modules.popleft()
-                input = halved(input, relu=followed)
+                input = max_pool_relu(input, relu=has_relu)
             else:
                 input = module(input)
         return input
@@ -56,8 +56,8 @@ class Features(nn.Sequential):
 Part = TypeVar("Part")
 
 
-def pooled_first(modules: Sequence[Part]) -> list[Part]:
-    """With every max-pooling that follows a ReLU before it."""
+def pools_before_relus(modules: Sequence[Part]) -> list[Part]:
+    """The modules with each max-pooling that follows a ReLU moved before it."""
     ordered = list(modules)
     for index, (module, after) in enumerate(itertools.pairwise(modules)):
         if isinstance(module, nn.ReLU) and isinstance(after, nn.MaxPool2d):
@@ -76,7 +76,7 @@ class VGG(nn.Module):
     into a convolution.
 
     Args:
-        model: row of the table, width, dropout, LRN.
+        model: row of the table of nets, width, dropout, LRN.
         norm: batch norm between a convolution and its ReLU, or none. The convolution keeps its
             bias either way, as torchvision's does.
         classes: units of the last layer.
@@ -104,7 +104,7 @@ class VGG(nn.Module):
         self.classifier = _classifier(model, self.map_size, classes)
 
     def forward(self, images_nchw: Tensor) -> Tensor:
-        """Logits (N, classes) of images (N, in_channels, image_size, image_size).
+        """Compute logits (N, classes) of images (N, in_channels, image_size, image_size).
 
         Raises:
             ValueError: images whose last map does not fit the first fully connected layer.
@@ -162,3 +162,17 @@ def _classifier(model: ModelConfig, last_map: int, classes: int) -> nn.Sequentia
         modules += [nn.Linear(inputs, units), nn.ReLU(inplace=True), dropout]
         inputs = units
     return nn.Sequential(*modules, nn.Linear(inputs, classes))
+
+
+def parameters_by_block(net: VGG) -> dict[str, list[nn.Parameter]]:
+    """Group a net's parameters: ``block1`` to ``block5``, the convolutions between two poolings
+    with their norms, then ``fc1`` to ``fc3``."""
+    blocks: dict[str, list[nn.Parameter]] = {}
+    block = 1
+    for module in net.features:
+        if isinstance(module, nn.MaxPool2d):
+            block += 1
+        elif found := list(module.parameters()):
+            blocks.setdefault(f"block{block}", []).extend(found)
+    layers = [module for module in net.classifier if isinstance(module, nn.Linear)]
+    return blocks | {f"fc{i}": list(layer.parameters()) for i, layer in enumerate(layers, start=1)}

@@ -19,11 +19,10 @@ from vgglab.data.module import ImageData
 from vgglab.data.sources.registry import channels
 from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.models.batch_norm import synchronised
-from vgglab.models.blocks import parameters_by_block
 from vgglab.models.build import build
 from vgglab.models.cost import NetCost
-from vgglab.models.kernels.select import use_kernels
-from vgglab.models.vgg import VGG
+from vgglab.models.kernels.select import Kernels, use_kernels
+from vgglab.models.vgg import VGG, parameters_by_block
 from vgglab.runs import MetricsLog, RunDirectory, Status, read_metrics
 from vgglab.signals import StopRequest
 from vgglab.training.allocator import use_allocator
@@ -264,7 +263,7 @@ def _trainer(
 
 
 def _result(
-    config: Config, directory: RunDirectory, cost: NetCost, used: dict[str, Any]
+    config: Config, directory: RunDirectory, cost: NetCost, used: Kernels
 ) -> dict[str, Any]:
     """``result.json`` but for the tests: selection, cost, speed, hardware and what was used."""
     epochs = [r for r in read_metrics(directory.metrics) if SELECTION_METRIC in r]
@@ -278,6 +277,6 @@ def _result(
         },
         "cost": {key: value for key, value in cost.as_dict().items() if isinstance(value, int)},
         "speed": speed_of(epochs),
-        "hardware": hardware(config) | used,
+        "hardware": hardware(config) | used.as_dict(),
         "trainability": {"state": "finished", "reason": ""},
     }

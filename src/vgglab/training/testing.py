@@ -22,8 +22,7 @@ from vgglab.evaluation.predictions import (
     with_skipped,
     write_predictions,
 )
-from vgglab.models.kernels.packed import packs
-from vgglab.models.kernels.select import use_kernels
+from vgglab.models.kernels.select import use_kernels, uses_packed_weights
 from vgglab.models.vgg import VGG
 from vgglab.runs import RunDirectory
 from vgglab.training.checkpoints import net_state
@@ -137,5 +136,5 @@ def inference_settings(config: Config, group: Group) -> InferenceSettings:
         precision=config.trainer.precision,
         memory_format=MEMORY_FORMATS[config.trainer.memory_format],
         workers=config.trainer.workers,
-        pack_weights=packs(config.trainer),
+        pack_weights=uses_packed_weights(config.trainer),
     )

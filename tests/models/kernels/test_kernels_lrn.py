@@ -14,6 +14,7 @@ from kernel_of import kernel_of
 from torch import Tensor
 
 from vgglab.config import LrnConfig, TrainerConfig
+from vgglab.config.infrastructure import LrnKernelName
 from vgglab.models.kernels import build as cpp
 from vgglab.models.kernels.lrn import IN_TORCH, Kernel
 from vgglab.models.kernels.select import lrn_kernel, use_kernels
@@ -69,7 +70,7 @@ def test_compiled_computes_what_torch_does(dtype: torch.dtype) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 @pytest.mark.parametrize("name", ["auto", "torch", "cpp"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_gpu_computes_what_a_cpu_does(dtype: torch.dtype, name: str) -> None:
+def test_a_gpu_computes_what_a_cpu_does(dtype: torch.dtype, name: LrnKernelName) -> None:
     x = maps(64, dtype, torch.channels_last)
     on_gpu = both_passes_on_gpu(lrn_kernel(name, on_gpu=True), x)
     for ours, plain in zip(on_gpu, both_passes(IN_TORCH, x, 5), strict=True):
@@ -98,10 +99,11 @@ def test_the_net_is_given_the_kernel_and_the_record_says_which() -> None:
     norm = LocalResponseNorm(LrnConfig())
     net = torch.nn.Sequential(norm)
     used = use_kernels(net, TrainerConfig(accelerator="cpu", lrn_kernel="torch"))
-    assert (used["lrn_kernel"], norm.kernel) == ("torch", IN_TORCH)
+    assert (used.lrn_kernel, norm.kernel) == ("torch", IN_TORCH)
     used = use_kernels(net, TrainerConfig(accelerator="cpu"))
-    assert (used["lrn_kernel"], norm.kernel) == ("cpp", kernel_of("cpp"))
-    assert "lrn_kernel" not in use_kernels(torch.nn.Sequential(), TrainerConfig())
+    assert (used.lrn_kernel, norm.kernel) == ("cpp", kernel_of("cpp"))
+    without = use_kernels(torch.nn.Sequential(), TrainerConfig())
+    assert (without.lrn_kernel, "lrn_kernel" in without.as_dict()) == (None, False)
 
 
 BUILD = """

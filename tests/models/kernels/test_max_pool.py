@@ -11,21 +11,21 @@ from torch import Tensor, nn
 from vgglab.config import TrainerConfig
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.models.build import build
-from vgglab.models.kernels.build import built
-from vgglab.models.kernels.max_pool import halved, halves
+from vgglab.models.kernels.build import build_kernel
+from vgglab.models.kernels.max_pool import is_halving_pool, max_pool_relu
 from vgglab.models.kernels.select import use_kernels
 
 
 @pytest.fixture(autouse=True)
 def _in_cpp() -> None:
-    if not built("max_pool", "max-pooling"):
+    if not build_kernel("max_pool", "max-pooling"):
         pytest.skip("no C++ compiler or no ninja here")
 
 
 def both_passes(maps_nchw: Tensor, *, relu: bool, ours: bool) -> tuple[Tensor, Tensor]:
     x = maps_nchw.detach().clone(memory_format=torch.preserve_format).requires_grad_()
     if ours:
-        y = halved(x, relu=relu)
+        y = max_pool_relu(x, relu=relu)
     else:
         y = nn.functional.max_pool2d(x, 2)
         y = y.relu() if relu else y
@@ -64,12 +64,12 @@ def test_it_is_the_kernel_that_is_tested() -> None:
     names = []
     for memory_format in (torch.channels_last, torch.contiguous_format):
         x = maps_nchw.contiguous(memory_format=memory_format)
-        names.append(type(halved(x, relu=False).grad_fn).__name__)
+        names.append(type(max_pool_relu(x, relu=False).grad_fn).__name__)
     assert names == ["_MaxPoolBackward", "MaxPool2DWithIndicesBackward0"]
 
 
 def test_only_windows_of_two_by_two_are_taken() -> None:
-    assert halves(nn.MaxPool2d(2, 2))
+    assert is_halving_pool(nn.MaxPool2d(2, 2))
     for other in (
         nn.MaxPool2d(3, 2, ceil_mode=True),
         nn.MaxPool2d(2, 2, ceil_mode=True),
@@ -78,7 +78,7 @@ def test_only_windows_of_two_by_two_are_taken() -> None:
         nn.MaxPool2d(2, 2, padding=1),
         nn.ReLU(),
     ):
-        assert not halves(other)
+        assert not is_halving_pool(other)
 
 
 def step(kernel: Literal["cpp", "torch"], name: str, *, norm: bool, bf16: bool) -> list[Tensor]:
@@ -91,7 +91,7 @@ def step(kernel: Literal["cpp", "torch"], name: str, *, norm: bool, bf16: bool) 
         image_size=72,  # a map of 9: the pooling of A to E leaves out a row and a column
     ).to(memory_format=torch.channels_last)
     used = use_kernels(net, TrainerConfig(accelerator="cpu", pool_kernel=kernel))
-    assert (used["pool_kernel"], net.features.pools_in_cpp) == (kernel, kernel == "cpp")
+    assert (used.pool_kernel, net.features.pools_in_cpp) == (kernel, kernel == "cpp")
     images_nchw = torch.randn(3, 3, 72, 72, generator=torch.Generator().manual_seed(5))
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         logits_nk = net(images_nchw.contiguous(memory_format=torch.channels_last))
@@ -112,4 +112,4 @@ def test_a_net_has_the_same_gradients(name: str, norm: bool, bf16: bool) -> None
 def test_a_gpu_has_its_own() -> None:
     net = build(ModelConfig(), NormConfig(), InitConfig(), classes=10, image_size=32)
     used = use_kernels(net, TrainerConfig(accelerator="gpu", compile="none"))
-    assert (used["pool_kernel"], net.features.pools_in_cpp) == ("torch", False)
+    assert (used.pool_kernel, net.features.pools_in_cpp) == ("torch", False)

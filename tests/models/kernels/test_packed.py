@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -14,7 +14,8 @@ from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.config.nets import NETS
 from vgglab.models.build import build
 from vgglab.models.fully_convolutional import FullyConvolutional
-from vgglab.models.kernels.packed import Packed, packs
+from vgglab.models.kernels.packed import Packed
+from vgglab.models.kernels.select import uses_packed_weights
 from vgglab.models.vgg import VGG
 
 pytestmark = pytest.mark.skipif(
@@ -58,8 +59,13 @@ def test_the_bits_of_autocast(name: str, norm: Literal["none", "batch"], dense: 
 
 
 def test_only_in_bf16_on_a_cpu() -> None:
-    asked = TrainerConfig(accelerator="cpu", precision="bf16")
-    assert packs(asked)
-    assert not packs(dataclasses.replace(asked, pack_weights=False))
-    assert not packs(dataclasses.replace(asked, precision="fp32"))
-    assert not packs(dataclasses.replace(asked, accelerator="gpu"))
+    trainer = TrainerConfig(accelerator="cpu", precision="bf16")
+    assert uses_packed_weights(trainer)
+    changes: list[dict[str, Any]] = [
+        {"pack_weights": False},
+        {"precision": "fp32"},
+        {"accelerator": "gpu"},
+        {"kernels": "torch"},
+    ]
+    for change in changes:
+        assert not uses_packed_weights(dataclasses.replace(trainer, **change))

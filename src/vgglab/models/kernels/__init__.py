@@ -1,1 +1,1 @@
-"""What computes a layer on this machine: C++ kernels for CPUs, packed weights, and their choice."""
+"""Kernels that compute a layer on this machine: C++ for CPUs, packed weights, and their choice."""

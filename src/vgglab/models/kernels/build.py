@@ -32,24 +32,31 @@ _FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp"]
 
 
 @functools.cache
-def built(name: str, what: str) -> bool:
-    """Whether ``torch.ops.vgglab`` has the operations of ``<name>.cpp``, built where they were not
-    yet. Where they cannot be, a line in the log says that ``what`` is computed without them."""
+def build_kernel(name: str, purpose: str) -> bool:
+    """Load the operations of ``<name>.cpp`` into ``torch.ops.vgglab``, built if they were not yet.
+
+    Args:
+        name: of the source file, without its suffix.
+        purpose: the layer that the kernel computes, for messages.
+
+    Returns:
+        Whether they are there. If not, a line in the log has said so.
+    """
     capability = torch.backends.cpu.get_cpu_capability()
     flags = [*_FLAGS, *_INSTRUCTIONS.get(capability, [])]
     try:
-        _load(name, what, flags)
+        _load(name, purpose, flags)
     except (ImportError, OSError, RuntimeError) as error:  # no ninja, no compiler, no room
         reason = str(error).strip().partition("\n")[0]
         log.warning(
-            "%s is computed without its C++ kernel, which cannot be built: %s", what, reason
+            "%s is computed without its C++ kernel, which cannot be built: %s", purpose, reason
         )
         return False
     return True
 
 
-def takes(images_nchw: Tensor) -> bool:
-    """Whether the kernels compute on these."""
+def supports(images_nchw: Tensor) -> bool:
+    """Whether the C++ kernels can compute on these images: their device, dtype and layout."""
     return (
         images_nchw.device.type == "cpu"
         and images_nchw.dtype in TYPES
@@ -57,14 +64,14 @@ def takes(images_nchw: Tensor) -> bool:
     )
 
 
-def _load(name: str, what: str, flags: list[str]) -> None:
+def _load(name: str, purpose: str, flags: list[str]) -> None:
     extension = _extension()
     library, source = f"vgglab_{name}", HERE / f"{name}.cpp"
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or extension.get_default_build_root()
     folder = Path(root) / f"{library}_{digest(source, flags)}"
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / f"{library}.so").exists():
-        log.info("building the C++ kernel of %s, once, in %s", what, folder)
+        log.info("building the C++ kernel of %s, once, in %s", purpose, folder)
     extension.load(  # locks the folder: of two processes one builds, the other waits
         library,
         [str(source)],
@@ -76,7 +83,7 @@ def _load(name: str, what: str, flags: list[str]) -> None:
 
 
 def _extension() -> Any:
-    """torch's builder, without what it says of a CUDA toolkit when there is no GPU."""
+    """Import torch's builder without its warning about a CUDA toolkit where there is no GPU."""
     logger = logging.getLogger("torch.utils.cpp_extension")
     before, logger.level = logger.level, logging.ERROR
     try:
@@ -86,7 +93,7 @@ def _extension() -> Any:
 
 
 def digest(source: Path, flags: list[str]) -> str:
-    """Of all that a build depends on, paths included: the builder compares its command with that
+    """Hash all that a build depends on, paths included: the builder compares its command with that
     of the last build, and two checkouts that shared a folder would build anew in turns."""
     texts = [path.read_text(encoding="utf-8") for path in (source, source.parent / SHARED)]
     places = [str(source), torch.__file__, sys.prefix]

@@ -1,4 +1,4 @@
-"""Max-pooling of 2x2, stride 2, and the ReLU after it, by ``max_pool.cpp``: the same values."""
+"""Max-pooling of 2x2, stride 2, with the ReLU after it, by ``max_pool.cpp``; the same values."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from vgglab.models.kernels.build import takes
+from vgglab.models.kernels.build import supports
 
 
-def halves(module: nn.Module) -> bool:
-    """Whether it is a max-pooling of 2x2 with stride 2 that drops what fills no window."""
+def is_halving_pool(module: nn.Module) -> bool:
+    """Whether a module is a max-pooling of 2x2, stride 2, that drops windows filled in part."""
     return (
         isinstance(module, nn.MaxPool2d)
         and (module.kernel_size, module.stride) == (2, 2)
@@ -20,9 +20,12 @@ def halves(module: nn.Module) -> bool:
     )
 
 
-def halved(maps_nchw: Tensor, *, relu: bool) -> Tensor:
-    """Maps (N, C, H, W) to (N, C, H // 2, W // 2); what the kernel does not take is torch's."""
-    if takes(maps_nchw) and min(maps_nchw.shape[2:]) > 1:
+def max_pool_relu(maps_nchw: Tensor, *, relu: bool) -> Tensor:
+    """Max-pool maps (N, C, H, W) to (N, C, H // 2, W // 2), then apply ReLU if ``relu``.
+
+    Maps that the kernel does not support are computed by torch's own operations.
+    """
+    if supports(maps_nchw) and min(maps_nchw.shape[2:]) > 1:
         halved_nchw: Tensor = _MaxPool.apply(maps_nchw, relu)
         return halved_nchw
     pooled_nchw = nn.functional.max_pool2d(maps_nchw, 2)

@@ -1,37 +1,30 @@
-"""A trained net for many forward passes in bf16 on a CPU: its weights made ready once.
+"""A trained net for many forward passes in bf16 on a CPU, with weights laid out once.
 
 Autocast rounds every weight to bf16 again in every forward pass, and oneDNN lays it out anew for
-its kernels; without a gradient nothing forces either. What is computed is the same, to the bit.
-torch.compile with freezing does as much, but compiles for a minute, and again for another shape.
+its kernels. Without a gradient neither is needed, and the scores are the same, to the bit.
+torch.compile with freezing does the same, but compiles for a minute, and again for another shape.
+
+torch has no public way to lay out weights for oneDNN once, so that this file, and no other, calls
+private operators of ``torch.ops.mkldnn``. ``tests/models/kernels/test_private_torch.py`` fails on a
+release of torch that changes them.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
-from vgglab.config import TrainerConfig
 from vgglab.models.fully_convolutional import FullyConvolutional
-from vgglab.models.vgg import VGG, pooled_first
+from vgglab.models.lrn import LocalResponseNorm
+from vgglab.models.vgg import VGG, pools_before_relus
 
 Layer = Callable[[Tensor], Tensor]
 
 
-def packs(trainer: TrainerConfig) -> bool:
-    """Whether evaluation uses packed weights: asked for, in bf16, on a CPU with oneDNN."""
-    return (
-        trainer.pack_weights
-        and trainer.precision == "bf16"
-        and trainer.accelerator == "cpu"
-        and bool(torch.backends.mkldnn.is_available())
-    )
-
-
 class Packed(nn.Module):
-    """The same scores as the net's under bf16 autocast. Later changes of its weights do not show.
+    """Gives the scores that a net gives under bf16 autocast, from a copy of its weights.
 
     Args:
         net: in evaluation mode, on a CPU.
@@ -45,7 +38,7 @@ class Packed(nn.Module):
 
     @torch.inference_mode()
     def forward(self, images_nchw: Tensor) -> Tensor:
-        """Scores of images (N, C, H, W), bf16, of the shape that the net's have."""
+        """Compute scores of images (N, C, H, W) in bf16, in the shape that the net gives."""
         values = images_nchw.bfloat16()
         for layer in self._features:
             values = layer(values)
@@ -57,23 +50,26 @@ class Packed(nn.Module):
 
 
 def _layers(modules: Iterable[nn.Module]) -> list[Layer]:
-    """A convolution or a fully connected layer takes a ReLU that follows it into its own kernel."""
+    """Pack weights; a ReLU is computed by the kernel of the convolution or Linear before it."""
     kept = [module for module in modules if not isinstance(module, nn.Dropout)]
     layers: list[Layer | nn.Module] = []
-    before: nn.Module | None = None
-    for module, after in itertools.pairwise([*kept, None]):
-        assert module is not None
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            pack = _convolution if isinstance(module, nn.Conv2d) else _linear
-            layers.append(pack(module, "relu" if isinstance(after, nn.ReLU) else "none"))
-        elif not (isinstance(module, nn.ReLU) and isinstance(before, nn.Conv2d | nn.Linear)):
-            layers.append(module)
-        before = module
-    return pooled_first(layers)
+    for before, module, after in zip([None, *kept], kept, [*kept[1:], None], strict=False):
+        activation = "relu" if isinstance(after, nn.ReLU) else "none"
+        match module:
+            case nn.Conv2d():
+                layers.append(_convolution(module, activation))
+            case nn.Linear():
+                layers.append(_linear(module, activation))
+            case nn.ReLU() if isinstance(before, nn.Conv2d | nn.Linear):
+                pass
+            case nn.ReLU() | nn.MaxPool2d() | nn.BatchNorm2d() | LocalResponseNorm():
+                layers.append(module)
+            case _:
+                raise TypeError(f"{type(module).__name__}: unknown how autocast computes it")
+    return pools_before_relus(layers)
 
 
-def _convolution(module: nn.Module, activation: str) -> Layer:
-    assert isinstance(module, nn.Conv2d)
+def _convolution(module: nn.Conv2d, activation: str) -> Layer:
     assert module.bias is not None
     padding, stride, dilation = (
         [int(side) for side in both] for both in (module.padding, module.stride, module.dilation)
@@ -91,8 +87,7 @@ def _convolution(module: nn.Module, activation: str) -> Layer:
     return run
 
 
-def _linear(module: nn.Module, activation: str) -> Layer:
-    assert isinstance(module, nn.Linear)
+def _linear(module: nn.Linear, activation: str) -> Layer:
     weight = torch.ops.mkldnn._reorder_linear_weight(module.weight.detach().bfloat16())
     bias = module.bias.detach().bfloat16()
 

@@ -2,74 +2,124 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, assert_never
 
 import torch
 from torch import nn
 
 from vgglab.config import TrainerConfig
-from vgglab.models.kernels.build import built
-from vgglab.models.kernels.lrn import IN_TORCH, Kernel, Numbers, compiled_kernel
-from vgglab.models.kernels.lrn_cpp import kernel_in_cpp
-from vgglab.models.kernels.packed import packs
+from vgglab.config.infrastructure import LrnKernelName
+from vgglab.models.kernels.build import build_kernel
+from vgglab.models.kernels.lrn import IN_CPP, IN_TORCH, Kernel, Numbers, compiled_kernel
 from vgglab.models.lrn import LocalResponseNorm
 from vgglab.models.vgg import Features
 
 log = logging.getLogger(__name__)
 
 
-def use_kernels(net: nn.Module, trainer: TrainerConfig) -> dict[str, Any]:
-    """Have a net computed as ``trainer`` says; what it came to is returned, for the record.
+@dataclass(frozen=True, kw_only=True)
+class Kernels:
+    """The kernels and switches that a net is computed with on this machine."""
+
+    pool_first: bool
+    pack_weights: bool
+    lrn_kernel: str | None
+    """None where the net has no local response normalisation."""
+    compile: Literal["inductor", "none"]
+    pool_kernel: Literal["cpp", "torch"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields that apply to the net, for ``result.json``."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+def use_kernels(net: nn.Module, trainer: TrainerConfig) -> Kernels:
+    """Have a net computed as ``trainer`` says, and return the kernels in use.
 
     Where a kernel cannot be had, PyTorch's own operations stand in, with a line in the log.
     """
+    trainer = _switches(trainer)
     on_gpu = trainer.accelerator == "gpu"
-    used: dict[str, Any] = {
-        "pool_first": trainer.pool_first,
-        "pack_weights": packs(trainer),
-    }
     norms = [module for module in net.modules() if isinstance(module, LocalResponseNorm)]
-    if norms:
-        kernel = lrn_kernel(trainer.lrn_kernel, on_gpu=on_gpu)
-        used["lrn_kernel"] = kernel.name
-        for norm in norms:
-            norm.kernel = kernel
+    kernel = lrn_kernel(trainer.lrn_kernel, on_gpu=on_gpu) if norms else None
+    for norm in norms:
+        norm.kernel = kernel or IN_TORCH
     compiles = trainer.compile == "inductor" or (trainer.compile == "auto" and on_gpu)
     compiles = compiles and _compiler_works("the net", on_gpu=on_gpu)
-    used["compile"] = "inductor" if compiles else "none"
     # torch.compile makes loops of its own of what it knows.
     in_cpp = trainer.pool_kernel != "torch" and not (on_gpu or compiles)
-    in_cpp = in_cpp and built("max_pool", "max-pooling")
-    used["pool_kernel"] = "cpp" if in_cpp else "torch"
+    in_cpp = in_cpp and build_kernel("max_pool", "max-pooling")
     for module in net.modules():
         if isinstance(module, Features):
             module.pools_in_cpp = in_cpp
             module.pool_first = trainer.pool_first
             # Compiled for each shape: an epoch's last step may be smaller, no other differs.
-            faster = torch.compile(module.as_it_stands, dynamic=False) if compiles else None
-            module.compiled = faster
-    return used
+            module.compiled = torch.compile(module.eager, dynamic=False) if compiles else None
+    return Kernels(
+        pool_first=trainer.pool_first,
+        pack_weights=uses_packed_weights(trainer),
+        lrn_kernel=kernel.name if kernel else None,
+        compile="inductor" if compiles else "none",
+        pool_kernel="cpp" if in_cpp else "torch",
+    )
 
 
-def lrn_kernel(name: str, *, on_gpu: bool) -> Kernel:
-    """The kernel of that name; ``auto``: the fastest that there is for the device."""
-    if name == "auto":
-        name = "compiled" if on_gpu else "cpp"
-    if name == "cpp":
-        return kernel_in_cpp() or IN_TORCH
-    if name == "compiled":
-        return compiled_kernel() if _compiler_works("LRN", on_gpu=on_gpu) else IN_TORCH
-    return IN_TORCH
+def _switches(trainer: TrainerConfig) -> TrainerConfig:
+    """The trainer with its fine switches as ``trainer.kernels`` leaves them."""
+    match trainer.kernels:
+        case "auto":
+            return trainer
+        case "torch":
+            return dataclasses.replace(
+                trainer,
+                lrn_kernel="torch",
+                pool_kernel="torch",
+                pool_first=False,
+                pack_weights=False,
+                compile="none",
+            )
+        case other:
+            assert_never(other)
 
 
-def _compiler_works(what: str, *, on_gpu: bool) -> bool:
+def uses_packed_weights(trainer: TrainerConfig) -> bool:
+    """Whether tests use packed weights: they are switched on, in bf16, on a CPU with oneDNN."""
+    return (
+        _switches(trainer).pack_weights
+        and trainer.precision == "bf16"
+        and trainer.accelerator == "cpu"
+        and bool(torch.backends.mkldnn.is_available())
+    )
+
+
+def lrn_kernel(name: LrnKernelName, *, on_gpu: bool) -> Kernel:
+    """The kernel of that name, or torch's where it cannot be had, with a line in the log.
+
+    ``auto`` is the fastest that there is for the device.
+    """
+    match name:
+        case "auto":
+            return lrn_kernel("compiled" if on_gpu else "cpp", on_gpu=on_gpu)
+        case "torch":
+            return IN_TORCH
+        case "compiled":
+            return compiled_kernel() if _compiler_works("LRN", on_gpu=on_gpu) else IN_TORCH
+        case "cpp":
+            return IN_CPP if build_kernel("lrn", "LRN") else IN_TORCH
+        case other:
+            assert_never(other)
+
+
+def _compiler_works(purpose: str, *, on_gpu: bool) -> bool:
     """Whether torch.compile finds its compiler, tried on a few numbers; else a line in the log."""
     few = torch.ones(1, 8, 2, 2, device="cuda" if on_gpu else "cpu")
     try:
         compiled_kernel().forward(few, Numbers(5, 1e-4, 0.75, 2.0))
     except (ImportError, OSError, RuntimeError) as error:  # no C++ compiler, or no Triton
         reason = str(error).strip().partition("\n")[0]
-        log.warning("%s is computed without torch.compile, which fails here: %s", what, reason)
+        log.warning("%s is computed without torch.compile, which fails here: %s", purpose, reason)
         return False
     return True
