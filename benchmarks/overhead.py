@@ -108,7 +108,7 @@ def harness(work: Path, mode: str) -> Callable[[], float]:
 
     import_lightning()
     from vgglab.runs import RunDirectory, Status, read_metrics
-    from vgglab.training.distributed import Group
+    from vgglab.training.distributed import ProcessGroup
     from vgglab.workflow.attempt import attempt
     from vgglab.world import ALONE
 
@@ -118,7 +118,7 @@ def harness(work: Path, mode: str) -> Callable[[], float]:
     def fit() -> float:
         directory = RunDirectory(Path(config.paths.runs) / f"{mode}-{os.getpid()}-{next(count)}")
         directory.path.mkdir(parents=True)
-        attempt(config, directory, Status(), work, Group(ALONE))
+        attempt(config, directory, Status(), work, ProcessGroup(ALONE))
         assert json.loads(directory.result.read_text(encoding="utf-8"))["errors"]
         epochs = [r for r in read_metrics(directory.metrics) if "speed/images_per_second" in r]
         speeds = [r["speed/images_per_second"] for r in epochs[1:]]

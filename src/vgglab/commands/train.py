@@ -38,7 +38,7 @@ from vgglab.workflow.wandb_cards import replay
 from vgglab.world import ALONE, World, world_of
 
 if TYPE_CHECKING:
-    from vgglab.training.distributed import Group
+    from vgglab.training.distributed import ProcessGroup
 
 log = logging.getLogger(__name__)
 
@@ -127,11 +127,11 @@ def _train_claimed(stage: Stage, root: Path) -> None:
             return
         # Imported only now: a run that is already done is found without loading torch.
         import_lightning()
-        from vgglab.training.distributed import Group
+        from vgglab.training.distributed import ProcessGroup
 
         config = with_fitting_micro_batch(config, directory)
         with log_to(directory.log):
-            attempt(config, directory, status, root, Group(ALONE))
+            attempt(config, directory, status, root, ProcessGroup(ALONE))
     print(f"{directory.id}: {Status.read(directory.status).state}; {summary_line(directory)}")
 
 
@@ -147,20 +147,20 @@ def _cannot_start(stage: Stage, status: Status) -> bool:
 def _train_as_rank(config: Config, stages: Sequence[Stage], root: Path, world: World) -> None:
     """The first process decides, claims and writes; the others compute with it."""
     import_lightning()
-    from vgglab.training.distributed import joined
+    from vgglab.training.distributed import process_group
 
     if config.micro_batch == "auto":
         raise ConfigError(
             f"micro_batch=auto: not under {world.started_by}, whose processes have begun already; "
             "set trainer.accumulate"
         )
-    with joined(world, config.trainer.accelerator) as group:
+    with process_group(world, config.trainer.accelerator) as group:
         todo = still_to_train(stages) or stages[-1:]
         for index in group.from_first([stages.index(stage) for stage in todo]):
             _train_stage_as_rank(stages[index], root, group)
 
 
-def _train_stage_as_rank(stage: Stage, root: Path, group: Group) -> None:
+def _train_stage_as_rank(stage: Stage, root: Path, group: ProcessGroup) -> None:
     config, directory = stage.config, stage.directory
     if not group.world.is_first:
         while (go := group.from_first(None)) == WAIT:
@@ -189,7 +189,7 @@ def _train_stage_as_rank(stage: Stage, root: Path, group: Group) -> None:
     print(f"{directory.id}: {Status.read(directory.status).state}; {summary_line(directory)}")
 
 
-def _follow(config: Config, directory: RunDirectory, group: Group) -> None:
+def _follow(config: Config, directory: RunDirectory, group: ProcessGroup) -> None:
     from vgglab.training.experiment import run_experiment
     from vgglab.training.outcomes import Outcome
 

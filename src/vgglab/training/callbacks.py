@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 
 from vgglab.config import ScheduleConfig
 from vgglab.runs import MetricsLog, Record, RunDirectory, Status
-from vgglab.training.distributed import Group
+from vgglab.training.distributed import ProcessGroup
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.meters import StepLoss
 from vgglab.training.module import Classifier
@@ -39,7 +39,7 @@ class Recorder(pl.Callback):
         sinks: Sequence[Sink],
         speed: SpeedMeter,
         gradients: GradientNorms | None,
-        group: Group,
+        group: ProcessGroup,
     ) -> None:
         self._log, self._sinks, self._speed, self._gradients = log, sinks, speed, gradients
         self._group = group

@@ -20,7 +20,7 @@ from torch.nn.utils import get_total_norm
 from vgglab.evaluation.poison import poison
 from vgglab.runs import RunDirectory
 from vgglab.training.checkpoints import AtomicCheckpointIO
-from vgglab.training.distributed import Group
+from vgglab.training.distributed import ProcessGroup
 from vgglab.training.outcomes import Diverged
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class FiniteWatch(pl.Callback):
     """
 
     def __init__(
-        self, directory: RunDirectory, group: Group, *, every: int, at_once: bool = True
+        self, directory: RunDirectory, group: ProcessGroup, *, every: int, at_once: bool = True
     ) -> None:
         self._directory, self._group, self._every, self._at_once = directory, group, every, at_once
         self._told: Tensor | None = None

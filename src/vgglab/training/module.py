@@ -20,8 +20,8 @@ from vgglab.models.dropout import dropout_layers, keyed_dropout
 from vgglab.training.meters import SplitMeter
 from vgglab.training.optimisation import lambda_rule, optimiser_of
 from vgglab.training.outcomes import Diverged
+from vgglab.training.result import SELECTION_METRIC
 
-SELECTION_METRIC = "validation/top1_error"
 ACCUMULATE = "micro_batches_of_a_step"
 """Key of a checkpoint."""
 

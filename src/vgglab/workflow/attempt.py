@@ -11,19 +11,20 @@ from vgglab.launch import slurm
 from vgglab.launch.point import launched
 from vgglab.runs import Place, RunDirectory, State, Status
 from vgglab.runs.atomic import write_json
+from vgglab.training.result import result_without_errors
 from vgglab.workflow.failure import reason_of, write_last_words
-from vgglab.workflow.pretraining import parent_id, without_errors
+from vgglab.workflow.pretraining import parent_id
 from vgglab.workflow.provenance import commit, source, versions, write_config
 from vgglab.workflow.wandb_cards import train_and_track
 
 if TYPE_CHECKING:
-    from vgglab.training.distributed import Group
+    from vgglab.training.distributed import ProcessGroup
 
 log = logging.getLogger(__name__)
 
 
 def attempt(
-    config: Config, directory: RunDirectory, status: Status, root: Path, group: Group
+    config: Config, directory: RunDirectory, status: Status, root: Path, group: ProcessGroup
 ) -> None:
     from vgglab.training.outcomes import Outcome
     from vgglab.training.stop import Interrupted
@@ -49,7 +50,7 @@ def attempt(
         state = State.FINISHED
     except Outcome as outcome:
         state, reason = outcome.state, str(outcome)
-        found = without_errors(config, directory, state, reason)
+        found = result_without_errors(config, directory, state, reason)
         found["trainability"] |= outcome.details
         write_json(directory.result, found)
     except (Interrupted, KeyboardInterrupt) as error:

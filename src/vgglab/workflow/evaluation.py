@@ -126,12 +126,12 @@ def _tested(
     from vgglab.data.module import ImageData
     from vgglab.evaluation.predict import MEMORY_FORMATS
     from vgglab.training.allocator import use_allocator
-    from vgglab.training.distributed import Group
+    from vgglab.training.distributed import ProcessGroup
+    from vgglab.training.net import stored_net
     from vgglab.training.testing import (
         HeldOut,
         evaluate,
         selected_weights,
-        stored_net,
     )
     from vgglab.world import ALONE
 
@@ -140,4 +140,4 @@ def _tested(
     net = stored_net(config, selected_weights(config, directory))
     data = ImageData(config, MEMORY_FORMATS[config.trainer.memory_format])
     images = HeldOut(data.splits.test, data.normalise)
-    return evaluate(config, directory, net, images, Group(ALONE), todo)
+    return evaluate(config, directory, net, images, ProcessGroup(ALONE), todo)

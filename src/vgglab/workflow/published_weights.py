@@ -36,8 +36,9 @@ def evaluate_weights(config: Config) -> None:
 
     from vgglab.data.augment import Normalisation
     from vgglab.models import torchvision_weights as published
-    from vgglab.training.distributed import Group
-    from vgglab.training.testing import HeldOut, evaluate, stored_net
+    from vgglab.training.distributed import ProcessGroup
+    from vgglab.training.net import stored_net
+    from vgglab.training.testing import HeldOut, evaluate
     from vgglab.world import ALONE
 
     try:
@@ -57,7 +58,7 @@ def evaluate_weights(config: Config) -> None:
     except RuntimeError as error:  # torch lists the layers that differ, a line each
         raise ConfigError(f"weights={config.weights}: {error}") from error
     held_out = HeldOut(images_of(wanted), normalise)
-    tested = evaluate(wanted, directory, net, held_out, Group(ALONE), wanted.procedures)
+    tested = evaluate(wanted, directory, net, held_out, ProcessGroup(ALONE), wanted.procedures)
     write_config(directory, wanted)
     write_json(directory.result, {"run": directory.id, "weights": config.weights} | tested)
     rows = [

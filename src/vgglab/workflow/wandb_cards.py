@@ -22,7 +22,7 @@ from vgglab.workflow.pretraining import first_weights
 
 if TYPE_CHECKING:
     from vgglab.tracking.wandb_run import Prediction, WandbSink
-    from vgglab.training.distributed import Group
+    from vgglab.training.distributed import ProcessGroup
 
 SUMMARY_ROOMS = {"validation": "validation", "cost": "cost", "whole_run": "speed"}
 """Prefix in the summary -> part of ``result.json``."""
@@ -30,7 +30,7 @@ NET_COSTS = ("weight_layers", "parameters", "macs")
 
 
 def train_and_track(
-    config: Config, directory: RunDirectory, status: Status, root: Path, group: Group
+    config: Config, directory: RunDirectory, status: Status, root: Path, group: ProcessGroup
 ) -> None:
     """Train, and write ``result.json``; unless ``tracking=off``, W&B follows."""
     from vgglab.training.experiment import run_experiment
