@@ -54,6 +54,15 @@ class FaultPoints(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
+        """Reach ``BATCH``.
+
+        Args:
+            trainer: Lightning's.
+            module: the classifier.
+            outputs: the loss of the micro-batch, under ``loss``.
+            batch: the micro-batch.
+            index: its index within the epoch, from 0.
+        """
         reach(Moment.BATCH, (index, batch))
 
     def on_validation_batch_end(self, *_: Any) -> None:

@@ -61,6 +61,15 @@ class CheckpointWithinEpoch(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
+        """Agree on an action at the end of a step, and take it.
+
+        Args:
+            trainer: Lightning's.
+            module: the classifier.
+            outputs: the loss of the micro-batch, under ``loss``.
+            batch: the micro-batch.
+            index: its index within the epoch, from 0.
+        """
         if (index + 1) % trainer.accumulate_grad_batches:
             return
         action = self._group.largest_before(self._needed_action())

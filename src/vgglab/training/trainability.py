@@ -141,6 +141,18 @@ class TrainabilityWatch(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
+        """Observe the step if it is one to observe.
+
+        Args:
+            trainer: Lightning's.
+            module: the classifier.
+            outputs: the loss of the micro-batch, under ``loss``.
+            batch: the micro-batch.
+            index: its index within the epoch, from 0.
+
+        Raises:
+            Untrainable: the observations agree that nothing will move the net.
+        """
         loss = self._loss.after(index, trainer.accumulate_grad_batches, outputs["loss"])
         if loss is None or not self._is_observed(trainer.global_step):
             return
