@@ -242,4 +242,4 @@ def test_alone_it_asks_nobody() -> None:
     from vgglab.world import ALONE
 
     watch = FiniteWatch(RunDirectory(Path("run")), ProcessGroup(ALONE), every=1)
-    assert watch._what() == "gradients are"
+    assert watch._cause() == "gradients are"

@@ -84,7 +84,7 @@ class Recorder(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, Classifier)
         module.close("train")  # here: Lightning calls callbacks before the module's own hook
-        # Each process computes the values, because that sums their counts; the first one keeps them.
+        # Each process computes the values, because that sums their counts; one keeps them.
         values = module.records("train", "validation") | self._speed.values() | self._held
         self._held = {}
         self._write(trainer, module, trainer.current_epoch + 1, 0, values)

@@ -1,4 +1,4 @@
-"""Lightning without the packages that torchmetrics would load for metrics that nothing here uses."""
+"""Lightning without the packages that torchmetrics loads for metrics that nothing here uses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def import_lightning() -> None:
 
 
 class _Without:
-    """A finder of ``sys.meta_path`` that finds neither the modules nor the metadata of ``UNUSED``."""
+    """A finder of ``sys.meta_path`` that finds no modules and no metadata of ``UNUSED``."""
 
     def __init__(self, finder: Any) -> None:
         self._finder = finder
