@@ -167,7 +167,9 @@ class PlateauRule(pl.Callback):
         trainer.should_stop = self._rule.is_exhausted
 
     def state_dict(self) -> dict[str, Any]:
+        """The rule's state, for a checkpoint."""
         return self._rule.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint when the training starts."""
         self._state = state_dict

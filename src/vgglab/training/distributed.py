@@ -52,9 +52,9 @@ def process_group(world: World, accelerator: str) -> Iterator[ProcessGroup]:
 
 
 def store_on_loopback(world: World) -> TCPStore | None:
-    """A rendezvous of the processes of one machine; None where torch or torchrun has its own.
+    """A rendezvous on loopback; None for several machines, and under torchrun, which has its own.
 
-    torch's own listens on every network of the machine, and authenticates nobody.
+    torch's own store listens on every network of the machine, and authenticates nobody.
     """
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     if address != LOOPBACK or "TORCHELASTIC_USE_AGENT_STORE" in os.environ:
@@ -154,18 +154,23 @@ class Environment(LightningEnvironment):
 
     @property
     def creates_processes_externally(self) -> bool:
+        """Always: vgglab, SLURM or torchrun starts them."""
         return True
 
     def world_size(self) -> int:
+        """Processes of the run."""
         return self._world.size
 
     def global_rank(self) -> int:
+        """Index of this process."""
         return self._world.rank
 
     def local_rank(self) -> int:
+        """Index of this process on its machine."""
         return self._world.local_rank
 
     def node_rank(self) -> int:
+        """Index of this machine."""
         return self._world.node
 
     def set_world_size(self, size: int) -> None:
@@ -176,6 +181,7 @@ class Environment(LightningEnvironment):
 
     @property
     def main_address(self) -> str:
+        """The first process's host."""
         return os.environ.get("MASTER_ADDR", "127.0.0.1")
 
 
@@ -205,6 +211,7 @@ class CompressingDDP(DDPStrategy):
     """
 
     def configure_ddp(self) -> None:
+        """Wrap the module and register the compression."""
         super().configure_ddp()
         assert isinstance(self.model, DistributedDataParallel)
         self.model.register_comm_hook(None, bf16_compress_hook)

@@ -61,6 +61,7 @@ class Classifier(pl.LightningModule):
         return loss
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of a micro-batch, scaled so that those of a step add up to its mean loss."""
         bits = keyed_bits(self.config.seed, batch.epoch, batch.samples_n, DROPOUT)
         keys = torch.from_numpy((bits >> np.uint64(32)).astype(np.uint32).view(np.int32))
         with keyed_dropout(self._dropout_layers, keys.to(batch.labels_n.device)):
@@ -71,6 +72,7 @@ class Classifier(pl.LightningModule):
         return loss_sum / batch.step_images * self.config.parts
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count the errors of a batch."""
         self._loss_sum(batch, "validation")
 
     def on_validation_epoch_start(self) -> None:
@@ -138,6 +140,7 @@ class Classifier(pl.LightningModule):
             self.train_meter.reset()  # the first process has the sums of all
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The recipe's optimiser and, but for ``plateau``, its schedule."""
         recipe = self.config.recipe
         optimizer = optimiser_of(recipe).build(
             recipe, self.net.parameters(), self.config.trainer.fused_optimizer

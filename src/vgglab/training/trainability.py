@@ -131,6 +131,14 @@ class TrainabilityWatch(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, index: int
     ) -> None:
+        """Count dead units in the forwards of a step to observe.
+
+        Args:
+            trainer: Lightning's.
+            module: the classifier.
+            batch: a micro-batch of the step.
+            index: its index within the epoch, from 0.
+        """
         if self._is_observed(trainer.global_step + 1):
             self._dead.watch(module)
 
@@ -202,9 +210,11 @@ class TrainabilityWatch(pl.Callback):
         )
 
     def state_dict(self) -> dict[str, Any]:
+        """The latest observations, for a checkpoint."""
         return {"looks": [dataclasses.asdict(seen) for seen in self._observations]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from the observations of a checkpoint."""
         self._observations = [Observation(**seen) for seen in state_dict["looks"]]
 
 

@@ -98,6 +98,7 @@ def _steps(config: Config, images: int) -> None:
 
 
 def main() -> None:
+    """Try the divisions of the command line on the config of the standard input."""
     with contextlib.suppress(OSError):  # the kernel ends this process first
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     config = parse(json.load(sys.stdin))
