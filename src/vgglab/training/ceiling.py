@@ -1,12 +1,13 @@
-"""The machine's highest measured rate of multiplication, to which a run's speed is compared (MFU).
+"""A run's hardware and its highest measured rate, to which the run's speed is compared (MFU).
 
-It is measured because data sheets know neither the cores of a run nor the library's kernels.
+The rate is measured because data sheets know neither the cores of a run nor the library's kernels.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ import torch
 from filelock import FileLock
 from torch import Tensor, nn
 
+from vgglab.config import Config, FilesConfig
+from vgglab.data.decode import decoder_name
 from vgglab.runs.atomic import write_json
 
 SECONDS = 0.25
@@ -25,6 +28,39 @@ KEY = ("accelerator", "device", "host", "precision", "threads")
 
 BACKWARD = 2
 """A backward pass multiplies twice as much as a forward pass: by weights and by inputs."""
+
+
+def hardware(config: Config) -> dict[str, Any]:
+    """What a run is computed on, from its resolved config."""
+    trainer = config.trainer
+    return {
+        "accelerator": trainer.accelerator,
+        "device": torch.cuda.get_device_name() if trainer.accelerator == "gpu" else cpu_name(),
+        "precision": trainer.precision,
+        "memory_format": trainer.memory_format,
+        "threads": trainer.threads,
+        "devices": config.devices,
+        "nodes": config.nodes,
+        "keep_memory": trainer.keep_memory,
+        "huge_pages": trainer.huge_pages,
+        "fused_optimizer": trainer.fused_optimizer,
+        "host": platform.node(),
+    } | _decoder(config)
+
+
+def _decoder(config: Config) -> dict[str, str]:
+    data = config.data
+    return {"decoder": decoder_name(data.decoder)} if isinstance(data, FilesConfig) else {}
+
+
+def cpu_name() -> str:
+    """The processor's name as Linux knows it, else as Python does."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def flops_per_image(macs: int) -> int:

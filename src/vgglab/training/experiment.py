@@ -22,7 +22,7 @@ from vgglab.runs import MetricsLog, RunDirectory, Status, read_metrics
 from vgglab.signals import StopRequest
 from vgglab.training.allocator import use_allocator
 from vgglab.training.callbacks import Heartbeat, PlateauRule, Recorder, Sink
-from vgglab.training.ceiling import ceiling, flops_per_image
+from vgglab.training.ceiling import ceiling, flops_per_image, hardware
 from vgglab.training.checkpoints import (
     checkpoint_callbacks,
     checkpoint_step,
@@ -36,7 +36,7 @@ from vgglab.training.module import Classifier
 from vgglab.training.net import first_net
 from vgglab.training.net_cost import net_cost
 from vgglab.training.optimisation import skips_steps_on_device
-from vgglab.training.result import SELECTION_METRIC, hardware, skipped_part, trained_result
+from vgglab.training.result import SELECTION_METRIC, skipped_part, trained_result
 from vgglab.training.speed import SpeedMeter, speed_of
 from vgglab.training.stop import CheckpointWithinEpoch, as_interrupted
 from vgglab.training.testing import HeldOut, evaluate, selected_weights

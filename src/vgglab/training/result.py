@@ -1,18 +1,16 @@
-"""The parts of ``result.json``; its keys are written here alone. Imports no torch by itself."""
+"""The parts of ``result.json``; its keys are written here alone. Loads no torch."""
 
 from __future__ import annotations
 
 import csv
 import io
 import logging
-import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vgglab.config import Config, FilesConfig, Procedure
-from vgglab.data.decode import decoder_name
+from vgglab.config import Config, Procedure
 from vgglab.data.sources.registry import skipped_files
 from vgglab.data.splits import SPLITS
 from vgglab.models.cost import NetCost
@@ -132,42 +130,3 @@ def skipped_part(config: Config, directory: RunDirectory) -> dict[str, Any]:
     for row in rows:
         log.info("skipped: %s %s: %s", *row)
     return {"skipped": {split: counts[split] for split in SPLITS} | {"files": rows}}
-
-
-def hardware(config: Config) -> dict[str, Any]:
-    """What a run is computed on, from its resolved config."""
-    trainer = config.trainer
-    return {
-        "accelerator": trainer.accelerator,
-        "device": _gpu_name() if trainer.accelerator == "gpu" else cpu_name(),
-        "precision": trainer.precision,
-        "memory_format": trainer.memory_format,
-        "threads": trainer.threads,
-        "devices": config.devices,
-        "nodes": config.nodes,
-        "keep_memory": trainer.keep_memory,
-        "huge_pages": trainer.huge_pages,
-        "fused_optimizer": trainer.fused_optimizer,
-        "host": platform.node(),
-    } | _decoder(config)
-
-
-def _decoder(config: Config) -> dict[str, str]:
-    data = config.data
-    return {"decoder": decoder_name(data.decoder)} if isinstance(data, FilesConfig) else {}
-
-
-def _gpu_name() -> str:
-    import torch
-
-    return torch.cuda.get_device_name()
-
-
-def cpu_name() -> str:
-    """The processor's name as Linux knows it, else as Python does."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
