@@ -17,8 +17,8 @@ from training_runs import MemorySink
 from vgglab.config.parse import parse
 from vgglab.data.loaders import Batch
 from vgglab.runs import RunDirectory, Status
-from vgglab.training import experiment
-from vgglab.training.distributed import joined
+from vgglab.training import experiment, trainer
+from vgglab.training.distributed import process_group
 from vgglab.training.module import Classifier
 from vgglab.training.outcomes import Diverged
 from vgglab.training.stop import Interrupted
@@ -57,10 +57,10 @@ def main(folder: Path) -> None:
     run = RunDirectory(folder / "run")
     run.path.mkdir(exist_ok=True)
     if "DOUBLE" in os.environ:
-        experiment.PRECISIONS["fp32"] = "64-true"
+        trainer.PRECISIONS["fp32"] = "64-true"
     stop_at = os.environ.get("STOP_AT")
     sinks = [MemorySink(signal_at_step=int(stop_at))] if stop_at else []
-    with joined(world, "cpu") as group:
+    with process_group(world, "cpu") as group:
         try:
             result = experiment.run_experiment(
                 config, run, Status(), sinks if world.is_first else [], group

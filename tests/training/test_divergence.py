@@ -19,9 +19,10 @@ from vgglab.evaluation.poison import poison
 from vgglab.runs import RunDirectory, Status, read_metrics
 from vgglab.training import experiment
 from vgglab.training.checkpoints import checkpoint_step, damage, net_state
-from vgglab.training.distributed import Group
+from vgglab.training.distributed import ProcessGroup
 from vgglab.training.divergence import FiniteWatch, are_finite
 from vgglab.training.module import Classifier
+from vgglab.training.net import first_net
 from vgglab.training.outcomes import Diverged
 
 STEPS = 13
@@ -69,7 +70,7 @@ def spoilt(
     monkeypatch: pytest.MonkeyPatch, where: str, value: float, step: int, *, at_once: bool = True
 ) -> None:
     """Every net that is built from here on is spoilt at that step."""
-    build: Callable[..., nn.Module] = experiment._net
+    build: Callable[..., nn.Module] = first_net
     made = FiniteWatch.__init__
 
     def with_fault(*args: Any) -> nn.Module:
@@ -81,7 +82,7 @@ def spoilt(
     def watch(self: FiniteWatch, *args: Any, **fields: Any) -> None:
         made(self, *args, **fields | {"at_once": at_once})
 
-    monkeypatch.setattr(experiment, "_net", with_fault)
+    monkeypatch.setattr(experiment, "first_net", with_fault)
     monkeypatch.setattr(FiniteWatch, "__init__", watch)
 
 
@@ -240,5 +241,5 @@ def test_a_run_with_it_has_the_bits_of_one_without(
 def test_alone_it_asks_nobody() -> None:
     from vgglab.world import ALONE
 
-    watch = FiniteWatch(RunDirectory(Path("run")), Group(ALONE), every=1)
-    assert watch._what() == "gradients are"
+    watch = FiniteWatch(RunDirectory(Path("run")), ProcessGroup(ALONE), every=1)
+    assert watch._cause() == "gradients are"

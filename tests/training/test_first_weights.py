@@ -14,7 +14,7 @@ from vgglab.models.build import build
 from vgglab.models.transfer import COPIED_FROM_A, modules_by_layer
 from vgglab.models.vgg import VGG
 from vgglab.runs import RunDirectory, State, read_metrics
-from vgglab.training.first_weights import start_from
+from vgglab.training.net import start_from
 from vgglab.workflow.pretraining import stages_of
 
 

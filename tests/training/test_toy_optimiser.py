@@ -16,7 +16,7 @@ from vgglab.config import OPTIMIZERS, Config, RecipeConfig, plain, semantic
 from vgglab.config.parse import ConfigError, parse
 from vgglab.models.cost import BYTES_A_VALUE
 from vgglab.runs import Status
-from vgglab.training.distributed import Group
+from vgglab.training.distributed import ProcessGroup
 from vgglab.training.experiment import run_experiment
 from vgglab.training.net_cost import net_cost
 from vgglab.training.optimisation import OPTIMISERS, Optimiser, skips_steps_on_device
@@ -90,7 +90,7 @@ def test_a_run_trains_and_resumes_with_the_same_bits(config: Config, tmp_path: P
 def test_trainability_bounds_a_step_by_its_row(config: Config) -> None:
     def bound(recipe: RecipeConfig, relative_gradient: float) -> float:
         watched = dataclasses.replace(config, recipe=recipe)
-        watch = TrainabilityWatch(watched, ["conv1"], 1000, Group(ALONE))
+        watch = TrainabilityWatch(watched, ["conv1"], 1000, ProcessGroup(ALONE))
         return watch.rule.step_bound(relative_gradient)
 
     assert bound(config.recipe, 1e-9) == 0.001

@@ -21,9 +21,9 @@ from vgglab.training.optimisation import OPTIMISERS
 from vgglab.training.outcomes import Untrainable
 from vgglab.training.stop import Interrupted
 from vgglab.training.trainability import (
-    LOOK_EVERY,
+    OBSERVE_EVERY,
     DeadUnits,
-    Look,
+    Observation,
     Rule,
     relative_gradients,
     remedies,
@@ -32,17 +32,17 @@ from vgglab.training.trainability import (
 Key = tuple[str, str, float, str]
 
 
-def recorded() -> dict[Key, tuple[bool, list[Look]]]:
+def recorded() -> dict[Key, tuple[bool, list[Observation]]]:
     """Net, init, learning rate, seed -> whether it learned, and what was seen until then.
 
     Of plain nets of 1/8 width on cluttered digits, trained for up to 1,500 steps
     (docs/trainability.md).
     """
-    found: dict[Key, tuple[bool, list[Look]]] = {}
+    found: dict[Key, tuple[bool, list[Observation]]] = {}
     with (Path(__file__).parent / "plateaus.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             key = row["net"], row["init"], float(row["learning_rate"]), row["seed"]
-            look = Look(
+            look = Observation(
                 step=int(row["step"]),
                 loss=float(row["loss"]),
                 layer=0,
@@ -56,7 +56,7 @@ def recorded() -> dict[Key, tuple[bool, list[Look]]]:
 RUNS = recorded()
 
 
-def stopped_at(rule: Rule, looks: list[Look]) -> int | None:
+def stopped_at(rule: Rule, looks: list[Observation]) -> int | None:
     ends = range(1, len(looks) + 1)
     return next((looks[n - 1].step for n in ends if rule.is_stuck(looks[:n])), None)
 
@@ -90,9 +90,9 @@ def test_a_low_learning_rate_alone_is_no_reason() -> None:
     assert stopped_at(rule(0.001, steps=700), looks) is None
 
 
-def plateau(gradients: list[float], loss: float = math.log(10)) -> list[Look]:
+def plateau(gradients: list[float], loss: float = math.log(10)) -> list[Observation]:
     return [
-        Look(step=LOOK_EVERY * (i + 1), loss=loss, layer=0, smallest=g, last=1e-3)
+        Observation(step=OBSERVE_EVERY * (i + 1), loss=loss, layer=0, smallest=g, last=1e-3)
         for i, g in enumerate(gradients)
     ]
 

@@ -1,1 +1,1 @@
-"""Protocols and per-image predictions. Knows no training and no W&B."""
+"""Views of test images, predictions and their errors. Knows no training, no study, no W&B."""

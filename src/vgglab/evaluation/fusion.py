@@ -1,4 +1,4 @@
-"""The mean of several nets' or protocols' posteriors, from stored predictions (paper, Table 6)."""
+"""Errors of the mean posterior of several nets or protocols, from stored predictions (Table 6)."""
 
 from __future__ import annotations
 
@@ -12,66 +12,71 @@ from numpy.typing import NDArray
 from vgglab.evaluation.predictions import skipped_rows
 
 AT_A_TIME = 2048
-"""Images whose posteriors over all classes are held in memory."""
+"""Images whose posteriors over all classes are in memory at a time."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Fused:
-    """Errors of the mean posterior, percent, by k."""
+    """Top-k errors of the mean posterior, percent."""
 
     images: int
     errors: dict[int, float]
     bounds: dict[int, tuple[float, float]]
-    """Lowest and highest that the error can be, whatever the posteriors of classes that were not
+    """Lowest and highest error, percent, over all possible posteriors of the classes that were not
     stored; both equal ``errors`` where all classes were."""
 
     @property
     def is_exact(self) -> bool:
-        """Whether nothing that was not stored could change an error."""
+        """Whether the classes that were not stored cannot change an error."""
         return all(low == high for low, high in self.bounds.values())
 
 
 @dataclass(frozen=True)
 class _Posteriors:
-    """Of some images under one member, over all classes (N, K)."""
+    """Posteriors of N images over all K classes, from one table."""
 
     known_nk: Floats
-    """As stored; 0 where not."""
+    """The stored ones; 0 elsewhere."""
     stored_nk: NDArray[np.bool_]
     rest_n: Floats
-    """What is left for the classes that were not stored."""
+    """Sum of the posteriors of the classes that were not stored."""
     last_n: Floats
-    """The least that was stored: none of the others has more."""
+    """The smallest stored one: no other class has more."""
 
     @property
     def spread_nk(self) -> Floats:
-        """With what is left shared out equally."""
+        """The posteriors, with the rest shared out equally."""
         others = max(1, int((~self.stored_nk[0]).sum()))
         return self.known_nk + ~self.stored_nk * (self.rest_n / others)[:, None]
 
     @property
     def largest_nk(self) -> Floats:
-        """With as much for each class that was not stored as it alone could have."""
+        """The posteriors, with the most that each of the other classes could have."""
         return self.known_nk + ~self.stored_nk * np.minimum(self.rest_n, self.last_n)[:, None]
 
 
 def fused(tables: Sequence[pa.Table], classes: int, top_k: Sequence[int]) -> Fused:
-    """Average the posteriors of tables of predictions of the same images.
+    """Average the posteriors of several tables of predictions.
 
-    Predictions hold an image's 20 likeliest classes. With more classes than that, what is left of
-    a posterior is shared out equally over the others, and ``bounds`` says what that may hide.
+    Predictions hold an image's 20 likeliest classes. With more classes than that, the rest of a
+    posterior is shared out equally over the others, and ``bounds`` says how much that may hide.
+
+    Args:
+        tables: predictions of the same images.
+        classes: number of classes.
+        top_k: each k of the errors to compute.
 
     Raises:
-        ValueError: they are not of the same images, or fewer classes were stored than a k.
+        ValueError: the images differ, or fewer classes were stored than a k.
     """
     first = tables[0]
     for table in tables[1:]:
         for column in ("index", "label"):
             if not table[column].equals(first[column]):
                 raise ValueError("predictions of other images cannot be averaged")
-    # An image that one of them could not read is an error of all: no class comes before none.
+    # An image that cannot be read in one table counts as an error of the mean.
     skipped_n = np.any([skipped_rows(table) for table in tables], axis=0)
     read = [table.filter(~skipped_n) for table in tables]
     ahead = [_rivals(parts) for parts in _parts(read, classes)]
@@ -92,7 +97,7 @@ def fused(tables: Sequence[pa.Table], classes: int, top_k: Sequence[int]) -> Fus
 def _parts(
     tables: Sequence[pa.Table], classes: int
 ) -> Iterator[tuple[list[_Posteriors], NDArray[np.int64], NDArray[np.int64]]]:
-    """Posteriors of each table, labels and the first table's ranks, a part of the images a time."""
+    """Posteriors of each table, labels and the first table's ranks, for some images at a time."""
     for start in range(0, len(tables[0]), AT_A_TIME):
         rows = [table.slice(start, AT_A_TIME) for table in tables]
         labels_n = rows[0]["label"].to_numpy()
@@ -116,10 +121,9 @@ def _posteriors(table: pa.Table, classes: int) -> _Posteriors:
 def _rivals(
     part: tuple[list[_Posteriors], NDArray[np.int64], NDArray[np.int64]],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Classes that come before the label: expected, at least, and at most.
+    """Number of classes ranked before the label: expected, at least, and at most.
 
-    Of equal posteriors that comes first which the first table has first, so that one table alone
-    is fused to itself.
+    Equal posteriors are in the order of the first table, so that one table alone keeps its errors.
     """
     members, labels_n, ranks_nk = part
     label_n1 = labels_n[:, None]

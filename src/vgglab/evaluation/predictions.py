@@ -1,4 +1,4 @@
-"""Per-image predictions: what fusing and paired tests need, without another forward."""
+"""Stored predictions of each image, for fusing and paired tests without another forward."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 KEPT = 20
-"""Classes stored an image, best first; all of them where there are fewer."""
+"""Classes stored for each image, best first; all of them where there are fewer."""
 SCHEMA = pa.schema(
     {
         "index": pa.int64(),
@@ -32,7 +32,7 @@ NOBODY = -1
 
 
 class PredictionCollector:
-    """Gathers log-probabilities batch by batch; ``at_least`` so many classes of each image."""
+    """Gathers log-probabilities batch by batch, of at least ``at_least`` classes of each image."""
 
     def __init__(self, at_least: int = KEPT) -> None:
         self._at_least = at_least
@@ -45,7 +45,13 @@ class PredictionCollector:
     def add(
         self, samples_n: NDArray[np.int64], labels_n: Tensor, log_probabilities_nk: Tensor
     ) -> None:
-        """Keep a batch: sample indices, labels (N,), log-probabilities (N, K)."""
+        """Keep the predictions of a batch.
+
+        Args:
+            samples_n: indices of the images in the split (N,).
+            labels_n: their classes (N,).
+            log_probabilities_nk: natural logarithms of the posteriors (N, K).
+        """
         kept = min(max(KEPT, self._at_least), log_probabilities_nk.shape[1])
         top = log_probabilities_nk.topk(kept, dim=1)
         self._samples.append(samples_n)
@@ -91,7 +97,13 @@ def merged(tables: Sequence[pa.Table]) -> pa.Table:
 def with_skipped(
     table: pa.Table, skipped_m: NDArray[np.int64], labels_m: NDArray[np.int64]
 ) -> pa.Table:
-    """The predictions with a row for each image that could not be read, in the split's order."""
+    """The predictions with a row for each image that could not be read, in the split's order.
+
+    Args:
+        table: predictions of the other images.
+        skipped_m: indices in the split of the images that could not be read (M,).
+        labels_m: their classes (M,).
+    """
     if not len(skipped_m):
         return table
     kept = len(table["classes"][0])
@@ -107,10 +119,10 @@ def with_skipped(
 
 
 def skipped_rows(table: pa.Table) -> NDArray[np.bool_]:
-    """Which rows are of images that could not be read."""
+    """A mask of the rows of images that could not be read (N,)."""
     classes_nk = np.stack(table["classes"].to_numpy())
-    of_nobody: NDArray[np.bool_] = classes_nk[:, 0] == NOBODY
-    return of_nobody
+    is_skipped_n: NDArray[np.bool_] = classes_nk[:, 0] == NOBODY
+    return is_skipped_n
 
 
 def write_predictions(table: pa.Table, path: Path) -> None:

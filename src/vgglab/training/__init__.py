@@ -1,1 +1,1 @@
-"""LightningModule, recipes, callbacks and resume. Knows no study and no W&B."""
+"""Optimisers, callbacks, checkpoints and the course of a run. Knows no study and no W&B."""

@@ -1,5 +1,7 @@
-"""What glibc does with freed tensors: by default it hands them back to the kernel, which then
-clears every page again when the next step asks for it."""
+"""Settings of glibc's allocator, so that a step reuses the memory of the step before.
+
+By default glibc returns freed tensors to the kernel, which clears every page again for the next.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +25,20 @@ _HUGE_PAGE = 2**21
 
 
 def use_allocator(trainer: TrainerConfig) -> None:
-    """As a run says, before its first large tensor; on a GPU torch has an allocator of its own."""
+    """Apply a run's settings before its first large tensor; a GPU has torch's own allocator."""
     if trainer.keep_memory and trainer.accelerator == "cpu":
         keep_freed_memory(huge_pages=trainer.huge_pages)
 
 
 def keep_freed_memory(*, huge_pages: bool = True) -> bool:
-    """Let glibc keep freed memory for the next step; True where that could be set.
+    """Let glibc keep freed memory for the next step; call it before the first large tensor.
 
-    Of use before the first large tensor. Resident memory stays at its peak, which a training step
-    reaches again anyway. Elsewhere than on Linux with glibc it does nothing.
+    Resident memory stays at its peak, which a training step reaches again anyway. With
+    ``huge_pages`` the heap grows in pages of 2 MiB where the kernel grants them on request: the
+    processor then looks up fewer addresses.
 
-    With ``huge_pages`` the heap grows in pages of 2 MiB, where the kernel has them for those who
-    ask: the processor then looks up fewer addresses.
+    Returns:
+        Whether it could be set: on Linux with glibc alone.
     """
     if sys.platform != "linux":
         return False
@@ -50,7 +53,7 @@ def keep_freed_memory(*, huge_pages: bool = True) -> bool:
 
 
 def _room_costs_nothing() -> bool:
-    """Whether addresses are only counted once they are used."""
+    """Whether reserving addresses is free until they are used."""
     limits = (resource.getrlimit(kind) for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
     if any(soft != resource.RLIM_INFINITY for soft, _ in limits):
         return False
@@ -60,8 +63,10 @@ def _room_costs_nothing() -> bool:
 
 @functools.cache
 def _ask_for_huge_pages() -> None:
-    """For the part of the heap that is still to come: addresses as many as half of the machine's
-    memory has, in which nothing lies yet. glibc itself asks only if told so before it starts."""
+    """Ask for huge pages in the part of the heap that is still unused: half the machine's memory.
+
+    glibc has a setting for it, which it reads only when a process starts.
+    """
     libc = ctypes.CDLL(None)
     libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     libc.free.restype, libc.free.argtypes = None, [ctypes.c_void_p]
@@ -71,6 +76,6 @@ def _ask_for_huge_pages() -> None:
     for block in blocks:
         begin = -(-block // _HUGE_PAGE) * _HUGE_PAGE
         end = (block + _BLOCK) // _HUGE_PAGE * _HUGE_PAGE
-        libc.madvise(begin, end - begin, mmap.MADV_HUGEPAGE)  # a kernel without them says no
+        libc.madvise(begin, end - begin, mmap.MADV_HUGEPAGE)  # refused by a kernel without them
     for block in blocks:
         libc.free(block)

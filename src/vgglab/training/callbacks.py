@@ -1,4 +1,4 @@
-"""What happens around the steps: records, heartbeat, stop rules."""
+"""Callbacks around the steps: records, heartbeat, the plateau rule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 
 from vgglab.config import ScheduleConfig
 from vgglab.runs import MetricsLog, Record, RunDirectory, Status
-from vgglab.training.distributed import Group
+from vgglab.training.distributed import ProcessGroup
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.meters import StepLoss
 from vgglab.training.module import Classifier
@@ -21,17 +21,17 @@ HEARTBEAT_SECONDS = 5.0
 
 
 class Sink(Protocol):
-    """Where records go besides ``metrics.jsonl``."""
+    """A receiver of records besides ``metrics.jsonl``."""
 
     def start(self, history: Sequence[Record]) -> None:
         """Begin, with the records of earlier attempts."""
 
     def record(self, record: Record) -> None:
-        """Take one more."""
+        """Take one more record."""
 
 
 class Recorder(pl.Callback):
-    """One record every so many steps, and one with every split's values at the end of an epoch."""
+    """Writes a record every ``log_every`` steps, and one with each split's values every epoch."""
 
     def __init__(
         self,
@@ -39,17 +39,34 @@ class Recorder(pl.Callback):
         sinks: Sequence[Sink],
         speed: SpeedMeter,
         gradients: GradientNorms | None,
-        group: Group,
+        group: ProcessGroup,
     ) -> None:
+        """
+        Args:
+            log: ``metrics.jsonl``.
+            sinks: further receivers of the records.
+            speed: measures the steps.
+            gradients: measures gradients; None: they are not recorded.
+            group: the processes of the run, of which the first one writes.
+        """
         self._log, self._sinks, self._speed, self._gradients = log, sinks, speed, gradients
         self._group = group
         self._loss = StepLoss()
         self._held: dict[str, float] = {}
-        """Values of an epoch's last step, which go into the epoch's record: one record a step."""
+        """Values of an epoch's last step, which belong to the epoch's record: one record a step."""
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
+        """Record the step's loss if it is one to record.
+
+        Args:
+            trainer: Lightning's.
+            module: the classifier.
+            outputs: the loss of the micro-batch, under ``loss``.
+            batch: the micro-batch.
+            index: its index within the epoch, from 0.
+        """
         assert isinstance(module, Classifier)
         of_step = self._loss.after(index, trainer.accumulate_grad_batches, outputs["loss"])
         if of_step is None:
@@ -67,7 +84,7 @@ class Recorder(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, Classifier)
         module.close("train")  # here: Lightning calls callbacks before the module's own hook
-        # Each process computes the values, for that is how they sum their counts; one keeps them.
+        # Each process computes the values, because that sums their counts; one keeps them.
         values = module.records("train", "validation") | self._speed.values() | self._held
         self._held = {}
         self._write(trainer, module, trainer.current_epoch + 1, 0, values)
@@ -80,11 +97,10 @@ class Recorder(pl.Callback):
         steps: int,
         values: dict[str, float],
     ) -> None:
-        """One record after whole epochs and so many steps of the next, of which the last may be
-        smaller than the others."""
+        """Write a record after whole epochs and some steps of the next; its last one is smaller."""
         if not self._group.world.is_first:
             return
-        # Lightning sets the attribute when it is handed a data module, and declares it nowhere.
+        # Lightning sets the attribute from ``fit(datamodule=...)`` and does not declare it.
         images: int = trainer.datamodule.train_images  # type: ignore[attr-defined]
         seen = epochs * images + min(steps * module.config.recipe.batch_size, images)
         record: Record = {
@@ -95,8 +111,9 @@ class Recorder(pl.Callback):
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             **values,
         }
-        for take in (self._log.record, *(sink.record for sink in self._sinks)):
-            take(record)
+        self._log.record(record)
+        for sink in self._sinks:
+            sink.record(record)
 
 
 class Heartbeat(pl.Callback):
@@ -106,7 +123,7 @@ class Heartbeat(pl.Callback):
         self._directory, self._status, self._last = directory, status, 0.0
 
     def beat(self) -> None:
-        """Write the status unless that was a moment ago."""
+        """Write the status, at most every ``HEARTBEAT_SECONDS``."""
         if time.monotonic() - self._last >= HEARTBEAT_SECONDS:
             self._write()
 
@@ -131,7 +148,7 @@ class PlateauRule(pl.Callback):
     """Drops the learning rate at plateaus and ends the training at the one after the last drop.
 
     A callback, because Lightning steps a plateau scheduler only after it has written the epoch's
-    checkpoint: a run resumed from that would have missed a step.
+    checkpoint: a run resumed from it would have missed a step of the rule.
     """
 
     def __init__(self, schedule: ScheduleConfig) -> None:
@@ -150,7 +167,9 @@ class PlateauRule(pl.Callback):
         trainer.should_stop = self._rule.is_exhausted
 
     def state_dict(self) -> dict[str, Any]:
+        """The rule's state, for a checkpoint."""
         return self._rule.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint when the training starts."""
         self._state = state_dict

@@ -1,12 +1,13 @@
-"""How fast this machine can multiply: what a run's speed is held against (MFU).
+"""A run's hardware and its highest measured rate, to which the run's speed is compared (MFU).
 
-Measured, because data sheets know neither the cores that a run was given nor the library's kernels.
+The rate is measured because data sheets know neither the cores of a run nor the library's kernels.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,27 +17,62 @@ import torch
 from filelock import FileLock
 from torch import Tensor, nn
 
+from vgglab.config import Config, FilesConfig
+from vgglab.data.decode import decoder_name
 from vgglab.runs.atomic import write_json
 
 SECONDS = 0.25
-"""Spent on each of the two operations, after a warm-up."""
+"""Seconds spent on each of the two operations, after a warm-up."""
 KEY = ("accelerator", "device", "host", "precision", "threads")
-"""What of a run's hardware decides its ceiling."""
+"""Parts of a run's hardware that decide its ceiling."""
 
 BACKWARD = 2
 """A backward pass multiplies twice as much as a forward pass: by weights and by inputs."""
 
 
+def hardware(config: Config) -> dict[str, Any]:
+    """What a run is computed on, from its resolved config."""
+    trainer = config.trainer
+    return {
+        "accelerator": trainer.accelerator,
+        "device": torch.cuda.get_device_name() if trainer.accelerator == "gpu" else cpu_name(),
+        "precision": trainer.precision,
+        "memory_format": trainer.memory_format,
+        "threads": trainer.threads,
+        "devices": config.devices,
+        "nodes": config.nodes,
+        "keep_memory": trainer.keep_memory,
+        "huge_pages": trainer.huge_pages,
+        "fused_optimizer": trainer.fused_optimizer,
+        "host": platform.node(),
+    } | _decoder(config)
+
+
+def _decoder(config: Config) -> dict[str, str]:
+    data = config.data
+    return {"decoder": decoder_name(data.decoder)} if isinstance(data, FilesConfig) else {}
+
+
+def cpu_name() -> str:
+    """The processor's name as Linux knows it, else as Python does."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
 def flops_per_image(macs: int) -> int:
-    """Floating-point operations of training on one image, of a net with so many MACs."""
+    """Floating-point operations of training on one image, from the MACs of a forward pass."""
     return 2 * macs * (1 + BACKWARD)
 
 
 def ceiling(folder: Path, hardware: Mapping[str, Any]) -> float:
     """Highest rate seen in a matrix product or a convolution, FLOP/s.
 
-    Measured once for each machine, precision and thread count, and kept under ``folder``; processes
-    that want it at the same time wait for one that measures alone.
+    It is measured once for each machine, precision and thread count, and kept under ``folder``; of
+    several processes one measures, and the others wait for it.
     """
     key = {name: hardware[name] for name in KEY} | {"torch": torch.__version__}
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
@@ -76,7 +112,7 @@ def _measure(device: torch.device, dtype: torch.dtype) -> dict[str, float]:
 
 
 def _rate(operation: Callable[[], Tensor], flops: int, device: torch.device) -> float:
-    """FLOP/s of the fastest call: whatever slows the others is not the machine's ceiling."""
+    """FLOP/s of the fastest call; other calls were slowed by something else."""
 
     def seconds() -> float:
         begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Checkpoints that a kill cannot leave half-written, and what to do with a damaged one."""
+"""Checkpoints that a kill cannot leave half-written, and a way back from a damaged one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from torch import Tensor
 
 from vgglab.data.errors import DataError
 from vgglab.runs import RunDirectory
-from vgglab.training.fault_points import Moment, OnMoment, ignore
-from vgglab.training.module import SELECTION_METRIC
+from vgglab.training.fault_points import Moment, reach
+from vgglab.training.result import SELECTION_METRIC
 
 log = logging.getLogger(__name__)
 
@@ -27,26 +27,29 @@ log = logging.getLogger(__name__)
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes to a temporary file, flushes it to the disk and renames it.
 
-    What was ``last.ckpt`` until then is kept as ``previous.ckpt``.
-
-    Raises:
-        OSError: with ``ENOSPC``, the disk is full; the checkpoints that were there are untouched.
+    The file that was ``last.ckpt`` until then is kept as ``previous.ckpt``.
     """
-
-    def __init__(self, on_moment: OnMoment = ignore) -> None:
-        super().__init__()
-        self._on_moment = on_moment
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
+        """Write a checkpoint so that a kill at any moment leaves a whole one.
+
+        Args:
+            checkpoint: tensors and plain values.
+            path: the file to write.
+            storage_options: Lightning's; unused.
+
+        Raises:
+            OSError: with ``ENOSPC``, the disk is full; the older checkpoints are untouched.
+        """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.new")
         try:
             with temporary.open("wb") as file:
                 torch.save(checkpoint, file)
-                self._on_moment(Moment.WRITING, temporary)
+                reach(Moment.WRITING, temporary)
                 file.flush()
                 os.fsync(file.fileno())
         except (OSError, RuntimeError) as error:
@@ -59,12 +62,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         run = RunDirectory(target.parent.parent)
         if target == run.last_checkpoint and target.exists():
             target.replace(run.previous_checkpoint)
-            self._on_moment(Moment.RENAMING, target)
+            reach(Moment.RENAMING, target)
         temporary.replace(target)
 
 
 def _is_full(folder: Path) -> bool:
-    """Whether not even a page of memory fits."""
+    """Whether the file system has almost no room left."""
     return shutil.disk_usage(folder).free < 64 * 1024
 
 
@@ -97,20 +100,20 @@ def checkpoint_step(path: Path) -> int:
     """Optimiser steps done when a checkpoint was written.
 
     Raises:
-        DataError: it is none of ours.
+        DataError: it is no checkpoint of a run.
     """
     return int(_loaded(path, mmap=True)["global_step"])
 
 
 def _loaded(path: Path, *, mmap: bool = False) -> dict[str, Any]:
-    """What is in a file whose bytes are whole: tensors and plain values, nothing that runs.
+    """Load a checkpoint that holds tensors and plain values alone, and no code.
 
     Raises:
         DataError: it holds anything else.
     """
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except pickle.UnpicklingError as error:  # over several lines, and how to run it all the same
+    except pickle.UnpicklingError as error:  # torch's message has several lines
         raise DataError(
             f"{path}: holds more than tensors and plain values, and is not loaded: no checkpoint "
             "of ours; remove it"
@@ -120,9 +123,9 @@ def _loaded(path: Path, *, mmap: bool = False) -> dict[str, Any]:
 
 
 def damage(path: Path) -> str:
-    """What is wrong with a checkpoint's bytes; empty where they are what was written.
+    """Describes what is wrong with a checkpoint's bytes; empty where nothing is.
 
-    torch writes a zip archive with a CRC-32 of each member, and does not look at it when it reads.
+    torch writes a zip archive with a CRC-32 of each member, and does not check it when it reads.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -133,7 +136,7 @@ def damage(path: Path) -> str:
 
 
 def checkpoint_to_resume(run: RunDirectory) -> Path | None:
-    """The latest checkpoint that is intact; none where training starts from the beginning."""
+    """The latest intact checkpoint; None where training starts from the beginning."""
     for path in (run.last_checkpoint, run.previous_checkpoint):
         if not path.exists():
             continue
@@ -148,7 +151,7 @@ def net_state(path: Path) -> dict[str, Tensor]:
     """State dict of the net alone, from a checkpoint of the run.
 
     Raises:
-        DataError: the file is not what was written.
+        DataError: the file is damaged.
     """
     if found := damage(path):
         run = path.parent.parent

@@ -1,4 +1,4 @@
-"""The processes that train one run together: how they meet, agree and exchange."""
+"""The processes that train one run together: rendezvous, exchange of values, strategy."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from vgglab.config import TrainerConfig
 from vgglab.world import LOOPBACK, World, find_master
 
 TIMEOUT = datetime.timedelta(minutes=60)
-"""That one process waits for another: long enough for a download, short of a whole night."""
+"""Longest wait of one process for another: enough for a download, less than a whole night."""
 
 
 @contextlib.contextmanager
-def joined(world: World, accelerator: str) -> Iterator[Group]:
-    """Meet the other processes; part again if all went well.
+def process_group(world: World, accelerator: str) -> Iterator[ProcessGroup]:
+    """Join the process group; leave it on success.
 
-    NCCL carries what is on GPUs, gloo what is not, so that agreeing to stop waits for no GPU.
+    NCCL carries tensors on GPUs and gloo all others, so that agreeing to stop waits for no GPU.
     """
     if world.is_alone:
-        yield Group(world)
+        yield ProcessGroup(world)
         return
     find_master(world)
     on_gpu = accelerator == "gpu"
@@ -46,15 +46,15 @@ def joined(world: World, accelerator: str) -> Iterator[Group]:
         world_size=world.size,
         timeout=TIMEOUT,
     )
-    yield Group(world)
-    # Not after an exception: parting waits for the others, of whom one may be dead.
+    yield ProcessGroup(world)
+    # Not after an exception: leaving waits for the others, of whom one may be dead.
     dist.destroy_process_group()
 
 
 def store_on_loopback(world: World) -> TCPStore | None:
-    """Where the processes of one machine meet, unless torchrun has made a place already.
+    """A rendezvous on loopback; None for several machines, and under torchrun, which has its own.
 
-    torch's own listens to every network that the machine is on, without asking who comes.
+    torch's own store listens on every network of the machine, and authenticates nobody.
     """
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     if address != LOOPBACK or "TORCHELASTIC_USE_AGENT_STORE" in os.environ:
@@ -65,7 +65,7 @@ def store_on_loopback(world: World) -> TCPStore | None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((LOOPBACK, port))
         listening.listen()
-        descriptor = listening.detach()  # the store's, until the process ends
+        descriptor = listening.detach()  # owned by the store until the process ends
     return TCPStore(
         LOOPBACK,
         port,
@@ -77,12 +77,15 @@ def store_on_loopback(world: World) -> TCPStore | None:
     )
 
 
-class Group:
-    """What the processes tell each other; alone, this process is told what it says."""
+class ProcessGroup:
+    """Values exchanged by the processes of a run; each method is called by all of them.
+
+    Of a run of one process, the methods return what they are given.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._asked: tuple[Any, torch.Tensor] | None = None
+        self._pending: tuple[Any, torch.Tensor] | None = None
 
     def from_first(self, value: Any) -> Any:
         """The first process's value."""
@@ -93,7 +96,7 @@ class Group:
         return box[0]
 
     def to_first(self, value: Any) -> list[Any]:
-        """Every process's value, by rank, for the first; nothing for the others."""
+        """Every process's value, by rank, in the first process; an empty list in the others."""
         if self.world.is_alone:
             return [value]
         values = [None] * self.world.size if self.world.is_first else None
@@ -101,7 +104,7 @@ class Group:
         return values or []
 
     def mean(self, value: float) -> float:
-        """Over all processes, in double precision."""
+        """Mean over all processes, in double precision."""
         if self.world.is_alone:
             return value
         total = torch.tensor(value, dtype=torch.float64)
@@ -109,7 +112,7 @@ class Group:
         return float(total) / self.world.size
 
     def largest(self, value: int) -> int:
-        """Over all processes."""
+        """Maximum over all processes."""
         if self.world.is_alone:
             return value
         most = torch.tensor(value)
@@ -117,22 +120,24 @@ class Group:
         return int(most)
 
     def largest_before(self, value: int) -> int:
-        """What ``largest`` would have said at the call before this one: nobody waits for anybody.
-        Alone there is nothing to wait for, and it is about now."""
+        """Does not block: returns the maximum of the values of the previous call, at first 0.
+
+        In a run of one process, the value itself.
+        """
         if self.world.is_alone:
             return value
         before = 0
-        if self._asked is not None:
-            work, most = self._asked
+        if self._pending is not None:
+            work, most = self._pending
             work.wait()
             before = int(most)
         most = torch.tensor(value)
-        self._asked = dist.all_reduce(most, op=dist.ReduceOp.MAX, async_op=True), most
+        self._pending = dist.all_reduce(most, op=dist.ReduceOp.MAX, async_op=True), most
         return before
 
     @contextlib.contextmanager
     def first_alone_first(self) -> Iterator[None]:
-        """The first process does it while the others wait; then they do it."""
+        """Run a block in the first process while the others wait, then in those."""
         if not self.world.is_first:
             self.from_first(None)
         yield
@@ -141,7 +146,7 @@ class Group:
 
 
 class Environment(LightningEnvironment):
-    """Tells Lightning what ``World`` says, so that it looks for no cluster of its own."""
+    """``World`` as Lightning reads it, so that it looks for no cluster of its own."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
@@ -149,33 +154,39 @@ class Environment(LightningEnvironment):
 
     @property
     def creates_processes_externally(self) -> bool:
+        """Always: vgglab, SLURM or torchrun starts them."""
         return True
 
     def world_size(self) -> int:
+        """Processes of the run."""
         return self._world.size
 
     def global_rank(self) -> int:
+        """Index of this process."""
         return self._world.rank
 
     def local_rank(self) -> int:
+        """Index of this process on its machine."""
         return self._world.local_rank
 
     def node_rank(self) -> int:
+        """Index of this machine."""
         return self._world.node
 
     def set_world_size(self, size: int) -> None:
-        """The processes are there already."""
+        """Does nothing: the processes exist already."""
 
     def set_global_rank(self, rank: int) -> None:
-        """Every process knows its own."""
+        """Does nothing: every process knows its own rank."""
 
     @property
     def main_address(self) -> str:
+        """The first process's host."""
         return os.environ.get("MASTER_ADDR", "127.0.0.1")
 
 
 class SizeGuard(pl.Callback):
-    """Trainer, process group and config must speak of the same number of processes."""
+    """Checks that trainer, process group and config have the same number of processes."""
 
     def __init__(self, processes: int) -> None:
         self._processes = processes
@@ -194,29 +205,34 @@ class SizeGuard(pl.Callback):
 
 
 class CompressingDDP(DDPStrategy):
-    """Rounds gradients to bf16 before they are sent. Lightning's own hook is for GPUs alone, and is
-    left out on a CPU without a word."""
+    """Rounds gradients to bf16 before they are sent.
 
-    def _register_ddp_hooks(self) -> None:
+    Lightning's ``ddp_comm_hook`` is for GPUs alone, and is ignored on a CPU without a warning.
+    """
+
+    def configure_ddp(self) -> None:
+        """Wrap the module and register the compression."""
+        super().configure_ddp()
         assert isinstance(self.model, DistributedDataParallel)
         self.model.register_comm_hook(None, bf16_compress_hook)
 
 
 def strategy_of(trainer: TrainerConfig, world: World) -> Strategy | str:
-    """How Lightning runs the steps."""
+    """Lightning's strategy for the processes of a run."""
     if world.is_alone:
         return "auto"
     kind = CompressingDDP if trainer.compress_gradients == "bf16" else DDPStrategy
-    # Batch norm's are equal, or shared before they are used. torch 2.14 has renamed the argument.
+    # Batch norm's buffers are equal already, or shared before they are used, so that sending them
+    # is switched off. torch 2.14 has renamed the argument.
     named = inspect.signature(DistributedDataParallel).parameters
     buffers = "forward_sync_buffers" if "forward_sync_buffers" in named else "broadcast_buffers"
-    named_anew: dict[str, Any] = {buffers: False}
+    switched_off: dict[str, Any] = {buffers: False}
     return kind(
-        process_group_backend=None,  # the group is there already
+        process_group_backend=None,  # the group exists already
         gradient_as_bucket_view=True,  # no second copy of all gradients
-        # Every parameter gets a gradient in every step. With micro-batches, of which all but the
-        # last send nothing, torch 2.14 ends in an assertion of its own.
+        # Every parameter gets a gradient in every step. With micro-batches, of which only the last
+        # sends gradients, torch 2.14 fails in an assertion of its own.
         static_graph=trainer.accumulate == 1,
         bucket_cap_mb=trainer.bucket_mib,
-        **named_anew,
+        **switched_off,
     )

@@ -1,8 +1,8 @@
-"""Numbers gone bad: a run ends at the first step whose logits, loss or gradients are not finite.
+"""Divergence: a run ends at the first step whose logits, loss or gradients are not finite.
 
 The optimiser never uses such a step, so that the weights stay those of the step before. Logits and
-loss are told on through the gradients: a NaN in one process's loss is in every process's gradients
-once these are averaged, and all of them end at the same step without asking each other.
+loss spoil the gradients on purpose: a NaN in one process's loss is in every process's gradients
+once these are averaged, and all of them end at the same step without an exchange of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.nn.utils import get_total_norm
 from vgglab.evaluation.poison import poison
 from vgglab.runs import RunDirectory
 from vgglab.training.checkpoints import AtomicCheckpointIO
-from vgglab.training.distributed import Group
+from vgglab.training.distributed import ProcessGroup
 from vgglab.training.outcomes import Diverged
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 def are_finite(gradients: Sequence[Tensor]) -> Tensor:
     """Whether every value is finite, as a tensor on their device.
 
-    On a CPU by their sums, a tenth of the time that their largest takes; where a sum is not
-    finite, because a value is not or because it overflows, each value is looked at.
+    On a CPU it looks at their sums, in a tenth of the time that a maximum takes. A sum that is not
+    finite may have overflowed: then it looks at each value.
     """
     if gradients[0].is_cuda:
         return get_total_norm(gradients, norm_type=math.inf).isfinite()
@@ -41,25 +41,32 @@ def are_finite(gradients: Sequence[Tensor]) -> Tensor:
 
 
 class FiniteWatch(pl.Callback):
-    """Looks at every step: on a CPU at once; on a GPU, which would have to wait for each look,
-    every so many steps and before every checkpoint.
+    """Ends a run with ``Diverged`` at the first step that is not finite.
 
-    Between two looks the fused optimiser is told, on the device, to leave out a step that is not
-    finite and all after it: what is found later is still the state before that step, and its
-    number is counted along.
+    ``at_once``: it looks at every step. Otherwise, on a GPU, which would have to wait for each
+    look, it looks every so many steps and before every checkpoint; in between the fused optimiser
+    leaves out, on the device, a step that is not finite and all after it. The state found later is
+    that before the first such step, whose number is counted on the device.
     """
 
     def __init__(
-        self, directory: RunDirectory, group: Group, *, every: int, at_once: bool = True
+        self, directory: RunDirectory, group: ProcessGroup, *, every: int, at_once: bool = True
     ) -> None:
+        """
+        Args:
+            directory: the run's directory, for the last finite state.
+            group: the processes of the run.
+            every: steps between two looks.
+            at_once: look at every step.
+        """
         self._directory, self._group, self._every, self._at_once = directory, group, every, at_once
-        self._told: Tensor | None = None
-        """Of the latest forward: 0, or NaN for logits that are not finite."""
+        self._logits_poison: Tensor | None = None
+        """0, or NaN if logits of the latest forward are not finite."""
         self._bad: dict[str, Tensor] = {}
-        """Of the logits and the loss since the last look: NaN if any was not finite."""
+        """Logits and loss: NaN if any was not finite since the last look."""
         self._found_inf: Tensor | None = None
-        """1 from the first step on that is not finite."""
-        self._good: Tensor | None = None
+        """1 from the first step that is not finite; the fused optimiser reads it."""
+        self._finite_since: Tensor | None = None
         """Finite steps since the last look."""
         self._finite_steps = 0
         """Steps that were finite at the last look."""
@@ -70,16 +77,25 @@ class FiniteWatch(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._finite_steps = trainer.global_step
-        self._found_inf, self._good = (torch.zeros((), device=module.device) for _ in range(2))
+        self._found_inf, self._finite_since = (
+            torch.zeros((), device=module.device) for _ in range(2)
+        )
 
     def _after_forward(self, net: nn.Module, inputs: Any, logits_nk: Tensor) -> None:
         if net.training:
-            self._told = poison(logits_nk).float()
+            self._logits_poison = poison(logits_nk).float()
 
     def on_before_backward(
         self, trainer: pl.Trainer, module: pl.LightningModule, loss: Tensor
     ) -> None:
-        logits = self._told if self._told is not None else loss.new_zeros(())
+        """Add 0 to the loss's gradient, or NaN where logits or loss are not finite.
+
+        Args:
+            trainer: Lightning's.
+            module: the classifier.
+            loss: of the micro-batch.
+        """
+        logits = self._logits_poison if self._logits_poison is not None else loss.new_zeros(())
         shown = {"logits": logits, "loss": poison(loss)}
         for name, value in shown.items():
             self._bad[name] = self._bad[name] + value if name in self._bad else value
@@ -89,14 +105,24 @@ class FiniteWatch(pl.Callback):
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
+        """Note whether the step is finite, and leave it out otherwise.
+
+        Args:
+            trainer: Lightning's.
+            module: the classifier.
+            optimizer: about to use the gradients.
+
+        Raises:
+            Diverged: it is not, and looks are made at once.
+        """
         weights = (p for group in optimizer.param_groups for p in group["params"])
         gradients = [p.grad for p in weights if p.grad is not None]
         is_bad = ~are_finite(gradients)
         assert self._found_inf is not None
-        assert self._good is not None
+        assert self._finite_since is not None
         # In place, and the same tensor at every step: a captured graph of a step could hold it.
         self._found_inf.copy_(torch.maximum(self._found_inf, is_bad.float()))
-        self._good += 1 - self._found_inf
+        self._finite_since += 1 - self._found_inf
         if self._at_once:
             self._look(module)
         else:
@@ -105,6 +131,15 @@ class FiniteWatch(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
+        """Look at the values since the last look, before the step's loss is recorded.
+
+        Args:
+            trainer: Lightning's.
+            module: the classifier.
+            outputs: the loss of the micro-batch, under ``loss``.
+            batch: the micro-batch.
+            index: its index within the epoch, from 0.
+        """
         goes_on = (index + 1) % trainer.accumulate_grad_batches
         if not (self._at_once or goes_on or trainer.global_step % self._every):
             self._look(module)  # before the step's loss is recorded
@@ -112,30 +147,41 @@ class FiniteWatch(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        self._look(module)  # what is written down is finite
+        """Look before a checkpoint, so that its state is finite.
+
+        Args:
+            trainer: Lightning's.
+            module: the classifier.
+            checkpoint: about to be written.
+
+        Raises:
+            Diverged: the state is not finite.
+        """
+        self._look(module)
 
     def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._look(module)
 
     def _look(self, module: pl.LightningModule) -> None:
-        """
+        """Read the values from the device.
+
         Raises:
             Diverged: a step since the last look was not finite.
         """
         assert self._found_inf is not None
-        assert self._good is not None
-        self._finite_steps += int(self._good)
-        self._good.zero_()
+        assert self._finite_since is not None
+        self._finite_steps += int(self._finite_since)
+        self._finite_since.zero_()
         if not bool(self._found_inf):
             self._bad = {}
             return
-        step, what = self._finite_steps + 1, self._what()
+        step, cause = self._finite_steps + 1, self._cause()
         if self._group.world.is_first:
             self._keep(module)
-        raise Diverged(f"{what} not finite at step {step}", step=step)
+        raise Diverged(f"{cause} not finite at step {step}", step=step)
 
-    def _what(self) -> str:
-        """In any process: one alone may have seen the cause of what is in all gradients."""
+    def _cause(self) -> str:
+        """The first of logits, loss and gradients that is not finite in any process."""
         seen = [
             self._group.largest(int(name in self._bad and bool(self._bad[name].isnan())))
             for name in ("logits", "loss")
@@ -147,7 +193,7 @@ class FiniteWatch(pl.Callback):
         assert isinstance(module.net, nn.Module)
         state = {f"net.{name}": value for name, value in module.net.state_dict().items()}
         steps = self._finite_steps
-        # Batch norm's running moments may have met what was not finite; the weights have not.
+        # Batch norm's running moments may not be finite, although the weights are.
         if not all(value.isfinite().all() for value in state.values()):
             log.warning("the state before step %d is not finite either, and is not kept", steps + 1)
             return

@@ -1,4 +1,4 @@
-"""How large the gradient of each block is."""
+"""The norm of each block's gradient."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch.nn.utils import get_total_norm
 
 
 class GradientNorms(pl.Callback):
-    """L2 norm of each block's gradient, as the optimiser sees it, at the steps that are recorded.
+    """Measures the L2 norm of each block's gradient at the steps that are recorded.
 
-    It reads gradients and draws nothing: a run with it has the same weights as one without.
+    It reads gradients and draws no random numbers: it changes no weights.
     """
 
     def __init__(self, blocks: Mapping[str, Sequence[nn.Parameter]], every: int) -> None:

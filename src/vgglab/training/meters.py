@@ -10,13 +10,22 @@ from vgglab.evaluation.poison import poison
 
 
 class StepLoss:
-    """The loss of a step from those of its micro-batches, each already divided by their number."""
+    """Sums the losses of a step's micro-batches, each already divided by their number."""
 
     def __init__(self) -> None:
         self._so_far: Tensor | None = None
 
     def after(self, micro_batch: int, of_each_step: int, loss: Tensor) -> Tensor | None:
-        """The step's, once its last micro-batch is there; None while it goes on."""
+        """Add the loss of a micro-batch.
+
+        Args:
+            micro_batch: its index within the epoch, from 0.
+            of_each_step: micro-batches of a step.
+            loss: the mean loss of its images, divided by ``of_each_step``.
+
+        Returns:
+            The loss of the step after its last micro-batch; None before.
+        """
         total = loss if self._so_far is None else self._so_far + loss
         goes_on = (micro_batch + 1) % of_each_step
         self._so_far = total if goes_on else None
@@ -26,13 +35,13 @@ class StepLoss:
 class SplitMeter(Metric):
     """Error and loss of one split, over every image seen since the last reset.
 
-    One metric of three sums, which processes and checkpoints share as torchmetrics does: metrics of
-    its own for each of them took as long as 2% of a small net's step.
+    One metric of three sums, so that torchmetrics adds them over processes and keeps them in
+    checkpoints. A metric for each of them took 2% of a small net's step.
     """
 
     full_state_update = False
     wrong_k: Tensor
-    """Images without their label among the k most likely, for each k asked for."""
+    """Images without their label among the k most likely classes, for each k."""
     loss_sum: Tensor
     images: Tensor
 
@@ -50,22 +59,28 @@ class SplitMeter(Metric):
     def update(self, logits_nk: Tensor, labels_n: Tensor, loss_sum: Tensor) -> None:
         """Count this process's part of a batch; it may be empty.
 
-        A logit that is not finite makes the split's loss NaN, whatever its own image's loss is."""
+        A logit that is not finite makes the split's loss NaN, whatever its own image's loss is.
+
+        Args:
+            logits_nk: class scores (N, K).
+            labels_n: classes of the images (N,).
+            loss_sum: sum of the images' losses, a scalar.
+        """
         count = len(labels_n)
         if not count:
             return
         hits = []
         for k in self._top_k:
-            # Of equal logits the first counts, as in torchmetrics: a dead net is not always right.
+            # The first of equal logits counts, as in torchmetrics: a dead net is not always right.
             found = logits_nk.argmax(1)[:, None] if k == 1 else logits_nk.topk(k).indices
             hits.append((found == labels_n[:, None]).sum())
-        # Not in place: a state dict that was taken or loaded shares its memory.
+        # Not in place: a state dict may share the memory.
         self.wrong_k = self.wrong_k + (count - torch.stack(hits))
         self.loss_sum = self.loss_sum + loss_sum + poison(logits_nk)
         self.images = self.images + count
 
     def compute(self) -> Tensor:
-        """The loss alone, for torchmetrics wants it to be there; see ``values``."""
+        """The mean loss, as torchmetrics requires this method; see ``values`` for the rest."""
         return self.loss_sum / self.images
 
     def values(self) -> dict[str, float]:

@@ -20,8 +20,8 @@ from vgglab.models.dropout import dropout_layers, keyed_dropout
 from vgglab.training.meters import SplitMeter
 from vgglab.training.optimisation import lambda_rule, optimiser_of
 from vgglab.training.outcomes import Diverged
+from vgglab.training.result import SELECTION_METRIC
 
-SELECTION_METRIC = "validation/top1_error"
 ACCUMULATE = "micro_batches_of_a_step"
 """Key of a checkpoint."""
 
@@ -38,13 +38,13 @@ class Classifier(pl.LightningModule):
         self.net = net
         self.config = config
         self._dropout_layers = dropout_layers(net)
-        # Asked of Lightning (estimated_stepping_batches), it would start the loader before a
-        # checkpoint has said in which epoch.
+        # Lightning's estimated_stepping_batches would start the loader before a checkpoint has set
+        # the epoch.
         self._steps_per_epoch = steps_per_epoch
         self.train_meter = SplitMeter(config.protocol.top_k)
         self.validation_meter = SplitMeter(config.protocol.top_k)
         self.results: dict[str, dict[str, float]] = {}
-        """Latest finished values by split."""
+        """Values of the latest finished pass over each split."""
 
     def forward(self, images_nchw: Tensor) -> Tensor:
         """Logits (N, K) of normalised images (N, C, H, W)."""
@@ -61,28 +61,29 @@ class Classifier(pl.LightningModule):
         return loss
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of a micro-batch, scaled so that those of a step add up to its mean loss."""
         bits = keyed_bits(self.config.seed, batch.epoch, batch.samples_n, DROPOUT)
         keys = torch.from_numpy((bits >> np.uint64(32)).astype(np.uint32).view(np.int32))
         with keyed_dropout(self._dropout_layers, keys.to(batch.labels_n.device)):
             loss_sum = self._loss_sum(batch, "train")
-        # Processes average their gradients and Lightning divides by the micro-batches: times the
-        # number of parts, what comes out is the sum over all images divided by their number, also
-        # where the parts are not of one size.
+        # Processes average their gradients and Lightning divides by the number of micro-batches.
+        # Multiplied by the number of parts, the result is the mean over all images of the step,
+        # even if the parts differ in size.
         return loss_sum / batch.step_images * self.config.parts
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count the errors of a batch."""
         self._loss_sum(batch, "validation")
 
     def on_validation_epoch_start(self) -> None:
-        self._meter("validation").reset()  # the sanity check, or a validation that was cut short
+        self._meter("validation").reset()  # after a validation that was cut short
         if self.trainer.world_size > 1 and self.config.trainer.batch_norm == "local":
             share_running_moments(self.net)
 
     def on_validation_epoch_end(self) -> None:
         self.close("validation")
-        # Before the first epoch ends, nothing may select by this value.
         error = self.results["validation"]["top1_error"]
-        # The same in every process; their mean could differ from it by rounding, their maximum not.
+        # Equal in every process: a mean could differ from it by rounding, a maximum cannot.
         self.log(SELECTION_METRIC, error, logger=False, sync_dist=True, reduce_fx="max")
 
     def close(self, split: str) -> None:
@@ -107,17 +108,17 @@ class Classifier(pl.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Make a checkpoint that any number of processes and micro-batches can go on from."""
+        """Make a checkpoint that any number of processes and micro-batches can resume from."""
         checkpoint[ACCUMULATE] = self.config.trainer.accumulate
         if self.trainer.world_size > 1:
             for name, value in self.train_meter.state_of_all().items():
                 checkpoint["state_dict"][f"train_meter.{name}"] = value
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Count batches as this run's micro-batches; steps are what both have in common.
+        """Convert the count of batches to this run's micro-batches; steps stay as they are.
 
         Raises:
-            DataError: it was written by code whose checkpoints held something else.
+            DataError: other code wrote it, with other contents.
         """
         if missing := self.state_dict().keys() - checkpoint["state_dict"].keys():
             raise DataError(
@@ -126,8 +127,8 @@ class Classifier(pl.LightningModule):
             )
         progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
         for counts in (progress["total"], progress["current"]):
-            # Within an epoch it was written before Lightning had counted the batch as completed,
-            # which is how Lightning knows it again.
+            # Within an epoch it was written before Lightning counted the batch as completed; the
+            # difference tells Lightning so.
             open_batches = counts["processed"] - counts["completed"]
             for name in ("ready", "started", "processed"):
                 steps = counts[name] // checkpoint[ACCUMULATE]
@@ -136,9 +137,10 @@ class Classifier(pl.LightningModule):
 
     def on_train_start(self) -> None:
         if self.global_rank:
-            self.train_meter.reset()  # the first process has what all had counted
+            self.train_meter.reset()  # the first process has the sums of all
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The recipe's optimiser and, but for ``plateau``, its schedule."""
         recipe = self.config.recipe
         optimizer = optimiser_of(recipe).build(
             recipe, self.net.parameters(), self.config.trainer.fused_optimizer

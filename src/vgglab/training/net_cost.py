@@ -1,4 +1,4 @@
-"""What the net of a config costs."""
+"""The cost of a config's net, with the state of its optimiser."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vgglab.training.optimisation import optimiser_of
 
 
 def net_cost(config: Config) -> NetCost:
-    """Layers, parameters and MACs, by arithmetic alone."""
+    """Layers, parameters, MACs and memory, by arithmetic alone."""
     return describe(
         config.model,
         config.norm,

@@ -1,4 +1,4 @@
-"""Ends of a training that are results: nothing failed, and the net has not learnt."""
+"""Outcomes of a training other than success, raised where they are found."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vgglab.runs import State
 
 
 class Outcome(Exception):
-    """The training has ended without errors to report; the message says why."""
+    """An end of a training that leaves nothing to train and no errors; the message says why."""
 
     state: State
 

@@ -1,4 +1,4 @@
-"""How fast the steps were, what their time went into and how much memory they took."""
+"""Time of the steps and of their parts, images a second, peak memory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytorch_lightning as pl
 import torch
 
 PARTS = ("data", "forward", "backward", "optimiser", "logging")
-"""Of a step, in the order in which they happen."""
+"""Parts of a step, in the order in which they happen."""
 
 
 def peak_memory_mib() -> float:
-    """Peak memory of this process: of the GPU where one is used, else resident."""
+    """Peak memory of this process, MiB: GPU memory where a GPU is used, else resident memory."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -26,7 +26,7 @@ def peak_memory_mib() -> float:
 
 
 def speed_of(epochs: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Medians over epochs of what each epoch's record says of speed, and the time in training."""
+    """Medians of the epochs' speeds, highest peak memory, and seconds of the whole training."""
     values: dict[str, float] = {}
     parts = (f"{part}_ms" for part in PARTS)
     for key in ("step_ms", *parts, "images_per_second", "mfu"):
@@ -38,9 +38,9 @@ def speed_of(epochs: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 class TimeSplit:
-    """Seconds that each part of a step took, summed over steps.
+    """Sums the seconds of each part of a step.
 
-    On a GPU these are times on its own clock, read when it has got there: nothing waits for it.
+    On a GPU they are times on its own clock, which are read later, so that nothing waits for it.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class TimeSplit:
         self._waiting: deque[tuple[str, torch.cuda.Event, torch.cuda.Event]] = deque()
 
     def start(self, *, on_gpu: bool) -> None:
-        """Forget what was; the next part begins now."""
+        """Reset the sums; the next part begins now."""
         self.seconds = dict.fromkeys(PARTS, 0.0)
         self._on_gpu = on_gpu
         self._waiting.clear()
@@ -64,7 +64,7 @@ class TimeSplit:
         return event
 
     def end(self, part: str) -> None:
-        """What happened since the last call was this part."""
+        """Count the time since the previous call as this part."""
         now = self._now()
         if self._on_gpu:
             self._waiting.append((part, self._last, now))
@@ -92,26 +92,26 @@ class TimeSplit:
 class SpeedMeter(pl.Callback):
     """Times whole training steps: from one batch's end to the next, data included.
 
-    The first of the callbacks; ``after_logging`` is the last of those that record.
-    ``ideal``: images a second if every operation ran at the machine's measured ceiling.
+    It stands before the callbacks that record, and ``after_logging`` after them. ``ideal`` is the
+    speed, in images a second, if every operation ran at the machine's measured ceiling.
     """
 
     def __init__(self, ideal: float) -> None:
         self._ideal = ideal
         self._steps: list[tuple[float, int]] = []
-        self._mark = self._epoch_start = 0.0
+        self._step_start = self._epoch_start = 0.0
         self._split = TimeSplit()
         self.after_logging = _AfterLogging(self._split)
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._begin(trainer)  # for a resumed epoch Lightning does not say that it starts
+        self._begin(trainer)  # Lightning calls no on_train_epoch_start for a resumed epoch
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._begin(trainer)
 
     def _begin(self, trainer: pl.Trainer) -> None:
         self._steps.clear()
-        self._mark = self._epoch_start = time.perf_counter()
+        self._step_start = self._epoch_start = time.perf_counter()
         self._split.start(on_gpu=trainer.strategy.root_device.type == "cuda")
 
     def on_train_batch_start(self, *_: Any) -> None:
@@ -126,17 +126,28 @@ class SpeedMeter(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
+        """End the optimiser's part, and the step with its last micro-batch.
+
+        Args:
+            trainer: Lightning's.
+            module: the classifier.
+            outputs: the loss of the micro-batch, under ``loss``.
+            batch: the micro-batch.
+            index: its index within the epoch, from 0.
+        """
         self._split.end("optimiser")
         if (index + 1) % trainer.accumulate_grad_batches:
             return  # a step ends with its last micro-batch
         now = time.perf_counter()
-        self._steps.append((now - self._mark, batch.step_images))
-        self._mark = now
+        self._steps.append((now - self._step_start, batch.step_images))
+        self._step_start = now
 
     def values(self) -> dict[str, float]:
-        """Of the latest epoch: median step, what its parts took on average, images a second of all
-        processes together, these as a percentage of the ideal (MFU), the whole epoch with its
-        validation, peak memory."""
+        """Speed of the latest epoch, for its record.
+
+        Median time of a step, mean time of each part, images a second over all processes, these as
+        a percentage of the ideal (MFU), time of the epoch with its validation, peak memory.
+        """
         seconds = sum(duration for duration, _ in self._steps)
         images = sum(count for _, count in self._steps)
         parts = self._split.means(len(self._steps))
@@ -151,7 +162,7 @@ class SpeedMeter(pl.Callback):
 
 
 class _AfterLogging(pl.Callback):
-    """Tells the split that everything has been recorded that is."""
+    """Ends the part ``logging`` of a step."""
 
     def __init__(self, split: TimeSplit) -> None:
         self._split = split

@@ -1,9 +1,9 @@
-"""The test of a trained net: under each procedure, every image once, whatever the processes."""
+"""The test of a trained net: each image once under each procedure, shared out over processes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from vgglab.config import Config, Procedure
 from vgglab.data.errors import DataError
-from vgglab.data.sources.registry import channels
 from vgglab.data.splits import WholeImages
 from vgglab.evaluation.predict import MEMORY_FORMATS, InferenceSettings, predict, skipped_of
 from vgglab.evaluation.predictions import (
@@ -22,12 +21,13 @@ from vgglab.evaluation.predictions import (
     with_skipped,
     write_predictions,
 )
-from vgglab.models.kernels.select import use_kernels, uses_packed_weights
+from vgglab.models.kernels.select import uses_packed_weights
 from vgglab.models.vgg import VGG
 from vgglab.runs import RunDirectory
 from vgglab.training.checkpoints import net_state
-from vgglab.training.distributed import Group
+from vgglab.training.distributed import ProcessGroup
 from vgglab.training.outcomes import Diverged
+from vgglab.training.result import procedure_part, tested_part
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class HeldOut:
 
     images: WholeImages
     normalise: Callable[[Tensor], Tensor]
-    """From uint8 to what the net was trained on."""
+    """From uint8 images (N, C, H, W) to what the net was trained on."""
 
 
 def selected_weights(config: Config, directory: RunDirectory) -> dict[str, Tensor]:
-    """The net's state that is to be tested: of the best or of the last epoch.
+    """The state of the net to be tested: that of the best or of the last epoch.
 
     Raises:
         DataError: the checkpoint is gone.
@@ -51,36 +51,30 @@ def selected_weights(config: Config, directory: RunDirectory) -> dict[str, Tenso
     return net_state(path)
 
 
-def stored_net(config: Config, state: Mapping[str, Tensor]) -> VGG:
-    """The net of a config with these weights, computed as its trainer says; no initial ones are
-    made."""
-    with torch.device("meta"):
-        net = VGG(
-            config.model,
-            config.norm,
-            classes=config.data.classes,
-            image_size=config.data.image_size,
-            in_channels=channels(config.data),
-        )
-    net.load_state_dict(state, assign=True)
-    use_kernels(net, config.trainer)
-    return net
-
-
 def evaluate(
     config: Config,
     directory: RunDirectory,
     net: VGG,
     data: HeldOut,
-    group: Group,
+    group: ProcessGroup,
     procedures: Sequence[Procedure],
     on_batch: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Write ``predictions/<label>.parquet`` for each procedure; what ``result.json`` says of them.
+    """Test a net and write ``predictions/<label>.parquet`` for each procedure.
 
-    ``errors`` by label, percent, and ``tests`` by label: scales, mirror images, seconds; ``test``
-    where images could not be read. With several processes each calls it and takes its share of the
-    images; the first one returns.
+    With several processes each calls it and takes its share of the images.
+
+    Args:
+        config: the run's config.
+        directory: the run's directory.
+        net: a trained net.
+        data: the images to test on.
+        group: the processes of the run.
+        procedures: ways of testing; those of equal test scales share their forwards.
+        on_batch: called after every batch.
+
+    Returns:
+        The part of ``result.json`` about tests, in the first process; see ``tested_part``.
 
     Raises:
         Diverged: a loss is not finite.
@@ -109,16 +103,9 @@ def evaluate(
             if not math.isfinite(errors[label]["loss"]):
                 raise Diverged(f"test loss = {errors[label]['loss']} under protocol={label}")
             write_predictions(whole, directory.predictions(label))
-            tests[label] = {
-                "scales": list(procedure.scales),
-                "mirrored": procedure.mirrored,
-                "forwards": procedure.forwards,
-                "seconds": round(max(part[label].seconds for part in of_all), 3),
-            }
-    found = {"errors": errors, "tests": tests}
-    # Kept only where there is something to say: of nearly all data sets every image can be read.
-    skipped = {"images": len(data.images), "skipped": len(skipped_m), "counted_as": "errors"}
-    return found | ({"test": skipped} if len(skipped_m) else {})
+            seconds = max(part[label].seconds for part in of_all)
+            tests[label] = procedure_part(procedure, seconds)
+    return tested_part(errors, tests, len(data.images), len(skipped_m))
 
 
 def _of_equal_scales(procedures: Sequence[Procedure]) -> list[list[Procedure]]:
@@ -128,8 +115,8 @@ def _of_equal_scales(procedures: Sequence[Procedure]) -> list[list[Procedure]]:
     return list(groups.values())
 
 
-def inference_settings(config: Config, group: Group) -> InferenceSettings:
-    """The device that this process computes on, in the precision that the run was trained in."""
+def inference_settings(config: Config, group: ProcessGroup) -> InferenceSettings:
+    """This process's device, and the precision that the run was trained in."""
     on_gpu = config.trainer.accelerator == "gpu"
     return InferenceSettings(
         device=torch.device("cuda", group.world.local_rank) if on_gpu else torch.device("cpu"),

@@ -24,87 +24,96 @@ from torch import Tensor, nn
 
 from vgglab.config import Config
 from vgglab.models.vgg import Features
-from vgglab.training.distributed import Group
+from vgglab.training.distributed import ProcessGroup
 from vgglab.training.meters import StepLoss
 from vgglab.training.optimisation import optimiser_of
 from vgglab.training.outcomes import Untrainable
 
-LOOK_EVERY = 25
-"""Steps between looks."""
+OBSERVE_EVERY = 25
+"""Steps between observations."""
 AT_CHANCE = 0.995
-"""A loss of at least so much of ln K is on the plateau."""
+"""Least loss on the plateau, as a share of ln K."""
 VANISHED = 0.01
-"""Gradients are taken relative to the weights they move. One of less than this share of the last
-layer's has vanished on its way down."""
+"""Largest gradient that counts as vanished, as a share of the last layer's. Gradients are taken
+relative to the weights that they move."""
 STANDS_STILL = 0.01
-"""A layer that can move by less than this share of its weights' norm in all the steps left."""
+"""Largest move of a layer that stands still: a share of its weights' norm, in all steps left."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """What was seen at one step."""
+class Observation:
+    """Loss and gradients at one step."""
 
     step: int
     loss: float
     layer: int
     """Index of the weight layer with the smallest gradient relative to its weights."""
     smallest: float
-    """That gradient: norm of the gradient over norm of the weights."""
+    """The gradient of ``layer``: its norm over the norm of the weights."""
     last: float
-    """The same of the last layer, where the gradient starts."""
+    """The relative gradient of the last layer, where backpropagation starts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """When a net counts as untrainable: all looks of ``after`` steps say so."""
+    """The rule by which a net is untrainable: all observations of ``after`` steps agree."""
 
     classes: int
     after: int
-    """Steps."""
+    """Steps on the plateau before the net is stopped."""
     step_bound: Callable[[float], float]
     """From a layer's relative gradient to the most that a step can move it at the schedule's
     largest learning rate; see ``Optimiser``."""
     steps: int
-    """Of the whole training."""
+    """Steps of the whole training."""
 
     @property
-    def looks(self) -> int:
-        """That have to agree."""
-        return max(2, math.ceil(self.after / LOOK_EVERY))
+    def window(self) -> int:
+        """Consecutive observations that must agree."""
+        return max(2, math.ceil(self.after / OBSERVE_EVERY))
 
-    def move(self, look: Look) -> float:
-        """How far the layer could go in all steps left, in units of its weights' norm.
+    def move(self, seen: Observation) -> float:
+        """Bound of the layer's move in all steps left, in units of its weights' norm.
 
-        A bound: every step at the largest learning rate and in the same direction.
+        Every step is taken at the largest learning rate and in the same direction.
         """
-        return self.step_bound(look.smallest) * max(0, self.steps - look.step)
+        return self.step_bound(seen.smallest) * max(0, self.steps - seen.step)
 
-    def is_stuck(self, looks: Sequence[Look]) -> bool:
-        """Whether the latest looks, together, show a net that nothing will move."""
-        recent = looks[-self.looks :]
-        if len(recent) < self.looks:
+    def is_stuck(self, observations: Sequence[Observation]) -> bool:
+        """Whether the latest observations together show a net that nothing will move."""
+        recent = observations[-self.window :]
+        if len(recent) < self.window:
             return False
-        if statistics.fmean(look.loss for look in recent) < AT_CHANCE * math.log(self.classes):
+        if statistics.fmean(seen.loss for seen in recent) < AT_CHANCE * math.log(self.classes):
             return False
         if any(
-            look.smallest > VANISHED * look.last or self.move(look) > STANDS_STILL
-            for look in recent
+            seen.smallest > VANISHED * seen.last or self.move(seen) > STANDS_STILL
+            for seen in recent
         ):
             return False
         # A net that works itself off the plateau does so exponentially: its gradients grow.
         half = len(recent) // 2
-        before = statistics.fmean(look.smallest for look in recent[:half])
-        return statistics.fmean(look.smallest for look in recent[half:]) <= before
+        before = statistics.fmean(seen.smallest for seen in recent[:half])
+        return statistics.fmean(seen.smallest for seen in recent[half:]) <= before
 
 
 class TrainabilityWatch(pl.Callback):
-    """Looks at the loss, at every layer's gradient and, once it has seen enough, at dead ReLUs.
+    """Observes loss, gradients and dead ReLUs, and stops a net that will not train.
 
-    It reads what every process has in common after a step, so that all of them stop at the same
+    It reads values that all processes share after a step, so that all of them stop at the same
     one, and changes nothing: a net that trains has the same weights with it as without.
     """
 
-    def __init__(self, config: Config, layers: Sequence[str], steps: int, group: Group) -> None:
+    def __init__(
+        self, config: Config, layers: Sequence[str], steps: int, group: ProcessGroup
+    ) -> None:
+        """
+        Args:
+            config: the run's config.
+            layers: names of the weight layers, from input to logits.
+            steps: steps of the whole training.
+            group: the processes of the run.
+        """
         recipe = config.recipe
         self.rule = Rule(
             classes=config.data.classes,
@@ -113,57 +122,77 @@ class TrainabilityWatch(pl.Callback):
             steps=steps,
         )
         self._config, self._layers, self._group = config, layers, group
-        self._looks: list[Look] = []
+        self._observations: list[Observation] = []
         self._loss = StepLoss()
         self._relative: list[float] = []
-        """Gradient over weights of each layer at this step."""
+        """Relative gradient of each layer at this step."""
         self._dead = DeadUnits(layers)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, index: int
     ) -> None:
-        if self._is_look(trainer.global_step + 1):
+        """Count dead units in the forwards of a step to observe.
+
+        Args:
+            trainer: Lightning's.
+            module: the classifier.
+            batch: a micro-batch of the step.
+            index: its index within the epoch, from 0.
+        """
+        if self._is_observed(trainer.global_step + 1):
             self._dead.watch(module)
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, module: Any, *_: Any) -> None:
-        if self._is_look(trainer.global_step + 1):
+        if self._is_observed(trainer.global_step + 1):
             self._relative = relative_gradients(module)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
+        """Observe the step if it is one to observe.
+
+        Args:
+            trainer: Lightning's.
+            module: the classifier.
+            outputs: the loss of the micro-batch, under ``loss``.
+            batch: the micro-batch.
+            index: its index within the epoch, from 0.
+
+        Raises:
+            Untrainable: the observations agree that nothing will move the net.
+        """
         loss = self._loss.after(index, trainer.accumulate_grad_batches, outputs["loss"])
-        if loss is None or not self._is_look(trainer.global_step):
+        if loss is None or not self._is_observed(trainer.global_step):
             return
         dead = self._dead.shares()
         layer = min(range(len(self._relative)), key=self._relative.__getitem__)
-        look = Look(
+        seen = Observation(
             step=trainer.global_step,
             loss=self._group.mean(float(loss)),
             layer=layer,
             smallest=self._relative[layer],
             last=self._relative[-1],
         )
-        self._looks = [*self._looks, look][-self.rule.looks :]
-        if self.rule.is_stuck(self._looks):
+        self._observations = [*self._observations, seen][-self.rule.window :]
+        if self.rule.is_stuck(self._observations):
             raise self._untrainable(dead)
 
-    def _is_look(self, step: int) -> bool:
-        return step % LOOK_EVERY == 0
+    def _is_observed(self, step: int) -> bool:
+        return step % OBSERVE_EVERY == 0
 
     def _untrainable(self, dead: dict[str, float]) -> Untrainable:
-        look = self._looks[-1]
-        loss = statistics.fmean(look.loss for look in self._looks)
+        latest = self._observations[-1]
+        loss = statistics.fmean(seen.loss for seen in self._observations)
         chance = math.log(self.rule.classes)
         most = max(dead, key=dead.__getitem__)
         reason = (
-            f"on the plateau at step {look.step}: loss {loss:.3f} over {self.rule.after} steps, "
-            f"ln {self.rule.classes} = {chance:.3f}; {self._gradient(look)}; "
+            f"on the plateau at step {latest.step}: loss {loss:.3f} over {self.rule.after} steps, "
+            f"ln {self.rule.classes} = {chance:.3f}; {self._gradient(latest)}; "
             f"{dead[most]:.0%} dead ReLUs after {most}"
         )
         return Untrainable(
             reason,
-            step=look.step,
+            step=latest.step,
             loss=loss,
             chance_loss=chance,
             relative_gradients=dict(zip(self._layers, self._relative, strict=True)),
@@ -171,20 +200,22 @@ class TrainabilityWatch(pl.Callback):
             remedies=remedies(self._config),
         )
 
-    def _gradient(self, look: Look) -> str:
-        name = self._layers[look.layer]
-        if look.smallest == 0:
+    def _gradient(self, seen: Observation) -> str:
+        name = self._layers[seen.layer]
+        if seen.smallest == 0:
             return f"no gradient reaches {name}"
         return (
-            f"the gradient of {name} could move its weights by {self.rule.move(look):.0e} of their "
+            f"the gradient of {name} could move its weights by {self.rule.move(seen):.0e} of their "
             "norm in all the steps left"
         )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"looks": [dataclasses.asdict(look) for look in self._looks]}
+        """The latest observations, for a checkpoint."""
+        return {"looks": [dataclasses.asdict(seen) for seen in self._observations]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._looks = [Look(**look) for look in state_dict["looks"]]
+        """Go on from the observations of a checkpoint."""
+        self._observations = [Observation(**seen) for seen in state_dict["looks"]]
 
 
 def weight_layers(module: nn.Module) -> list[nn.Conv2d | nn.Linear]:
@@ -193,7 +224,7 @@ def weight_layers(module: nn.Module) -> list[nn.Conv2d | nn.Linear]:
 
 
 def relative_gradients(module: nn.Module) -> list[float]:
-    """Norm of the weights' gradient over norm of the weights, of each weight layer."""
+    """Norm of the gradient over norm of the weights, for each weight layer."""
     found = []
     for layer in weight_layers(module):
         assert layer.weight.grad is not None
@@ -204,8 +235,10 @@ def relative_gradients(module: nn.Module) -> list[float]:
 
 
 def before_relus(module: nn.Module) -> list[nn.Module]:
-    """What hands its output to each ReLU, or to the max-pooling that goes before it (``Features``):
-    what is above 0 there is what the ReLU lets through, whichever of the two goes first."""
+    """The module before each ReLU, or before the max-pooling in front of it (``Features``).
+
+    A value above 0 there passes the ReLU, whichever of the two goes first.
+    """
     return [
         before
         for part in module.modules()
@@ -216,7 +249,7 @@ def before_relus(module: nn.Module) -> list[nn.Module]:
 
 
 class DeadUnits:
-    """Share of units of each ReLU that answer no image of a step: 0 everywhere, no gradient."""
+    """Share of each ReLU's units that are 0 for every image of a step, and so have no gradient."""
 
     def __init__(self, layers: Sequence[str]) -> None:
         self._layers = layers
@@ -225,11 +258,11 @@ class DeadUnits:
         self._compiled: list[tuple[Features, Any]] = []
 
     def watch(self, module: nn.Module) -> None:
-        """Look at every forward until ``shares`` is asked."""
+        """Count active units in every forward until ``shares`` is called."""
         if self._hooks:
             return  # another micro-batch of the same step
         for features in (m for m in module.modules() if isinstance(m, Features)):
-            # Compiled code would pass its hooks by.
+            # Compiled code would skip the hooks.
             self._compiled.append((features, features.compiled))
             features.compiled = None
         # strict=False: no ReLU after the last layer
@@ -245,7 +278,7 @@ class DeadUnits:
         return count
 
     def shares(self) -> dict[str, float]:
-        """Layer before the ReLU -> share of its units that were dead; then look no more."""
+        """Layer before the ReLU -> share of its units that were dead; stops counting."""
         for hook in self._hooks:
             hook.remove()
         for features, compiled in self._compiled:
@@ -257,7 +290,7 @@ class DeadUnits:
 
 
 def remedies(config: Config) -> list[str]:
-    """What is known to help, as overrides that this config does not have yet."""
+    """Remedies known to help, as overrides that this config does not have yet."""
     init: str = config.init.name
     known = []
     if init not in ("he", "glorot"):

@@ -1,8 +1,8 @@
-"""``python -m vgglab.training.try_step ACCUMULATE...``: which division of a step fits into memory.
+"""``python -m vgglab.training.try_step ACCUMULATE...``: find a division of a step that fits.
 
-A process of its own, with a run's config on its standard input: where a step does not fit, Linux
-may kill the process that tries it, and a GPU is given back whole. It says each division before it
-is tried, so that whoever started it knows which one it died of.
+It runs in a process of its own, with a run's config on its standard input: where a step does not
+fit, Linux may kill the process, and the end of a process frees a GPU's memory completely. Each
+division is printed before it is tried, so that the parent process knows which one failed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from vgglab.training.optimisation import optimiser_of
 
 TRYING, FITS = "trying", "fits"
 LEFT_FREE = 0.1
-"""Of a GPU's memory: for what the run needs besides its steps, and for holes."""
+"""Share of a GPU's memory for everything but the steps, and for fragmentation."""
 STEPS = 2
 """The second step has the optimiser's state, too, which the first one allocates."""
 
@@ -42,7 +42,7 @@ def largest_part(config: Config, accumulate: int) -> int:
 
 
 def first_that_fits(config: Config, divisions: Iterable[int]) -> int | None:
-    """The first of these numbers of micro-batches of which a step can be made here."""
+    """The first of these numbers of micro-batches whose step fits into memory; else None."""
     for accumulate in divisions:
         print(TRYING, accumulate, flush=True)
         try:
@@ -59,20 +59,20 @@ def first_that_fits(config: Config, divisions: Iterable[int]) -> int | None:
 
 
 def _steps(config: Config, images: int) -> None:
-    """Two steps on so many black images, and a batch of validation."""
+    """Make two steps on black images, and a batch of validation."""
     trainer, data = config.trainer, config.data
     device = torch.device("cuda" if trainer.accelerator == "gpu" else "cpu")
-    made = build(
+    net = build(
         config.model,
         config.norm,
-        InitConfig(),  # which weights these are does not matter
+        InitConfig(),  # the weights' values do not matter
         classes=data.classes,
         image_size=data.image_size,
         in_channels=channels(data),
         seed=0,
     )
     form = MEMORY_FORMATS[trainer.memory_format]
-    net = made.to(device).to(memory_format=form)
+    net = net.to(device).to(memory_format=form)
     use_kernels(net, trainer)
     optimizer = optimiser_of(config.recipe).build(
         config.recipe, net.parameters(), trainer.fused_optimizer
@@ -98,7 +98,8 @@ def _steps(config: Config, images: int) -> None:
 
 
 def main() -> None:
-    with contextlib.suppress(OSError):  # where memory runs out, this process is the one to end
+    """Try the divisions of the command line on the config of the standard input."""
+    with contextlib.suppress(OSError):  # the kernel ends this process first
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     config = parse(json.load(sys.stdin))
     torch.set_num_threads(config.trainer.threads)

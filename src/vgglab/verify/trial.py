@@ -24,7 +24,7 @@ from vgglab.runs import RunDirectory, Status
 from vgglab.runs.atomic import write_json
 from vgglab.signals import ASKED_TO
 from vgglab.training.experiment import run_experiment
-from vgglab.training.fault_points import Moment
+from vgglab.training.fault_points import Moment, observed_by
 from vgglab.training.stop import Interrupted
 from vgglab.verify.boundaries import Interruption
 
@@ -91,9 +91,8 @@ def attempt(
     witness = Witness(path, interruption)
     status = Status.read(directory.status)
     try:
-        result = run_experiment(
-            parse(tree), directory, status, [], None, first_weights, on_moment=witness
-        )
+        with observed_by(witness):
+            result = run_experiment(parse(tree), directory, status, [], None, first_weights)
     except Interrupted:
         sys.exit(ASKED_TO)
     write_json(directory.result, result)

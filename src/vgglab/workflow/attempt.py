@@ -13,12 +13,13 @@ from vgglab.launch import slurm
 from vgglab.launch.point import launched
 from vgglab.runs import Place, RunDirectory, State, Status
 from vgglab.runs.atomic import write_json
-from vgglab.training.distributed import Group
+from vgglab.training.distributed import ProcessGroup
 from vgglab.training.experiment import run_experiment
 from vgglab.training.outcomes import Outcome
+from vgglab.training.result import result_without_errors
 from vgglab.training.stop import Interrupted
 from vgglab.workflow.failure import reason_of, write_last_words
-from vgglab.workflow.pretraining import first_weights, parent_id, without_errors
+from vgglab.workflow.pretraining import first_weights, parent_id
 from vgglab.workflow.provenance import commit, source, versions, write_config
 from vgglab.world import ALONE
 
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def attempt(
-    config: Config, directory: RunDirectory, status: Status, group: Group | None = None
+    config: Config, directory: RunDirectory, status: Status, group: ProcessGroup | None = None
 ) -> None:
     """Train and test what is left of a run, and write down how it ended.
 
@@ -43,7 +44,7 @@ def attempt(
         Interrupted: a signal asked to stop; the checkpoint is written.
         Exception: the run failed; ``train.log`` has the traceback.
     """
-    group = group or Group(ALONE)
+    group = group or ProcessGroup(ALONE)
     write_config(directory, config)
     status.begin_attempt(
         Place(
@@ -64,7 +65,7 @@ def attempt(
         state = State.FINISHED
     except Outcome as outcome:
         state, reason = outcome.state, str(outcome)
-        found = without_errors(config, directory, state, reason)
+        found = result_without_errors(config, directory, state, reason)
         found["trainability"] |= outcome.details
         write_json(directory.result, found)
     except (Interrupted, KeyboardInterrupt) as error:
@@ -84,7 +85,7 @@ def attempt(
             log.info("requeued: %s", slurm.requeue())
 
 
-def follow(config: Config, directory: RunDirectory, group: Group) -> None:
+def follow(config: Config, directory: RunDirectory, group: ProcessGroup) -> None:
     """Compute with the first process of a run; that one claims, records and writes.
 
     Args:
@@ -106,7 +107,9 @@ def follow(config: Config, directory: RunDirectory, group: Group) -> None:
         raise
 
 
-def _train_and_track(config: Config, directory: RunDirectory, status: Status, group: Group) -> None:
+def _train_and_track(
+    config: Config, directory: RunDirectory, status: Status, group: ProcessGroup
+) -> None:
     """Train, test, and write ``result.json``; W&B follows unless ``tracking=off``."""
     weights = first_weights(config)
     if config.tracking.mode == "off":

@@ -1,4 +1,4 @@
-"""``micro_batch=auto``: as many images at a time as fit, by trying before the run starts."""
+"""``micro_batch=auto``: the largest micro-batch that fits, found by trying before a run starts."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from vgglab.runs import RunDirectory
 from vgglab.training.net_cost import net_cost
 from vgglab.workflow.evaluation import stored_accumulate
 
-ARITHMETIC = 0.8
-"""Share of the memory that the reckoning may fill: it leaves out the kernels' workspaces."""
+ESTIMATE_SHARE = 0.8
+"""Share of the memory that an estimate may fill: it leaves out the kernels' workspaces."""
 
-Try = Callable[[Config, Sequence[int]], tuple[int | None, int | None]]
-"""From divisions, the largest part first, to the one that fits and the last that was tried."""
+Attempt = Callable[[Config, Sequence[int]], tuple[int | None, int | None]]
+"""From divisions, the largest micro-batch first, to the one that fits and the last one tried."""
 
 
 def divisions(config: Config) -> list[int]:
-    """Micro-batches that a step can be made of: 1, 2, 4 and so on, down to one image each."""
+    """Numbers of micro-batches of a step to try: 1, 2, 4 and so on, up to one for each image."""
     most = config.recipe.batch_size // config.processes
     return [*(2**n for n in range(most.bit_length()) if 2**n < most), most]
 
@@ -31,7 +31,7 @@ def divisions(config: Config) -> list[int]:
 def with_fitting_micro_batch(config: Config, directory: RunDirectory) -> Config:
     """The config with the number of micro-batches in place of ``auto``; the global batch stays.
 
-    A run that goes on keeps the number that it began with: its sums are in that order.
+    A resumed run keeps its number, because that decides the order of its sums.
 
     Raises:
         ConfigError: not even one image fits, or batch norm would make another run of it.
@@ -54,15 +54,18 @@ def with_fitting_micro_batch(config: Config, directory: RunDirectory) -> Config:
     return dataclasses.replace(config, trainer=trainer, micro_batch=0)
 
 
-def find(config: Config, attempt: Try) -> int | None:
-    """The smallest number of micro-batches that fit; a try that dies goes on after what killed
-    it."""
+def find(config: Config, attempt: Attempt) -> int | None:
+    """The smallest number of micro-batches that fits; goes on after a division that was fatal.
+
+    Raises:
+        ConfigError: not even the first division could be tried.
+    """
     todo = divisions(config)
     while todo:
         fits, tried = attempt(config, todo)
         if fits is not None:
             return fits
-        # One that could not even begin says nothing about memory.
+        # Then the failure says nothing about memory.
         if tried is None:
             raise ConfigError(
                 "micro_batch=auto: the net could not be tried; set trainer.accumulate"
@@ -72,7 +75,11 @@ def find(config: Config, attempt: Try) -> int | None:
 
 
 def try_in_child(config: Config, todo: Sequence[int]) -> tuple[int | None, int | None]:
-    """Try them in a process of its own, which may die of it."""
+    """Try divisions in a process of its own, which may be killed for its memory.
+
+    Raises:
+        ConfigError: it failed for another reason.
+    """
     command = [sys.executable, "-m", "vgglab.training.try_step", *map(str, todo)]
     ended = subprocess.run(
         command, input=json.dumps(plain(config)), capture_output=True, text=True, check=False
@@ -80,16 +87,16 @@ def try_in_child(config: Config, todo: Sequence[int]) -> tuple[int | None, int |
     words = [line.split() for line in ended.stdout.splitlines()]
     fits = [int(number) for word, number in words if word == "fits"]
     tried = [int(number) for word, number in words if word == "trying"]
-    if ended.returncode > 0 and not fits:  # not killed, and not for want of memory
+    if ended.returncode > 0 and not fits:  # neither killed nor out of memory
         last = ended.stderr.strip().rpartition("\n")[2]
         raise ConfigError(f"micro_batch=auto: {last}; set trainer.accumulate")
     return (fits[-1] if fits else None), (tried[-1] if tried else None)
 
 
 def advice(config: Config) -> str:
-    """What a run that is out of memory should be given, as far as arithmetic can tell."""
+    """Settings for a run that is out of memory, as far as arithmetic can tell."""
     known = limit_bytes(config.trainer.accelerator)
-    # Where it says that what did not fit does, it is not to be believed of anything else.
+    # Where the estimate says that the failed division fits, it is wrong, and of no use.
     if known is not None and not _should_fit(config, config.trainer.accumulate, known):
         for accumulate in divisions(config):
             if _should_fit(config, accumulate, known):
@@ -105,11 +112,11 @@ def advice(config: Config) -> str:
 
 
 def _images(config: Config, accumulate: int) -> int:
-    """Of the largest micro-batch of a device."""
+    """Images of the largest micro-batch of a device."""
     return -(-config.recipe.batch_size // (config.processes * accumulate))
 
 
 def _should_fit(config: Config, accumulate: int, known: int) -> bool:
     cost = net_cost(config).memory()
     images = _images(config, accumulate)
-    return cost["weights_training"] + images * cost["image_training"] <= ARITHMETIC * known
+    return cost["weights_training"] + images * cost["image_training"] <= ESTIMATE_SHARE * known

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vgglab.config import Config
 from vgglab.config.parent import ancestors, parent_of
@@ -13,7 +12,7 @@ from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import fingerprint
 from vgglab.runs import RunDirectory, State, Status, run_id
 from vgglab.runs.atomic import write_json
-from vgglab.training.net_cost import net_cost
+from vgglab.training.result import result_without_errors
 from vgglab.workflow.provenance import write_config
 
 
@@ -105,29 +104,6 @@ def first_weights(config: Config) -> Path | None:
     return weights_of(stage) if stage.parent else None
 
 
-def without_errors(
-    config: Config, directory: RunDirectory, state: State, reason: str
-) -> dict[str, Any]:
-    """The ``result.json`` of a run that has an outcome and no errors.
-
-    Args:
-        config: of the run, resolved.
-        directory: of the run.
-        state: its outcome.
-        reason: why it has no errors, for the report.
-
-    Returns:
-        Plain values; ``trainability`` may be added to.
-    """
-    cost = net_cost(config).as_dict()
-    return {
-        "run": directory.id,
-        "errors": {},
-        "cost": {key: value for key, value in cost.items() if isinstance(value, int)},
-        "trainability": {"state": str(state), "reason": reason},
-    }
-
-
 def mark_pending(stage: Stage, reason: str = "") -> None:
     """Enter a run that waits for its turn into the ledger, with the epochs that it will take.
 
@@ -157,7 +133,8 @@ def refuse_without_parent(stage: Stage, status: Status) -> bool:
 def _note_untrainable(stage: Stage, status: Status, reason: str) -> None:
     directory = stage.directory
     write_config(directory, stage.config)
-    write_json(directory.result, without_errors(stage.config, directory, State.UNTRAINABLE, reason))
+    result = result_without_errors(stage.config, directory, State.UNTRAINABLE, reason)
+    write_json(directory.result, result)
     status.state, status.reason = State.UNTRAINABLE, reason
     _note_what_is_known(stage, status)
     status.write(directory.status)

@@ -22,8 +22,9 @@ from vgglab.models.layers import map_size
 from vgglab.models.torchvision_weights import TORCHVISION_CROP, TORCHVISION_RESIZE, PublishedNet
 from vgglab.runs import RunDirectory
 from vgglab.runs.records import Result, write_result
-from vgglab.training.distributed import Group
-from vgglab.training.testing import HeldOut, evaluate, stored_net
+from vgglab.training.distributed import ProcessGroup
+from vgglab.training.net import stored_net
+from vgglab.training.testing import HeldOut, evaluate
 from vgglab.workflow.evaluation import ERRORS, skipped_note
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.provenance import write_config
@@ -54,7 +55,7 @@ def evaluate_weights(config: Config) -> None:
     except RuntimeError as error:  # torch lists the layers that differ, a line each
         raise ConfigError(f"weights={config.weights}: {error}") from error
     held_out = HeldOut(images_of(wanted), normalise)
-    tested: Any = evaluate(wanted, directory, net, held_out, Group(ALONE), wanted.procedures)
+    tested: Any = evaluate(wanted, directory, net, held_out, ProcessGroup(ALONE), wanted.procedures)
     result: Result = {"run": directory.id, "weights": config.weights}
     result.update(tested)
     write_config(directory, wanted)

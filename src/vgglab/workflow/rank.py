@@ -9,7 +9,7 @@ from filelock import Timeout
 
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
-from vgglab.training.distributed import Group, joined
+from vgglab.training.distributed import ProcessGroup, process_group
 from vgglab.workflow.after_outcome import complete, end_line
 from vgglab.workflow.attempt import attempt, follow
 from vgglab.workflow.logs import log_to
@@ -37,13 +37,13 @@ def train_as_rank(config: Config, stages: Sequence[Stage], world: World) -> None
             f"micro_batch=auto: not under {world.started_by}, whose processes have begun already; "
             "set trainer.accumulate"
         )
-    with joined(world, config.trainer.accelerator) as group:
+    with process_group(world, config.trainer.accelerator) as group:
         todo = still_to_train(stages) or stages[-1:]
         for index in group.from_first([stages.index(stage) for stage in todo]):
             _train_stage(stages[index], group)
 
 
-def _train_stage(stage: Stage, group: Group) -> None:
+def _train_stage(stage: Stage, group: ProcessGroup) -> None:
     """The first process decides, claims and writes; the others compute with it."""
     config, directory = stage.config, stage.directory
     if not group.world.is_first:

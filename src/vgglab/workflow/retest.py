@@ -13,12 +13,12 @@ from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.runs import RunDirectory
 from vgglab.runs.records import Result
 from vgglab.training.allocator import use_allocator
-from vgglab.training.distributed import Group
+from vgglab.training.distributed import ProcessGroup
+from vgglab.training.net import stored_net
 from vgglab.training.testing import (
     HeldOut,
     evaluate,
     selected_weights,
-    stored_net,
 )
 from vgglab.world import ALONE
 
@@ -43,6 +43,6 @@ def retest(config: Config, directory: RunDirectory, procedures: Sequence[Procedu
     net = stored_net(config, selected_weights(config, directory))
     data = ImageData(config, MEMORY_FORMATS[config.trainer.memory_format])
     images = HeldOut(data.splits.test, data.normalise)
-    tested: Any = evaluate(config, directory, net, images, Group(ALONE), procedures)
+    tested: Any = evaluate(config, directory, net, images, ProcessGroup(ALONE), procedures)
     found: Result = tested
     return found

@@ -1,0 +1,28 @@
+"""Private attributes of Lightning that nothing public replaces. Last checked with 2.6.6."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import pytorch_lightning as pl
+
+
+def leave_signals_alone(trainer: pl.Trainer) -> None:
+    """Keep a trainer from handling SIGTERM.
+
+    Lightning's handler sends a broadcast to the other processes in the middle of whatever this one
+    was computing, and they may not be waiting for one. ``StopRequest`` notes the signal instead,
+    and all processes agree at the end of a step. Lightning has no switch for it, and installs its
+    handler after the last hook before data is loaded, so that none can put ours back in time.
+
+    Raises:
+        RuntimeError: this release of Lightning has no such method.
+    """
+    connector: Any = getattr(trainer, "_signal_connector", None)
+    if not callable(getattr(connector, "register_signal_handlers", None)):
+        raise RuntimeError(
+            f"pytorch-lightning {version('pytorch-lightning')} has no "
+            "Trainer._signal_connector.register_signal_handlers: its SIGTERM handler stays"
+        )
+    connector.register_signal_handlers = lambda: None

@@ -1,0 +1,132 @@
+"""The parts of ``result.json``; its keys are written here alone. Loads no torch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vgglab.config import Config, Procedure
+from vgglab.data.sources.registry import skipped_files
+from vgglab.data.splits import SPLITS
+from vgglab.models.cost import NetCost
+from vgglab.runs import Record, RunDirectory, State
+from vgglab.runs.atomic import write_text
+from vgglab.training.net_cost import net_cost
+
+log = logging.getLogger(__name__)
+
+SELECTION_METRIC = "validation/top1_error"
+"""Key of a record; the best weights are those of its lowest value."""
+
+
+def trained_result(
+    run: str,
+    records: Sequence[Record],
+    cost: NetCost,
+    speed: Mapping[str, float],
+    hardware: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What the training of a finished run says.
+
+    Args:
+        run: the run's id.
+        records: those of ``metrics.jsonl`` that end an epoch, in order.
+        cost: that of the net.
+        speed: medians over the epochs; see ``speed_of``.
+        hardware: see ``hardware``, with the kernels in use.
+    """
+    best = min(records, key=lambda record: float(record[SELECTION_METRIC]))
+    return {
+        "run": run,
+        "validation": {
+            "best_top1_error": best[SELECTION_METRIC],
+            "best_epoch": round(best["epoch"]),
+            "last_top1_error": records[-1][SELECTION_METRIC],
+        },
+        "cost": _totals(cost),
+        "speed": dict(speed),
+        "hardware": dict(hardware),
+        "trainability": _trainability(State.FINISHED),
+    }
+
+
+def result_without_errors(
+    config: Config, directory: RunDirectory, state: State, reason: str
+) -> dict[str, Any]:
+    """The whole result of a run whose outcome is that it has no errors.
+
+    Args:
+        config: the run's config.
+        directory: the run's directory.
+        state: diverged or untrainable.
+        reason: a sentence for people.
+    """
+    return {
+        "run": directory.id,
+        "errors": {},
+        "cost": _totals(net_cost(config)),
+        "trainability": _trainability(state, reason),
+    }
+
+
+def _trainability(state: State, reason: str = "") -> dict[str, str]:
+    return {"state": str(state), "reason": reason}
+
+
+def _totals(cost: NetCost) -> dict[str, int]:
+    return {key: value for key, value in cost.as_dict().items() if isinstance(value, int)}
+
+
+def tested_part(
+    errors: Mapping[str, Any], tests: Mapping[str, Any], images: int, skipped: int
+) -> dict[str, Any]:
+    """What the tests of a run say.
+
+    Args:
+        errors: scores by label of a procedure; see ``scores_of``.
+        tests: how each was tested; see ``procedure_part``.
+        images: images of the test split.
+        skipped: those of them that could not be read.
+    """
+    found: dict[str, Any] = {"errors": dict(errors), "tests": dict(tests)}
+    # Kept only where there is something to say: every image of most data sets can be read.
+    if skipped:
+        found["test"] = {"images": images, "skipped": skipped, "counted_as": "errors"}
+    return found
+
+
+def procedure_part(procedure: Procedure, seconds: float) -> dict[str, Any]:
+    """How a net was tested under one procedure, in that many seconds of forwards."""
+    return {
+        "scales": list(procedure.scales),
+        "mirrored": procedure.mirrored,
+        "forwards": procedure.forwards,
+        "seconds": round(seconds, 3),
+    }
+
+
+def skipped_part(config: Config, directory: RunDirectory) -> dict[str, Any]:
+    """Write ``skipped.csv``, warn, and return the counts; empty where every file can be read."""
+    found = skipped_files(config.data, Path(config.paths.data))
+    if not found:
+        return {}
+    counts = Counter(skipped.split for skipped in found)
+    rows = [(skipped.split, skipped.file, skipped.reason) for skipped in found]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([("split", "file", "reason"), *rows])
+    write_text(directory.skipped, text.getvalue())
+    log.warning(
+        "data.on_error=skip: %d training and %d validation images cannot be read and are left out; "
+        "%d test images cannot be read and count as errors (%s)",
+        *(counts[split] for split in SPLITS),
+        directory.skipped,
+    )
+    for row in rows:
+        log.info("skipped: %s %s: %s", *row)
+    return {"skipped": {split: counts[split] for split in SPLITS} | {"files": rows}}

@@ -1,0 +1,60 @@
+"""Lightning's trainer as a run's config has it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Literal
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import RichProgressBar
+
+from vgglab.config import Config
+from vgglab.training.checkpoints import AtomicCheckpointIO
+from vgglab.training.distributed import Environment, SizeGuard, strategy_of
+from vgglab.training.lightning_internals import leave_signals_alone
+from vgglab.world import World
+
+PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {
+    "fp32": "32-true",
+    "bf16": "bf16-mixed",
+}
+"""``trainer.precision`` -> Lightning's."""
+
+
+def trainer_of(
+    config: Config, world: World, callbacks: Sequence[pl.Callback], last: Sequence[pl.Callback]
+) -> pl.Trainer:
+    """A trainer that writes whole checkpoints, no logs of its own, and handles no signals.
+
+    Args:
+        config: the run's config.
+        world: the processes that train it.
+        callbacks: called in this order.
+        last: called after those, and after the progress bar.
+    """
+    bar = config.trainer.progress and sys.stdout.isatty()
+    trainer = pl.Trainer(
+        accelerator=config.trainer.accelerator,
+        devices=world.local_size,
+        num_nodes=world.nodes,
+        strategy=strategy_of(config.trainer, world),
+        precision=PRECISIONS[config.trainer.precision],
+        max_epochs=config.recipe.epochs,
+        accumulate_grad_batches=config.trainer.accumulate,
+        callbacks=[
+            SizeGuard(config.processes),
+            *callbacks,
+            *([RichProgressBar(refresh_rate=20)] if bar else []),
+            *last,
+        ],
+        plugins=[AtomicCheckpointIO(), Environment(world)],
+        logger=False,
+        enable_progress_bar=bar,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        benchmark=config.trainer.accelerator == "gpu" and config.trainer.cudnn_benchmark,
+    )
+    leave_signals_alone(trainer)
+    return trainer

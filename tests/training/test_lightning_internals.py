@@ -1,0 +1,33 @@
+"""Private attributes of Lightning: the first test to look at when a new release breaks a run."""
+
+from __future__ import annotations
+
+import signal
+from importlib.metadata import version
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from vgglab.config import Config
+from vgglab.signals import StopRequest
+from vgglab.training.lightning_internals import leave_signals_alone
+from vgglab.training.trainer import trainer_of
+from vgglab.world import ALONE
+
+
+def test_this_release_leaves_signals_alone(small_config: Config) -> None:
+    try:
+        trainer = trainer_of(small_config, ALONE, [], [])
+    except RuntimeError as error:
+        pytest.fail(f"pytorch-lightning {version('pytorch-lightning')} broke it: {error}")
+    connector = trainer._signal_connector
+    with StopRequest() as request:
+        connector.register_signal_handlers()
+        assert signal.getsignal(signal.SIGTERM) == request._note
+
+
+def test_a_release_without_the_method_is_named() -> None:
+    other = cast("Any", SimpleNamespace())
+    with pytest.raises(RuntimeError, match=version("pytorch-lightning")):
+        leave_signals_alone(other)
