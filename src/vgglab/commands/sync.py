@@ -10,8 +10,7 @@ from pathlib import Path
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.runs import RunDirectory
-from vgglab.tracking.upload import is_uploaded, offline_attempts, upload
-from vgglab.tracking.upload_marks import is_incomplete
+from vgglab.tracking.local_files import is_incomplete, is_uploaded, offline_attempts, upload
 from vgglab.workflow.compose import grid_of_this_command, has_sweep
 from vgglab.workflow.reporting import folder_of
 

@@ -21,7 +21,7 @@ from vgglab.launch.screen import StudyScreen
 from vgglab.runs import RunDirectory, State, load_run
 from vgglab.signals import raised
 from vgglab.study import MissingPoint, StudyView
-from vgglab.tracking.upload import waits_for_upload
+from vgglab.tracking.local_files import waits_for_upload
 from vgglab.workflow.compose import compose_point, composed_claims
 from vgglab.workflow.confound_check import guard_study, refuse_confounds
 from vgglab.workflow.evaluation import is_done

@@ -11,7 +11,7 @@ from vgglab.report.charts import ERROR_COLUMNS, Charts, charts_of
 from vgglab.report.verdicts import CLAIM_COLUMNS, claim_rows
 from vgglab.study import StudyView, claims_record, results_table
 from vgglab.tracking.cards import Bars, Lines, RunCard, StudyCard, Table
-from vgglab.tracking.folder import link_runs
+from vgglab.tracking.local_files import link_runs
 from vgglab.workflow.wandb_cards import command
 
 if TYPE_CHECKING:
