@@ -55,7 +55,7 @@ def test_a_workspace_is_written_with_the_ids_that_it_is_given() -> None:
 def test_a_report_is_written_with_the_ids_that_it_is_given() -> None:
     runset = wr.Runset(entity="", project="")  # with a project it asks the server
     wandb_internals.set_id(runset, "runset0")
-    report = wr.Report(entity="", project="", blocks=[wr.PanelGrid(runsets=[runset])])
+    report = wr.Report(entity="", project="", title="t", blocks=[wr.PanelGrid(runsets=[runset])])
     written = wandb_internals.specification(report).model_dump_json(by_alias=True)
     assert "runset0" in written, hint("wandb-workspaces")
 

@@ -23,10 +23,10 @@ from vgglab.data.errors import DataError
 from vgglab.launch.point import is_point
 from vgglab.launch.ranks import RankFailed
 from vgglab.launch.slurm import is_slurm_point
-from vgglab.signals import ASKED_TO
+from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.workflow.compose import checked, grid_of_this_command, has_sweep
 
-DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, ASKED_TO
+DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, STOPPED_EXIT_CODE
 
 
 def main(root: Path) -> None:

@@ -24,7 +24,7 @@ from vgglab.workflow.pretraining import first_weights
 from vgglab.workflow.provenance import commit, source, versions
 
 if TYPE_CHECKING:
-    from vgglab.verify.trials import Outcome, Trials
+    from vgglab.verify.trials import TrialResult, Trials
 
 
 def verify(config: Config, root: Path) -> None:
@@ -107,14 +107,14 @@ def _verified(run: RunDirectory, config: Config, asked: Config, root: Path) -> d
 def _trials(trials: Trials, run: RunDirectory, tree: Mapping[str, Any]) -> dict[str, Any]:
     """What is found out, as ``verify.json`` has it."""
     from vgglab.verify.compare import PARTS, RECORDED, differences
-    from vgglab.verify.trials import Outcome
+    from vgglab.verify.trials import TrialResult
 
     _say(f"{run.id}: undisturbed, {tree['recipe']['epochs']} epochs")
     reference = trials.undisturbed()
     rows: list[dict[str, Any]] = []
     left_out: list[str] = []
     for outcome in trials.interrupted(reference):
-        if isinstance(outcome, Outcome):
+        if isinstance(outcome, TrialResult):
             rows.append(_row(outcome))
             _say(f"{run.id}: {_how(rows[-1])}: {_equal(rows[-1])}")
         else:
@@ -140,7 +140,7 @@ def _names(different: Mapping[str, bool]) -> list[str]:
     return [name for name, differs in different.items() if differs]
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
+def _row(outcome: TrialResult) -> dict[str, Any]:
     return {
         "where": outcome.boundary.name,
         "moment": str(outcome.interruption.moment),

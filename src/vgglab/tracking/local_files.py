@@ -15,7 +15,7 @@ from pathlib import Path
 from vgglab.config import TrackingConfig
 
 MARK = ".wandb-incomplete"
-"""In a run's folder, and not in W&B's, which may be on the disk that is full."""
+"""Mark in a run's folder; W&B's own folder may be on the disk that is full."""
 
 
 def mark_incomplete(run: Path) -> None:

@@ -13,7 +13,7 @@ import wandb
 from vgglab.tracking.wandb_internals import has_credentials
 
 SECONDS = 3.0
-"""How long to wait for an answer. W&B's client waits minutes, in ``init`` and again at the end."""
+"""Longest wait for an answer. W&B's client waits minutes, in ``init`` and again at the end."""
 
 
 def base_url() -> str:

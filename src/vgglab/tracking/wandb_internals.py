@@ -61,7 +61,13 @@ def specification(view: Any) -> Any:
 
 
 def set_saved_workspace(workspace: Any, name: str, number: str) -> None:
-    """Make a workspace the one that was saved before. Publicly, only a loaded one can be."""
+    """Make a workspace the one that was saved before; publicly, it must be loaded from a server.
+
+    Args:
+        workspace: A ``ws.Workspace``.
+        name: The name that W&B gave to the saved view; empty for a new one.
+        number: The id of the saved view; empty for a new one.
+    """
     _checked(workspace, "_internal_name")._internal_name = name
     _checked(workspace, "_internal_id")._internal_id = number
 

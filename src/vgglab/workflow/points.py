@@ -19,7 +19,7 @@ from vgglab.launch import slurm as slurm_jobs
 from vgglab.launch.pool import Point, PointResources, Pool, overrides_of
 from vgglab.launch.screen import StudyScreen
 from vgglab.runs import RunDirectory, State, load_run
-from vgglab.signals import raised
+from vgglab.signals import raise_on_stop
 from vgglab.study import MissingPoint, StudyView
 from vgglab.tracking.local_files import waits_for_upload
 from vgglab.workflow.compose import compose_point, composed_claims
@@ -164,7 +164,7 @@ def _train(todo: Sequence[StudyPoint], root: Path, console: Console) -> None:
     for point in todo:
         mark_pending(point.stage)
     with (
-        raised("the running points write their checkpoints; once more ends them at once"),
+        raise_on_stop("the running points write their checkpoints; once more ends them at once"),
         StudyScreen(config.study.name, points, console) as screen,
         contextlib.closing(Pool(root, slots, resolved).run(points)) as looks,
     ):
