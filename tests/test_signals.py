@@ -18,10 +18,10 @@ with StopRequest() as request:
 """
 RAISING = """
 import os, signal, sys
-from vgglab.signals import raised
+from vgglab.signals import raise_on_stop
 for name in sys.argv[1:]:
     try:
-        with raised("what follows"):
+        with raise_on_stop("what follows"):
             os.kill(os.getpid(), signal.Signals[name])
     except KeyboardInterrupt as error:
         print(error)

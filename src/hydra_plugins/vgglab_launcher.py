@@ -21,7 +21,13 @@ class ProcessLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Does nothing: each point is composed anew from its overrides."""
+        """Does nothing: each point is composed anew from its overrides.
+
+        Args:
+            hydra_context: Hydra's loader and callbacks.
+            task_function: The application.
+            config: The composed config.
+        """
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int

@@ -1,4 +1,4 @@
-"""How much memory there is, and what wants more than there is. Knows no torch of its own."""
+"""Memory limits and out-of-memory detection. Does not load torch."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """torch has a class of its own for GPUs alone."""
+    """Whether an error means that memory ran out; on a CPU, torch has no class for it."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or "can't allocate memory" in str(error)
 
 
 def limit_bytes(accelerator: str) -> int | None:
-    """What a process may use: of the GPU, or of the machine as its limits allow; None if nobody
-    says."""
+    """Return the memory that a process may use, of the GPU or of the machine; None if unknown."""
     if accelerator == "gpu":
-        torch = sys.modules.get("torch")  # who runs out of a GPU's memory has loaded it
+        torch = sys.modules.get("torch")  # a process that uses a GPU has loaded it
         return int(torch.cuda.mem_get_info()[1]) if torch is not None else None
     found = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
     found = [limit for limit in found if limit != resource.RLIM_INFINITY]

@@ -1,4 +1,4 @@
-"""What is written down says nothing of whose machine it was written on."""
+"""Removes the user's home folder from everything that is written to files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def without_home(text: str) -> str:
-    """The text with ``~`` in place of the user's home folder, as a shell prints it."""
+    """Return the text with ``~`` in place of the user's home folder."""
     try:
         home = str(Path.home())
     except RuntimeError:  # no HOME, and no entry in the password file
@@ -17,7 +17,7 @@ def without_home(text: str) -> str:
 
 
 def without_home_in(tree: Any) -> Any:
-    """Plain values with ``~`` in every text; who reads a path of them expands it."""
+    """Return plain values with ``~`` in every text; readers of a path expand it."""
     if isinstance(tree, str):
         return without_home(tree)
     if isinstance(tree, Mapping):

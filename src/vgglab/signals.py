@@ -1,4 +1,4 @@
-"""Being asked to stop: noted when it comes, answered where a checkpoint can be written."""
+"""Signals to stop: recorded when they arrive, obeyed where a checkpoint can be written."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from types import FrameType
 from typing import Any
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""Ctrl-C, a kill, and what SLURM sends ahead of a preemption or a time limit."""
-ASKED_TO = 130
-"""Exit code of a process that was asked to stop."""
+"""Ctrl-C, a plain kill, and the signals that SLURM sends ahead of a preemption or time limit."""
+STOPPED_EXIT_CODE = 130
+"""Exit code of a process that a signal has stopped."""
 REPEAT_SECONDS = 1.0
-"""SLURM may send SIGTERM to a step and again to its tasks: so soon after, it is not impatience."""
+"""A SIGTERM within this time is a repetition: SLURM sends it to a step and again to its tasks."""
 
 
 class StopRequest:
-    """While it is entered, a signal to stop is noted, and a second one ends the process at once.
+    """Context that records a signal to stop; a second signal ends the process at once.
 
-    Files are whole at any moment, so that nothing but computing time is lost.
+    Files are complete at any moment, so that only computing time is lost.
     """
 
     def __init__(self, signals: tuple[signal.Signals, ...] = STOPS) -> None:
@@ -34,11 +34,11 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
             for number in self._signals:
-                before = signal.signal(number, self._note)
+                before = signal.signal(number, self._record)
                 self._before[number] = before
                 outer = getattr(before, "__self__", None)
                 if isinstance(outer, StopRequest):
-                    self.noted = self.noted or outer.noted  # it came before anyone could stop
+                    self.noted = self.noted or outer.noted  # not acted on yet
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -46,23 +46,23 @@ class StopRequest:
             signal.signal(number, handler)
         self._before.clear()
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         now, name = time.monotonic(), signal.Signals(number).name
         if self.noted in (signal.SIGINT, signal.SIGTERM):
             if number == signal.SIGTERM and now - self._since < REPEAT_SECONDS:
                 return
-            # Not an exception: Lightning would catch it, and W&B take its time.
+            # Not an exception: Lightning would catch it, and W&B would delay the end.
             why = f"{name} after {self.noted.name}"
             say(f"error: {why}: ended at once; the same command goes on from its last checkpoint")
-            os._exit(ASKED_TO)
+            os._exit(STOPPED_EXIT_CODE)
         if self.noted is None and number in (signal.SIGINT, signal.SIGTERM):
             say(f"{name}: stopping at the next checkpoint; once more ends at once")
         self.noted, self._since = signal.Signals(number), now
 
 
 @contextlib.contextmanager
-def raised(what_follows: str) -> Iterator[None]:
-    """SIGTERM is raised as Ctrl-C is, and the first of either says what follows."""
+def raise_on_stop(what_follows: str) -> Iterator[None]:
+    """Raise ``KeyboardInterrupt`` on SIGTERM as on Ctrl-C; the first one prints what follows."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal what_follows
@@ -81,5 +81,5 @@ def raised(what_follows: str) -> Iterator[None]:
 
 
 def say(line: str) -> None:
-    """To the screen, from a signal handler: past Python's buffers, which may be in use."""
+    """Print from a signal handler, past Python's buffers, which may be in use."""
     os.write(2, f"{line}\n".encode())

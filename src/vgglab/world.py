@@ -1,4 +1,4 @@
-"""Which of the processes of a run this one is. Knows no torch."""
+"""The processes that train one run together, and the place of this one. Does not load torch."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-"""What torchrun sets for each process, and our own launcher too."""
+"""Environment variables that torchrun and our own launcher set for each process."""
 
 LOOPBACK = "127.0.0.1"
-"""Where the processes of one machine meet: nobody else can reach it."""
+"""Address where the processes of one machine meet; other machines cannot reach it."""
 
-_OURS = 20_000, 12_000
-"""First port, and how many, that SLURM jobs choose from by their number."""
+_FIRST_PORT, _PORTS = 20_000, 12_000
+"""A SLURM job takes its port from these by its number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """A process among those that train one run together."""
+    """The place of a process among those that train one run together."""
 
     rank: int = 0
     local_rank: int = 0
@@ -27,7 +27,7 @@ class World:
     local_size: int = 1
     """Processes on this machine."""
     started_by: str = ""
-    """``torchrun``, ``srun`` or nothing."""
+    """``torchrun``, ``srun``, or empty."""
 
     @property
     def is_alone(self) -> bool:
@@ -35,7 +35,7 @@ class World:
 
     @property
     def is_first(self) -> bool:
-        """The one that writes, logs and downloads."""
+        """Whether this is the process that writes, logs and downloads."""
         return self.rank == 0
 
     @property
@@ -51,7 +51,7 @@ ALONE = World()
 
 
 def world_of(environment: Mapping[str, str]) -> World | None:
-    """What the environment says; none where this process was started by itself."""
+    """Read the world from the environment; None where this process was started alone."""
     if "RANK" in environment and "WORLD_SIZE" in environment:
         size = int(environment["WORLD_SIZE"])
         return World(
@@ -76,16 +76,16 @@ def world_of(environment: Mapping[str, str]) -> World | None:
 
 
 def find_master(world: World) -> None:
-    """Make sure that the environment says where the processes of this world meet."""
+    """Set the address where the processes meet in the environment, unless it is set."""
     if world.is_alone or "MASTER_ADDR" in os.environ:
         return
     os.environ["MASTER_ADDR"] = _first_host(os.environ["SLURM_STEP_NODELIST"])
-    first, count = _OURS
-    os.environ["MASTER_PORT"] = str(first + int(os.environ["SLURM_JOB_ID"]) % count)
+    port = _FIRST_PORT + int(os.environ["SLURM_JOB_ID"]) % _PORTS
+    os.environ["MASTER_PORT"] = str(port)
 
 
 def _first_host(nodes: str) -> str:
-    """The first name of a SLURM node list such as ``gpu[3-5,8]``."""
+    """Return the first name of a SLURM node list such as ``gpu[3-5,8]``."""
     if "[" not in nodes:
         return nodes.partition(",")[0]
     listed = subprocess.run(
@@ -95,7 +95,7 @@ def _first_host(nodes: str) -> str:
 
 
 def without_world(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a process that starts a run of its own."""
+    """Return the environment for a process that starts a run of its own."""
     step = ("SLURM_STEP", "SLURM_PROCID", "SLURM_LOCALID")
     outer = (*VARIABLES, "NODE_RANK", "GROUP_RANK", "TORCHELASTIC_USE_AGENT_STORE")
     return {

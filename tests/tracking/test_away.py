@@ -18,8 +18,8 @@ from offline_file import CARD, history, offline_file
 
 from vgglab.config import TrackingConfig
 from vgglab.tracking import server
+from vgglab.tracking.local_files import is_incomplete
 from vgglab.tracking.offline_file import rows
-from vgglab.tracking.upload_marks import is_incomplete
 from vgglab.tracking.wandb_run import WandbSink
 
 ONLINE = TrackingConfig(mode="online", start_seconds=1, finish_seconds=2)

@@ -16,6 +16,7 @@ from running import SMALL, Command
 from vgglab.config import TrackingConfig
 from vgglab.runs import read_metrics
 from vgglab.tracking.cards import RunCard
+from vgglab.tracking.local_files import is_incomplete
 from vgglab.tracking.wandb_run import WandbSink
 
 
@@ -123,6 +124,19 @@ def test_a_synced_attempt_is_kept(tmp_path: Path) -> None:
         for path in tmp_path.glob("wandb/offline-run-*/*.wandb"):
             path.with_suffix(".wandb.synced").touch()
     assert len(list(tmp_path.glob("wandb/offline-run-*"))) == 2
+
+
+def test_a_sink_that_was_never_started_finishes_without_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = WandbSink(TrackingConfig(), CARD, tmp_path)
+    sink.finish({"best": 1}, exit_code=1)
+    assert not caplog.records
+    assert not list(tmp_path.iterdir())
+    sink.start([])  # not lost: it can still be started
+    sink.finish({}, exit_code=0)
+    assert not is_incomplete(tmp_path)
+    assert only(tmp_path, "exit").exit_code == 0
 
 
 def test_off_does_not_load_wandb(tmp_path: Path, datasets: Path) -> None:

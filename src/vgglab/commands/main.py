@@ -23,10 +23,10 @@ from vgglab.config.experiment import TaskName
 from vgglab.config.parse import ConfigError, shortened, unknown_field
 from vgglab.data.errors import DataError
 from vgglab.launch.ranks import RankFailed
-from vgglab.signals import ASKED_TO
+from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.workflow.compose import checked
 
-DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, ASKED_TO
+DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, STOPPED_EXIT_CODE
 
 
 COMMANDS: dict[TaskName, str] = {

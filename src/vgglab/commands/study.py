@@ -19,8 +19,8 @@ from vgglab.launch import slurm as slurm_jobs
 from vgglab.launch.pool import Point, Pool
 from vgglab.launch.screen import StudyScreen
 from vgglab.runs import State
-from vgglab.signals import raised
-from vgglab.tracking.upload import waits_for_upload
+from vgglab.signals import raise_on_stop
+from vgglab.tracking.local_files import waits_for_upload
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.points import (
     StudyPoint,
@@ -101,7 +101,7 @@ def _train(todo: Sequence[StudyPoint], console: Console) -> None:
     for point in todo:
         mark_pending(point.stage)
     with (
-        raised("the running points write their checkpoints; once more ends them at once"),
+        raise_on_stop("the running points write their checkpoints; once more ends them at once"),
         StudyScreen(config.study.name, points, console) as screen,
         contextlib.closing(Pool(slots, resolved).run(points)) as progress,
     ):

@@ -13,7 +13,7 @@ from vgglab.launch.point import die_with_parent, is_point
 from vgglab.launch.pool import record_failed_parent
 from vgglab.launch.ranks import RankFailed, command_of_this_process, record_rank_death, run_ranks
 from vgglab.launch.slurm import is_slurm_point
-from vgglab.signals import ASKED_TO, StopRequest
+from vgglab.signals import STOPPED_EXIT_CODE, StopRequest
 from vgglab.training.imports import import_lightning
 from vgglab.workflow.after_outcome import complete, end_line
 from vgglab.workflow.compose import has_sweep, sweep_choice
@@ -144,7 +144,10 @@ def _start_ranks(stage: Stage, ancestor: int) -> None:
     died = run_ranks(command, directory, config.devices, config.trainer.threads)
     if died is None:
         return
-    if died.code in (2, ASKED_TO):  # a mistake of the user, or Ctrl-C: it has said so itself
+    if died.code in (
+        2,
+        STOPPED_EXIT_CODE,
+    ):  # a mistake of the user, or Ctrl-C: it has said so itself
         raise RankFailed(died.error, died.code)
     record_rank_death(directory, died)
     raise RankFailed(f"{died} (log: {died.log})", 1)

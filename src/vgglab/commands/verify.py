@@ -25,7 +25,7 @@ from vgglab.runs.records import (
     write_certificate,
 )
 from vgglab.verify.compare import PARTS, RECORDED, differences
-from vgglab.verify.trials import Outcome, Trials
+from vgglab.verify.trials import TrialResult, Trials
 from vgglab.workflow.evaluation import names
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.pretraining import first_weights
@@ -118,7 +118,7 @@ def _trials(trials: Trials, run: RunDirectory, recorded_epochs: int) -> Certific
     rows: list[Interruption] = []
     left_out: list[str] = []
     for outcome in trials.interrupted(reference):
-        if isinstance(outcome, Outcome):
+        if isinstance(outcome, TrialResult):
             rows.append(_row(outcome))
             _say(f"{run.id}: {_how(rows[-1])}: {_equal(rows[-1])}")
         else:
@@ -143,7 +143,7 @@ def _names(different: Mapping[str, bool]) -> list[str]:
     return [name for name, differs in different.items() if differs]
 
 
-def _row(outcome: Outcome) -> Interruption:
+def _row(outcome: TrialResult) -> Interruption:
     return {
         "where": outcome.boundary.name,
         "moment": str(outcome.interruption.moment),

@@ -18,7 +18,7 @@ from vgglab.world import without_world
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 60.0
-"""How long an interrupted point may take to write its checkpoint."""
+"""Longest time that an interrupted point may take to write its checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class PointResources:
-    """How the points that run at the same time share the machine."""
+    """Shares of the machine for the points that run at the same time."""
 
     jobs: int
     """Points at a time."""

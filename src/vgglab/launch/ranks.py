@@ -18,14 +18,14 @@ from pathlib import Path
 
 from vgglab.launch.point import PARENT
 from vgglab.runs import RunDirectory, State, Status
-from vgglab.signals import ASKED_TO, STOPS, say
+from vgglab.signals import STOPPED_EXIT_CODE, STOPS, say
 from vgglab.world import LOOPBACK, without_world
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 8.0
-"""How long the others may take to end by themselves after one has died."""
+"""Longest time that the others may take to end by themselves after one has died."""
 STOP_SECONDS = 60.0
-"""How long they may take after one has stopped as asked: the first may still be writing."""
+"""The same after one has stopped at a signal: rank 0 may still be writing."""
 
 INTERFACES = (
     {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
@@ -167,7 +167,7 @@ def _watch(
             first = _first_death(processes, directory)
             # The others wait for it, or have noticed its death and are writing why they end.
             if first is not None:
-                grace = STOP_SECONDS if first.code == ASKED_TO else GRACE_SECONDS
+                grace = STOP_SECONDS if first.code == STOPPED_EXIT_CODE else GRACE_SECONDS
                 deadline = time.monotonic() + grace
         if time.monotonic() > deadline:
             for process in processes:

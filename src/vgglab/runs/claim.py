@@ -29,7 +29,7 @@ HEARTBEAT_SECONDS = 15.0
 STALE_SECONDS = 120.0
 """An owner on another machine that was silent for so long is taken to be dead."""
 WATCHED_HEARTBEATS = 1.5
-"""How long a claim that looks stale is watched: where a clock has jumped, its owner moves it."""
+"""Heartbeats to wait before a stale claim is taken: after a jump of a clock, its owner moves it."""
 POLL_SECONDS = 1.0
 PREFIX = ".lock."
 RELEASED = 0
@@ -45,7 +45,7 @@ class Claim:
     """The owner's machine; empty while the file is still being written."""
     pid: int
     heartbeat: float
-    """When the owner last gave a sign of life, by the file system's clock."""
+    """Time of the owner's last sign of life, by the file system's clock."""
 
     @property
     def number(self) -> int:

@@ -1,1 +1,5 @@
-"""All that touches W&B. Handed plain records; nothing else knows that W&B exists."""
+"""Everything that W&B sees, made from plain values; the only room that imports wandb.
+
+Imports config and runs. Must not know models, data, training or evaluation. Sinks are handed to the
+training; none starts anything before its ``start`` is called.
+"""

@@ -1,4 +1,4 @@
-"""What W&B is told of a run, as plain values. Does not load wandb."""
+"""Runs and studies as plain values, for W&B. Does not load wandb."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 CODE = ("run.py", "src", "conf", "experiments", "sweeps")
-"""What of a checkout decides a run."""
+"""Paths of a checkout whose files can change the result of a run."""
 CODE_SUFFIXES = (".py", ".cpp", ".h", ".yaml")
 
 
@@ -19,13 +19,13 @@ class DataCard:
     name: str
     fingerprint: str
     url: str
-    """Where it comes from."""
+    """Address of its origin."""
     config: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunCard:
-    """What is known of a run before its first record."""
+    """Everything known of a run before its first record."""
 
     id: str
     name: str
@@ -37,11 +37,11 @@ class RunCard:
     config: Mapping[str, Any]
     data: DataCard | None = None
     code: Path | None = None
-    """The checkout to keep the code of."""
+    """The checkout whose code is kept."""
 
 
 def is_code(path: str, root: str) -> bool:
-    """Whether a file of a checkout decides a run."""
+    """Whether a file of a checkout can change the result of a run."""
     relative = Path(path).relative_to(root)
     return relative.parts[0] in CODE and relative.suffix in CODE_SUFFIXES
 
@@ -75,7 +75,7 @@ class Bars:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyCard:
-    """What a study's own run shows."""
+    """The content of a study's own run."""
 
     run: RunCard
     runs: Sequence[tuple[str, str]]

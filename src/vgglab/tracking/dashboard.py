@@ -1,4 +1,4 @@
-"""A study's dashboard and report as code: written offline, saved to W&B on request."""
+"""A study's W&B workspace and report as code: written to files, saved to W&B on request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wandb_workspaces import expr
 from vgglab.config import TrackingConfig
 from vgglab.config.parse import ConfigError
 from vgglab.runs.atomic import write_json
-from vgglab.tracking import server
+from vgglab.tracking import server, wandb_internals
 from vgglab.tracking.panels import ARM, PanelSection, sections
 from vgglab.tracking.study_run import study_run_id
 
@@ -25,7 +25,7 @@ WORKSPACE, REPORT, SAVED = "workspace.json", "wandb-report.json", "dashboard.jso
 
 @dataclass(frozen=True, kw_only=True)
 class Dashboard:
-    """What a study's workspace and report are made from."""
+    """The content of a study's workspace and report."""
 
     study: str
     asks: str
@@ -38,11 +38,11 @@ class Dashboard:
 
 
 def write(dashboard: Dashboard, folder: Path) -> None:
-    """``workspace.json`` and ``wandb-report.json``: the same study gives the same bytes."""
+    """Write ``workspace.json`` and ``wandb-report.json``; the same study gives the same bytes."""
     workspace = _workspace(dashboard, entity="", project="")
-    _write(folder / WORKSPACE, workspace._to_model().spec)
+    _write(folder / WORKSPACE, wandb_internals.specification(workspace))
     report = _report(dashboard, entity="", project="")
-    _write(folder / REPORT, report._to_model().spec)
+    _write(folder / REPORT, wandb_internals.specification(report))
 
 
 def _write(path: Path, spec: Any) -> None:
@@ -50,10 +50,18 @@ def _write(path: Path, spec: Any) -> None:
 
 
 def save(dashboard: Dashboard, tracking: TrackingConfig, folder: Path) -> list[str]:
-    """Save both to W&B, anew or over what an earlier call saved; their addresses.
+    """Save workspace and report to W&B; replace those that an earlier call saved.
+
+    Args:
+        dashboard: Content of both.
+        tracking: Project and entity of W&B.
+        folder: Folder of the study, which keeps the ids of what was saved.
+
+    Returns:
+        The addresses of workspace and report.
 
     Raises:
-        ConfigError: the server is away, wants a key, or knows no workspaces.
+        ConfigError: the server does not answer, needs a key, or has no workspaces.
     """
     url = server.base_url()
     if not server.answers(url):
@@ -61,7 +69,7 @@ def save(dashboard: Dashboard, tracking: TrackingConfig, folder: Path) -> list[s
     try:
         entity = tracking.entity or wandb.Api().default_entity
         return _save(dashboard, entity or "", tracking.project, folder)
-    except Exception as error:  # the client and its server have many ways to say no
+    except Exception as error:  # the client raises many classes
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ConfigError(f"{url} did not take the dashboard: {reason}") from error
 
@@ -69,35 +77,37 @@ def save(dashboard: Dashboard, tracking: TrackingConfig, folder: Path) -> list[s
 def _save(dashboard: Dashboard, entity: str, project: str, folder: Path) -> list[str]:
     saved = _saved(folder / SAVED, entity, project)
     workspace = _workspace(dashboard, entity, project)
-    workspace._internal_name = saved.get("workspace_name", "")
-    workspace._internal_id = saved.get("workspace_id", "")
+    wandb_internals.set_saved_workspace(
+        workspace, saved.get("workspace_name", ""), saved.get("workspace_id", "")
+    )
     workspace.save()
     report = _report(dashboard, entity, project)
     report.id = saved.get("report_id", "")
     report.save()
-    known = {
+    workspace_name, workspace_id = wandb_internals.saved_workspace(workspace)
+    record = {
         "entity": entity,
         "project": project,
-        "workspace_name": workspace._internal_name,
-        "workspace_id": workspace._internal_id,
+        "workspace_name": workspace_name,
+        "workspace_id": workspace_id,
         "workspace": workspace.url,
         "report_id": report.id,
         "report": report.url,
     }
-    write_json(folder / SAVED, known)
-    return [known["workspace"], known["report"]]
+    write_json(folder / SAVED, record)
+    return [record["workspace"], record["report"]]
 
 
 def _saved(path: Path, entity: str, project: str) -> dict[str, str]:
-    """What an earlier call saved to the same project."""
+    """Read the record of an earlier call for the same project; empty without one."""
     if not path.exists():
         return {}
-    known: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    return known if (known["entity"], known["project"]) == (entity, project) else {}
+    record: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return record if (record["entity"], record["project"]) == (entity, project) else {}
 
 
 def _workspace(dashboard: Dashboard, entity: str, project: str) -> Any:
-    """A ``ws.Workspace``, whose methods carry no types."""
+    """Return a ``ws.Workspace``, whose methods have no types."""
     found = _sections(dashboard)
     workspace = ws.Workspace(
         entity=entity,
@@ -114,7 +124,7 @@ def _workspace(dashboard: Dashboard, entity: str, project: str) -> Any:
             pinned_columns=[f"summary:test/{dashboard.protocols[0]}/top1_error"],
         ),
     )
-    workspace._internal_runset_id = f"study-{dashboard.study}"
+    wandb_internals.set_runset_id(workspace, f"study-{dashboard.study}")
     return workspace
 
 
@@ -123,16 +133,16 @@ def _sections(dashboard: Dashboard) -> list[PanelSection]:
 
 
 def _of_study(dashboard: Dashboard) -> str:
-    """The study's runs by id, and its report.
+    """Return the filter of the study's runs and its report, by id.
 
-    Not by group: a run that two studies share has the group of the one that trained it.
+    Not by group: a run that two studies share has the group of the study that trained it.
     """
     names = ", ".join(f"'{name}'" for name in [*dashboard.runs, study_run_id(dashboard.study)])
     return f"ID in [{names}]"
 
 
 def _report(dashboard: Dashboard, entity: str, project: str) -> Any:
-    """A ``wr.Report``, whose methods carry no types."""
+    """Return a ``wr.Report``, whose methods have no types."""
     blocks: list[Any] = [
         wr.H1(f"Study {dashboard.study}"),
         wr.P(dashboard.asks or "No question was written down."),
@@ -146,7 +156,7 @@ def _report(dashboard: Dashboard, entity: str, project: str) -> Any:
             filters=_of_study(dashboard),
             groupby=[f"config.{ARM.name}"],
         )
-        runset._id = f"study-{dashboard.study}"
+        wandb_internals.set_id(runset, f"study-{dashboard.study}")
         blocks += [wr.H2(section.name), wr.PanelGrid(runsets=[runset], panels=list(section.panels))]
     return wr.Report(
         entity=entity,

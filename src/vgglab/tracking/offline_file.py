@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wandb.proto import wandb_internal_pb2
+from vgglab.tracking.wandb_internals import empty_record
 
 BLOCK, FILE_HEADER, CHUNK_HEADER = 32_768, 7, 7
 WHOLE, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 
 def records(path: Path) -> Iterator[Any]:
-    """Every whole record, in order, up to where the file was cut short."""
+    """Yield the records in order, up to where the file was cut short."""
     data = path.read_bytes()
     position, pending = FILE_HEADER, b""
     while position + CHUNK_HEADER <= len(data):
@@ -33,15 +33,14 @@ def records(path: Path) -> Iterator[Any]:
         pending += data[position : position + length]
         position += length
         if kind in (WHOLE, LAST):
-            # Protobuf makes the class when the module is imported.
-            record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]
+            record = empty_record()
             record.ParseFromString(pending)
             yield record
             pending = b""
 
 
 def rows(attempt: Path) -> int:
-    """Logged rows in the file of an attempt's folder."""
+    """Count the logged rows in the file of an attempt's folder."""
     return sum(
         record.WhichOneof("record_type") == "history"
         for path in attempt.glob("*.wandb")

@@ -1,7 +1,7 @@
-"""The panels that every study's dashboard has, section by section.
+"""The panels of a study's dashboard, by section.
 
-Aggregated over seeds: each panel groups by ``cfg.arm``, shows the mean and shades one standard
-deviation. Every name here is one that a run logs; a test compares.
+They aggregate over seeds: each panel groups by ``cfg.arm``, shows the mean and shades one standard
+deviation. A test checks that runs log every name that is used here.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any
 import wandb_workspaces.reports.v2.interface as wr
 
 from vgglab.tracking.study_run import PAGE
+from vgglab.tracking.wandb_internals import set_id
 
 ARM = wr.Config("cfg.arm")
 DEPTH = wr.Config("cfg.net.weight_layers")
 COLUMNS, HEIGHT = 24, 8
-"""Of the grid that W&B lays panels on; three panels a row."""
+"""Width of W&B's grid of panels and height of a panel, in grid cells; three panels a row."""
 OVER_SEEDS: dict[str, Any] = {
     "groupby": ARM,
     "groupby_aggfunc": "mean",
@@ -37,9 +38,15 @@ class PanelSection:
 def sections(
     protocols: Sequence[str], top_k: Sequence[int], figures: Sequence[str]
 ) -> list[PanelSection]:
-    """Every section, for a study whose nets are tested under these protocols.
+    """Return every section of a study's dashboard.
 
-    ``figures``: names of the report's figures, which the study's own run shows.
+    Args:
+        protocols: Names of the protocols that its nets are tested under.
+        top_k: The k of its top-k errors.
+        figures: Names of the report's figures, which the study's own run shows.
+
+    Returns:
+        The sections, in order, with a place and a fixed id for each panel.
     """
     found = [
         PanelSection("Error against depth", _depth(protocols, top_k)),
@@ -56,12 +63,12 @@ def sections(
 
 
 def _arrange(section: PanelSection) -> None:
-    """Give each panel its place, and an id that is the same each time it is written."""
+    """Give each panel its place and a fixed id, so that the same study gives the same bytes."""
     wide = len(section.panels) == 1
     width = COLUMNS if wide else COLUMNS // 3
     for i, panel in enumerate(section.panels):
         digest = hashlib.sha256(f"{section.name}/{i}".encode()).hexdigest()
-        panel._id = digest[:12]
+        set_id(panel, digest[:12])
         row, column = divmod(i, COLUMNS // width)
         panel.layout = wr.Layout(x=column * width, y=row * HEIGHT, w=width, h=HEIGHT)
 
@@ -148,7 +155,7 @@ def _cost(protocol: str) -> list[Any]:
 
 
 def _report(figures: Sequence[str]) -> list[Any]:
-    """What the study's own run shows; the other runs have none of it."""
+    """Return the panels of the study's own run, which alone has figures and the page."""
     return [
         wr.MediaBrowser(title=name.replace("_", " "), media_keys=[f"figures/{name}"])
         for name in figures

@@ -1,4 +1,4 @@
-"""Opens a W&B run: where its files go, online or offline, with its data and its code."""
+"""Opens a W&B run, online or offline, with its files in the run's folder."""
 
 from __future__ import annotations
 
@@ -17,15 +17,22 @@ log = logging.getLogger(__name__)
 
 
 def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.Run:
-    """The W&B run of a card; its files are kept under ``directory``.
+    """Open the W&B run of a card, and log its data set and code.
 
-    Online, a run of the same id goes on. Offline there is one file, written anew. A server that
-    does not answer, or refuses, makes an online run an offline one, which ``task=sync`` uploads
-    later; a warning says so.
+    Online, a run of the same id goes on. Offline there is one file, written anew. Where the server
+    does not answer or refuses, the run is kept offline, with a warning, for ``task=sync``.
+
+    Args:
+        tracking: Project, entity, mode and time limits of W&B.
+        card: What is known of the run.
+        directory: The run's folder, which keeps W&B's files.
+
+    Returns:
+        The open run.
     """
     # A killed run would lose up to 15 s of rows that are still in W&B's memory.
     os.environ.setdefault("WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL", "1")
-    # What an artifact is made of is copied; it has to be there still when the run is uploaded.
+    # W&B copies the files of an artifact; the copies must still exist when the run is uploaded.
     staging = directory.absolute() / "wandb" / "data"
     os.environ["WANDB_DATA_DIR"] = str(staging)
     _drop_unsynced_attempts(directory, card.id)
@@ -43,14 +50,14 @@ def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.
 
 
 def _online(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.Run | None:
-    """The run online; none, and a warning, where the server is not there for it."""
+    """Open the run online; None, with a warning, where the server cannot take it."""
     url = server.base_url()
     reason = server.why_not(url)
     before = set(directory.glob("wandb/run-*"))
     if not reason:
         try:
             return _init(tracking, card, directory, online=True)
-        except Exception as error:  # of many classes, and none of them is worth a training
+        except Exception as error:  # of many classes; none may end a training
             reason = str(error).partition("\n")[0] or type(error).__name__
             wandb.teardown()  # its service may still wait for that server
             for begun in set(directory.glob("wandb/run-*")) - before:
@@ -60,12 +67,12 @@ def _online(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.R
 
 
 def _init(tracking: TrackingConfig, card: RunCard, directory: Path, *, online: bool) -> wandb.Run:
-    # An agent has told its processes to which project their sweep belongs.
+    # The agent of a sweep has set the project of the sweep for its processes.
     agent = server.agent_run_id() is not None
     return wandb.init(
         project=None if agent else tracking.project,
         entity=None if agent else tracking.entity,
-        dir=directory.absolute(),  # a service that another process began has another folder
+        dir=directory.absolute(),  # the service of another process has another working folder
         mode="online" if online else "offline",
         id=card.id,
         resume="allow" if online else None,
@@ -80,8 +87,8 @@ def _init(tracking: TrackingConfig, card: RunCard, directory: Path, *, online: b
             console="off",
             quiet=True,
             silent=True,
-            # Absolute paths of program, interpreter and folder, with the user's home in them, and
-            # the name of the host: what of them matters is in the config.
+            # The metadata are the host's name and absolute paths with the user's home in them; the
+            # config has what matters of them.
             x_disable_meta=True,
             init_timeout=tracking.start_seconds,
             finish_timeout=tracking.finish_seconds,
@@ -91,12 +98,12 @@ def _init(tracking: TrackingConfig, card: RunCard, directory: Path, *, online: b
 
 
 def write_out() -> None:
-    """Have W&B's service write the files of runs that have ended, to their last block."""
+    """Have W&B's service write the files of ended runs, to their last block."""
     wandb.teardown()
 
 
 def _data_artifact(data: DataCard) -> wandb.Artifact:
-    """A reference: no image is uploaded, and the same data give the same version."""
+    """Return a reference to the data set; the same data give the same version, without images."""
     artifact = wandb.Artifact(
         f"data-{data.name}",
         type="dataset",
@@ -107,7 +114,7 @@ def _data_artifact(data: DataCard) -> wandb.Artifact:
 
 
 def _drop_unsynced_attempts(directory: Path, run_id: str) -> None:
-    """Remove the offline files of a run that no server has: what follows will hold all of it."""
+    """Remove offline files that no server has: the new file will hold every row of them."""
     for attempt in directory.glob(f"wandb/offline-run-*-{run_id}"):
         if not list(attempt.glob("*.synced")):
             shutil.rmtree(attempt)

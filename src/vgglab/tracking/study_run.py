@@ -1,4 +1,4 @@
-"""A study's own run in W&B: its tables, charts, figures and page, and links to its runs."""
+"""Publishes a study as a W&B run: tables, charts, figures, page, and links to its runs."""
 
 from __future__ import annotations
 
@@ -12,25 +12,34 @@ import wandb
 
 from vgglab.config import TrackingConfig
 from vgglab.tracking.cards import Bars, Lines, StudyCard, Table
-from vgglab.tracking.server import base_url
+from vgglab.tracking.server import web_address
 from vgglab.tracking.session import open_run
 
 log = logging.getLogger(__name__)
 
 JOB_TYPE = "report"
 PAGE = "report"
-"""Key of the page among the media."""
+"""Media key of the page."""
 
 
 def study_run_id(study: str) -> str:
-    """The same for every report of a study, so that a new one updates the run of the last."""
+    """Return the id of a study's own run; a new report updates the run of the last one."""
     return f"{JOB_TYPE}-{study}"
 
 
 def publish(tracking: TrackingConfig, card: StudyCard, folder: Path) -> str | None:
-    """Write the study's run; its address, if it went online."""
+    """Write the run of a study.
+
+    Args:
+        tracking: Project, entity and mode of W&B.
+        card: Content of the run.
+        folder: Folder of the study, which keeps W&B's files.
+
+    Returns:
+        The address of the run; None if it was kept offline.
+    """
     for earlier in folder.glob(f"wandb/*run-*-{card.run.id}"):
-        shutil.rmtree(earlier)  # this report takes its place, here and on the server
+        shutil.rmtree(earlier)  # this report replaces it, here and on the server
     run = open_run(tracking, card.run, folder)
     exit_code = 1
     try:
@@ -54,16 +63,16 @@ def publish(tracking: TrackingConfig, card: StudyCard, folder: Path) -> str | No
 
 
 def _project_url(run: wandb.Run, tracking: TrackingConfig) -> str:
-    """Where the project's pages are; empty where that is not known before an upload."""
+    """Return the address of the project's pages; empty if it is not known before an upload."""
     if not run.offline and run.url:
         return run.url.rpartition("/runs/")[0]
     if tracking.entity:
-        return f"{wandb.util.app_url(base_url())}/{tracking.entity}/{tracking.project}"
+        return f"{web_address()}/{tracking.entity}/{tracking.project}"
     return ""
 
 
 def _notes(about: str, links: list[list[str]]) -> str:
-    """Markdown: the question, the command, and a link to each run."""
+    """Return Markdown with the question, the command, and a link to each run."""
     lines = [f"- [{name}]({link})" if link else f"- {name}" for name, _, link in links]
     return "\n".join([about, "", "Runs:", *lines])
 

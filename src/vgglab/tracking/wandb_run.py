@@ -1,4 +1,4 @@
-"""A run's record in W&B: the same id before and after a resume, every record exactly once."""
+"""Sends a run to W&B under one id, resumed or not, with every record exactly once."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from vgglab.config import TrackingConfig
 from vgglab.tracking.cards import RunCard
+from vgglab.tracking.local_files import mark_complete, mark_incomplete
 from vgglab.tracking.offline_file import rows
 from vgglab.tracking.session import open_run
-from vgglab.tracking.upload_marks import mark_complete, mark_incomplete
 
 log = logging.getLogger(__name__)
 
 X_AXES = ("epoch", "images_seen")
-"""Besides W&B's own step, which is the optimiser step."""
+"""Axes besides W&B's own step, which is the optimiser step."""
 MINIMISED = ("_error", "/loss")
 WRITE_SECONDS = 10.0
-"""That W&B may take to write its last block after a run's end."""
+"""Longest wait for W&B to write its last block after a run's end."""
 
 Prediction = tuple[int, NDArray[np.uint8], int, int, float, float]
 """Index, image (H, W, C), label, prediction, P(prediction), P(label)."""
@@ -40,10 +40,10 @@ PREDICTION_COLUMNS: list[str | int] = [
 
 
 class WandbSink:
-    """Takes records as training makes them. Offline it keeps them under the run's directory.
+    """Sends records to W&B while training makes them; offline, keeps them in the run's folder.
 
-    Whatever W&B does, training goes on. What it did not take is said, and marked for ``task=sync``,
-    which makes it anew from ``metrics.jsonl``.
+    No failure of W&B ends a training: it is logged and marked for ``task=sync``, which makes W&B's
+    file again from ``metrics.jsonl``. Until ``start`` is called, W&B is not touched.
     """
 
     def __init__(self, tracking: TrackingConfig, card: RunCard, directory: Path) -> None:
@@ -54,13 +54,12 @@ class WandbSink:
         self._rows = 0
 
     def start(self, history: Sequence[Mapping[str, Any]]) -> None:
-        """Open the W&B run and bring it to where training resumes.
+        """Open the W&B run and send the records up to where training resumes.
 
-        Rows carry the optimiser step as W&B's step. So online, where an earlier attempt's rows are
-        kept, the repeated ones are ignored; offline, one new file holds the history and all that
-        follows, and those of earlier attempts go.
+        Rows carry the optimiser step as W&B's step. Online, W&B therefore ignores the rows that it
+        has from an earlier attempt; offline, one new file replaces those of earlier attempts.
         """
-        mark_incomplete(self._directory)  # until the end says otherwise
+        mark_incomplete(self._directory)  # until finish() has seen every row
         self._try("begin the run", self._open)
         for record in history:
             self.record(record)
@@ -86,26 +85,32 @@ class WandbSink:
         self._run.log(values, step=record["step"])
 
     def keep_checkpoint(self, path: Path, metadata: Mapping[str, Any], epoch: int) -> None:
-        """Keep a file of weights as the run's model."""
+        """Keep a file of weights as the run's model.
+
+        Args:
+            path: The checkpoint, which W&B uploads from where it lies.
+            metadata: Plain values to store with it.
+            epoch: Epoch of the weights, as the records count epochs.
+        """
 
         def keep() -> None:
             assert self._run is not None
             artifact = wandb.Artifact(
                 f"model-{self._card.id}", type="model", metadata={"epoch": epoch} | dict(metadata)
             )
-            # Immutable: uploaded from where it lies, without a copy.
+            # Immutable: W&B uploads the file itself, without a copy.
             artifact.add_file(str(path), name=path.name, policy="immutable")
             self._run.log_artifact(artifact, aliases=["best", f"epoch-{epoch}"])
 
         self._try("keep the checkpoint", keep)
 
     def keep_predictions(self, protocol: str, predictions: Sequence[Prediction]) -> None:
-        """Keep test images with what the net said of them."""
+        """Keep test images with the net's predictions."""
 
         def keep() -> None:
             assert self._run is not None
             rows: list[Iterable[Any]] = [
-                [index, wandb.Image(image), *said] for index, image, *said in predictions
+                [index, wandb.Image(image), *values] for index, image, *values in predictions
             ]
             table = wandb.Table(columns=PREDICTION_COLUMNS, data=rows)
             self._run.summary[f"predictions/{protocol}"] = table
@@ -113,7 +118,12 @@ class WandbSink:
         self._try("keep the predictions", keep)
 
     def finish(self, summary: Mapping[str, Any], exit_code: int) -> None:
-        """Write the summary and close the run, as failed unless ``exit_code`` is 0."""
+        """Write the summary and close the run, as failed unless ``exit_code`` is 0.
+
+        Does nothing if the run was never started, or has been finished.
+        """
+        if self._run is None:
+            return
 
         def close() -> None:
             assert self._run is not None
@@ -127,7 +137,7 @@ class WandbSink:
         self._run = None
 
     def _count(self, attempt: Path) -> None:
-        """Look whether W&B has written what it took: a full disk is nothing it complains of."""
+        """Check that W&B has written every row: it does not report a full disk."""
         deadline = time.monotonic() + WRITE_SECONDS
         while (found := rows(attempt)) < self._rows:  # finish() does not wait for the last block
             if time.monotonic() > deadline:
@@ -135,12 +145,12 @@ class WandbSink:
             time.sleep(0.1)
 
     def _try(self, what: str, action: Callable[[], None]) -> None:
-        """Do something with the run. Where that fails, the run is lost to W&B, and left alone."""
+        """Do something with the run; after a failure, give up on W&B for this run."""
         if self._lost:
             return
         try:
             action()
-        except Exception as error:  # W&B's are of many classes; none of them is worth a training
+        except Exception as error:  # of many classes; none may end a training
             self._lost = True
             reason = str(error).partition("\n")[0] or type(error).__name__
             log.warning(
@@ -148,4 +158,4 @@ class WandbSink:
             )
             if self._run is not None:
                 with contextlib.suppress(Exception):
-                    self._run.finish(exit_code=1)  # nothing, where that is what failed
+                    self._run.finish(exit_code=1)  # may be what has failed

@@ -1,1 +1,4 @@
-"""Interrupts a run at each kind of moment and compares what comes out, bit by bit. Knows no W&B."""
+"""Trains a run with interruptions at each kind of moment and compares the results bit by bit.
+
+Imports training and launch. Must not know W&B, studies, reports or the commands.
+"""

@@ -1,4 +1,4 @@
-"""Where a run is interrupted, and how."""
+"""The places where ``task=verify`` interrupts a run, and the signals that it uses."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from vgglab.training.fault_points import Moment
 
 @dataclass(frozen=True)
 class Interruption:
-    """A signal that a process sends itself."""
+    """A signal that a process sends to itself at one moment of a run."""
 
     moment: Moment
     at: int
-    """At the so-many-th such moment of an undisturbed run, from 1."""
+    """Index of the moment among those of its kind, from 1."""
     of: int
-    """Such moments in all."""
+    """Number of moments of this kind in an undisturbed run."""
     sent: signal.Signals
 
 
 @dataclass(frozen=True)
 class Boundary:
-    """A kind of place between what is kept and what is not."""
+    """A kind of place where a run may lose work that it has done."""
 
     name: str
     moment: Moment
     place: float
-    """As a part of all such moments: 1 is the last one."""
+    """Position among the moments of this kind, as a fraction: 1 is the last one."""
     sent: signal.Signals = signal.SIGKILL
 
     def interruption(self, counts: Mapping[str, int]) -> Interruption | None:
-        """Of a run with so many moments of each kind; none where it has none of this kind."""
+        """Return the interruption of a run; None where it has no moment of this kind.
+
+        ``counts``: kind of moment -> number of such moments in the undisturbed run.
+        """
         of = counts.get(self.moment, 0)
         if not of:
             return None
@@ -49,4 +52,4 @@ BOUNDARIES = (
     Boundary("while a checkpoint is renamed", Moment.RENAMING, 1.0),
     Boundary("in the test", Moment.TEST, 0.5),
 )
-"""Every kind, late enough in a run for earlier epochs to be there."""
+"""Every kind, late enough in a run that earlier epochs exist."""

@@ -1,4 +1,4 @@
-"""Two runs of one config, compared bit by bit in all but what a clock decides."""
+"""Compares two runs of one config bit by bit, except for times and speeds."""
 
 from __future__ import annotations
 
@@ -13,19 +13,28 @@ import torch
 from vgglab.runs import RunDirectory, read_metrics
 from vgglab.verify.trial import BATCHES, END
 
-CLOCKED = ("time", "speed", "speed/", "hardware", "run", "seconds")
-"""How keys begin whose values are about time, or name the run."""
+TIMED_KEYS = ("time", "speed", "speed/", "hardware", "run", "seconds")
+"""Prefixes of keys whose values depend on the clock, the machine or the run's name."""
 
 
 def differences(
     reference: RunDirectory, other: RunDirectory, parts: Sequence[str] = ()
 ) -> dict[str, bool]:
-    """Part of a run -> whether it differs; all parts, or some."""
+    """Compare two runs part by part.
+
+    Args:
+        reference: The undisturbed run.
+        other: The run to compare with it.
+        parts: Keys of ``PARTS``; all of them if empty.
+
+    Returns:
+        Part -> whether it differs.
+    """
     return {name: PARTS[name](reference) != PARTS[name](other) for name in parts or PARTS}
 
 
 def _bits(value: Any) -> Any:
-    """A value that is equal to another only where all bits are."""
+    """Return a value that equals another one only if all bits are equal (NaN equals NaN)."""
     if isinstance(value, torch.Tensor):
         flat = value.detach().cpu().contiguous().flatten().view(torch.uint8)
         return str(value.dtype), tuple(value.shape), flat.numpy().tobytes()
@@ -36,9 +45,9 @@ def _bits(value: Any) -> Any:
     return repr(value)
 
 
-def _unclocked(value: Any) -> Any:
+def _without_times(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {k: _unclocked(v) for k, v in value.items() if not str(k).startswith(CLOCKED)}
+        return {k: _without_times(v) for k, v in value.items() if not str(k).startswith(TIMED_KEYS)}
     return value
 
 
@@ -56,12 +65,12 @@ def _optimiser(run: RunDirectory) -> Any:
 
 
 def _rates(run: RunDirectory) -> Any:
-    """Of the last checkpoint, with whatever rule moves them."""
+    """Return the learning rates of the last checkpoint and the state of the rule that sets them."""
     stored = _stored(run.last_checkpoint)
     rules = {
         name: state
         for name, state in stored["callbacks"].items()
-        if not name.startswith("ModelCheckpoint")  # it keeps its folder's name
+        if not name.startswith("ModelCheckpoint")  # its state has the name of the folder
     }
     return _bits([stored["lr_schedulers"], rules])
 
@@ -72,7 +81,7 @@ def _progress(run: RunDirectory) -> Any:
 
 
 def _batches(run: RunDirectory) -> Any:
-    """Content of each batch; where one was trained on twice, both must have been the same."""
+    """Return the checksums of each batch: one, if it was the same whenever it was trained on."""
     seen: dict[tuple[int, int], set[int]] = {}
     for line in (run.path / BATCHES).read_text(encoding="utf-8").splitlines():
         note = json.loads(line)
@@ -85,8 +94,8 @@ def _generators(run: RunDirectory) -> Any:
 
 
 def _records(run: RunDirectory) -> Any:
-    """In the order of the file, so that none is missing and none there twice."""
-    return [_unclocked(record) for record in read_metrics(run.metrics)]
+    """Return the records in the order of the file: a missing or repeated one makes a difference."""
+    return [_without_times(record) for record in read_metrics(run.metrics)]
 
 
 def _predictions(run: RunDirectory) -> Any:
@@ -97,7 +106,7 @@ def _predictions(run: RunDirectory) -> Any:
 
 
 def _result(run: RunDirectory) -> Any:
-    return _unclocked(json.loads(run.result.read_text(encoding="utf-8")))
+    return _without_times(json.loads(run.result.read_text(encoding="utf-8")))
 
 
 PARTS: Mapping[str, Callable[[RunDirectory], Any]] = {
@@ -111,7 +120,7 @@ PARTS: Mapping[str, Callable[[RunDirectory], Any]] = {
     "predictions": _predictions,
     "result.json": _result,
 }
-"""What is compared."""
+"""Name of a part of a run -> function that returns its comparable content."""
 
 RECORDED: Sequence[str] = ("weights", "optimiser", "metrics.jsonl", "predictions", "result.json")
-"""Of these, what any finished run has."""
+"""The parts that every finished run has, verified or not."""

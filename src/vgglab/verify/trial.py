@@ -1,4 +1,4 @@
-"""One process that trains a run, notes what it saw, and may interrupt itself."""
+"""A process that trains a run, records its batches, and may interrupt itself."""
 
 from __future__ import annotations
 
@@ -22,46 +22,46 @@ from vgglab.data.loaders import Batch
 from vgglab.launch.point import die_with
 from vgglab.runs import RunDirectory, Status
 from vgglab.runs.atomic import write_json
-from vgglab.signals import ASKED_TO
+from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.training.experiment import run_experiment
 from vgglab.training.fault_points import Moment, observed_by
 from vgglab.training.stop import Interrupted
 from vgglab.verify.boundaries import Interruption
 
 BATCHES = "batches.jsonl"
-"""Epoch, number and checksum of each batch that was trained on, by whatever attempt."""
+"""File with epoch, index and checksum of each batch that any attempt has trained on."""
 END = "end.json"
-"""Of an attempt that came to the run's end: moments of each kind, state of the generators."""
+"""File of the attempt that finished the run: counts of moments, states of the generators."""
 
 
 class Witness:
-    """Counts moments and notes batches; at one moment it sends this process a signal."""
+    """Counts moments and records batches; at one moment it sends this process a signal."""
 
     def __init__(self, folder: Path, interruption: Interruption | None) -> None:
         self._batches = folder / BATCHES
         self._interruption = interruption
         self.counts: Counter[str] = Counter()
 
-    def __call__(self, moment: Moment, what: Any = None) -> None:
+    def __call__(self, moment: Moment, details: Any = None) -> None:
         if moment is Moment.BATCH:
-            index, batch = what
-            note = {"epoch": batch.epoch, "batch": index, "content": checksum(batch)}
+            index, batch = details
+            record = {"epoch": batch.epoch, "batch": index, "content": checksum(batch)}
             with self._batches.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(note) + "\n")
+                file.write(json.dumps(record) + "\n")
         self.counts[moment] += 1
-        wanted = self._interruption
-        if wanted and moment is wanted.moment and self.counts[moment] == wanted.at:
-            os.kill(os.getpid(), wanted.sent)
+        planned = self._interruption
+        if planned and moment is planned.moment and self.counts[moment] == planned.at:
+            os.kill(os.getpid(), planned.sent)
 
 
 def checksum(batch: Batch) -> int:
-    """Of which samples it has, in their order, and of their images as the net sees them."""
+    """Return a checksum of a batch's samples, in order, and of its images as the net sees them."""
     images = batch.images_nchw.detach().cpu().contiguous().view(torch.uint8).numpy()
     return zlib.crc32(images.data, zlib.crc32(batch.samples_n.tobytes()))
 
 
 def generators() -> dict[str, str]:
-    """A digest of each random generator's state."""
+    """Return a digest of the state of each random generator."""
     states = {
         "python": repr(random.getstate()).encode(),
         "numpy": repr(np.random.get_state()).encode(),
@@ -76,13 +76,19 @@ def attempt(
     first_weights: Path | None,
     interruption: Interruption | None,
 ) -> None:
-    """Train what is left of a run in a folder of its own, in a process that is for nothing else.
+    """Train the rest of a run, in a process of its own.
 
-    Ends with ``ASKED_TO`` after SIGTERM.
+    Exits with ``STOPPED_EXIT_CODE`` after SIGTERM.
+
+    Args:
+        tree: The config as plain values.
+        path: Folder of the run.
+        first_weights: Checkpoint that the run starts from; None for an initialisation.
+        interruption: The interruption of this attempt, if any.
     """
-    die_with(os.getppid())  # the server that it was forked from, which ends with whoever asked
-    asked_by = multiprocessing.parent_process()
-    if asked_by is None or not asked_by.is_alive():
+    die_with(os.getppid())  # the fork server, which ends with the process that started it
+    starter = multiprocessing.parent_process()
+    if starter is None or not starter.is_alive():
         return
     directory = RunDirectory(path)
     with directory.log.open("ab") as log:
@@ -94,6 +100,6 @@ def attempt(
         with observed_by(witness):
             result = run_experiment(parse(tree), directory, status, [], None, first_weights)
     except Interrupted:
-        sys.exit(ASKED_TO)
+        sys.exit(STOPPED_EXIT_CODE)
     write_json(directory.result, result)
     write_json(path / END, {"moments": dict(witness.counts), "generators": generators()})

@@ -12,7 +12,7 @@ from vgglab.study import StudyView, claims_record, results_table
 from vgglab.tracking import dashboard
 from vgglab.tracking.cards import Bars, Lines, RunCard, StudyCard, Table
 from vgglab.tracking.dashboard import Dashboard
-from vgglab.tracking.folder import link_runs
+from vgglab.tracking.local_files import link_runs
 from vgglab.tracking.study_run import JOB_TYPE, publish, study_run_id
 from vgglab.workflow.provenance import command_line
 

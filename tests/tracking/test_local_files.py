@@ -1,10 +1,10 @@
-"""The flat folder of a study's W&B runs."""
+"""W&B's files in the folders of runs: the flat folder of a study's runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from vgglab.tracking.folder import link_runs
+from vgglab.tracking.local_files import link_runs
 
 
 def attempt(root: Path, run: str, name: str) -> Path:

@@ -1,0 +1,96 @@
+"""W&B's files in the folders of runs: what waits for an upload, and links for ``wandb leet``.
+
+Does not load wandb: its own command uploads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from vgglab.config import TrackingConfig
+
+MARK = ".wandb-incomplete"
+"""Mark in a run's folder; W&B's own folder may be on the disk that is full."""
+
+
+def mark_incomplete(run: Path) -> None:
+    """Record that W&B may lack rows of a run."""
+    with contextlib.suppress(OSError):
+        (run / MARK).touch()
+
+
+def mark_complete(run: Path) -> None:
+    """Record that W&B has every row of a run, on its server or in its file."""
+    (run / MARK).unlink(missing_ok=True)
+
+
+def is_incomplete(run: Path) -> bool:
+    """Whether W&B may lack rows of a run."""
+    return (run / MARK).exists()
+
+
+def offline_attempts(run: Path) -> list[Path]:
+    """Return the offline folders of a run, oldest first."""
+    return sorted(run.glob("wandb/offline-run-*"))
+
+
+def is_uploaded(attempt: Path) -> bool:
+    """Whether ``wandb sync`` has marked an offline folder as uploaded in full."""
+    return any(attempt.glob("*.wandb.synced"))
+
+
+def waits_for_upload(run: Path) -> bool:
+    """Whether the server lacks a part of a run that was to be sent there."""
+    return is_incomplete(run) or not all(map(is_uploaded, offline_attempts(run)))
+
+
+def upload(attempts: Sequence[Path], tracking: TrackingConfig) -> str:
+    """Run ``wandb sync`` on offline folders and return what it printed.
+
+    It marks each uploaded folder, so that a second call goes on after an interruption.
+    """
+    entity = ["--entity", tracking.entity] if tracking.entity else []
+    ended = subprocess.run(
+        [
+            sys.executable, "-m", "wandb", "sync", "--yes",
+            "--project", tracking.project, *entity, *map(str, attempts),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    return ended.stdout
+
+
+def link_runs(folder: Path, runs: Iterable[Path]) -> Path | None:
+    """Link the latest attempt of each run in ``folder/wandb``, the flat folder of ``wandb leet``.
+
+    Removes other links to attempts. Folders stay: the study's own run is one of them.
+
+    Returns:
+        The flat folder; None where W&B has kept nothing.
+    """
+    latest = [found[-1] for run in runs if (found := _attempts(run))]
+    flat = folder / "wandb"
+    if not latest:
+        return None
+    flat.mkdir(parents=True, exist_ok=True)
+    for old in flat.iterdir():
+        if old.is_symlink() and old.name.startswith(("run-", "offline-run-")):
+            old.unlink()
+    for target in latest:
+        (flat / target.name).symlink_to(os.path.relpath(target.resolve(), flat.resolve()))
+    return flat
+
+
+def _attempts(run: Path) -> list[Path]:
+    """Return W&B's folders of a run, online and offline, oldest first."""
+    found = [*offline_attempts(run), *run.glob("wandb/run-*")]
+    return sorted(found, key=lambda path: path.name.partition("run-")[2])

@@ -1,0 +1,89 @@
+"""Every name of wandb and wandb_workspaces that is used here and that neither promises to keep.
+
+Each function says why the public interface is not enough. Tested with the releases in ``TESTED``;
+a name that a later release has dropped is told as ``InternalGone``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from typing import Any
+
+import wandb
+
+TESTED = {"wandb": "0.31.0", "wandb-workspaces": "0.4.13"}
+"""Package -> release that these names were tested with."""
+
+
+class InternalGone(Exception):
+    """An installed release lacks a name that was found in the tested one."""
+
+    def __init__(self, package: str, name: str) -> None:
+        super().__init__(
+            f"{package} {version(package)} has no {name}: vgglab was tested with "
+            f"{package}=={TESTED[package]}"
+        )
+
+
+def _of_wandb(module: str, name: str) -> Any:
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        raise InternalGone("wandb", f"{module}.{name}") from None
+
+
+def _checked(owner: Any, name: str) -> Any:
+    """Return the owner if it has the attribute; to set a missing one would do nothing, silently."""
+    if not hasattr(owner, name):
+        raise InternalGone("wandb-workspaces", f"{type(owner).__name__}.{name}")
+    return owner
+
+
+def has_credentials(url: str) -> bool:
+    """Whether there is an API key for a server. ``wandb.login`` would ask for one on a terminal."""
+    authenticate_session = _of_wandb("wandb.sdk.lib.wbauth", "authenticate_session")
+    try:
+        found = authenticate_session(host=url, source="vgglab", prompt=False, update_session=False)
+    except wandb.errors.Error:
+        return False  # there is one, in a form that no key has
+    return found is not None
+
+
+def empty_record() -> Any:
+    """Return a protobuf record to parse W&B's own file with. W&B has no reader in Python."""
+    return _of_wandb("wandb.proto.wandb_internal_pb2", "Record")()
+
+
+def specification(view: Any) -> Any:
+    """Return the JSON model of a workspace or report. They can only be saved to a server."""
+    return _checked(view, "_to_model")._to_model().spec
+
+
+def set_saved_workspace(workspace: Any, name: str, number: str) -> None:
+    """Make a workspace the one that was saved before; publicly, it must be loaded from a server.
+
+    Args:
+        workspace: A ``ws.Workspace``.
+        name: The name that W&B gave to the saved view; empty for a new one.
+        number: The id of the saved view; empty for a new one.
+    """
+    _checked(workspace, "_internal_name")._internal_name = name
+    _checked(workspace, "_internal_id")._internal_id = number
+
+
+def saved_workspace(workspace: Any) -> tuple[str, str]:
+    """Return the name and the id that a workspace was saved under."""
+    name: str = _checked(workspace, "_internal_name")._internal_name
+    number: str = _checked(workspace, "_internal_id")._internal_id
+    return name, number
+
+
+def set_runset_id(workspace: Any, name: str) -> None:
+    """Fix the id of a workspace's runs, which is random, so that it is written the same."""
+    _checked(workspace, "_internal_runset_id")._internal_runset_id = name
+
+
+def set_id(part: Any, name: str) -> None:
+    """Fix the id of a panel or runset, which is random, so that it is written the same."""
+    _checked(part, "_id")._id = name
