@@ -24,7 +24,7 @@ def test_this_release_leaves_signals_alone(small_config: Config) -> None:
     connector = trainer._signal_connector
     with StopRequest() as request:
         connector.register_signal_handlers()
-        assert signal.getsignal(signal.SIGTERM) == request._note
+        assert signal.getsignal(signal.SIGTERM) == request._record
 
 
 def test_a_release_without_the_method_is_named() -> None:

@@ -11,8 +11,8 @@ from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.runs import RunDirectory
 from vgglab.tracking import server
-from vgglab.tracking.session import write_out
 from vgglab.tracking.local_files import is_incomplete, is_uploaded, offline_attempts, upload
+from vgglab.tracking.session import write_out
 from vgglab.workflow.compose import has_sweep
 from vgglab.workflow.points import points_of_this_command, runs_of_this_command
 from vgglab.workflow.reporting import folder_of, view_of
