@@ -65,7 +65,7 @@ def test_runs_of_other_code_are_not_compared_unless_allowed(study: Path, dataset
         path.write_text(original, encoding="utf-8")
 
 
-def test_a_plan_reckons_from_finished_runs(study: Path, datasets: Path) -> None:
+def test_a_plan_estimates_from_finished_runs(study: Path, datasets: Path) -> None:
     more = grid(model="a", seed="0,1,2,3")
     ended = completed(
         study,
@@ -102,7 +102,7 @@ def test_a_plan_without_runs_times_a_few_steps(command: Command, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_nets_of_absent_data_are_reckoned_at_every_scale(command: Command) -> None:
+def test_nets_of_absent_data_are_estimated_at_every_scale(command: Command) -> None:
     rows = grid(experiments="table3_c_256,table3_c_384")
     ended = command(
         "task=plan", "sweeps=paper", *rows, "model.width=0.03125", "claims=none", "format=json"
@@ -113,7 +113,7 @@ def test_nets_of_absent_data_are_reckoned_at_every_scale(command: Command) -> No
     assert {measurement["source"] for measurement in found} == {"arithmetic"}
     assert {point["net"][:2] for point in plan["waiting"]} == {"a,", "c,"}  # C starts from A
     (note,) = plan["notes"]
-    assert note.startswith("a, norm none, width 0.03125; c, norm none, width 0.03125: reckoned")
+    assert note.startswith("a, norm none, width 0.03125; c, norm none, width 0.03125: estimated")
 
 
 @pytest.mark.slow

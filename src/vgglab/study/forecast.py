@@ -76,7 +76,7 @@ BACKWARD = 2.0
 
 
 def measurement(timing: Timing, work: Work) -> Measurement:
-    """What a whole run takes, reckoned from its first steps."""
+    """What a whole run takes, estimated from its first steps."""
     if timing.tail is not None:
         forward = timing.tail / work.validation_images
     else:
