@@ -1,23 +1,28 @@
-"""Max-pooling before ReLU: the same bits, forward and backward, of every net."""
+"""Max-pooling before ReLU, also by ``max_pool.cpp``: the same bits, forward and backward."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from vgglab.config import TrainerConfig
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.config.nets import NETS
 from vgglab.models.build import build
+from vgglab.models.kernels.build import build_kernel
+from vgglab.models.kernels.select import use_kernels
 from vgglab.models.vgg import VGG, Features
 
 NAMES = tuple(NETS)
+IN_CPP = ("a_lrn", "d", "vgg_m", "vgg_s")
+"""Nets that the kernel of max-pooling is tested in: with and without poolings that it computes."""
 
 
-def net_of(name: str, norm: Literal["none", "batch"], *, pool_first: bool) -> VGG:
+def net_of(name: str, norm: Literal["none", "batch"], **switches: Any) -> VGG:
     net = build(
         ModelConfig(name=name, width=0.125, dropout=0.0),
         NormConfig(name=norm),
@@ -25,7 +30,11 @@ def net_of(name: str, norm: Literal["none", "batch"], *, pool_first: bool) -> VG
         classes=10,
         image_size=72,  # a map of 9: the pooling of A to E leaves out a row and a column
     )
-    net.features.pool_first = pool_first
+    wanted = TrainerConfig(accelerator="cpu", **switches)
+    used = use_kernels(net, wanted)
+    assert (used.pool_kernel, used.pool_first) == (wanted.pool_kernel, wanted.pool_first)
+    assert net.features.pools_in_cpp == (wanted.pool_kernel == "cpp")
+    assert net.features.pool_first == wanted.pool_first
     return net.to(memory_format=torch.channels_last)
 
 
@@ -44,12 +53,14 @@ def step(net: VGG, *, bf16: bool) -> list[Tensor]:
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_bits(name: str, norm: Literal["none", "batch"], bf16: bool) -> None:
-    ours, plain = (
-        step(net_of(name, norm, pool_first=pool_first), bf16=bf16) for pool_first in (True, False)
-    )
-    assert len(ours) == len(plain)
-    for one, other in zip(ours, plain, strict=True):
-        assert torch.equal(one, other)
+    ways: list[dict[str, Any]] = [{"pool_kernel": "torch"}]
+    if name in IN_CPP and build_kernel("max_pool", "max-pooling"):  # else its own tests are skipped
+        ways.append({"pool_kernel": "cpp"})
+    plain = step(net_of(name, norm, pool_kernel="torch", pool_first=False), bf16=bf16)
+    assert len(plain) > 10
+    for switches in ways:
+        for one, other in zip(step(net_of(name, norm, **switches), bf16=bf16), plain, strict=True):
+            assert torch.equal(one, other), switches
 
 
 MODULES: dict[str, Callable[[], nn.Module]] = {

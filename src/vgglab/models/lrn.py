@@ -93,6 +93,17 @@ class _LocalResponseNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, images_nchw: Tensor, numbers: Numbers, kernel: Kernel) -> Tensor:
+        """Normalise maps.
+
+        Args:
+            ctx: keeps tensors and constants for the backward pass.
+            images_nchw: maps (N, C, H, W).
+            numbers: the constants.
+            kernel: the implementation.
+
+        Returns:
+            The normalised maps.
+        """
         output_nchw, saved = kernel.forward(images_nchw, numbers)
         ctx.save_for_backward(*saved)
         ctx.numbers, ctx.kernel = numbers, kernel

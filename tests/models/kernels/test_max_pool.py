@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -79,34 +77,6 @@ def test_only_windows_of_two_by_two_are_taken() -> None:
         nn.ReLU(),
     ):
         assert not is_halving_pool(other)
-
-
-def step(kernel: Literal["cpp", "torch"], name: str, *, norm: bool, bf16: bool) -> list[Tensor]:
-    """Logits, then every gradient."""
-    net = build(
-        ModelConfig(name=name, width=0.125, dropout=0.0),
-        NormConfig(name="batch" if norm else "none"),
-        InitConfig(name="he"),
-        classes=10,
-        image_size=72,  # a map of 9: the pooling of A to E leaves out a row and a column
-    ).to(memory_format=torch.channels_last)
-    used = use_kernels(net, TrainerConfig(accelerator="cpu", pool_kernel=kernel))
-    assert (used.pool_kernel, net.features.pools_in_cpp) == (kernel, kernel == "cpp")
-    images_nchw = torch.randn(3, 3, 72, 72, generator=torch.Generator().manual_seed(5))
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        logits_nk = net(images_nchw.contiguous(memory_format=torch.channels_last))
-    logits_nk.float().logsumexp(1).sum().backward()
-    return [logits_nk, *(p.grad for p in net.parameters() if p.grad is not None)]
-
-
-@pytest.mark.parametrize("bf16", [False, True])
-@pytest.mark.parametrize("norm", [False, True])
-@pytest.mark.parametrize("name", ["a_lrn", "d", "vgg_m", "vgg_s"])
-def test_a_net_has_the_same_gradients(name: str, norm: bool, bf16: bool) -> None:
-    ours, plain = (step(kernel, name, norm=norm, bf16=bf16) for kernel in ("cpp", "torch"))
-    assert len(ours) == len(plain) > 10
-    for one, other in zip(ours, plain, strict=True):
-        assert torch.equal(one, other)
 
 
 def test_a_gpu_has_its_own() -> None:

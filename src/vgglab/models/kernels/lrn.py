@@ -130,16 +130,16 @@ def _kernel(
     forward: Callable[[Tensor, Numbers], tuple[Tensor, Tensor]],
     backward: Callable[[Tensor, Tensor, Tensor, Tensor, Numbers], Tensor],
 ) -> Kernel:
-    def saving(images_nchw: Tensor, numbers: Numbers) -> tuple[Tensor, Saved]:
+    def _forward_saving(images_nchw: Tensor, numbers: Numbers) -> tuple[Tensor, Saved]:
         output_nchw, scale_nchw = forward(images_nchw, numbers)
         return output_nchw, (images_nchw, output_nchw, scale_nchw)
 
-    def of_saved(saved: Saved, gradient_nchw: Tensor, numbers: Numbers) -> Tensor:
+    def _backward_of_saved(saved: Saved, gradient_nchw: Tensor, numbers: Numbers) -> Tensor:
         # Detached: for an output with a gradient history the compiler expects a gradient.
         images_nchw, output_nchw, scale_nchw = (tensor.detach() for tensor in saved)
         return backward(images_nchw, output_nchw, scale_nchw, gradient_nchw, numbers)
 
-    return Kernel(name, saving, of_saved)
+    return Kernel(name, _forward_saving, _backward_of_saved)
 
 
 IN_TORCH = _kernel("torch", _forward, _backward)
@@ -151,7 +151,7 @@ def compiled_kernel() -> Kernel:
     forward, backward = torch.compile(_forward), torch.compile(_backward)
     summands, gradient = torch.compile(_summands), torch.compile(_gradient)
 
-    def in_parts(
+    def _in_two_loops(
         images_nchw: Tensor,
         output_nchw: Tensor,
         scale_nchw: Tensor,
@@ -165,7 +165,7 @@ def compiled_kernel() -> Kernel:
         summands_nchw = summands(*maps, numbers)
         return gradient(images_nchw, scale_nchw, gradient_nchw, summands_nchw, numbers)
 
-    return _kernel("compiled", forward, in_parts)
+    return _kernel("compiled", forward, _in_two_loops)
 
 
 def _cpp_forward(images_nchw: Tensor, numbers: Numbers) -> tuple[Tensor, Saved]:
