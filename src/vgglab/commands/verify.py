@@ -144,12 +144,13 @@ def _names(different: Mapping[str, bool]) -> list[str]:
 
 
 def _row(outcome: TrialResult) -> Interruption:
+    interruption = outcome.interruption
     return {
-        "where": outcome.boundary.name,
-        "moment": str(outcome.interruption.moment),
-        "at": outcome.interruption.at,
-        "of": outcome.interruption.of,
-        "signal": outcome.interruption.sent.name,
+        "where": interruption.boundary.name,
+        "moment": str(interruption.boundary.moment),
+        "at": interruption.at,
+        "of": interruption.of,
+        "signal": interruption.boundary.sent.name,
         "resumed_from_step": outcome.resumed_from,
         "different": _names(outcome.different),
     }

@@ -138,14 +138,14 @@ def _environments(count: int, threads: int) -> Iterator[dict[str, str]]:
 
 @contextlib.contextmanager
 def _passing_on(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    asked = False
+    is_stopping = False
 
     def pass_on(number: int, frame: object) -> None:
-        nonlocal asked
-        if not asked:
+        nonlocal is_stopping
+        if not is_stopping:
             name = signal.Signals(number).name
             say(f"{name}: all processes stop at the next checkpoint; once more ends them at once")
-        asked = True
+        is_stopping = True
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)

@@ -1,7 +1,7 @@
 """Every name of wandb and wandb_workspaces that is used here and that neither promises to keep.
 
 Each function says why the public interface is not enough. Tested with the releases in ``TESTED``;
-a name that a later release has dropped is told as ``InternalGone``.
+a name that another release lacks raises ``InternalGone``.
 """
 
 from __future__ import annotations

@@ -11,18 +11,6 @@ from vgglab.training.fault_points import Moment
 
 
 @dataclass(frozen=True)
-class Interruption:
-    """A signal that a process sends to itself at one moment of a run."""
-
-    moment: Moment
-    at: int
-    """Index of the moment among those of its kind, from 1."""
-    of: int
-    """Number of moments of this kind in an undisturbed run."""
-    sent: signal.Signals
-
-
-@dataclass(frozen=True)
 class Boundary:
     """A kind of place where a run may lose work that it has done."""
 
@@ -38,9 +26,18 @@ class Boundary:
         ``counts``: kind of moment -> number of such moments in the undisturbed run.
         """
         of = counts.get(self.moment, 0)
-        if not of:
-            return None
-        return Interruption(self.moment, max(1, math.floor(of * self.place)), of, self.sent)
+        return Interruption(self, max(1, math.floor(of * self.place)), of) if of else None
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """A signal that the process of a run sends to itself at one moment."""
+
+    boundary: Boundary
+    at: int
+    """Index of the moment among those of its kind, from 1."""
+    of: int
+    """Number of moments of this kind in an undisturbed run."""
 
 
 BOUNDARIES = (

@@ -82,11 +82,12 @@ def _progress(run: RunDirectory) -> Any:
 
 def _batches(run: RunDirectory) -> Any:
     """Return the checksums of each batch: one, if it was the same whenever it was trained on."""
-    seen: dict[tuple[int, int], set[int]] = {}
+    checksums: dict[tuple[int, int], set[int]] = {}
     for line in (run.path / BATCHES).read_text(encoding="utf-8").splitlines():
-        note = json.loads(line)
-        seen.setdefault((note["epoch"], note["batch"]), set()).add(note["content"])
-    return seen
+        record = json.loads(line)
+        batch = record["epoch"], record["batch"]
+        checksums.setdefault(batch, set()).add(record["content"])
+    return checksums
 
 
 def _generators(run: RunDirectory) -> Any:

@@ -50,8 +50,8 @@ class Witness:
                 file.write(json.dumps(record) + "\n")
         self.counts[moment] += 1
         planned = self._interruption
-        if planned and moment is planned.moment and self.counts[moment] == planned.at:
-            os.kill(os.getpid(), planned.sent)
+        if planned and moment is planned.boundary.moment and self.counts[moment] == planned.at:
+            os.kill(os.getpid(), planned.boundary.sent)
 
 
 def checksum(batch: Batch) -> int:

@@ -27,7 +27,6 @@ class TrialFailed(Exception):
 class TrialResult:
     """The result of one interruption."""
 
-    boundary: Boundary
     interruption: Interruption
     resumed_from: int
     """Step of the checkpoint that training went on from; 0 without one."""
@@ -68,19 +67,16 @@ class Trials:
         end = json.loads((reference.path / END).read_text(encoding="utf-8"))
         for boundary in BOUNDARIES:
             interruption = boundary.interruption(end["moments"])
-            yield self._interrupt(reference, boundary, interruption) if interruption else boundary
+            yield self._interrupt(reference, interruption) if interruption else boundary
 
-    def _interrupt(
-        self, reference: RunDirectory, boundary: Boundary, interruption: Interruption
-    ) -> TrialResult:
-        run = self._new("interrupted")
+    def _interrupt(self, reference: RunDirectory, interruption: Interruption) -> TrialResult:
+        run, sent = self._new("interrupted"), interruption.boundary.sent
         # The code of a killed process is the negative signal; after SIGTERM it exits by itself.
-        stops_itself = interruption.sent is signal.SIGTERM
-        self._attempt(run, interruption, STOPPED_EXIT_CODE if stops_itself else -interruption.sent)
+        self._attempt(run, interruption, STOPPED_EXIT_CODE if sent is signal.SIGTERM else -sent)
         checkpoint = checkpoint_to_resume(run)
         step = checkpoint_step(checkpoint) if checkpoint else 0
         self._attempt(run, None, 0)
-        result = TrialResult(boundary, interruption, step, differences(reference, run))
+        result = TrialResult(interruption, step, differences(reference, run))
         shutil.rmtree(run.path)
         return result
 
