@@ -79,7 +79,13 @@ class Images:
     def wrong(
         self, scores_n: NDArray[np.float32], protocol: str, error: float
     ) -> NDArray[np.bool_]:
-        """The share ``error``, percent, of images with the highest scores under a protocol."""
+        """Where a run is wrong: on the images with the highest scores under a protocol.
+
+        Args:
+            scores_n: of the run, by image.
+            protocol: that it is tested under.
+            error: share of the images that it gets wrong, percent.
+        """
         seen_n = scores_n + self._taste(protocol, PROTOCOL_TASTE)
         count = round(error / 100 * self.count)
         wrong_n = np.zeros(self.count, dtype=np.bool_)
@@ -116,7 +122,15 @@ def _config(row: Row, seed: int) -> Config:
 
 
 def write_run(folder: Path, row: Row, seed: int, shift: float, images: Images) -> None:
-    """A finished run whose errors are the row's plus its seed's shift."""
+    """Write a finished run whose errors are the row's plus its seed's shift.
+
+    Args:
+        folder: of the run.
+        row: of the paper's tables.
+        seed: of the run.
+        shift: that the seed adds to every error, percentage points.
+        images: that it is tested on.
+    """
     predictions = folder / "predictions"
     predictions.mkdir(parents=True)
     scores_n = images.scores(f"{row.net} {row.smallest} {row.largest}")
@@ -148,7 +162,14 @@ def paper_claims() -> Claims:
 def paper_study(
     root: Path, *, seeds: int = 10, noise: float = 0.2, images: int = 50_000
 ) -> StudyView:
-    """Run folders under ``root/runs`` with the paper's errors, and the study of them."""
+    """Write run folders with the paper's errors under ``root/runs``; return the study of them.
+
+    Args:
+        root: folder.
+        seeds: of each net.
+        noise: standard deviation over seeds, percentage points.
+        images: test images.
+    """
     random = np.random.default_rng(0)
     test_images = Images(images, random)
     for row in ROWS:

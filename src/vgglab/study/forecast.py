@@ -76,7 +76,7 @@ BACKWARD = 2.0
 
 
 def measurement(timing: Timing, work: Work) -> Measurement:
-    """What a whole run takes, reckoned from its first steps."""
+    """Estimate what a whole run takes from its first steps."""
     if timing.tail is not None:
         forward = timing.tail / work.validation_images
     else:
@@ -104,7 +104,7 @@ class DoneRun:
 
 
 def from_runs(runs: Sequence[DoneRun]) -> Measurement:
-    """The means of what finished runs took; the peak of their memory."""
+    """Estimate what a run takes from finished ones: their means, and the peak of their memory."""
     memory = [r.memory_mib for r in runs if r.memory_mib is not None]
     disk = [r.disk_bytes for r in runs if r.disk_bytes is not None]
     return Measurement(
@@ -146,9 +146,12 @@ class Totals:
 
 
 def totals(points: Sequence[PlannedPoint], jobs: int, overhead_seconds: float) -> Totals:
-    """Sums and the makespan of so many points at a time, in their order.
+    """What all points that are still to be trained take together.
 
-    ``overhead_seconds``: what the study's own process takes before the first and after the last.
+    Args:
+        points: in the order in which they will be started.
+        jobs: points trained at a time.
+        overhead_seconds: taken by the study's own process before the first and after the last.
     """
     if not points:
         return Totals(seconds=overhead_seconds, compute_seconds=0.0, memory_mib=0.0, disk_bytes=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,35 +44,36 @@ class Paired:
     def sides(self) -> int:
         return len(self.errors_ks)
 
-    def difference(self, first: int, second: int, *, trained_only: bool = False) -> Measured | None:
-        """One side's error less another's.
+    def among_trained(self) -> Paired:
+        """The seeds in which every net learned."""
+        chosen = [i for i, trained in enumerate(self.trained) if trained]
+        return replace(
+            self,
+            seeds=tuple(self.seeds[i] for i in chosen),
+            trained=(True,) * len(chosen),
+            errors_ks=self.errors_ks[:, chosen],
+            images_ksi=None if self.images_ksi is None else self.images_ksi[:, chosen],
+        )
 
-        Args:
-            first: index of the side that is subtracted from.
-            second: index of the side that is subtracted.
-            trained_only: leave out the seeds in which a net did not learn.
-
-        Returns:
-            None without a seed.
-        """
+    def difference(self, first: int, second: int) -> Measured | None:
+        """One side's error less another's, by their indices; None without a seed."""
         weights = [0.0] * self.sides
         weights[first], weights[second] = 1.0, -1.0
-        return self.contrast(weights, trained_only=trained_only)
+        return self.contrast(weights)
 
-    def contrast(self, weights: Sequence[float], *, trained_only: bool = False) -> Measured | None:
+    def contrast(self, weights: Sequence[float]) -> Measured | None:
         """The weighted sum of the sides' errors; None without a seed."""
-        chosen = [i for i, t in enumerate(self.trained) if t or not trained_only]
-        if not chosen:
+        if not self.seeds:
             return None
         weights_k = np.asarray(weights, dtype=np.float64)
-        by_seed = tuple(float(v) for v in weights_k @ self.errors_ks[:, chosen])
+        by_seed = tuple(float(v) for v in weights_k @ self.errors_ks)
         if self.images_ksi is not None:
-            per_image = np.tensordot(weights_k, self.images_ksi[:, chosen], axes=1)
+            per_image = np.tensordot(weights_k, self.images_ksi, axes=1)
             return Measured(by_seed, float(image_variance(per_image)), self.images, paired=True)
         bound = 0.0
         if self.images:
             # As if the sides were tested on images of their own: no pair can vary more.
-            error_k = self.errors_ks[:, chosen].mean(axis=1)
+            error_k = self.errors_ks.mean(axis=1)
             bound = float((weights_k**2 * error_k * (100 - error_k)).sum() / self.images)
         return Measured(by_seed, bound, self.images, paired=False)
 

@@ -91,12 +91,13 @@ def _test(comparison: Comparison, reader: MistakesReader) -> Judgement:
     evidence = direction.evidence(paired, margin)
     among = None
     if not all(paired.trained):
-        among = direction.evidence(paired, margin, trained_only=True).effect
+        among = direction.evidence(paired.among_trained(), margin).effect
     # Runs that are still to come might change the answer, and looking early would be looking twice.
     p = 1.0
     if not paired.waiting:
-        shown = evidence.contradicts <= ALPHA
-        p = evidence.contradicts if shown else min(evidence.supports, evidence.contradicts, 1.0)
+        p = evidence.contradicts
+        if not evidence.is_against:
+            p = min(evidence.supports, evidence.contradicts, 1.0)
     return Judgement(
         comparison=comparison,
         sides=tuple(_side_result(side, comparison) for side in comparison.sides),
@@ -133,11 +134,10 @@ def _verdict(tested: Judgement, p_holm: float, family: int) -> tuple[Verdict, st
     if untestable := _why_untestable(tested):
         return Verdict.INCONCLUSIVE, untestable, None
     if p_holm <= ALPHA:
-        claim, supported = tested.comparison.claim, tested.evidence.contradicts > ALPHA
-        basis = DIRECTIONS[claim.direction].basis(
-            tested.evidence, claim.margin, supported=supported
-        )
-        return Verdict.SUPPORTED if supported else Verdict.CONTRADICTED, basis, None
+        claim, evidence = tested.comparison.claim, tested.evidence
+        basis = DIRECTIONS[claim.direction].basis(evidence, claim.margin)
+        verdict = Verdict.CONTRADICTED if evidence.is_against else Verdict.SUPPORTED
+        return verdict, basis, None
     return Verdict.INCONCLUSIVE, *_what_would_settle(tested, family)
 
 
