@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vgglab.report.depth_figure import ON_LINE, on_axis
+from vgglab.report.error_vs_depth import ON_LINE, on_axis
 from vgglab.report.results import Results, results_of
 from vgglab.report.wording import model_label, norm_label
 from vgglab.study import Estimate, StudyView, Summary
