@@ -8,7 +8,7 @@ from typing import Any
 from vgglab.report.blocks import Block, Bullets, Paragraph, Section, Table
 from vgglab.report.results import Results
 from vgglab.report.wording import ArmNames, init_label, model_label
-from vgglab.runs import RunRecord, State
+from vgglab.runs import State
 from vgglab.study import Arm, Declaration, FieldDifference, Guard, StudyView, arms, values_by_arm
 
 
@@ -159,7 +159,7 @@ def _without_result(results: Results) -> list[Block]:
 
 def progress(view: StudyView) -> str:
     """``16 of 18 points finished``, and how many are in each other state."""
-    states = [p.status.state if isinstance(p, RunRecord) else State.PENDING for p in view.points]
+    states = [point.state for point in view.points]
     counts = {state: states.count(state) for state in State if state in states}
     finished = counts.pop(State.FINISHED, 0)
     others = ", ".join(f"{n} {state.value}" for state, n in counts.items())

@@ -18,7 +18,7 @@ from vgglab.config.parse import ConfigError, parse_stored
 from vgglab.runs.atomic import write_json
 from vgglab.runs.directory import RunDirectory
 from vgglab.runs.metrics import Record, read_metrics
-from vgglab.runs.status import Status
+from vgglab.runs.status import State, Status
 
 
 class ProtocolErrors(TypedDict, total=False):
@@ -182,6 +182,10 @@ class RunRecord:
     @property
     def id(self) -> str:
         return self.directory.id
+
+    @property
+    def state(self) -> State:
+        return self.status.state
 
     def metrics(self) -> list[Record]:
         """Every record of ``metrics.jsonl``."""

@@ -35,7 +35,7 @@ def _curve(run: RunRecord) -> Curve:
             value = record.get(f"{split}/top1_error")
             if value is not None:  # null: not finite, the run was diverging
                 points[round(record["epoch"], 3)] = value
-    finished = run.status.state is State.FINISHED
+    finished = run.state is State.FINISHED
     return Curve(run.config.seed, finished, splits["train"], splits["validation"])
 
 

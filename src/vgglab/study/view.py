@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from vgglab.config import Config
 from vgglab.config.claims import Claims
-from vgglab.runs import RunRecord
+from vgglab.runs import Result, RunRecord, State
 from vgglab.study.confounds import Guard
 
 
@@ -18,6 +18,15 @@ class MissingPoint:
     id: str
     config: Config
     """Fully resolved."""
+
+    @property
+    def state(self) -> State:
+        return State.PENDING
+
+    @property
+    def result(self) -> Result:
+        """Empty: there is none."""
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)

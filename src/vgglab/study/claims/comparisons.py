@@ -58,16 +58,6 @@ class Unanswered:
     why: str
 
 
-def state_of(point: Point) -> State:
-    """Pending where there is no run yet."""
-    return point.status.state if isinstance(point, RunRecord) else State.PENDING
-
-
-def has_outcome(point: Point) -> bool:
-    """Whether nothing is left to train of a point."""
-    return state_of(point).is_outcome
-
-
 def comparisons(view: StudyView) -> tuple[list[Comparison], list[Unanswered]]:
     """Every comparison that a study's claims make among its points, and the claims that make none.
 
@@ -231,7 +221,7 @@ def _label(name: str, points: Sequence[Point]) -> str | None:
 
     A run that did not train was tested under none and would have been under any.
     """
-    offered = [_offered(p) for p in points if state_of(p) not in UNTRAINED]
+    offered = [_offered(p) for p in points if p.state not in UNTRAINED]
     if not offered:
         return name if points else None
     labels = set.intersection(*offered)
@@ -244,7 +234,7 @@ UNTRAINED = (State.DIVERGED, State.UNTRAINABLE)
 
 
 def _offered(point: Point) -> set[str]:
-    if state_of(point) is State.FINISHED and isinstance(point, RunRecord):
+    if point.state is State.FINISHED:
         return set(point.result.get("errors", {}))
     return {point.config.protocol.name, *point.config.protocol.also}
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vgglab.config.claims import Metric
 from vgglab.runs import RunRecord, State
 from vgglab.runs.records import ProtocolErrors
-from vgglab.study.claims.comparisons import UNTRAINED, Comparison, Point, Side, state_of
+from vgglab.study.claims.comparisons import UNTRAINED, Comparison, Point, Side
 from vgglab.study.claims.contrast import Measured, image_variance
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
 
@@ -94,7 +94,7 @@ def pair(comparison: Comparison, reader: MistakesReader) -> Paired:
         seeds=complete,
         waiting=tuple(sorted(everywhere - set(complete))),
         unpaired=tuple(sorted(anywhere - everywhere)),
-        trained=tuple(all(state_of(n[s]) not in UNTRAINED for _, n in nets) for s in complete),
+        trained=tuple(all(n[s].state not in UNTRAINED for _, n in nets) for s in complete),
         errors_ks=np.asarray(errors, dtype=np.float64).reshape(
             len(comparison.sides), len(complete)
         ),
@@ -114,13 +114,13 @@ def error_of(point: Point, side: Side, metric: Metric) -> float | None:
     Returns:
         Percent; None where the point has not finished, or was not tested so.
     """
-    if state_of(point) is not State.FINISHED or not isinstance(point, RunRecord):
+    if point.state is not State.FINISHED:
         return None
     return _errors(point, side).get(metric)
 
 
 def _can_be_compared(point: Point, side: Side, metric: Metric) -> bool:
-    return state_of(point) in UNTRAINED or error_of(point, side, metric) is not None
+    return point.state in UNTRAINED or error_of(point, side, metric) is not None
 
 
 def _mean(side: Side, seed: int, metric: Metric, guess: float) -> float:
@@ -129,9 +129,9 @@ def _mean(side: Side, seed: int, metric: Metric, guess: float) -> float:
     return float(np.mean([guess if error is None else error for error in found]))
 
 
-def _errors(run: RunRecord, side: Side) -> ProtocolErrors:
-    """The errors of a run under a side's protocol; empty where it was not tested under it."""
-    return run.result.get("errors", {}).get(side.protocol, {})
+def _errors(point: Point, side: Side) -> ProtocolErrors:
+    """The errors of a point under its side's protocol; empty where it was not tested under it."""
+    return point.result.get("errors", {}).get(side.protocol, {})
 
 
 def _guessing(comparison: Comparison) -> float:
@@ -151,7 +151,6 @@ def _images_tested(comparison: Comparison) -> int | None:
         for side in comparison.sides
         for net in side.nets
         for point in net.values()
-        if isinstance(point, RunRecord)
     ]
     return min((count for count in counts if count), default=None)
 
@@ -172,7 +171,7 @@ def _per_image(
         for seed in seeds:
             row: list[Mistakes | None] = []
             for net in side.nets:
-                if state_of(net[seed]) in UNTRAINED:
+                if net[seed].state in UNTRAINED:
                     row.append(None)
                     continue
                 mistakes = _mistakes(net[seed], side, k, reader)

@@ -15,8 +15,6 @@ from vgglab.study.claims.comparisons import (
     Side,
     Unanswered,
     comparisons,
-    has_outcome,
-    state_of,
 )
 from vgglab.study.claims.contrast import Measured
 from vgglab.study.claims.directions import DIRECTIONS, Evidence
@@ -121,7 +119,7 @@ def _side_result(side: Side, comparison: Comparison) -> SideResult:
         error=float(np.mean(errors)) if errors else None,
         runs=len(points),
         trained=len(errors),
-        states=dict(sorted(Counter(str(state_of(point)) for point in points).items())),
+        states=dict(sorted(Counter(str(point.state) for point in points).items())),
     )
 
 
@@ -145,7 +143,7 @@ def _why_untestable(tested: Judgement) -> str:
     """Why nothing can be tested; empty where it can."""
     paired = tested.paired
     if paired.waiting:
-        waiting = sum(not has_outcome(point) for point in tested.comparison.points)
+        waiting = sum(not point.state.is_outcome for point in tested.comparison.points)
         return f"{waiting} of its runs have no outcome yet"
     if not paired.seeds:
         return "no seed has an outcome on every side"
