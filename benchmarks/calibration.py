@@ -1,4 +1,4 @@
-"""How often the verdicts are wrong: studies with a known truth, judged by the code that judges.
+"""Error rates of the verdicts: studies with a known truth, judged by the report's own code.
 
     python benchmarks/calibration.py                     the tables of docs/statistics.md
     python benchmarks/calibration.py --runs runs         noise fitted to finished runs of yours
@@ -42,7 +42,7 @@ BASE = 10.0
 EFFECTS = (0.0, 0.5, 1.0, 2.0, 4.0)
 """True differences, percentage points."""
 MARGINS = (0.5, 1.0, 2.0)
-"""Of the equivalence claims, percentage points."""
+"""Margins of the equivalence claims, percentage points."""
 SEEDS = (3, 5, 10)
 
 Counts = dict[str, list[bool]]

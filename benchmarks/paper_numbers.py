@@ -29,7 +29,7 @@ from vgglab.study import StudyView
 
 CLAIMS = Path(__file__).resolve().parent.parent / "conf" / "claims" / "vgg2014.yaml"
 DIFFICULTY, TASTE, PROTOCOL_TASTE = 1.65, 0.24, 0.24
-"""What images add to a net's score: as fitted to runs, see ``calibration.py``."""
+"""Standard deviations of what images add to a net's score, fitted to runs by ``calibration.py``."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ WEIGHT_LAYERS = {"a": 11, "a_lrn": 11, "b": 13, "b_5x5": 11, "c": 16, "d": 16, "
 
 
 class Images:
-    """How hard each image is, for all nets, for one net, and under one protocol."""
+    """Difficulty of each image: for all nets, for one net, and under one protocol."""
 
     def __init__(self, count: int, random: np.random.Generator) -> None:
         self._random = random
@@ -73,7 +73,7 @@ class Images:
         self._tastes: dict[str, NDArray[np.float32]] = {}
 
     def scores(self, net: str) -> NDArray[np.float32]:
-        """Of one run, before a protocol looks at it."""
+        """The scores of one run, before those of a protocol are added."""
         return self._shared + self._taste(net, TASTE) + self._normal()
 
     def wrong(
@@ -155,7 +155,7 @@ def write_run(folder: Path, row: Row, seed: int, shift: float, images: Images) -
 
 
 def paper_claims() -> Claims:
-    """Those of ``claims=vgg2014``."""
+    """The claims of ``claims=vgg2014``."""
     return parse_claims(yaml.safe_load(CLAIMS.read_text(encoding="utf-8")))
 
 

@@ -30,9 +30,9 @@ class Population:
     difficulty: float
     taste: float
     shift: float
-    """Of a whole run: what a seed adds on every image."""
+    """A whole run's: what a seed adds on every image."""
     degrees: float = float("inf")
-    """Of freedom of the shift's t-distribution; few: now and then a seed goes badly wrong."""
+    """Degrees of freedom of the shift's t-distribution; few: now and then a seed is very bad."""
 
     @property
     def spread(self) -> float:
@@ -131,7 +131,7 @@ def fit(wrong_ksi: NDArray[np.bool_]) -> Population:
 
 
 def _correlation(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Of the scores behind two runs' mistakes: the tetrachoric correlation."""
+    """Tetrachoric correlation: that of the scores behind two runs' mistakes."""
     cuts = stats.norm.ppf([one.mean(), other.mean()])
     both = float((one & other).mean())
 

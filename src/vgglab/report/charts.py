@@ -32,7 +32,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Charts:
-    """Of one study."""
+    """All that is drawn of one study."""
 
     depth: tuple[Band, ...]
     lrn: tuple[tuple[str, float], ...]

@@ -1,4 +1,4 @@
-"""What state a run is in, who works on it and since when."""
+"""The state of a run, who works on it and since when."""
 
 from __future__ import annotations
 

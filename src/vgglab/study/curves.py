@@ -26,7 +26,7 @@ class Curve:
 
 
 def _curve(run: RunRecord) -> Curve:
-    """Of the one record an epoch that has validation values."""
+    """The curve of a run, from the one record of each epoch that has validation values."""
     splits: dict[Split, dict[float, float]] = {"train": {}, "validation": {}}
     for record in run.metrics():
         if "validation/top1_error" not in record:

@@ -22,7 +22,7 @@ MEASURED = (
     "peak_memory_mib",
     "train_seconds",
 )
-"""In training, as ``result.json`` has it under ``speed``."""
+"""Columns measured in training: keys of ``speed`` in ``result.json``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class ResultRow:
     """Multiply-accumulates for one image."""
     activations_all: int | None
     step_ms: float | None
-    """Of which ``data_ms`` to ``logging_ms`` are the parts, on average."""
+    """A whole step; ``data_ms`` to ``logging_ms`` are its parts, on average."""
     data_ms: float | None
     forward_ms: float | None
     backward_ms: float | None

@@ -41,9 +41,9 @@ class StudyView:
     runs: Sequence[RunRecord]
     missing: Sequence[MissingPoint] = ()
     guard: Guard | None = None
-    """What differs between the points; None: nobody has looked."""
+    """Differences between the points; None where they have not been compared."""
     claims: Claims = field(default_factory=dict)
-    """What the study is asked to support or contradict, by name."""
+    """Claims that the study is to support or contradict, by name."""
 
     @property
     def points(self) -> tuple[RunRecord | MissingPoint, ...]:

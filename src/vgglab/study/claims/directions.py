@@ -39,7 +39,7 @@ NOTHING_TO_TEST = Evidence(None, (), 1.0, 1.0, 0.0)
 
 
 class Direction(ABC):
-    """What is common to the claims of one direction."""
+    """One kind of claim: its differences, its tests, its words."""
 
     rule: str
     """When such a claim is supported, in a sentence of the report."""
@@ -48,7 +48,7 @@ class Direction(ABC):
 
     @abstractmethod
     def pairs(self, sides: int) -> list[tuple[int, int]]:
-        """The differences that a claim of so many sides is made of: first side less second."""
+        """The differences that a claim with this number of sides is made of: first side less second."""
 
     @abstractmethod
     def evidence(self, paired: Paired, margin: float) -> Evidence:
@@ -56,10 +56,10 @@ class Direction(ABC):
 
     @abstractmethod
     def effect_label(self, sides: Sequence[str]) -> str:
-        """What the effect is a difference of, from short names of the sides."""
+        """The name of the effect, from short names of the sides."""
 
     def basis(self, evidence: Evidence, margin: float) -> str:
-        """What a verdict rests on, where the effect alone does not say it; else empty."""
+        """The reason for a verdict in a few words; empty where the effect alone says it."""
         return ""
 
     def target(self, evidence: Evidence, margin: float) -> tuple[float, str] | None:

@@ -32,7 +32,7 @@ class Paired:
     unpaired: tuple[int, ...]
     """Seeds that not every side was asked for."""
     trained: tuple[bool, ...]
-    """Of each of ``seeds``: whether every net learned."""
+    """Whether every net learned with this seed, in the order of ``seeds``."""
     errors_ks: NDArray[np.float64]
     """(sides, seeds), mean over the nets that are averaged over."""
     images_ksi: NDArray[np.float32] | None
@@ -124,7 +124,7 @@ def _can_be_compared(point: Point, side: Side, metric: Metric) -> bool:
 
 
 def _mean(side: Side, seed: int, metric: Metric, guess: float) -> float:
-    """Over the nets that are averaged over."""
+    """A side's error with one seed, percent: the mean over its nets."""
     found = [error_of(net[seed], side, metric) for net in side.nets]
     return float(np.mean([guess if error is None else error for error in found]))
 

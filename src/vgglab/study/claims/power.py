@@ -1,4 +1,4 @@
-"""What a number of seeds can show: detectable differences, and the seeds that one needs."""
+"""Power of a number of seeds: differences they detect, and seeds that a difference needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DRAWS = 41
 
 @dataclass(frozen=True)
 class Noise:
-    """Of the difference of two errors (or of any contrast), percentage points."""
+    """Noise of the difference of two errors (or of any contrast), percentage points."""
 
     seed_sd: float
     """Standard deviation of the difference over seeds, on one test set."""

@@ -26,7 +26,7 @@ from vgglab.study.view import StudyView
 
 
 class Verdict(StrEnum):
-    """What the runs say of a claim."""
+    """The word on a claim."""
 
     SUPPORTED = "supported"
     CONTRADICTED = "contradicted"
@@ -51,7 +51,7 @@ class SideResult:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the runs of a study say of one comparison."""
+    """One comparison with its tests and its verdict."""
 
     comparison: Comparison
     sides: tuple[SideResult, ...]
