@@ -1,4 +1,4 @@
-"""How often the verdicts are wrong: studies with a known truth, judged by the code that judges.
+"""Error rates of the verdicts: studies with a known truth, judged by the report's own code.
 
     python benchmarks/calibration.py                     the tables of docs/statistics.md
     python benchmarks/calibration.py --runs runs         noise fitted to finished runs of yours
@@ -42,7 +42,7 @@ BASE = 10.0
 EFFECTS = (0.0, 0.5, 1.0, 2.0, 4.0)
 """True differences, percentage points."""
 MARGINS = (0.5, 1.0, 2.0)
-"""Of the equivalence claims, percentage points."""
+"""Margins of the equivalence claims, percentage points."""
 SEEDS = (3, 5, 10)
 
 Counts = dict[str, list[bool]]
@@ -115,7 +115,13 @@ def judge_nil(wrong_ksi: NDArray[np.bool_], counts: Counts) -> None:
 
 
 def judge_pair(wrong_ksi: NDArray[np.bool_], effect: float, counts: Counts) -> None:
-    """Two nets whose difference is ``-effect``: coverage and power; false equivalence."""
+    """Judge two nets whose difference is ``-effect``: coverage, power and false equivalence.
+
+    Args:
+        wrong_ksi: (nets, seeds, images), where each is wrong.
+        effect: percentage points.
+        counts: what happened is added to it.
+    """
     found = measured(wrong_ksi, [1, -1])
     counts[f"covers {effect:g}"].append(covers(found, -effect))
     counts[f"lower {effect:g}"].append(lower_tests([found], 0.0).supports <= ALPHA)
@@ -126,7 +132,17 @@ def judge_pair(wrong_ksi: NDArray[np.bool_], effect: float, counts: Counts) -> N
 
 
 def simulate(population: Population, seeds: int, images: int, studies: int) -> dict[str, float]:
-    """Share of the studies, percent, in which each thing happened."""
+    """Judge simulated studies.
+
+    Args:
+        population: what they are drawn from.
+        seeds: of each net.
+        images: test images of a study.
+        studies: to simulate.
+
+    Returns:
+        What can happen -> share of the studies in which it did, percent.
+    """
     random = np.random.default_rng([seeds, images])
     counts: Counts = defaultdict(list)
     exact = np.isinf(population.degrees)
@@ -155,7 +171,13 @@ def fitted(folder: Path) -> Population:
 
 
 def table(title: str, rows: Sequence[str], results: dict[int, dict[str, float]]) -> None:
-    """Print rows of percentages, a column for each number of seeds, as Markdown."""
+    """Print a table of percentages as Markdown.
+
+    Args:
+        title: of the first column.
+        rows: names of what is counted.
+        results: number of seeds -> row -> percent; a column each.
+    """
     print(f"\n| {title} | " + " | ".join(f"{seeds} seeds" for seeds in results) + " |")
     print("|---" * (1 + len(results)) + "|")
     for row in rows:

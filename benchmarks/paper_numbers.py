@@ -29,7 +29,7 @@ from vgglab.study import StudyView
 
 CLAIMS = Path(__file__).resolve().parent.parent / "conf" / "claims" / "vgg2014.yaml"
 DIFFICULTY, TASTE, PROTOCOL_TASTE = 1.65, 0.24, 0.24
-"""What images add to a net's score: as fitted to runs, see ``calibration.py``."""
+"""Standard deviations of what images add to a net's score, fitted to runs by ``calibration.py``."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ WEIGHT_LAYERS = {"a": 11, "a_lrn": 11, "b": 13, "b_5x5": 11, "c": 16, "d": 16, "
 
 
 class Images:
-    """How hard each image is, for all nets, for one net, and under one protocol."""
+    """Difficulty of each image: for all nets, for one net, and under one protocol."""
 
     def __init__(self, count: int, random: np.random.Generator) -> None:
         self._random = random
@@ -73,13 +73,19 @@ class Images:
         self._tastes: dict[str, NDArray[np.float32]] = {}
 
     def scores(self, net: str) -> NDArray[np.float32]:
-        """Of one run, before a protocol looks at it."""
+        """The scores of one run, before those of a protocol are added."""
         return self._shared + self._taste(net, TASTE) + self._normal()
 
     def wrong(
         self, scores_n: NDArray[np.float32], protocol: str, error: float
     ) -> NDArray[np.bool_]:
-        """The share ``error``, percent, of images with the highest scores under a protocol."""
+        """Where a run is wrong: on the images with the highest scores under a protocol.
+
+        Args:
+            scores_n: of the run, by image.
+            protocol: that it is tested under.
+            error: share of the images that it gets wrong, percent.
+        """
         seen_n = scores_n + self._taste(protocol, PROTOCOL_TASTE)
         count = round(error / 100 * self.count)
         wrong_n = np.zeros(self.count, dtype=np.bool_)
@@ -116,7 +122,15 @@ def _config(row: Row, seed: int) -> Config:
 
 
 def write_run(folder: Path, row: Row, seed: int, shift: float, images: Images) -> None:
-    """A finished run whose errors are the row's plus its seed's shift."""
+    """Write a finished run whose errors are the row's plus its seed's shift.
+
+    Args:
+        folder: of the run.
+        row: of the paper's tables.
+        seed: of the run.
+        shift: that the seed adds to every error, percentage points.
+        images: that it is tested on.
+    """
     predictions = folder / "predictions"
     predictions.mkdir(parents=True)
     scores_n = images.scores(f"{row.net} {row.smallest} {row.largest}")
@@ -141,14 +155,21 @@ def write_run(folder: Path, row: Row, seed: int, shift: float, images: Images) -
 
 
 def paper_claims() -> Claims:
-    """Those of ``claims=vgg2014``."""
+    """The claims of ``claims=vgg2014``."""
     return parse_claims(yaml.safe_load(CLAIMS.read_text(encoding="utf-8")))
 
 
 def paper_study(
     root: Path, *, seeds: int = 10, noise: float = 0.2, images: int = 50_000
 ) -> StudyView:
-    """Run folders under ``root/runs`` with the paper's errors, and the study of them."""
+    """Write run folders with the paper's errors under ``root/runs``; return the study of them.
+
+    Args:
+        root: folder.
+        seeds: of each net.
+        noise: standard deviation over seeds, percentage points.
+        images: test images.
+    """
     random = np.random.default_rng(0)
     test_images = Images(images, random)
     for row in ROWS:

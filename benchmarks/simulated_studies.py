@@ -30,9 +30,9 @@ class Population:
     difficulty: float
     taste: float
     shift: float
-    """Of a whole run: what a seed adds on every image."""
+    """A whole run's: what a seed adds on every image."""
     degrees: float = float("inf")
-    """Of freedom of the shift's t-distribution; few: now and then a seed goes badly wrong."""
+    """Degrees of freedom of the shift's t-distribution; few: now and then a seed is very bad."""
 
     @property
     def spread(self) -> float:
@@ -49,7 +49,19 @@ def scores(
     studies: int,
     random: np.random.Generator,
 ) -> Iterator[NDArray[np.float32]]:
-    """Scores of studies, (some studies, nets, seeds, images), ``studies`` in all."""
+    """Draw the scores of studies, some at a time.
+
+    Args:
+        population: what they are drawn from.
+        nets: of a study.
+        seeds: of each net.
+        images: test images of a study.
+        studies: to draw in all.
+        random: source of the numbers.
+
+    Returns:
+        Arrays of (some studies, nets, seeds, images).
+    """
     at_once = max(1, _CHUNK // (nets * seeds * images))
     for start in range(0, studies, at_once):
         some = min(at_once, studies - start)
@@ -63,9 +75,14 @@ def scores(
 def mistakes(
     score_nksi: NDArray[np.float32], population: Population, errors: Sequence[float]
 ) -> NDArray[np.bool_]:
-    """Where nets of these expected errors, percent, are wrong; one error a net.
+    """Where nets of given expected errors are wrong.
 
     Exact for a normal shift; with few degrees of freedom only equal errors are sure to be equal.
+
+    Args:
+        score_nksi: (studies, nets, seeds, images).
+        population: that the scores were drawn from.
+        errors: expected error of each net, percent.
     """
     thresholds = population.spread * stats.norm.ppf(np.asarray(errors) / 100)
     return np.asarray(score_nksi > -thresholds.astype(np.float32)[:, None, None])
@@ -114,7 +131,7 @@ def fit(wrong_ksi: NDArray[np.bool_]) -> Population:
 
 
 def _correlation(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Of the scores behind two runs' mistakes: the tetrachoric correlation."""
+    """Tetrachoric correlation: that of the scores behind two runs' mistakes."""
     cuts = stats.norm.ppf([one.mean(), other.mean()])
     both = float((one & other).mean())
 

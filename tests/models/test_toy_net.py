@@ -19,7 +19,7 @@ from vgglab.models.build import build
 from vgglab.models.cost import describe
 from vgglab.models.fully_convolutional import FullyConvolutional, total_stride
 from vgglab.models.layers import shared_with_a, smallest_image, weight_layers
-from vgglab.report.depth_figure import depth_figure
+from vgglab.report.error_vs_depth import depth_figure
 from vgglab.report.tables import error_table
 from vgglab.report.wording import ArmNames
 from vgglab.study import summarise

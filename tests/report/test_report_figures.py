@@ -9,7 +9,7 @@ import pytest
 from report_runs import make_study
 
 from vgglab.report.blocks import Figure
-from vgglab.report.depth_figure import depth_figure
+from vgglab.report.error_vs_depth import depth_figure
 from vgglab.report.learning_curves import curves_figure, floor_of, lifted
 from vgglab.report.style import THEMED, inline_svg
 from vgglab.report.wording import ArmNames

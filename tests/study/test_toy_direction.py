@@ -28,8 +28,8 @@ class NoBetter(Direction):
     def pairs(self, sides: int) -> list[tuple[int, int]]:
         return [(0, 1)]
 
-    def evidence(self, paired: Paired, margin: float, *, trained_only: bool = False) -> Evidence:
-        found = paired.difference(0, 1, trained_only=trained_only)
+    def evidence(self, paired: Paired, margin: float) -> Evidence:
+        found = paired.difference(0, 1)
         if found is None:
             return NOTHING_TO_TEST
         above, below = found.p_above(-margin), found.p_below(-margin)
@@ -38,8 +38,10 @@ class NoBetter(Direction):
     def effect_label(self, sides: Sequence[str]) -> str:
         return f"what {sides[0]} gains on {sides[1]}"
 
-    def basis(self, evidence: Evidence, margin: float, *, supported: bool) -> str:
-        return "it gains nothing" if supported else f"it gains more than {margin:g} points"
+    def basis(self, evidence: Evidence, margin: float) -> str:
+        return (
+            f"it gains more than {margin:g} points" if evidence.is_against else "it gains nothing"
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -25,10 +25,10 @@ GROUPS = ("model", "norm", "init", "data", "recipe")
 
 @dataclasses.dataclass(frozen=True)
 class Needs:
-    """What a claim of one direction must have."""
+    """Requirements on a claim of one direction."""
 
     least: int = 2
-    """Sides."""
+    """Fewest sides; ``most``: None for any number above."""
     most: int | None = None
     margin: bool = False
     """Whether the margin must be above 0."""
@@ -44,11 +44,11 @@ Selector = dict[str, Any]
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class PaperFigures:
-    """What the paper says; errors are percentages."""
+    """The paper's own numbers; errors are percentages."""
 
     section: str = ""
     errors: tuple[float, ...] = ()
-    """Of each side of the comparison, in its order."""
+    """One error a side, in the order of the sides."""
     note: str = ""
 
 

@@ -175,9 +175,3 @@ NETS: dict[str, Net] = {
     ),
 }
 # fmt: on
-
-
-def quoted_names() -> str:
-    """The names of all nets as a message lists them: ``'a', 'b' or 'c'``."""
-    *names, last = (f"'{name}'" for name in NETS)
-    return f"{', '.join(names)} or {last}"

@@ -1,4 +1,7 @@
-"""Tables, figures and the offline page of a study. Knows no torch and no W&B."""
+"""Tables, figures and the offline page of a study.
+
+Must not know torch, W&B, or how a number is computed: it prints what ``study`` hands it.
+"""
 
 from vgglab.report.write import write_report
 

@@ -1,4 +1,4 @@
-"""What a report is made of. The page and the Markdown are two prints of the same blocks."""
+"""Building blocks of a report. The page and the Markdown are two prints of the same blocks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Cell:
     text: str
     href: str = ""
     kind: str = ""
-    """Of its emphasis: a verdict."""
+    """Kind of emphasis: a verdict."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Figure:
     """A drawn figure in its two formats."""
 
     name: str
-    """Of its files, without extension."""
+    """Name of its files, without extension."""
     title: str
-    """What it shows, in a few words, also for those who cannot see it."""
+    """Content in a few words, also for those who cannot see it."""
     caption: str
     svg: str
     png: bytes
@@ -101,7 +101,7 @@ class Page:
     asks: str
     paper: str
     progress: str
-    """How many of the points finished."""
+    """A sentence on how many of the points finished."""
     sections: Sequence[Section]
 
     @property

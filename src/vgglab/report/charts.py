@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vgglab.report.depth_figure import on_axis, on_line
+from vgglab.report.error_vs_depth import on_axis, on_line
 from vgglab.report.results import Results, results_of
 from vgglab.report.wording import model_label, norm_label
 from vgglab.study import Estimate, StudyView, Summary
@@ -32,7 +32,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Charts:
-    """Of one study."""
+    """All that is drawn of one study."""
 
     depth: tuple[Band, ...]
     lrn: tuple[tuple[str, float], ...]

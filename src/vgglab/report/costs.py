@@ -46,7 +46,16 @@ def _value(cost: Cost, name: str, unit: float) -> float | None:
 def cost_figure(
     name: str, summaries: Sequence[Summary], costs: Mapping[Arm, Cost]
 ) -> Figure | None:
-    """Mean error of each net against four costs; None with fewer than two nets."""
+    """Draw the mean error of each net against four costs.
+
+    Args:
+        name: of the figure's files.
+        summaries: one an arm, under one protocol.
+        costs: by arm; one without is left out.
+
+    Returns:
+        None with fewer than two nets.
+    """
     caption = (
         "Each mark is a net, mean over the seeds that trained; costs on a log scale. "
         "Parameters, multiply-accumulates and activations follow from the net, training time "
@@ -59,8 +68,16 @@ def cost_figure(
 def speed_figure(
     name: str, summaries: Sequence[Summary], costs: Mapping[Arm, Cost]
 ) -> Figure | None:
-    """Mean error of each net against its measured speed; None with fewer than two nets that have
-    one."""
+    """Draw the mean error of each net against its measured speed.
+
+    Args:
+        name: of the figure's files.
+        summaries: one an arm, under one protocol.
+        costs: by arm; one whose speed was not measured is left out.
+
+    Returns:
+        None with fewer than two nets.
+    """
     caption = (
         "Each mark is a net, mean over the seeds that trained; all four were measured in "
         "training, on a log scale. MFU is the share of the fastest matrix product or convolution "

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from vgglab.report.blocks import Page
 from vgglab.report.costs import cost_section
-from vgglab.report.depth import depth_section, errors_section
 from vgglab.report.differences import forest_section
+from vgglab.report.error_vs_depth import depth_section, errors_section
 from vgglab.report.every_run import runs_section
 from vgglab.report.learning_curves import curves_section
 from vgglab.report.method import method_section

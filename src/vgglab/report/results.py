@@ -24,7 +24,7 @@ from vgglab.study.summary import place_in_order
 
 @dataclass(frozen=True)
 class Setting:
-    """What the arms of one table share."""
+    """The fields that the arms of one table share."""
 
     protocol: str
     init: str
@@ -58,7 +58,7 @@ class Results:
         return dict(sorted(found.items(), key=lambda item: item[0].order))
 
     def setting_heading(self, setting: Setting) -> str:
-        """What tells this setting from the others of the study; empty for an only one."""
+        """Heading that tells a setting from the others of the study; empty for an only one."""
         settings = list(self.by_setting())
         parts = []
         if len({s.protocol for s in settings}) > 1:

@@ -8,12 +8,12 @@ from typing import Any
 from vgglab.report.blocks import Block, Bullets, Paragraph, Section, Table
 from vgglab.report.results import Results
 from vgglab.report.wording import ArmNames, init_label, model_label
-from vgglab.runs import RunRecord, State
+from vgglab.runs import State
 from vgglab.study import Arm, Declaration, FieldDifference, Guard, StudyView, arms, values_by_arm
 
 
 def confound_blocks(guard: Guard) -> list[Block]:
-    """What the study declares, what else differs, and whether it was launched in spite of that."""
+    """Paragraphs on the differences that the study declares, and on those that it does not."""
     blocks: list[Block] = [Paragraph(_declared(guard))]
     if guard.confounds:
         blocks.append(Paragraph(_not_declared(guard)))
@@ -159,7 +159,7 @@ def _without_result(results: Results) -> list[Block]:
 
 def progress(view: StudyView) -> str:
     """``16 of 18 points finished``, and how many are in each other state."""
-    states = [p.status.state if isinstance(p, RunRecord) else State.PENDING for p in view.points]
+    states = [point.state for point in view.points]
     counts = {state: states.count(state) for state in State if state in states}
     finished = counts.pop(State.FINISHED, 0)
     others = ", ".join(f"{n} {state.value}" for state, n in counts.items())
@@ -167,8 +167,7 @@ def progress(view: StudyView) -> str:
 
 
 def skipped_line(view: StudyView) -> str:
-    """How many test images could not be read and what that does to the errors; empty where all
-    could be."""
+    """Count the test images that cannot be read, in a sentence; empty where all can be."""
     found = [test for run in view.runs if (test := run.result.get("test"))]
     lost = sorted({(test["skipped"], test["images"]) for test in found})
     if not lost:
@@ -182,7 +181,7 @@ def skipped_line(view: StudyView) -> str:
 
 
 def setup_section(results: Results) -> Section:
-    """What all points share, what they do not, and what is missing."""
+    """Build the section on what points share, where they differ and which have no result."""
     view = results.view
     unequal = confound_blocks(view.guard) if view.guard else _unequal(view, results.names)
     blocks = [_facts(view), *unequal, *_without_result(results)]

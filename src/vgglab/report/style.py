@@ -72,7 +72,14 @@ def house_style() -> Iterator[None]:
 def canvas(
     rows: int = 1, columns: int = 1, height: float = 3.4, *, share: bool = True
 ) -> tuple[Canvas, list[Axes]]:
-    """A figure of the house width; its panels share axes, or the error alone; inches."""
+    """An empty figure of the house width, and its panels row by row.
+
+    Args:
+        rows: of panels.
+        columns: of panels.
+        height: of the figure, inches.
+        share: whether panels share both axes, not the vertical one alone.
+    """
     figure = Canvas(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=share, sharey=True, squeeze=False)
     return figure, [axis for row in axes for axis in row]
@@ -85,7 +92,14 @@ def grid(axes: Axes) -> None:
 
 
 def finish(figure: Canvas, name: str, title: str, caption: str) -> Figure:
-    """Both files of a drawn figure, without the date or version that would make them differ."""
+    """Write a drawn figure in both formats, without the date or version that would differ.
+
+    Args:
+        figure: as drawn.
+        name: of its files.
+        title: what it shows, in a few words.
+        caption: the sentences under it.
+    """
     vector, pixels = io.StringIO(), io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": name}):
         figure.savefig(vector, format="svg", metadata={"Date": None, "Creator": None})

@@ -37,7 +37,13 @@ def seeds_trained(summary: Summary) -> str:
 
 
 def error_table(summaries: Sequence[Summary], names: ArmNames, caption: str = "") -> Table:
-    """A row an arm: seeds, each seed's error, mean, deviation and interval, percent."""
+    """A row an arm: seeds, each seed's error, mean, deviation and interval, percent.
+
+    Args:
+        summaries: one an arm, under one protocol.
+        names: spells the arms.
+        caption: of the table.
+    """
     with_top5 = any(s.top5_error for s in summaries)
     columns = ["net", "weight layers", "seeds trained", "top-1 error of each seed, %"]
     columns += ["mean", "sd", INTERVAL]

@@ -14,7 +14,7 @@ from vgglab.study.claims.comparisons import UNTRAINED
 
 def trainability_section(results: Results) -> Section | None:
     """k of n seeds of each net, with the reasons; None where every run trains."""
-    runs = [run for run in results.view.runs if run.status.state in UNTRAINED]
+    runs = [run for run in results.view.runs if run.state in UNTRAINED]
     if not runs:
         return None
     blocks: list[Block] = [_table(results, runs)]
@@ -28,12 +28,11 @@ def _table(results: Results, runs: Iterable[RunRecord]) -> Table:
     reasons: dict[Arm, list[str]] = {}
     for run in runs:
         reasons.setdefault(results.arm_of[run.id], []).append(
-            f"seed {run.config.seed} {run.status.state}: {run.status.reason}"
+            f"seed {run.config.seed} {run.state}: {run.status.reason}"
         )
     states: dict[Arm, list[State]] = {}
     for point in results.view.points:
-        state = point.status.state if isinstance(point, RunRecord) else State.PENDING
-        states.setdefault(results.arm_of[point.id], []).append(state)
+        states.setdefault(results.arm_of[point.id], []).append(point.state)
     rows = [
         [
             results.names(arm),

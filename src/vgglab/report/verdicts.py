@@ -1,4 +1,4 @@
-"""Section: what the runs say of each claim. Every number is one of ``claims.json``."""
+"""Section: the verdict on each claim. Every number is one of ``claims.json``."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def _others(side: SideRecord) -> str:
 
 
 def reason(claim: ClaimRecord) -> str:
-    """What the verdict rests on, in a sentence."""
+    """The grounds of a verdict in a sentence."""
     setting = setting_label(claim["setting"])
     where = f"{compared(claim)}{f' ({setting})' if setting else ''}"
     parts = [f"{where}: {claim['verdict']}"]

@@ -1,4 +1,4 @@
-"""How names and numbers are spelt."""
+"""Spelling of names and numbers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ArmNames:
         return f"{model_label(arm.model)}{self._norm(arm)}{self._setting(arm)}"
 
     def setting(self, arm: Arm) -> str:
-        """What the name says besides model and norm; may be empty."""
+        """The part of the name besides net and norm; may be empty."""
         return self._setting(arm).removeprefix(", ")
 
     def _norm(self, arm: Arm) -> str:
@@ -126,7 +126,7 @@ def field_label(name: str, value: Any) -> str:
 
 
 def setting_label(setting: Mapping[str, Any]) -> str:
-    """What tells one question from others of the same claim, or one side from another."""
+    """Words for the fields that tell one comparison, or one side, from another."""
     fields = dict(setting)
     smallest, largest = (fields.pop(f"recipe.scale_{end}", None) for end in ("min", "max"))
     scale = []
@@ -162,7 +162,7 @@ def part_labels(claim: ClaimRecord) -> list[str]:
 
 
 def compared(claim: ClaimRecord, *, brief: bool = False) -> str:
-    """What the claim's effect is: ``A-LRN - A``, ``A to E, fitted``, the weakest of several.
+    """Name of the claim's effect: ``A-LRN - A``, ``A to E, fitted``, the weakest of several.
 
     ``brief``: without the nets that it is averaged over.
     """

@@ -1,4 +1,7 @@
-"""Identity, directory, status, locks and ledger of runs. Knows no model and no W&B."""
+"""A run on disk: its identity, its directory, its status, its lock and its stored files.
+
+Must not know torch, how nets are built or trained, studies, or W&B.
+"""
 
 from vgglab.runs.directory import RunDirectory
 from vgglab.runs.identity import arm_name, content_hash, readable_name, run_id

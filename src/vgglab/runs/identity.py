@@ -58,5 +58,14 @@ def readable_name(config: Config) -> str:
 
 
 def run_id(config: Config, fingerprint: str, parent: str = "") -> str:
-    """``a_lrn-bn-s0-0123456789abcdef``: the run's directory and its W&B id."""
+    """``a_lrn-bn-s0-0123456789abcdef``: the run's directory and its W&B id.
+
+    Args:
+        config: of the run, resolved.
+        fingerprint: of its data.
+        parent: id of the run that its first weights come from, if any.
+
+    Raises:
+        ValueError: precision or devices are still to be chosen.
+    """
     return f"{readable_name(config)}-{content_hash(config, fingerprint, parent)[:16]}"

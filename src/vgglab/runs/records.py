@@ -18,7 +18,7 @@ from vgglab.config.parse import ConfigError, parse_stored
 from vgglab.runs.atomic import write_json
 from vgglab.runs.directory import RunDirectory
 from vgglab.runs.metrics import Record, read_metrics
-from vgglab.runs.status import Status
+from vgglab.runs.status import State, Status
 
 
 class ProtocolErrors(TypedDict, total=False):
@@ -32,13 +32,13 @@ class ProtocolErrors(TypedDict, total=False):
 
 
 class ProtocolTest(TypedDict, total=False):
-    """How a run was tested under one protocol."""
+    """Details of a run's test under one protocol."""
 
     scales: list[int]
     """Test scales Q, px."""
     mirrored: bool
     forwards: int
-    """Of one image."""
+    """Forward passes of one image."""
     seconds: float
 
 
@@ -59,7 +59,7 @@ class Validation(TypedDict, total=False):
 
 
 class NetSize(TypedDict, total=False):
-    """What a net costs by arithmetic alone."""
+    """Size of a net, by arithmetic alone."""
 
     weight_layers: int
     parameters: int
@@ -69,7 +69,7 @@ class NetSize(TypedDict, total=False):
 
 
 class Speed(TypedDict, total=False):
-    """What was measured in training."""
+    """Speed and memory measured in training."""
 
     step_ms: float | None
     data_ms: float
@@ -85,7 +85,7 @@ class Speed(TypedDict, total=False):
 
 
 class Hardware(TypedDict, total=False):
-    """What the run was computed on; kernels and decoders in use are further keys."""
+    """Machine and settings of the run; kernels and decoders in use are further keys."""
 
     accelerator: str
     device: str
@@ -98,7 +98,7 @@ class Hardware(TypedDict, total=False):
 
 
 class Trainability(TypedDict, total=False):
-    """How the training ended; what led to that outcome is in further keys."""
+    """End of the training; details of an outcome without errors are further keys."""
 
     state: str
     reason: str
@@ -158,7 +158,7 @@ class Certificate(TypedDict, total=False):
     undisturbed_twice_different: list[str]
     recorded_different: list[str]
     epochs: int
-    """That the run was trained for, to verify it."""
+    """Epochs of the trainings that were compared."""
     of_epochs: int
     when: str
     seconds: float
@@ -169,7 +169,7 @@ class Certificate(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What is on disk of one run."""
+    """The stored files of one run."""
 
     directory: RunDirectory
     config: Config
@@ -182,6 +182,10 @@ class RunRecord:
     @property
     def id(self) -> str:
         return self.directory.id
+
+    @property
+    def state(self) -> State:
+        return self.status.state
 
     def metrics(self) -> list[Record]:
         """Every record of ``metrics.jsonl``."""

@@ -1,4 +1,4 @@
-"""What state a run is in, who works on it and since when."""
+"""The state of a run, who works on it and since when."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class State(StrEnum):
 
     @property
     def is_outcome(self) -> bool:
-        """Nothing is left to train."""
+        """Whether nothing is left to train."""
         return self in (State.FINISHED, State.DIVERGED, State.UNTRAINABLE)
 
 
@@ -106,7 +106,13 @@ class Status:
         )
 
     def note_code(self, commit: str, source: str, versions: dict[str, str]) -> None:
-        """Write down what this attempt is computed by."""
+        """Write down what this attempt is computed by.
+
+        Args:
+            commit: of the checkout; empty outside of one.
+            source: hash of the source files that compute.
+            versions: library -> version.
+        """
         self.commit, self.source, self.versions = commit, source, versions
         if self.history:
             self.history[-1] |= {"commit": commit, "source": source}

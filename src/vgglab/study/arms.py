@@ -80,7 +80,7 @@ def distinguishing(fields: Iterable[Mapping[str, Any]], factors: Iterable[str] =
 
 
 def _count_groups(items: Iterable[Mapping[str, Any]], names: Iterable[str]) -> int:
-    """How many items differ from each other in these fields."""
+    """The number of distinct combinations of values of these fields."""
     chosen = list(names)
     return len({tuple(repr(values.get(n)) for n in chosen) for values in items})
 

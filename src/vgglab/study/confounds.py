@@ -16,7 +16,7 @@ from typing import Any
 
 SEED = "seed"
 MOST_VALUES = 4
-"""Of a field that are spelt out in a message."""
+"""Most values of a field that a message lists."""
 
 UNKNOWN = "unknown"
 """Value of a field of a point that has not been computed yet: differs from nothing."""
@@ -26,7 +26,7 @@ Fields = Mapping[str, Any]
 
 
 class Declaration(StrEnum):
-    """What a study says of a field."""
+    """A study's word on a field."""
 
     SCIENTIFIC = "scientific"
     NUISANCE = "nuisance"
@@ -41,7 +41,7 @@ class Declared:
     nuisance: tuple[str, ...] = (SEED,)
 
     def of(self, field: str) -> Declaration:
-        """What is said of a field; scientific where both are."""
+        """The study's word on a field; scientific where it says both."""
         if _covered(field, self.scientific):
             return Declaration.SCIENTIFIC
         return Declaration.NUISANCE if _covered(field, self.nuisance) else Declaration.NONE
@@ -94,7 +94,7 @@ class FieldDifference:
 
 @dataclass(frozen=True, kw_only=True)
 class Guard:
-    """What was found in a study's points, and whether it may be launched all the same."""
+    """The differences between a study's points, and whether it may be launched with them."""
 
     declared: Declared
     differences: tuple[FieldDifference, ...]
@@ -102,12 +102,12 @@ class Guard:
     """``study.allow_confounds``."""
 
     def declared_as(self, declaration: Declaration) -> tuple[FieldDifference, ...]:
-        """Those of one kind."""
+        """The differences that the study declares so."""
         return tuple(d for d in self.differences if d.declaration is declaration)
 
     @property
     def confounds(self) -> tuple[FieldDifference, ...]:
-        """What differs and is not declared."""
+        """The differences that the study does not declare."""
         return self.declared_as(Declaration.NONE)
 
     @property

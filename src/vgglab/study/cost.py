@@ -1,4 +1,4 @@
-"""What each arm costs: size of the net and measured speed."""
+"""Costs of each arm: size of its net and measured speed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vgglab.study.view import StudyView
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one arm; measured values are over the seeds that have them."""
+    """Costs of one arm; measured values are over the seeds that have them."""
 
     arm: Arm
     parameters: int | None

@@ -26,7 +26,7 @@ class Curve:
 
 
 def _curve(run: RunRecord) -> Curve:
-    """Of the one record an epoch that has validation values."""
+    """The curve of a run, from the one record of each epoch that has validation values."""
     splits: dict[Split, dict[float, float]] = {"train": {}, "validation": {}}
     for record in run.metrics():
         if "validation/top1_error" not in record:
@@ -35,7 +35,7 @@ def _curve(run: RunRecord) -> Curve:
             value = record.get(f"{split}/top1_error")
             if value is not None:  # null: not finite, the run was diverging
                 points[round(record["epoch"], 3)] = value
-    finished = run.status.state is State.FINISHED
+    finished = run.state is State.FINISHED
     return Curve(run.config.seed, finished, splits["train"], splits["validation"])
 
 

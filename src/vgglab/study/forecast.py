@@ -1,4 +1,4 @@
-"""What ``task=plan`` estimates of a study before it starts: its time, memory, disk and power."""
+"""Estimates of ``task=plan`` before a study starts: its time, memory, disk and power."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ TURNAROUND_SECONDS = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What runs of one net take, in the processes and with the neighbours that they will have."""
+    """Cost of a run of one net, with as many threads and neighbours as it will have."""
 
     fixed_seconds: float
-    """Of a run besides its epochs: start, test, end."""
+    """Start, test and end of a run: all but its epochs."""
     epoch_seconds: float
     memory_mib: float | None
     """Peak of a run."""
     disk_bytes: int | None
-    """Of a run's folder when it is done."""
+    """Size of a run's folder when it is done."""
     source: str
     """``3 finished runs``, ``pilot`` or ``arithmetic``."""
 
     def seconds(self, epochs: int) -> float:
-        """Of a run of so many epochs."""
+        """Duration of a run of this many epochs."""
         return self.fixed_seconds + epochs * self.epoch_seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What was seen of a net's first steps, in seconds."""
+    """Durations of a net's first steps and what is around them, seconds."""
 
     start: float
     """From the start of the process to the first step."""
@@ -56,10 +56,10 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What a run of a net has to do."""
+    """Amount of work in a run of a net."""
 
     train_images: int
-    """Of an epoch."""
+    """Images of an epoch."""
     batch_size: int
     validation_images: int
     test_forwards: int
@@ -67,16 +67,16 @@ class Work:
 
     @property
     def steps(self) -> int:
-        """Of an epoch."""
+        """Steps of an epoch."""
         return math.ceil(self.train_images / self.batch_size)
 
 
 BACKWARD = 2.0
-"""Cost of a backward in forwards: gradients of inputs and of weights."""
+"""Cost of a backward pass in forward passes: gradients of inputs and of weights."""
 
 
 def measurement(timing: Timing, work: Work) -> Measurement:
-    """What a whole run takes, estimated from its first steps."""
+    """Estimate what a whole run takes from its first steps."""
     if timing.tail is not None:
         forward = timing.tail / work.validation_images
     else:
@@ -95,16 +95,16 @@ class DoneRun:
     """A finished run: what it took."""
 
     seconds: float
-    """Of all its attempts."""
+    """Duration of all its attempts together."""
     train_seconds: float
-    """Of its epochs."""
+    """Duration of its epochs together."""
     epochs: int
     memory_mib: float | None
     disk_bytes: int | None
 
 
 def from_runs(runs: Sequence[DoneRun]) -> Measurement:
-    """The means of what finished runs took; the peak of their memory."""
+    """Estimate what a run takes from finished ones: their means, and the peak of their memory."""
     memory = [r.memory_mib for r in runs if r.memory_mib is not None]
     disk = [r.disk_bytes for r in runs if r.disk_bytes is not None]
     return Measurement(
@@ -134,7 +134,7 @@ class PlannedPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """Of all points that are still to be trained."""
+    """Cost of all points that are still to be trained."""
 
     seconds: float | None
     """From the command to the report; None: not all points are known."""
@@ -146,9 +146,12 @@ class Totals:
 
 
 def totals(points: Sequence[PlannedPoint], jobs: int, overhead_seconds: float) -> Totals:
-    """Sums and the makespan of so many points at a time, in their order.
+    """Add up the costs of all points that are still to be trained.
 
-    ``overhead_seconds``: what the study's own process takes before the first and after the last.
+    Args:
+        points: in the order in which they will be started.
+        jobs: points trained at a time.
+        overhead_seconds: taken by the study's own process before the first and after the last.
     """
     if not points:
         return Totals(seconds=overhead_seconds, compute_seconds=0.0, memory_mib=0.0, disk_bytes=0)
@@ -175,14 +178,14 @@ def makespan(seconds: Iterable[float], jobs: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """What a claim's seeds can show."""
+    """The differences that the seeds of a claim can show."""
 
     claim: str
     setting: dict[str, object]
     seeds: int
-    """That the study gives every side."""
+    """Seeds that the study gives every side."""
     pairs: int
-    """That have an outcome already, from which the noise is known."""
+    """Seeds that have an outcome on every side already; the noise is known from them."""
     noise: Noise | None
     noise_of: str
     """``this claim``, or ``other claims`` where it has too few pairs of its own; empty: none."""
@@ -197,7 +200,7 @@ class Resolution:
 
 
 def resolutions(view: StudyView) -> list[Resolution]:
-    """What the seeds of a study can show of each of its comparisons.
+    """Estimate the differences that a study can show, for each of its comparisons.
 
     The level is that of the first step of Holm's correction over all of them, which is the
     strictest: what is detectable with it is detectable whatever the others show.

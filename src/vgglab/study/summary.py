@@ -1,4 +1,4 @@
-"""What each arm reached under each protocol: how many seeds trained, and their errors."""
+"""Results of each arm under each protocol: how many seeds trained, and their errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Summary:
     protocol: str
     weight_layers: int | None
     seeds: tuple[int, ...]
-    """Asked for."""
+    """Seeds that the study asks for."""
     states: Mapping[str, int]
     """State -> how many seeds are in it; adds up to ``asked``."""
     top1_error: Mapping[int, float]
@@ -62,7 +62,7 @@ class Summary:
 
 
 def _protocols(view: StudyView, rows: Iterable[ResultRow]) -> list[str]:
-    """Those that the study asks for, and those that every run that trained was tested under.
+    """Protocols that the study asks for, and those that all trained runs were tested under.
 
     A run may have been tested further, for itself or for another study: of one run in three, a
     table would say nothing.

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 import pandas as pd
 
-from vgglab.runs import Result, RunRecord, State, Status
+from vgglab.runs import RunRecord, State, Status
 from vgglab.runs.records import ProtocolErrors
 from vgglab.study.arms import arms
 from vgglab.study.view import MissingPoint, StudyView
@@ -22,7 +22,7 @@ MEASURED = (
     "peak_memory_mib",
     "train_seconds",
 )
-"""In training, as ``result.json`` has it under ``speed``."""
+"""Columns measured in training: keys of ``speed`` in ``result.json``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class ResultRow:
     """Multiply-accumulates for one image."""
     activations_all: int | None
     step_ms: float | None
-    """Of which ``data_ms`` to ``logging_ms`` are the parts, on average."""
+    """A whole step; ``data_ms`` to ``logging_ms`` are its parts, on average."""
     data_ms: float | None
     forward_ms: float | None
     backward_ms: float | None
@@ -92,15 +92,11 @@ _DTYPES: dict[Any, str] = {
 }
 
 
-def _result(point: RunRecord | MissingPoint) -> Result:
-    return point.result if isinstance(point, RunRecord) else {}
-
-
 def _about_point(point: RunRecord | MissingPoint, weight_layers: int | None) -> dict[str, Any]:
     """The columns that hold under every protocol."""
     config = point.config
     status = point.status if isinstance(point, RunRecord) else Status(state=State.PENDING)
-    result = _result(point)
+    result = point.result
     cost, speed = result.get("cost", {}), result.get("speed", {})
     hardware, validation = result.get("hardware", {}), result.get("validation", {})
     return {
@@ -141,7 +137,7 @@ def result_rows(view: StudyView) -> tuple[ResultRow, ...]:
     for point in sorted(view.points, key=lambda p: (arm_of[p.id], p.config.seed, p.id)):
         about = _about_point(point, layers.get(point.config.model.name))
         untested: dict[str, ProtocolErrors] = {"": {}}
-        for protocol, found in sorted((_result(point).get("errors") or untested).items()):
+        for protocol, found in sorted((point.result.get("errors") or untested).items()):
             rows.append(
                 ResultRow(
                     **about,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from vgglab.config import Config
 from vgglab.config.claims import Claims
-from vgglab.runs import RunRecord
+from vgglab.runs import Result, RunRecord, State
 from vgglab.study.confounds import Guard
 
 
@@ -18,6 +18,15 @@ class MissingPoint:
     id: str
     config: Config
     """Fully resolved."""
+
+    @property
+    def state(self) -> State:
+        return State.PENDING
+
+    @property
+    def result(self) -> Result:
+        """Empty: there is none."""
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +41,9 @@ class StudyView:
     runs: Sequence[RunRecord]
     missing: Sequence[MissingPoint] = ()
     guard: Guard | None = None
-    """What differs between the points; None: nobody has looked."""
+    """Differences between the points; None where they have not been compared."""
     claims: Claims = field(default_factory=dict)
-    """What the study is asked to support or contradict, by name."""
+    """Claims that the study is to support or contradict, by name."""
 
     @property
     def points(self) -> tuple[RunRecord | MissingPoint, ...]:

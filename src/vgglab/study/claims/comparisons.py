@@ -24,9 +24,9 @@ class Side:
     """The runs on one side of a comparison."""
 
     fields: Mapping[str, Any]
-    """What this side has of the fields that the claim names."""
+    """Values of the fields that the claim names."""
     protocol: str
-    """Under which they were tested, as ``result.json`` names it."""
+    """Label of the test that is compared, as in ``result.json``."""
     nets: tuple[Mapping[int, Point], ...]
     """Seed -> point, for each combination of values that is averaged over."""
 
@@ -58,16 +58,6 @@ class Unanswered:
     why: str
 
 
-def state_of(point: Point) -> State:
-    """Pending where there is no run yet."""
-    return point.status.state if isinstance(point, RunRecord) else State.PENDING
-
-
-def has_outcome(point: Point) -> bool:
-    """Whether nothing is left to train of a point."""
-    return state_of(point).is_outcome
-
-
 def comparisons(view: StudyView) -> tuple[list[Comparison], list[Unanswered]]:
     """Every comparison that a study's claims make among its points, and the claims that make none.
 
@@ -88,7 +78,7 @@ def comparisons(view: StudyView) -> tuple[list[Comparison], list[Unanswered]]:
 
 
 def _fields(point: Point) -> dict[str, Any]:
-    """What two runs must share to be compared; the protocol is matched by what was tested."""
+    """The fields that runs must share to be compared; protocols are matched by label."""
     found = arm_fields(point.config)
     return {name: value for name, value in found.items() if not name.startswith("protocol.")}
 
@@ -139,7 +129,7 @@ def _candidates(
 
 
 def covered(fields: Iterable[str], declared: Sequence[str]) -> list[str]:
-    """Those fields that are declared, by name or by their group."""
+    """The fields that are declared, by name or by their group."""
     return [f for f in fields if any(f == d or f.startswith(f"{d}.") for d in declared)]
 
 
@@ -217,7 +207,7 @@ def _same_runs_only_by_protocol(claim: Claim, arms: Sequence[tuple[Values, _Nets
 
 
 def _labels(claim: Claim, nets: Sequence[Mapping[int, Point]]) -> tuple[str, ...] | None:
-    """What each side's runs call the test that they are compared under; None if one has none."""
+    """The label of each side's test in this comparison; None if a side has none."""
     sides = list(zip(claim.compare, (list(net.values()) for net in nets), strict=True))
     common = [p for side, points in sides if PROTOCOL not in side for p in points]
     shared = next((label for name in claim.protocol if (label := _label(name, common))), None)
@@ -227,11 +217,11 @@ def _labels(claim: Claim, nets: Sequence[Mapping[int, Point]]) -> tuple[str, ...
 
 
 def _label(name: str, points: Sequence[Point]) -> str | None:
-    """What every one of these runs calls its test under a protocol: its name, or with scales.
+    """The label that all of these runs have for a protocol: its name, or with scales.
 
     A run that did not train was tested under none and would have been under any.
     """
-    offered = [_offered(p) for p in points if state_of(p) not in UNTRAINED]
+    offered = [_offered(p) for p in points if p.state not in UNTRAINED]
     if not offered:
         return name if points else None
     labels = set.intersection(*offered)
@@ -244,7 +234,7 @@ UNTRAINED = (State.DIVERGED, State.UNTRAINABLE)
 
 
 def _offered(point: Point) -> set[str]:
-    if state_of(point) is State.FINISHED and isinstance(point, RunRecord):
+    if point.state is State.FINISHED:
         return set(point.result.get("errors", {}))
     return {point.config.protocol.name, *point.config.protocol.also}
 

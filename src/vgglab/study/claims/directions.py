@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vgglab.study.claims.contrast import Measured
+from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.pairing import Paired
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """p-values, two-sided, of one comparison; 1 where nothing can be tested."""
+    """The effect of one comparison and its two-sided p-values; 1 where nothing can be tested."""
 
     effect: Measured | None
     """Difference (or, along an order, the fitted change from first to last), percentage points."""
@@ -28,12 +29,17 @@ class Evidence:
     clearance: float
     """Points between the effect and the nearest bound that it would have to clear."""
 
+    @property
+    def is_against(self) -> bool:
+        """Whether the runs, taken alone, show that the claim is false."""
+        return self.contradicts <= ALPHA
+
 
 NOTHING_TO_TEST = Evidence(None, (), 1.0, 1.0, 0.0)
 
 
 class Direction(ABC):
-    """What is common to the claims of one direction."""
+    """One kind of claim: its differences, its tests, its words."""
 
     rule: str
     """When such a claim is supported, in a sentence of the report."""
@@ -45,48 +51,28 @@ class Direction(ABC):
         """The differences that a claim of so many sides is made of: first side less second."""
 
     @abstractmethod
-    def evidence(self, paired: Paired, margin: float, *, trained_only: bool = False) -> Evidence:
-        """Test the claim on paired errors.
-
-        Args:
-            paired: errors of each side, percent.
-            margin: the claim's, percentage points.
-            trained_only: leave out the seeds in which a net did not learn.
-        """
+    def evidence(self, paired: Paired, margin: float) -> Evidence:
+        """Test the claim on paired errors; the margin is in percentage points."""
 
     @abstractmethod
     def effect_label(self, sides: Sequence[str]) -> str:
-        """What the effect is a difference of, from short names of the sides."""
+        """The name of the effect, from short names of the sides."""
 
-    def basis(self, evidence: Evidence, margin: float, *, supported: bool) -> str:
-        """What a verdict rests on, where the effect alone does not say it.
-
-        Args:
-            evidence: what led to the verdict.
-            margin: the claim's, percentage points.
-            supported: the verdict; else the claim is contradicted.
-        """
+    def basis(self, evidence: Evidence, margin: float) -> str:
+        """The reason for a verdict in a few words; empty where the effect alone says it."""
         return ""
 
     def target(self, evidence: Evidence, margin: float) -> tuple[float, str] | None:
-        """The difference that a study has to show.
+        """The difference that a study has to show, percentage points, and where it comes from.
 
-        Args:
-            evidence: of the runs that there are.
-            margin: the claim's, percentage points.
-
-        Returns:
-            Percentage points, and where they come from; None where the runs do not tell.
+        None where the runs that there are do not tell.
         """
         if evidence.effect is None or evidence.effect.noise is None:
             return None
         return evidence.clearance, "seen so far"
 
-    def _parts(self, paired: Paired, *, trained_only: bool) -> tuple[Measured, ...]:
-        found = (
-            paired.difference(first, second, trained_only=trained_only)
-            for first, second in self.pairs(paired.sides)
-        )
+    def _parts(self, paired: Paired) -> tuple[Measured, ...]:
+        found = (paired.difference(first, second) for first, second in self.pairs(paired.sides))
         return tuple(part for part in found if part is not None)
 
 
@@ -103,8 +89,8 @@ class Lower(Direction):
     def pairs(self, sides: int) -> list[tuple[int, int]]:
         return [(0, other) for other in range(1, sides)]
 
-    def evidence(self, paired: Paired, margin: float, *, trained_only: bool = False) -> Evidence:
-        parts = self._parts(paired, trained_only=trained_only)
+    def evidence(self, paired: Paired, margin: float) -> Evidence:
+        parts = self._parts(paired)
         return lower_tests(parts, margin) if parts else NOTHING_TO_TEST
 
     def effect_label(self, sides: Sequence[str]) -> str:
@@ -136,22 +122,22 @@ class Equal(Direction):
     def pairs(self, sides: int) -> list[tuple[int, int]]:
         return [(0, 1)]
 
-    def evidence(self, paired: Paired, margin: float, *, trained_only: bool = False) -> Evidence:
-        parts = self._parts(paired, trained_only=trained_only)
+    def evidence(self, paired: Paired, margin: float) -> Evidence:
+        parts = self._parts(paired)
         if not parts:
             return NOTHING_TO_TEST
         evidence = equal_tests(parts[0], margin)
-        if not trained_only and not all(paired.trained):
+        if not all(paired.trained):
             # Two nets that guess are equal, which says nothing about nets that learned.
-            learned = self.evidence(paired, margin, trained_only=True)
+            learned = self.evidence(paired.among_trained(), margin)
             evidence = replace(evidence, supports=max(evidence.supports, learned.supports))
         return evidence
 
     def effect_label(self, sides: Sequence[str]) -> str:
         return difference_label(sides[0], sides[1])
 
-    def basis(self, evidence: Evidence, margin: float, *, supported: bool) -> str:
-        side = "below" if supported else "above"
+    def basis(self, evidence: Evidence, margin: float) -> str:
+        side = "above" if evidence.is_against else "below"
         return f"the difference is shown to be {side} {margin:g} points"
 
     def target(self, evidence: Evidence, margin: float) -> tuple[float, str] | None:
@@ -184,17 +170,17 @@ class Falls(Direction):
     def pairs(self, sides: int) -> list[tuple[int, int]]:
         return [(later, later - 1) for later in range(1, sides)]
 
-    def evidence(self, paired: Paired, margin: float, *, trained_only: bool = False) -> Evidence:
-        trend = paired.contrast(trend_weights(paired.sides), trained_only=trained_only)
+    def evidence(self, paired: Paired, margin: float) -> Evidence:
+        trend = paired.contrast(trend_weights(paired.sides))
         if trend is None:
             return NOTHING_TO_TEST
-        return trend_tests(trend, self._parts(paired, trained_only=trained_only), margin)
+        return trend_tests(trend, self._parts(paired), margin)
 
     def effect_label(self, sides: Sequence[str]) -> str:
         return f"{sides[0]} to {sides[-1]}, fitted"
 
-    def basis(self, evidence: Evidence, margin: float, *, supported: bool) -> str:
-        if supported or evidence.effect is None or evidence.effect.mean >= 0:
+    def basis(self, evidence: Evidence, margin: float) -> str:
+        if not evidence.is_against or evidence.effect is None or evidence.effect.mean >= 0:
             return ""
         return f"the line falls, but a step is shown to rise by more than {margin:g} points"
 

@@ -56,8 +56,13 @@ def _spread(seed_variance: Any, image_variance: Any, nodes: Values, freedom: int
 def upper_tail(distance: Any, seed_variance: Any, image_variance: Any, seeds: int) -> Values:
     """Probability that the mean lies by ``distance`` or more above the truth.
 
-    One-sided p-value of "the truth is at most mean - distance". Variances are those of the mean,
-    in squared units of the distance; ``seed_variance`` is estimated from ``seeds`` >= 2 values.
+    One-sided p-value of "the truth is at most mean - distance", in the Behrens-Fisher form above.
+
+    Args:
+        distance: of the mean from a bound, percentage points.
+        seed_variance: of the mean, from the seeds, points^2.
+        image_variance: of the mean, from the test images, points^2.
+        seeds: number of values that ``seed_variance`` is estimated from, at least 2.
     """
     nodes, weights = _chi_squared(seeds - 1)
     spread = _spread(seed_variance, image_variance, nodes, seeds - 1)
@@ -67,7 +72,14 @@ def upper_tail(distance: Any, seed_variance: Any, image_variance: Any, seeds: in
 def half_width(
     seed_variance: Any, image_variance: Any, seeds: int, confidence: float = CONFIDENCE
 ) -> Values:
-    """Half of the two-sided interval for the mean."""
+    """Half of the two-sided interval for the mean, percentage points.
+
+    Args:
+        seed_variance: of the mean, from the seeds, points^2.
+        image_variance: of the mean, from the test images, points^2.
+        seeds: number of values that ``seed_variance`` is estimated from, at least 2.
+        confidence: chance that the interval covers the truth.
+    """
     nodes, weights = _chi_squared(seeds - 1)
     spread = _spread(seed_variance, image_variance, nodes, seeds - 1)
     # Between the quantiles of its two parts alone, and of both at their worst.

@@ -14,7 +14,7 @@ from vgglab.runs import RunRecord
 
 @dataclass(frozen=True)
 class Mistakes:
-    """Of one run under one protocol, by test image in the order of their index."""
+    """Test images that a run got wrong under one protocol, in the order of their index."""
 
     index_n: NDArray[np.int64]
     label_n: NDArray[np.int64]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vgglab.config.claims import Metric
 from vgglab.runs import RunRecord, State
 from vgglab.runs.records import ProtocolErrors
-from vgglab.study.claims.comparisons import UNTRAINED, Comparison, Point, Side, state_of
+from vgglab.study.claims.comparisons import UNTRAINED, Comparison, Point, Side
 from vgglab.study.claims.contrast import Measured, image_variance
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
 
@@ -32,7 +32,7 @@ class Paired:
     unpaired: tuple[int, ...]
     """Seeds that not every side was asked for."""
     trained: tuple[bool, ...]
-    """Of each of ``seeds``: whether every net learned."""
+    """Whether every net learned with this seed, in the order of ``seeds``."""
     errors_ks: NDArray[np.float64]
     """(sides, seeds), mean over the nets that are averaged over."""
     images_ksi: NDArray[np.float32] | None
@@ -44,35 +44,36 @@ class Paired:
     def sides(self) -> int:
         return len(self.errors_ks)
 
-    def difference(self, first: int, second: int, *, trained_only: bool = False) -> Measured | None:
-        """One side's error less another's.
+    def among_trained(self) -> Paired:
+        """The seeds in which every net learned."""
+        chosen = [i for i, trained in enumerate(self.trained) if trained]
+        return replace(
+            self,
+            seeds=tuple(self.seeds[i] for i in chosen),
+            trained=(True,) * len(chosen),
+            errors_ks=self.errors_ks[:, chosen],
+            images_ksi=None if self.images_ksi is None else self.images_ksi[:, chosen],
+        )
 
-        Args:
-            first: index of the side that is subtracted from.
-            second: index of the side that is subtracted.
-            trained_only: leave out the seeds in which a net did not learn.
-
-        Returns:
-            None without a seed.
-        """
+    def difference(self, first: int, second: int) -> Measured | None:
+        """One side's error less another's, by their indices; None without a seed."""
         weights = [0.0] * self.sides
         weights[first], weights[second] = 1.0, -1.0
-        return self.contrast(weights, trained_only=trained_only)
+        return self.contrast(weights)
 
-    def contrast(self, weights: Sequence[float], *, trained_only: bool = False) -> Measured | None:
+    def contrast(self, weights: Sequence[float]) -> Measured | None:
         """The weighted sum of the sides' errors; None without a seed."""
-        chosen = [i for i, t in enumerate(self.trained) if t or not trained_only]
-        if not chosen:
+        if not self.seeds:
             return None
         weights_k = np.asarray(weights, dtype=np.float64)
-        by_seed = tuple(float(v) for v in weights_k @ self.errors_ks[:, chosen])
+        by_seed = tuple(float(v) for v in weights_k @ self.errors_ks)
         if self.images_ksi is not None:
-            per_image = np.tensordot(weights_k, self.images_ksi[:, chosen], axes=1)
+            per_image = np.tensordot(weights_k, self.images_ksi, axes=1)
             return Measured(by_seed, float(image_variance(per_image)), self.images, paired=True)
         bound = 0.0
         if self.images:
             # As if the sides were tested on images of their own: no pair can vary more.
-            error_k = self.errors_ks[:, chosen].mean(axis=1)
+            error_k = self.errors_ks.mean(axis=1)
             bound = float((weights_k**2 * error_k * (100 - error_k)).sum() / self.images)
         return Measured(by_seed, bound, self.images, paired=False)
 
@@ -93,7 +94,7 @@ def pair(comparison: Comparison, reader: MistakesReader) -> Paired:
         seeds=complete,
         waiting=tuple(sorted(everywhere - set(complete))),
         unpaired=tuple(sorted(anywhere - everywhere)),
-        trained=tuple(all(state_of(n[s]) not in UNTRAINED for _, n in nets) for s in complete),
+        trained=tuple(all(n[s].state not in UNTRAINED for _, n in nets) for s in complete),
         errors_ks=np.asarray(errors, dtype=np.float64).reshape(
             len(comparison.sides), len(complete)
         ),
@@ -113,24 +114,24 @@ def error_of(point: Point, side: Side, metric: Metric) -> float | None:
     Returns:
         Percent; None where the point has not finished, or was not tested so.
     """
-    if state_of(point) is not State.FINISHED or not isinstance(point, RunRecord):
+    if point.state is not State.FINISHED:
         return None
     return _errors(point, side).get(metric)
 
 
 def _can_be_compared(point: Point, side: Side, metric: Metric) -> bool:
-    return state_of(point) in UNTRAINED or error_of(point, side, metric) is not None
+    return point.state in UNTRAINED or error_of(point, side, metric) is not None
 
 
 def _mean(side: Side, seed: int, metric: Metric, guess: float) -> float:
-    """Over the nets that are averaged over."""
+    """A side's error with one seed, percent: the mean over its nets."""
     found = [error_of(net[seed], side, metric) for net in side.nets]
     return float(np.mean([guess if error is None else error for error in found]))
 
 
-def _errors(run: RunRecord, side: Side) -> ProtocolErrors:
-    """The errors of a run under a side's protocol; empty where it was not tested under it."""
-    return run.result.get("errors", {}).get(side.protocol, {})
+def _errors(point: Point, side: Side) -> ProtocolErrors:
+    """The errors of a point under its side's protocol; empty where it was not tested under it."""
+    return point.result.get("errors", {}).get(side.protocol, {})
 
 
 def _guessing(comparison: Comparison) -> float:
@@ -150,7 +151,6 @@ def _images_tested(comparison: Comparison) -> int | None:
         for side in comparison.sides
         for net in side.nets
         for point in net.values()
-        if isinstance(point, RunRecord)
     ]
     return min((count for count in counts if count), default=None)
 
@@ -171,7 +171,7 @@ def _per_image(
         for seed in seeds:
             row: list[Mistakes | None] = []
             for net in side.nets:
-                if state_of(net[seed]) in UNTRAINED:
+                if net[seed].state in UNTRAINED:
                     row.append(None)
                     continue
                 mistakes = _mistakes(net[seed], side, k, reader)

@@ -1,4 +1,4 @@
-"""What a number of seeds can show: detectable differences, and the seeds that one needs."""
+"""Power of a number of seeds: differences they detect, and seeds that a difference needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DRAWS = 41
 
 @dataclass(frozen=True)
 class Noise:
-    """Of the difference of two errors (or of any contrast), percentage points."""
+    """Noise of the difference of two errors (or of any contrast), percentage points."""
 
     seed_sd: float
     """Standard deviation of the difference over seeds, on one test set."""
@@ -26,10 +26,14 @@ class Noise:
 
 
 def chance(noise: Noise, distance: float, seeds: int, alpha: float = 0.05) -> float:
-    """Probability that the interval at level ``1 - alpha`` clears a bound ``distance`` away.
+    """Probability that the interval clears a bound, on the side that the truth is on.
 
-    Of the side that the truth is on; ``seeds`` >= 2. For one of m claims that are corrected
-    together ``alpha / m`` gives the chance that does not count on the other claims' verdicts.
+    Args:
+        noise: of the difference.
+        distance: from the truth to the bound, percentage points.
+        seeds: at least 2.
+        alpha: 1 less the interval's confidence. For one of m claims that are corrected together
+            ``alpha / m`` gives the chance that does not count on the other claims' verdicts.
     """
     return _clears(distance, *_intervals(noise, seeds, alpha))
 
@@ -50,9 +54,16 @@ def _clears(distance: float, half: Values, spread: float) -> float:
 
 
 def detectable(noise: Noise, seeds: int, alpha: float = 0.05, power: float = POWER) -> float | None:
-    """Smallest true difference, percentage points, that so many seeds show with this power.
+    """Smallest true difference, percentage points, that a number of seeds shows.
 
-    None with one seed: it shows nothing, whatever the difference.
+    Args:
+        noise: of the difference.
+        seeds: pairs of runs.
+        alpha: chance of showing a difference that is not there.
+        power: chance of showing one that is there.
+
+    Returns:
+        None with one seed: it shows nothing, whatever the difference.
     """
     if seeds < 2:
         return None
@@ -74,10 +85,17 @@ def detectable(noise: Noise, seeds: int, alpha: float = 0.05, power: float = POW
 def seeds_needed(
     noise: Noise, distance: float, alpha: float = 0.05, power: float = POWER
 ) -> int | None:
-    """Fewest seeds that show a true difference this far beyond its bound, with this power.
+    """Fewest seeds that show a true difference.
 
-    None where no number up to ``MOST_SEEDS`` does: then the test images are too few, or the
-    difference is nil.
+    Args:
+        noise: of the difference.
+        distance: from the difference to the bound that it has to clear, percentage points.
+        alpha: chance of showing a difference that is not there.
+        power: chance of showing one that is there.
+
+    Returns:
+        None where no number up to ``MOST_SEEDS`` does: then the test images are too few, or the
+        difference is nil.
     """
     if distance <= 0 or chance(noise, distance, MOST_SEEDS, alpha) < power:
         return None

@@ -44,7 +44,7 @@ class SideRecord(TypedDict):
 
 
 class PaperRecord(TypedDict):
-    """What the paper says."""
+    """The paper's own numbers."""
 
     section: str
     errors: list[float]

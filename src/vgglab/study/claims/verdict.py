@@ -15,8 +15,6 @@ from vgglab.study.claims.comparisons import (
     Side,
     Unanswered,
     comparisons,
-    has_outcome,
-    state_of,
 )
 from vgglab.study.claims.contrast import Measured
 from vgglab.study.claims.directions import DIRECTIONS, Evidence
@@ -28,7 +26,7 @@ from vgglab.study.view import StudyView
 
 
 class Verdict(StrEnum):
-    """What the runs say of a claim."""
+    """The word on a claim."""
 
     SUPPORTED = "supported"
     CONTRADICTED = "contradicted"
@@ -53,7 +51,7 @@ class SideResult:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the runs of a study say of one comparison."""
+    """One comparison with its tests and its verdict."""
 
     comparison: Comparison
     sides: tuple[SideResult, ...]
@@ -91,12 +89,13 @@ def _test(comparison: Comparison, reader: MistakesReader) -> Judgement:
     evidence = direction.evidence(paired, margin)
     among = None
     if not all(paired.trained):
-        among = direction.evidence(paired, margin, trained_only=True).effect
+        among = direction.evidence(paired.among_trained(), margin).effect
     # Runs that are still to come might change the answer, and looking early would be looking twice.
     p = 1.0
     if not paired.waiting:
-        shown = evidence.contradicts <= ALPHA
-        p = evidence.contradicts if shown else min(evidence.supports, evidence.contradicts, 1.0)
+        p = evidence.contradicts
+        if not evidence.is_against:
+            p = min(evidence.supports, evidence.contradicts, 1.0)
     return Judgement(
         comparison=comparison,
         sides=tuple(_side_result(side, comparison) for side in comparison.sides),
@@ -120,7 +119,7 @@ def _side_result(side: Side, comparison: Comparison) -> SideResult:
         error=float(np.mean(errors)) if errors else None,
         runs=len(points),
         trained=len(errors),
-        states=dict(sorted(Counter(str(state_of(point)) for point in points).items())),
+        states=dict(sorted(Counter(str(point.state) for point in points).items())),
     )
 
 
@@ -133,11 +132,10 @@ def _verdict(tested: Judgement, p_holm: float, family: int) -> tuple[Verdict, st
     if untestable := _why_untestable(tested):
         return Verdict.INCONCLUSIVE, untestable, None
     if p_holm <= ALPHA:
-        claim, supported = tested.comparison.claim, tested.evidence.contradicts > ALPHA
-        basis = DIRECTIONS[claim.direction].basis(
-            tested.evidence, claim.margin, supported=supported
-        )
-        return Verdict.SUPPORTED if supported else Verdict.CONTRADICTED, basis, None
+        claim, evidence = tested.comparison.claim, tested.evidence
+        basis = DIRECTIONS[claim.direction].basis(evidence, claim.margin)
+        verdict = Verdict.CONTRADICTED if evidence.is_against else Verdict.SUPPORTED
+        return verdict, basis, None
     return Verdict.INCONCLUSIVE, *_what_would_settle(tested, family)
 
 
@@ -145,7 +143,7 @@ def _why_untestable(tested: Judgement) -> str:
     """Why nothing can be tested; empty where it can."""
     paired = tested.paired
     if paired.waiting:
-        waiting = sum(not has_outcome(point) for point in tested.comparison.points)
+        waiting = sum(not point.state.is_outcome for point in tested.comparison.points)
         return f"{waiting} of its runs have no outcome yet"
     if not paired.seeds:
         return "no seed has an outcome on every side"
