@@ -5,7 +5,7 @@ from __future__ import annotations
 from vgglab.config import Config
 from vgglab.tracking import dashboard as wandb_dashboard
 from vgglab.workflow.points import points_of_this_command
-from vgglab.workflow.reporting import folder_of, view_of
+from vgglab.workflow.reporting import view_of
 from vgglab.workflow.wandb_study import dashboard_of
 
 
@@ -17,7 +17,7 @@ def dashboard(config: Config) -> None:
     """
     points = points_of_this_command()
     first, view = points[0].config, view_of(points)
-    folder = folder_of(first)
+    folder = first.study_folder
     spec = dashboard_of(first, view, folder)
     wandb_dashboard.write(spec, folder)
     print("\n".join(wandb_dashboard.save(spec, first.tracking, folder)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from vgglab.config import Config
@@ -68,7 +67,7 @@ def _directories(config: Config) -> list[RunDirectory]:
     if has_sweep():
         # The protocol of this command is not that of the study's points, which names their runs.
         return [point.directory for point in points_of_this_command(leave_out=("protocol",))]
-    return [RunDirectory(Path(config.paths.runs) / name) for name in names(config.run)]
+    return [RunDirectory(config.paths.runs_folder / name) for name in names(config.run)]
 
 
 def _evaluated(config: Config, directory: RunDirectory) -> list[Row]:

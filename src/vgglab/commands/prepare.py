@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import track
 from rich.table import Table
+from rich.text import Text
 
 from vgglab import machine
 from vgglab.config import Config, FilesConfig
@@ -32,6 +31,7 @@ from vgglab.data.sources.registry import (
 )
 from vgglab.data.splits import SPLITS
 from vgglab.data.unreadable import record_unreadable
+from vgglab.workflow.output import print_rows
 
 MOST_CLASSES = 20
 """Classes that are printed one by one; ``format=csv`` and ``json`` have all of them."""
@@ -55,7 +55,7 @@ def prepare(config: Config) -> None:
         return
     if config.prepare.copy:
         raise ConfigError(f"prepare.copy = {config.prepare.copy}: data={data.name} has no files")
-    splits = load_splits(data, Path(config.paths.data))
+    splits = load_splits(data, config.paths.data_folder)
     labels = {split: getattr(splits, split).labels_n for split in SPLITS}
     names = [str(label) for label in range(data.classes)]
     _show(config, {"data": data.name} | _about(config), _counts(names, labels), None)
@@ -64,7 +64,7 @@ def prepare(config: Config) -> None:
 def _prepare_files(config: Config, data: FilesConfig) -> None:
     unpack(data)
     listing = listing_of(data)
-    folder = Path(config.paths.data)
+    folder = config.paths.data_folder
     splits = load_splits(dataclasses.replace(data, on_error="fail"), folder)  # of all files
     labels = {split: getattr(splits, split).labels_n for split in SPLITS}
     counts = _counts(list(listing.classes), labels)
@@ -96,7 +96,7 @@ def _collecting(reports: Iterator[FileReport], reasons: dict[int, str]) -> Itera
 
 
 def _about(config: Config) -> dict[str, str]:
-    return {"fingerprint": fingerprint(config.data, Path(config.paths.data))}
+    return {"fingerprint": fingerprint(config.data, config.paths.data_folder)}
 
 
 def _copy_of(config: Config, listing: Listing) -> SmallerCopy | None:
@@ -137,35 +137,30 @@ def _counts(classes: list[str], labels: dict[str, Any]) -> ClassCounts:
 def _show(
     config: Config, about: dict[str, Any], counts: ClassCounts, summary: FolderReport | None
 ) -> None:
-    match config.format:
-        case "json":
-            checked = {} if summary is None else dataclasses.asdict(summary)
-            print(json.dumps(about | {"classes": counts} | checked))
-        case "csv":
-            writer = csv.DictWriter(sys.stdout, counts[0].keys())
-            writer.writeheader()
-            writer.writerows(counts)
-        case "table":
-            _print(about, counts, summary)
-        case _ as unknown:
-            assert_never(unknown)
+    checked = {} if summary is None else dataclasses.asdict(summary)
+    print_rows(
+        counts,
+        config.format,
+        document=about | {"classes": counts} | checked,
+        tables=lambda: _tables(about, counts, summary),
+    )
 
 
-def _print(about: dict[str, Any], counts: ClassCounts, summary: FolderReport | None) -> None:
-    console = Console(soft_wrap=True, highlight=False)
-    for name, value in about.items():
-        console.print(f"{name}: {value}", markup=False)
-    console.print(_split_table(counts))
+def _tables(
+    about: dict[str, Any], counts: ClassCounts, summary: FolderReport | None
+) -> Iterator[RenderableType]:
+    yield from (Text(f"{name}: {value}") for name, value in about.items())
+    yield _split_table(counts)
     if len(counts) <= MOST_CLASSES:
-        console.print(_class_table(counts))
+        yield _class_table(counts)
     else:
-        console.print(f"{len(counts)} classes; all of them with format=csv")
+        yield Text(f"{len(counts)} classes; all of them with format=csv")
     for split in SPLITS:
         without = [row["class"] for row in counts if not row[split]]
         if without:
-            console.print(f"{split}: no image of {', '.join(without)}", markup=False)
+            yield Text(f"{split}: no image of {', '.join(without)}")
     if summary is not None:
-        _print_summary(console, summary)
+        yield from map(Text, _summary_lines(summary))
 
 
 def _split_table(counts: ClassCounts) -> Table:
@@ -185,15 +180,15 @@ def _class_table(counts: ClassCounts) -> Table:
     return table
 
 
-def _print_summary(console: Console, summary: FolderReport) -> None:
+def _summary_lines(summary: FolderReport) -> Iterator[str]:
     low, middle, high = summary.shorter_sides
-    console.print(f"shorter sides: {low} to {high} px, median {middle}")
+    yield f"shorter sides: {low} to {high} px, median {middle}"
     if summary.turned:
-        console.print(f"{summary.turned} images have an EXIF orientation, which is not applied")
+        yield f"{summary.turned} images have an EXIF orientation, which is not applied"
     for one, other in summary.repeated:
-        console.print(f"in two splits: {one} and {other}", markup=False)
+        yield f"in two splits: {one} and {other}"
     for path, reason in summary.unreadable:
-        console.print(f"unreadable: {path}: {reason}", markup=False)
+        yield f"unreadable: {path}: {reason}"
 
 
 def _check(summary: FolderReport, *, skips: bool) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -63,7 +62,7 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
     if todo:
         # Downloaded or generated once, before the points would all want it at the same time.
         for data in {repr(p.config.data): p.config.data for p in todo}.values():
-            load_splits(data, Path(first.paths.data))
+            load_splits(data, first.paths.data_folder)
         if slurm is None:
             _train(todo, console)
         elif not train_on_slurm(todo, slurm, console):

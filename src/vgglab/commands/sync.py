@@ -15,7 +15,7 @@ from vgglab.tracking.local_files import is_incomplete, is_uploaded, offline_atte
 from vgglab.tracking.session import write_out
 from vgglab.workflow.compose import has_sweep
 from vgglab.workflow.points import points_of_this_command, runs_of_this_command
-from vgglab.workflow.reporting import folder_of, view_of
+from vgglab.workflow.reporting import view_of
 from vgglab.workflow.wandb_cards import replay_offline
 from vgglab.workflow.wandb_study import publish_study
 
@@ -64,7 +64,7 @@ def _publish_report() -> None:
     config = dataclasses.replace(
         config, tracking=dataclasses.replace(config.tracking, mode="online")
     )
-    folder = folder_of(config)
+    folder = config.study_folder
     if (folder / "report.html").exists():
         address = publish_study(config, view_of(points), folder)
         if address is None:

@@ -41,7 +41,7 @@ def verify(config: Config) -> None:
     """
     if not config.run:
         raise ConfigError("task=verify needs run=<id>; task=runs lists those that are there")
-    runs = [RunDirectory(Path(config.paths.runs) / name) for name in names(config.run)]
+    runs = [RunDirectory(config.paths.runs_folder / name) for name in names(config.run)]
     configs = [_config_of(run, config) for run in runs]
     certificates = [_verified(*pair, config) for pair in zip(runs, configs, strict=True)]
     rows: list[Row] = [
@@ -92,7 +92,7 @@ def _verified(run: RunDirectory, config: Config, command: Config) -> Certificate
     if weights is not None and not weights.exists():
         raise ConfigError(f"{weights} is gone, which {run.id} starts from")
     begun = time.time()
-    folder = Path(config.paths.runs).absolute().parent  # on the same disk, and not among the runs
+    folder = config.paths.runs_folder.absolute().parent  # on the same disk, and not among the runs
     with tempfile.TemporaryDirectory(prefix="verify-", dir=folder) as scratch:
         trials = Trials(tree, weights and weights.absolute(), Path(scratch))
         found = _trials(trials, run, config.recipe.epochs)

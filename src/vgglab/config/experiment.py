@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -111,6 +112,11 @@ class Config:
     """``task=evaluate``: stored predictions to average, each ``<run>`` or ``<run>:<protocol>``."""
     weights: Annotated[str, Role.INFRASTRUCTURE] = ""
     """``task=evaluate``: published weights to test, ``torchvision:<name>`` or a file of theirs."""
+
+    @property
+    def study_folder(self) -> Path:
+        """``studies/<study>/``: the study's report and what else is written about it."""
+        return self.paths.studies_folder / self.study.name
 
     @property
     def processes(self) -> int:

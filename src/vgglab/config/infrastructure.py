@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -122,6 +123,21 @@ class PathsConfig:
     studies: Annotated[str, Field(min_length=1), Role.INFRASTRUCTURE] = "studies"
     data: Annotated[str, Field(min_length=1), Role.INFRASTRUCTURE] = "datasets"
     """Downloads and generated images."""
+
+    @property
+    def runs_folder(self) -> Path:
+        """``runs`` as a path."""
+        return Path(self.runs)
+
+    @property
+    def studies_folder(self) -> Path:
+        """``studies`` as a path."""
+        return Path(self.studies)
+
+    @property
+    def data_folder(self) -> Path:
+        """``data`` as a path."""
+        return Path(self.data)
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)

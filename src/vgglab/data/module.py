@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any, assert_never
 
 import pytorch_lightning as pl
@@ -42,7 +41,7 @@ class ImageData(pl.LightningDataModule):
         self._config = config
         self._memory_format = memory_format
         self._shard = Shard(rank=world.rank, world=world.size, accumulate=config.trainer.accumulate)
-        self.splits = load_splits(config.data, Path(config.paths.data))
+        self.splits = load_splits(config.data, config.paths.data_folder)
         if world.is_first:
             warn_of_missing_classes(config.data, self.splits)
         self.normalise = normalisation(config, self.splits)

@@ -146,10 +146,10 @@ def color_statistics(config: Config, train: ImageSet | FileSet) -> ColorStatisti
     Raises:
         DataError: a training file is not readable.
     """
-    made_from = fingerprint(config.data, Path(config.paths.data))
+    made_from = fingerprint(config.data, config.paths.data_folder)
     content = json.dumps([semantic(config.data), made_from], sort_keys=True)
     key = hashlib.sha256(content.encode()).hexdigest()[:16]
-    path = Path(config.paths.data) / "moments" / f"{config.data.name}-{key}.json"
+    path = config.paths.data_folder / "moments" / f"{config.data.name}-{key}.json"
     return load_or_compute(path, lambda: ColorStatistics.of(_images(train, config.trainer.workers)))
 
 

@@ -180,7 +180,7 @@ def check_parts(config: Config, data: ImageData) -> None:
 def _ideal_speed(config: Config, group: ProcessGroup, cost: NetCost) -> float:
     """Images a second if every device worked at the ceiling of the first one's."""
     first = group.world.is_first
-    peak = ceiling(Path(config.paths.data), hardware(config)) if first else 0.0
+    peak = ceiling(config.paths.data_folder, hardware(config)) if first else 0.0
     return config.processes * float(group.from_first(peak)) / flops_per_image(cost.macs)
 
 

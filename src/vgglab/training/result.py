@@ -7,7 +7,6 @@ import io
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from vgglab.config import Config, Procedure
@@ -112,7 +111,7 @@ def procedure_part(procedure: Procedure, seconds: float) -> dict[str, Any]:
 
 def skipped_part(config: Config, directory: RunDirectory) -> dict[str, Any]:
     """Write ``skipped.csv``, warn, and return the counts; empty where every file can be read."""
-    found = skipped_files(config.data, Path(config.paths.data))
+    found = skipped_files(config.data, config.paths.data_folder)
     if not found:
         return {}
     counts = Counter(skipped.split for skipped in found)

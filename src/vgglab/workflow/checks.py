@@ -92,7 +92,7 @@ def check_paths(config: Config) -> None:
         value = getattr(config, field)
         for name in (value,) if isinstance(value, str) else value:
             others[field] = name
-            _is_there(field, name, Path(config.paths.runs) / name)
+            _is_there(field, name, config.paths.runs_folder / name)
     for field, text in others.items():
         _is_there(field, text, Path(text))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from vgglab.config import semantic_fields
@@ -74,7 +73,7 @@ def _present() -> Code:
 
 
 def _fields(point: StudyPoint, present: Code | None) -> dict[str, Any]:
-    data = {"data.fingerprint": fingerprint(point.config.data, Path(point.config.paths.data))}
+    data = {"data.fingerprint": fingerprint(point.config.data, point.config.paths.data_folder)}
     code = _code(point.directory.read_status(), present)
     return semantic_fields(point.config) | data | code
 

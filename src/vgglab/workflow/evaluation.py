@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from vgglab.config import Config, Procedure, with_infrastructure_of
@@ -67,7 +66,7 @@ def config_to_test(directory: RunDirectory, command: Config) -> Config:
     Raises:
         ConfigError: there is no such run, or it cannot be tested so.
     """
-    if directory.path.parent.resolve() != Path(command.paths.runs).resolve():
+    if directory.path.parent.resolve() != command.paths.runs_folder.resolve():
         raise ConfigError(
             f"run={directory.id}: must be the name of a folder in {command.paths.runs}"
         )

@@ -81,7 +81,7 @@ def fuse(config: Config) -> None:
 
 def _member(text: str, config: Config) -> Member:
     name, _, label = text.partition(":")
-    directory = RunDirectory(Path(config.paths.runs) / name)
+    directory = RunDirectory(config.paths.runs_folder / name)
     of_run = config_to_test(directory, config)
     label = label or of_run.procedures[0].label
     member = Member(directory, label, of_run)
@@ -119,7 +119,7 @@ def _bounds(found: Fused) -> str:
 def _write(config: Config, members: Sequence[Member], found: Fused, rows: Sequence[Row]) -> Path:
     """Write ``studies/<study>/fusion/<hash of the members>.json`` and its ``.csv``."""
     key = hashlib.sha256("\n".join(member.name for member in members).encode()).hexdigest()[:12]
-    path = Path(config.paths.studies) / config.study.name / "fusion" / f"{key}.json"
+    path = config.study_folder / "fusion" / f"{key}.json"
     write_json(
         path,
         {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 from vgglab import machine
 from vgglab.config import Config
@@ -75,7 +74,7 @@ def runs_of_this_command(config: Config) -> list[RunDirectory]:
     """
     if has_sweep():
         return [point.directory for point in points_of_this_command()]
-    statuses = sorted(Path(config.paths.runs).glob("*/status.json"))
+    statuses = sorted(config.paths.runs_folder.glob("*/status.json"))
     return [RunDirectory(path.parent) for path in statuses]
 
 

@@ -32,9 +32,9 @@ def stages_of(config: Config) -> list[Stage]:
     found: list[Stage] = []
     parent: RunDirectory | None = None
     for each in [*reversed(ancestors(config)), config]:
-        data = fingerprint(each.data, Path(each.paths.data))
+        data = fingerprint(each.data, each.paths.data_folder)
         identity = run_id(each, data, parent.id if parent else "")
-        directory = RunDirectory(Path(each.paths.runs) / identity)
+        directory = RunDirectory(each.paths.runs_folder / identity)
         found.append(Stage(each, directory, parent))
         parent = directory
     return found

@@ -82,12 +82,12 @@ def images_of(config: Config) -> WholeImages:
         DataError: the images cannot be had.
     """
     if not isinstance(config.data, FolderConfig):
-        return load_splits(config.data, Path(config.paths.data)).test
+        return load_splits(config.data, config.paths.data_folder).test
     listing = listing_of(config.data)
     members = (listing.members(split) for split in ("test", "validation", "train"))
     files = listing.file_set(next(found for found in members if len(found)))
     if config.data.on_error == "skip":
-        return files.with_skipped(unreadable_files(listing, Path(config.paths.data)))
+        return files.with_skipped(unreadable_files(listing, config.paths.data_folder))
     return files
 
 
@@ -123,7 +123,7 @@ def config_for(about: PublishedNet, config: Config) -> Config:
 def _directory(config: Config) -> RunDirectory:
     """``studies/<study>/weights/<name>``: its files are those of a run."""
     name = Path(config.weights).stem.replace(":", "-")
-    return RunDirectory(Path(config.paths.studies) / config.study.name / "weights" / name)
+    return RunDirectory(config.study_folder / "weights" / name)
 
 
 def torchvision_name(config: Config) -> str:

@@ -6,18 +6,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vgglab.config import Config
 from vgglab.report import write_report
 from vgglab.runs import load_run
 from vgglab.study import MissingPoint, StudyView
 from vgglab.workflow.compose import composed_claims
 from vgglab.workflow.confound_check import guard_study
 from vgglab.workflow.points import StudyPoint
-
-
-def folder_of(config: Config) -> Path:
-    """``studies/<study>/``."""
-    return Path(config.paths.studies) / config.study.name
 
 
 def view_of(points: Sequence[StudyPoint]) -> StudyView:
@@ -39,12 +33,12 @@ def view_of(points: Sequence[StudyPoint]) -> StudyView:
 def write_study_report(points: Sequence[StudyPoint]) -> Path:
     """Write ``studies/<study>/``, tell W&B, and return the path of its page."""
     config, view = points[0].config, view_of(points)
-    page = write_report(view, folder_of(config))
+    page = write_report(view, config.study_folder)
     if view.guard and view.guard.confounds:
         print(f"confounded: {view.guard.complaint}", file=sys.stderr)
     if config.tracking.mode != "off":
         # Imported only here: with tracking=off nothing loads W&B.
         from vgglab.workflow.wandb_study import publish_study
 
-        publish_study(config, view, folder_of(config))
+        publish_study(config, view, config.study_folder)
     return page

@@ -160,7 +160,7 @@ def work_of(config: Config) -> Work:
     Raises:
         DataError: it is not.
     """
-    splits = load_splits(config.data, Path(config.paths.data))
+    splits = load_splits(config.data, config.paths.data_folder)
     return _work(config, *(len(part) for part in (splits.train, splits.validation, splits.test)))
 
 

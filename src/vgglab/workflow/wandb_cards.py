@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -78,7 +77,7 @@ def run_card(config: Config, directory: RunDirectory, status: Status) -> RunCard
     """
     data = DataCard(
         name=config.data.name,
-        fingerprint=fingerprint(config.data, Path(config.paths.data)),
+        fingerprint=fingerprint(config.data, config.paths.data_folder),
         url=source_url(config.data),
         config=without_home_in(plain(config)["data"]),
     )
@@ -131,7 +130,7 @@ def _predictions(config: Config, directory: RunDirectory, protocol: str) -> list
     # Imported only here: it loads torch, which an upload of other runs does without.
     from vgglab.evaluation.predictions import most_wrong
 
-    images = load_splits(config.data, Path(config.paths.data)).test
+    images = load_splits(config.data, config.paths.data_folder).test
     table = pq.read_table(directory.predictions(protocol))
     rows: list[Prediction] = []
     for index, *said in most_wrong(table, config.tracking.predictions):
