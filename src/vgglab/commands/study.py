@@ -154,7 +154,7 @@ def slurm_options(config: Config, options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: the launcher is not installed.
     """
-    if "submitit_folder" not in options:
+    if "folder" not in options:
         raise ConfigError(
             "launcher=slurm needs hydra-submitit-launcher: pip install 'vgglab[slurm]'"
         )
@@ -162,5 +162,5 @@ def slurm_options(config: Config, options: Mapping[str, Any]) -> dict[str, Any]:
     if config.trainer.accelerator == "gpu" and not options["gpus_per_node"]:
         derived["gpus_per_node"] = config.devices
     if config.launcher.jobs:
-        derived["array_parallelism"] = config.launcher.jobs
+        derived["slurm_array_parallelism"] = config.launcher.jobs
     return {**options, **derived}

@@ -198,7 +198,16 @@ def stand_in_overrides(config: Config) -> tuple[str, ...]:
 
 
 def scaled(timing: Timing, config: Config, measured: Config) -> Timing:
-    """A step's time, by MACs, from the net that was measured to the net that is meant."""
+    """Scale a measured step, by MACs, to the net that is meant.
+
+    Args:
+        timing: of the net that was measured.
+        config: of the net that is meant.
+        measured: config of the net that was measured.
+
+    Returns:
+        The timing of the net that is meant, as far as arithmetic can tell.
+    """
     cost, reference = net_cost(config), net_cost(measured)
     times = (cost.macs * config.recipe.batch_size) / (reference.macs * measured.recipe.batch_size)
     more = tensors_mib(config) - tensors_mib(measured)
