@@ -42,9 +42,9 @@ class Declared:
 
     def of(self, field: str) -> Declaration:
         """The study's word on a field; scientific where it says both."""
-        if _covered(field, self.scientific):
+        if is_covered(field, self.scientific):
             return Declaration.SCIENTIFIC
-        return Declaration.NUISANCE if _covered(field, self.nuisance) else Declaration.NONE
+        return Declaration.NUISANCE if is_covered(field, self.nuisance) else Declaration.NONE
 
     def check(self, known: Iterable[str]) -> None:
         """Refuse a declaration of something that no point has.
@@ -62,7 +62,8 @@ class Declared:
                     raise ValueError(f"study.{name} = {declared}: no point has it{hint}")
 
 
-def _covered(field: str, declared: Iterable[str]) -> bool:
+def is_covered(field: str, declared: Iterable[str]) -> bool:
+    """Whether a field is declared, by its name or by that of a group it is in."""
     return any(field == name or field.startswith(f"{name}.") for name in declared)
 
 

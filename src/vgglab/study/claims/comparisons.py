@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any
@@ -12,6 +12,7 @@ from vgglab.config import arm_fields
 from vgglab.config.claims import PROTOCOL, Claim, Selector
 from vgglab.runs import RunRecord, State
 from vgglab.study.arms import distinguishing
+from vgglab.study.confounds import is_covered
 from vgglab.study.view import MissingPoint, StudyView
 
 Point = RunRecord | MissingPoint
@@ -68,12 +69,13 @@ def comparisons(view: StudyView) -> tuple[list[Comparison], list[Unanswered]]:
     fields = {p.id: _fields(p) for p in view.points}
     known = {name for values in fields.values() for name in values}
     nuisance = view.guard.declared.nuisance if view.guard else ()
-    for name, claim in view.claims.items():
-        named = _named(claim) | set(covered(known, (*claim.ignore, *nuisance)))
-        candidates, why = _candidates(name, claim, view.points, fields, named)
+    for claim_name, claim in view.claims.items():
+        may_differ = (*claim.ignore, *nuisance)
+        named = _named(claim) | {name for name in known if is_covered(name, may_differ)}
+        candidates, why = _candidates(claim_name, claim, view.points, fields, named)
         found += _with_settings(candidates)
         if not candidates:
-            unanswered.append(Unanswered(name, why))
+            unanswered.append(Unanswered(claim_name, why))
     return found, unanswered
 
 
@@ -126,11 +128,6 @@ def _candidates(
             comparison = Comparison(name, claim, {}, averaged, sides)
             candidates.append(_Candidate(comparison, shared))
     return candidates, why
-
-
-def covered(fields: Iterable[str], declared: Sequence[str]) -> list[str]:
-    """The fields that are declared, by name or by their group."""
-    return [f for f in fields if any(f == d or f.startswith(f"{d}.") for d in declared)]
 
 
 def _named(claim: Claim) -> set[str]:

@@ -48,7 +48,7 @@ class Direction(ABC):
 
     @abstractmethod
     def pairs(self, sides: int) -> list[tuple[int, int]]:
-        """The differences that a claim of so many sides is made of: first side less second."""
+        """The differences between its sides that a claim is made of: first side less second."""
 
     @abstractmethod
     def evidence(self, paired: Paired, margin: float) -> Evidence:
