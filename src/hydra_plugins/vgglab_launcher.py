@@ -33,6 +33,7 @@ class ProcessLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run the study, then leave with its exit code: the sweeper has nothing to add."""
+        # Hydra loads every plugin at the start of every command; most need no study.
         from vgglab.commands.study import run_study
 
         raise SystemExit(run_study(job_overrides, slurm=self.slurm))

@@ -26,6 +26,7 @@ OTHER: dict[str, Any] = {
     "data.classes": 9,
     "data.flip": True,
     "recipe.schedule.name": "step",
+    "recipe.optimizer": None,  # one is shipped; test_toy_optimiser.py adds another
     "recipe.select": "last",
     "recipe.scale_min": None,  # not without the other; tested below
     "recipe.scale_max": None,

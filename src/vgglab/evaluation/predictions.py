@@ -25,10 +25,10 @@ SCHEMA = pa.schema(
 )
 """``loss`` is minus the label's log-probability, also where the label is not among ``classes``.
 
-An image that could not be read (``data.on_error=skip``) has a row too, so that nobody who counts
-forgets it: no loss, ``NOBODY`` for every class, and no probability left to any.
+An image that could not be read (``data.on_error=skip``) has a row too, so that no count
+leaves it out: no loss, ``NO_CLASS`` for every class, and no probability left to any.
 """
-NOBODY = -1
+NO_CLASS = -1
 
 
 class PredictionCollector:
@@ -112,7 +112,7 @@ def with_skipped(
         "index": skipped_m,
         "label": labels_m,
         "loss": pa.nulls(count, pa.float32()),
-        "classes": [[NOBODY] * kept] * count,
+        "classes": [[NO_CLASS] * kept] * count,
         "log_probabilities": [[-np.inf] * kept] * count,
     }
     return merged([table, pa.table(rows, schema=SCHEMA)])
@@ -121,7 +121,7 @@ def with_skipped(
 def skipped_rows(table: pa.Table) -> NDArray[np.bool_]:
     """A mask of the rows of images that could not be read (N,)."""
     classes_nk = np.stack(table["classes"].to_numpy())
-    is_skipped_n: NDArray[np.bool_] = classes_nk[:, 0] == NOBODY
+    is_skipped_n: NDArray[np.bool_] = classes_nk[:, 0] == NO_CLASS
     return is_skipped_n
 
 

@@ -46,6 +46,38 @@ class Place:
 
 
 @dataclass(kw_only=True)
+class Attempt:
+    """One attempt at a run: where, from and to which time and epoch, how it ended and why."""
+
+    host: str = ""
+    accelerator: str = ""
+    devices: int = 1
+    nodes: int = 1
+    job: str = ""
+    launched: float | None = None
+    started: float
+    ended: float | None = None
+    """None while it goes on, and for ever if it was killed."""
+    from_epoch: int = 0
+    to_epoch: int = 0
+    state: State = State.RUNNING
+    reason: str = ""
+    commit: str = ""
+    source: str = ""
+
+    def end(self, state: State, reason: str, *, at: float, epoch: int) -> None:
+        """Write down how it ended.
+
+        Args:
+            state: of the run from then on.
+            reason: in words; empty where the state says it all.
+            at: seconds since the epoch.
+            epoch: epochs of the run that are done.
+        """
+        self.state, self.reason, self.ended, self.to_epoch = state, reason, at, epoch
+
+
+@dataclass(kw_only=True)
 class Status:
     """Contents of ``status.json``. Times are seconds since the epoch."""
 
@@ -69,8 +101,7 @@ class Status:
     versions: dict[str, str] = field(default_factory=dict)
     parent: str = ""
     """Id of the run whose weights this one starts from."""
-    history: list[dict[str, Any]] = field(default_factory=list)
-    """Every attempt: where, from and to which time and epoch, how it ended and why."""
+    history: list[Attempt] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> Status:
@@ -79,9 +110,8 @@ class Status:
             stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return cls()
-        known = {f.name for f in dataclasses.fields(cls)}
-        values = {key: value for key, value in stored.items() if key in known}
-        return cls(**values | {"state": State(stored["state"])})
+        history = [Attempt(**_known(Attempt, attempt)) for attempt in stored.pop("history", [])]
+        return cls(**_known(cls, stored), history=history)
 
     def write(self, path: Path) -> None:
         """Replace the file in one step, with a fresh heartbeat."""
@@ -91,19 +121,19 @@ class Status:
     def begin_attempt(self, place: Place | None = None) -> None:
         """Mark that this process now works on the run."""
         now = time.time()
-        if self.history and self.history[-1]["ended"] is None:
+        if self.history and self.history[-1].ended is None:
             # It was killed before it could say so; its last sign of life is what is known.
-            self._end_last(State.INTERRUPTED, self.reason or "died", self.heartbeat)
+            self.history[-1].end(
+                State.INTERRUPTED, self.reason or "died", at=self.heartbeat, epoch=self.epoch
+            )
         self.started = self.started or now
         self.attempts += 1
         self.state, self.reason = State.RUNNING, ""
         self.host, self.pid = platform.node(), os.getpid()
-        self.history.append(
-            {"host": self.host}
-            | dataclasses.asdict(place or Place())
-            | {"started": now, "ended": None, "from_epoch": self.epoch, "to_epoch": self.epoch}
-            | {"state": str(State.RUNNING), "reason": ""}
-        )
+        where = dataclasses.asdict(place or Place())
+        attempt = Attempt(**where, host=self.host, started=now)
+        attempt.from_epoch = attempt.to_epoch = self.epoch
+        self.history.append(attempt)
 
     def note_code(self, commit: str, source: str, versions: dict[str, str]) -> None:
         """Write down what this attempt is computed by.
@@ -115,18 +145,17 @@ class Status:
         """
         self.commit, self.source, self.versions = commit, source, versions
         if self.history:
-            self.history[-1] |= {"commit": commit, "source": source}
+            self.history[-1].commit, self.history[-1].source = commit, source
 
     def end_attempt(self, state: State, reason: str) -> None:
         """Mark how the attempt ended."""
         self.state, self.reason = state, reason
         if self.history:
-            self._end_last(state, reason, time.time())
+            self.history[-1].end(state, reason, at=time.time(), epoch=self.epoch)
 
-    def _end_last(self, state: State, reason: str, ended: float) -> None:
-        self.history[-1] |= {
-            "ended": ended,
-            "to_epoch": self.epoch,
-            "state": str(state),
-            "reason": reason,
-        }
+
+def _known(record: type[Status | Attempt], stored: dict[str, Any]) -> dict[str, Any]:
+    """The stored values of the fields that this version knows."""
+    names = {f.name for f in dataclasses.fields(record)}
+    values = {name: value for name, value in stored.items() if name in names}
+    return values | {"state": State(stored["state"])}

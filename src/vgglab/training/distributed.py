@@ -54,7 +54,7 @@ def process_group(world: World, accelerator: str) -> Iterator[ProcessGroup]:
 def store_on_loopback(world: World) -> TCPStore | None:
     """A rendezvous on loopback; None for several machines, and under torchrun, which has its own.
 
-    torch's own store listens on every network of the machine, and authenticates nobody.
+    torch's own store listens on every network of the machine, and asks no one who they are.
     """
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     if address != LOOPBACK or "TORCHELASTIC_USE_AGENT_STORE" in os.environ:

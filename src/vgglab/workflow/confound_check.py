@@ -9,7 +9,7 @@ from typing import Any
 from vgglab.config import semantic_fields
 from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import fingerprint
-from vgglab.runs import Status
+from vgglab.runs import State, Status
 from vgglab.study import UNKNOWN, Declared, Guard, compare, grid_keys
 from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.provenance import commit, knows, source, versions
@@ -91,8 +91,8 @@ def _code(status: Status, present: Code | None) -> dict[str, str]:
 
 def _recorded(status: Status) -> list[str]:
     """The code of each attempt that has left something in the run, first to last."""
-    left = [a for a in status.history[:-1] if a["to_epoch"] or a["state"] == "interrupted"]
-    codes = [(a.get("commit", ""), a.get("source", "")) for a in (*left, *status.history[-1:])]
+    left = [a for a in status.history[:-1] if a.to_epoch or a.state is State.INTERRUPTED]
+    codes = [(a.commit, a.source) for a in (*left, *status.history[-1:])]
     if not status.history:
         codes = [(status.commit, status.source)]
     return list(dict.fromkeys(name for c, s in codes if (name := _name(c, s))))

@@ -139,12 +139,12 @@ def done_run(run: RunRecord, slots: PointResources) -> DoneRun | None:
     """What a finished run took; None where it says nothing of this machine."""
     hardware, speed = run.result.get("hardware", {}), run.result.get("speed", {})
     history = run.status.history
-    here = all(attempt["host"] == platform.node() for attempt in history)
+    here = all(attempt.host == platform.node() for attempt in history)
     if run.status.state is not State.FINISHED or not history or not here:
         return None
     if hardware.get("threads") != slots.threads or "train_seconds" not in speed:
         return None
-    seconds = sum(a["ended"] - (a.get("launched") or a["started"]) for a in history)
+    seconds = sum((a.ended or a.started) - (a.launched or a.started) for a in history)
     return DoneRun(
         seconds=seconds,
         train_seconds=speed["train_seconds"],
