@@ -146,7 +146,7 @@ def _memory(cost: NetCost, batch_size: int) -> Table:
     bytes_of = cost.memory()
     rows = {
         "weights": bytes_of["weights"],
-        f"weights, training (x{cost.values_in_training}: gradient, momentum)": bytes_of[
+        f"weights, training (x{cost.values_in_training}: with gradient, optimiser state)": bytes_of[
             "weights_training"
         ],
         "an image forward, every output kept": bytes_of["image_forward"],
