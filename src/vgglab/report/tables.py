@@ -13,6 +13,7 @@ from vgglab.report.wording import (
     grouped,
     model_label,
     number,
+    other_states,
     span,
 )
 from vgglab.study import Estimate, Summary
@@ -32,8 +33,7 @@ def _mean_and_interval(estimate: Estimate | None) -> list[str]:
 
 def seeds_trained(summary: Summary) -> str:
     """``2 of 3 (1 diverged)``."""
-    others = [f"{n} {state}" for state, n in summary.states.items() if state != "finished"]
-    return f"{summary.trained} of {summary.asked}" + (f" ({', '.join(others)})" if others else "")
+    return f"{summary.trained} of {summary.asked}{other_states(summary.states)}"
 
 
 def error_table(summaries: Sequence[Summary], names: ArmNames, caption: str = "") -> Table:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from vgglab.report.blocks import Block, Bullets, Paragraph, Section, Table
 from vgglab.report.results import Results
-from vgglab.report.wording import NONE
+from vgglab.report.wording import NONE, other_states
 from vgglab.runs import RunRecord, State
 from vgglab.study import Arm
 from vgglab.study.claims.comparisons import UNTRAINED
@@ -51,9 +51,8 @@ def _table(results: Results, runs: Iterable[RunRecord]) -> Table:
 
 def _counted(states: list[State]) -> str:
     """``1 of 3 (2 untrainable)``."""
-    others = [f"{states.count(s)} {s}" for s in State if s in states and s is not State.FINISHED]
-    trained = f"{states.count(State.FINISHED)} of {len(states)}"
-    return f"{trained} ({', '.join(others)})" if others else trained
+    counts = {str(state): states.count(state) for state in State if state in states}
+    return f"{states.count(State.FINISHED)} of {len(states)}{other_states(counts)}"
 
 
 def _remedies(run: RunRecord) -> list[str]:

@@ -11,6 +11,7 @@ from vgglab.report.wording import (
     NONE,
     compared,
     number,
+    other_states,
     p_text,
     plural,
     setting_label,
@@ -18,7 +19,7 @@ from vgglab.report.wording import (
     signed,
     signed_span,
 )
-from vgglab.study import ClaimRecord, ClaimsFile, SideRecord
+from vgglab.study import ClaimRecord, ClaimsFile
 
 MARKS = {
     "supported": "\N{CHECK MARK}",
@@ -143,16 +144,11 @@ def seeds_counted(claim: ClaimRecord) -> str:
     if all(side["trained"] == side["asked"] for side in sides):
         return f"{used}{more}"
     lacking = [
-        f"{label} {side['trained']} of {side['asked']} trained{_others(side)}"
+        f"{label} {side['trained']} of {side['asked']} trained{other_states(side['states'])}"
         for label, side in zip(side_labels(claim), sides, strict=True)
         if side["trained"] < side["asked"]
     ]
     return f"{used}: {', '.join(lacking)}{more}"
-
-
-def _others(side: SideRecord) -> str:
-    others = [f"{count} {state}" for state, count in side["states"].items() if state != "finished"]
-    return f" ({', '.join(others)})" if others else ""
 
 
 def reason(claim: ClaimRecord) -> str:

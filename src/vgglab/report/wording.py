@@ -109,6 +109,12 @@ def measured(estimate: Estimate | None, decimals: int) -> str:
     return mean if low == high else f"{mean} ({low} to {high})"
 
 
+def other_states(states: Mapping[str, int]) -> str:
+    """`` (1 diverged, 2 pending)``: the runs that have not finished; empty where all have."""
+    others = [f"{count} {state}" for state, count in states.items() if state != "finished"]
+    return f" ({', '.join(others)})" if others else ""
+
+
 def plural(count: int, noun: str) -> str:
     """``1 pair``, ``2 pairs``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

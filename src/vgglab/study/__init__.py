@@ -9,7 +9,6 @@ from vgglab.study.claims.record import (
     ClaimRecord,
     ClaimsFile,
     MeasuredRecord,
-    SideRecord,
     claims_record,
 )
 from vgglab.study.confounds import (
@@ -46,7 +45,6 @@ __all__ = [
     "MeasuredRecord",
     "MissingPoint",
     "ResultRow",
-    "SideRecord",
     "Split",
     "StudyView",
     "Summary",
