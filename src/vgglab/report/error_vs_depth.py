@@ -22,7 +22,7 @@ from vgglab.report.style import (
 )
 from vgglab.report.tables import error_table, paper_table
 from vgglab.report.wording import INTERVAL, model_label, norm_label
-from vgglab.study import Arm, Summary
+from vgglab.study import Arm, Summary, norm_order
 
 _DODGE = 0.35
 """Weight layers between two marks that would cover each other."""
@@ -46,7 +46,7 @@ def _positions(shown: Sequence[Summary]) -> dict[Arm, float]:
         names = models[summary.weight_layers or 0]
         if summary.arm.model not in names:
             names.append(summary.arm.model)
-    norms = sorted({s.arm.norm for s in shown}, key=lambda n: (n != "none", n))
+    norms = sorted({s.arm.norm for s in shown}, key=norm_order)
     wide = 1 + len(norms)
     positions = {}
     for summary in shown:
@@ -132,9 +132,7 @@ def depth_figure(name: str, summaries: Sequence[Summary]) -> Figure | None:
     shown = on_axis(summaries)
     if len({s.arm.model for s in shown}) < 2:
         return None
-    norms = list(
-        dict.fromkeys(s.arm.norm for s in sorted(shown, key=lambda s: s.arm.norm != "none"))
-    )
+    norms = sorted({s.arm.norm for s in shown}, key=norm_order)
     x = _positions(shown)
     bottom, top, cut = _limits(shown)
     with house_style():
