@@ -21,10 +21,10 @@ demo: install  ## run the study sweeps=quickstart and say where its report is
 	$(BIN)/python run.py -m sweeps=quickstart
 
 test: install  ## the tests that a newcomer runs
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not slurm and not chaos"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not slurm and not chaos and not wandb_server"
 
 slow: install  ## the tests that CI runs as well
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow and not slurm"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow and not slurm and not wandb_server"
 
 chaos: install  ## fifty SIGKILLs over a small study; nine minutes
 	$(BIN)/python -m pytest -m chaos -s

@@ -35,6 +35,7 @@ def small_disk(tmp_path: Path) -> Iterator[tuple[Path, Callable[[int], int]]]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_loses_nothing(
     small_disk: tuple[Path, Callable[[int], int]], command: Command
 ) -> None:

@@ -6,19 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from running import SMALL, Command, completed, grid
+from running import SMALL, Command, grid
+from two_seeds import NETS, TwoSeeds
 
 STUDY = (*SMALL, "sweeps=lrn", "recipe.epochs=1", "launcher.jobs=2")
-NETS = grid(model="a", seed="0,1")
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
-    """Two seeds of one net, trained."""
-    folder = tmp_path_factory.mktemp("study")
-    ended = completed(folder, f"paths.data={datasets}", "-m", *STUDY, *NETS)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return folder
 
 
 def test_a_tied_difference_stops_the_launch_with_one_line(command: Command, tmp_path: Path) -> None:
@@ -38,8 +29,8 @@ def test_a_declaration_of_no_field_is_the_users_mistake(command: Command) -> Non
 
 
 @pytest.mark.slow
-def test_runs_of_other_code_are_not_compared_unless_allowed(study: Path, datasets: Path) -> None:
-    (path,) = (study / "runs").glob("a-bn-s1-*/status.json")
+def test_runs_of_other_code_are_not_compared_unless_allowed(two_seeds: TwoSeeds) -> None:
+    (path,) = (two_seeds.folder / "runs").glob("a-bn-s1-*/status.json")
     original = path.read_text(encoding="utf-8")
     try:
         status = json.loads(original)
@@ -47,35 +38,24 @@ def test_runs_of_other_code_are_not_compared_unless_allowed(study: Path, dataset
         status |= other
         status["history"][-1] |= other
         path.write_text(json.dumps(status), encoding="utf-8")
-        refused = completed(study, f"paths.data={datasets}", "-m", *STUDY, *NETS)
+        refused = two_seeds.again("-m")
         assert refused.returncode == 2
         assert "code.version: source " in refused.stderr
         assert "commit 0123456789ab (a-bn-s1-" in refused.stderr
-        reported = completed(study, f"paths.data={datasets}", "task=report", *STUDY, *NETS)
+        reported = two_seeds.again("task=report")
         assert reported.returncode == 0
         assert "confounded: " in reported.stderr
-        allowed = completed(
-            study, f"paths.data={datasets}", "-m", *STUDY, *NETS, "study.allow_confounds=true"
-        )
+        allowed = two_seeds.again("-m", "study.allow_confounds=true")
         assert allowed.returncode == 0
-        text = (study / "studies" / "lrn" / "report.md").read_text(encoding="utf-8")
+        text = (two_seeds.folder / "studies" / "lrn" / "report.md").read_text(encoding="utf-8")
         assert "Confounded: points also differ in code.version" in text
         assert "study.allow_confounds=true" in text
     finally:
         path.write_text(original, encoding="utf-8")
 
 
-def test_a_plan_estimates_from_finished_runs(study: Path, datasets: Path) -> None:
-    more = grid(model="a", seed="0,1,2,3")
-    ended = completed(
-        study,
-        f"paths.data={datasets}",
-        "task=plan",
-        *STUDY,
-        *more,
-        "recipe.epochs=4",
-        "format=json",
-    )
+def test_a_plan_estimates_from_finished_runs(two_seeds: TwoSeeds) -> None:
+    ended = two_seeds.again("task=plan", *grid(seed="0,1,2,3"), "recipe.epochs=4", "format=json")
     assert ended.returncode == 0, ended.stderr
     plan = json.loads(ended.stdout)
     # Of another length: none of the four is done, and each is four of the finished ones' epochs.

@@ -70,6 +70,7 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
+@pytest.mark.slow
 def test_a_run_tells_no_secret_and_listens_to_nobody(home: Path) -> None:
     here = home / "work"
     places = (f"data.root={home}/photos", f"paths.runs={here}/runs", f"paths.data={home}/data")

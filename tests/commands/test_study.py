@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from running import SMALL, Command, completed, results, started, wait_for
+from running import SMALL, Command, completed, grid, results, started, wait_for
+from two_seeds import TwoSeeds
 
 STUDY = (*SMALL, "-m", "sweeps=depth", "model=a,b", "seed=0,1", "launcher.jobs=2")
 
@@ -50,24 +51,23 @@ def reference(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
     return folder
 
 
-def test_a_second_time_trains_nothing(reference: Path, datasets: Path) -> None:
-    before, table = stamps(reference), results(reference, "depth")
+def test_a_second_time_trains_nothing(two_seeds: TwoSeeds) -> None:
+    before, table = stamps(two_seeds.folder), results(two_seeds.folder, "lrn")
     begun = time.monotonic()
-    ended = completed(reference, f"paths.data={datasets}", *STUDY, "recipe.epochs=4")
-    assert "study depth: 4 points, 4 already done" in ended.stdout
-    assert stamps(reference) == before
-    assert results(reference, "depth").equals(table)
+    ended = two_seeds.again("-m")
+    assert "study lrn: 2 points, 2 already done" in ended.stdout
+    assert stamps(two_seeds.folder) == before
+    assert results(two_seeds.folder, "lrn").equals(table)
     assert time.monotonic() - begun < 60  # no point was started: each loads torch
 
 
-def test_another_study_shares_the_runs(reference: Path, datasets: Path) -> None:
-    ended = completed(
-        reference, f"paths.data={datasets}", *STUDY, "recipe.epochs=4", "study.name=other", "seed=0"
-    )
-    assert "study other: 2 points, 2 already done" in ended.stdout
-    assert (reference / "studies" / "other" / "report.html").exists()
+def test_another_study_shares_the_runs(two_seeds: TwoSeeds) -> None:
+    ended = two_seeds.again("-m", "study.name=other", *grid(seed="0"))
+    assert "study other: 1 points, 1 already done" in ended.stdout
+    assert (two_seeds.folder / "studies" / "other" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_killed_point_and_killed_parent_then_completed(
     reference: Path, tmp_path: Path, datasets: Path
 ) -> None:
@@ -134,6 +134,7 @@ def test_a_failed_point_leaves_the_others_alone(tmp_path: Path, command: Command
     assert "2 points, 1 already done" in ended.stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_checkpoints_every_point_and_exits_130(tmp_path: Path, datasets: Path) -> None:
     arguments = (f"paths.data={datasets}", *STUDY, "recipe.epochs=200")
     parent = started(tmp_path, *arguments)

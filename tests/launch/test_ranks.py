@@ -54,6 +54,7 @@ def ranks_of(parent: subprocess.Popen[str]) -> dict[int, psutil.Process]:
     return {int(child.environ()["RANK"]): child for child in children}
 
 
+@pytest.mark.slow
 def test_a_killed_rank_takes_the_run_down_with_a_message(tmp_path: Path, datasets: Path) -> None:
     parent = heard(tmp_path, f"paths.data={datasets}", *DDP, "recipe.epochs=500")
     wait_until_it_trains(tmp_path)
@@ -72,6 +73,7 @@ def test_a_killed_rank_takes_the_run_down_with_a_message(tmp_path: Path, dataset
     assert ended["history"][0]["reason"] == ended["reason"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_the_other_number_of_devices(
     command: Command, tmp_path: Path, datasets: Path
 ) -> None:
@@ -92,6 +94,7 @@ def test_ctrl_c_and_the_other_number_of_devices(
     assert history[0]["reason"] == "SIGINT"
 
 
+@pytest.mark.slow
 def test_torchrun(tmp_path: Path, datasets: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
     torchrun += ["--standalone", str(ROOT / "run.py"), f"paths.data={datasets}", *SMALL]

@@ -104,6 +104,7 @@ def unknown(spec: dict[str, Any], folder: Path) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [WORKSPACE, REPORT])
 def test_every_panel_is_about_something_that_runs_log(study: Path, name: str) -> None:
     spec = json.loads((study / "studies" / "lrn" / name).read_text())
@@ -116,6 +117,7 @@ def test_every_panel_is_about_something_that_runs_log(study: Path, name: str) ->
     assert unknown(broken, study) == {"whole_run/step_msec", "cfg.am"}
 
 
+@pytest.mark.slow
 def test_the_sections_that_were_asked_for(study: Path) -> None:
     spec = json.loads((study / "studies" / "lrn" / WORKSPACE).read_text())
     sections = spec["section"]["panelBankConfig"]["sections"]
@@ -130,12 +132,14 @@ def test_the_sections_that_were_asked_for(study: Path) -> None:
     assert {(c["groupAgg"], c["groupArea"]) for c in grouped} == {("mean", "stddev")}
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes(study: Path) -> None:
     for name in (WORKSPACE, REPORT):
         first, second = ((study / f"{n}-{name}").read_bytes() for n in ("-m", "task=report"))
         assert first == second
 
 
+@pytest.mark.slow
 def test_the_dashboard_shows_the_studys_runs_and_no_others(study: Path) -> None:
     spec = json.loads((study / "studies" / "lrn" / WORKSPACE).read_text())
     (runset,) = spec["section"]["runSets"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import wandb
 from offline_file import CARD, history, of_kind, offline_file
-from running import SMALL, Command
+from running import SMALL, completed
 
 from vgglab.config import TrackingConfig
 from vgglab.runs import read_metrics
@@ -25,12 +25,14 @@ def only(folder: Path, kind: str) -> Any:
     return payload
 
 
-@pytest.fixture
-def tracked(command: Command, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
     """The folder of a run that was tracked offline."""
-    ended = command(*SMALL, "tracking=offline", "study.name=depth")
+    folder = tmp_path_factory.mktemp("tracked")
+    tracking = ("tracking=offline", "study.name=depth")
+    ended = completed(folder, f"paths.data={datasets}", *SMALL, *tracking)
     assert ended.returncode == 0, ended.stderr
-    (run,) = (tmp_path / "runs").iterdir()
+    (run,) = (folder / "runs").iterdir()
     return run
 
 

@@ -8,6 +8,7 @@ matters little: at a low learning rate, of all parameters together.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import socket
@@ -126,12 +127,14 @@ def train(
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> dict[bool, Trained]:
-    """World size 1, without accumulation; by whether it is in double precision."""
-    return {
-        double: train(tmp_path_factory.mktemp("alone"), datasets, 1, double=double)
-        for double in (True, False)
-    }
+def alone(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Callable[[bool], Trained]:
+    """World size 1, without accumulation, by whether in double precision; each trains once."""
+
+    @functools.cache
+    def run(double: bool) -> Trained:
+        return train(tmp_path_factory.mktemp("alone"), datasets, 1, double=double)
+
+    return run
 
 
 def distances(one: Trained, other: Trained) -> dict[str, float]:
@@ -146,7 +149,10 @@ def distances(one: Trained, other: Trained) -> dict[str, float]:
     return {name: gaps[name] / norms[name] for name in names} | {"all": float(together)}
 
 
-@pytest.mark.parametrize("double", [False, True], ids=["float32", "float64"])
+@pytest.mark.parametrize(
+    "double",
+    [pytest.param(False, marks=pytest.mark.slow, id="float32"), pytest.param(True, id="float64")],
+)
 @pytest.mark.parametrize(
     ("world", "accumulate"),
     [
@@ -159,11 +165,11 @@ def test_the_same_run_in_parts(
     world: int,
     accumulate: int,
     double: bool,
-    alone: dict[bool, Trained],
+    alone: Callable[[bool], Trained],
     tmp_path: Path,
     datasets: Path,
 ) -> None:
-    whole = alone[double]
+    whole = alone(double)
     parts = train(tmp_path, datasets, world, double=double, trainer={"accumulate": accumulate})
     assert parts.seen == whole.seen
     assert len(whole.seen) == STEPS
@@ -205,26 +211,27 @@ def test_batch_norm_synchronised_is_batch_norm(tmp_path: Path, datasets: Path) -
 
 @pytest.mark.slow
 def test_compressed_gradients_are_rounded(
-    alone: dict[bool, Trained], tmp_path: Path, datasets: Path
+    alone: Callable[[bool], Trained], tmp_path: Path, datasets: Path
 ) -> None:
     exact = train(tmp_path / "exact", datasets, 2, double=False)
     bf16 = {"compress_gradients": "bf16"}
     rounded = train(tmp_path / "rounded", datasets, 2, double=False, trainer=bf16)
-    assert rounded.seen == alone[False].seen
+    assert rounded.seen == alone(False).seen
     # At a rate so low the weights move little, and what rounding does to that is less still.
-    rounding = distances(exact, alone[False])["all"]
-    assert 3 * rounding < distances(rounded, alone[False])["all"] < 1e-3
+    rounding = distances(exact, alone(False))["all"]
+    assert 3 * rounding < distances(rounded, alone(False))["all"] < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after"),
-    [((1, 1), (2, 2)), pytest.param((2, 2), (1, 1), marks=pytest.mark.slow)],
+    [((1, 1), (2, 2)), ((2, 2), (1, 1))],
     ids=["1 to 2x2", "2x2 to 1"],
 )
 def test_begun_on_some_and_finished_on_others(
     before: tuple[int, int],
     after: tuple[int, int],
-    alone: dict[bool, Trained],
+    alone: Callable[[bool], Trained],
     tmp_path: Path,
     datasets: Path,
 ) -> None:
@@ -234,14 +241,15 @@ def test_begun_on_some_and_finished_on_others(
     moved = train(tmp_path, datasets, after[0], trainer={"accumulate": after[1]})
     assert sorted(moved.seen) == list(range(step, STEPS))
     # Lightning loads a checkpoint before it makes the net one of double precision.
-    assert max(distances(moved, alone[True]).values()) < 1e-6
-    assert moved.errors == alone[True].errors
+    assert max(distances(moved, alone(True)).values()) < 1e-6
+    assert moved.errors == alone(True).errors
     steps = [r["step"] for r in read_metrics(tmp_path / "run/metrics.jsonl")]
     assert steps == sorted(set(steps))
     assert steps[-1] == STEPS
 
 
-@pytest.mark.parametrize("accumulate", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("accumulate", [1, 2])
 def test_where_one_process_goes_bad_all_end_at_that_step(
     accumulate: int, tmp_path: Path, datasets: Path
 ) -> None:
