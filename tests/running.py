@@ -109,3 +109,12 @@ def results(folder: Path, study: str) -> pd.DataFrame:
     """What a study's table says of the nets, without what a clock decides."""
     table = pd.read_csv(folder / "studies" / study / "results.csv")
     return table.drop(columns=list(MEASURED))
+
+
+def stamps(folder: Path) -> dict[Path, int]:
+    """When each file of the runs in a folder was last written; locks aside."""
+    return {
+        path: path.stat().st_mtime_ns
+        for path in (folder / "runs").rglob("*")
+        if path.is_file() and not path.name.startswith(".lock")
+    }

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from running import SMALL, Command, grid
-from two_seeds import NETS, TwoSeeds
 
 STUDY = (*SMALL, "sweeps=lrn", "recipe.epochs=1", "launcher.jobs=2")
+NETS = grid(model="a", seed="0,1")
 
 
 def test_a_tied_difference_stops_the_launch_with_one_line(command: Command, tmp_path: Path) -> None:
@@ -26,47 +26,6 @@ def test_a_declaration_of_no_field_is_the_users_mistake(command: Command) -> Non
     ended = command("-m", *STUDY, *NETS, "study.nuisance=[recipe.rate]")
     assert ended.returncode == 2
     assert "study.nuisance = recipe.rate: no point has it" in ended.stderr
-
-
-@pytest.mark.slow
-def test_runs_of_other_code_are_not_compared_unless_allowed(two_seeds: TwoSeeds) -> None:
-    (path,) = (two_seeds.folder / "runs").glob("a-bn-s1-*/status.json")
-    original = path.read_text(encoding="utf-8")
-    try:
-        status = json.loads(original)
-        other = {"commit": "0123456789abcdef0123", "source": ""}
-        status |= other
-        status["history"][-1] |= other
-        path.write_text(json.dumps(status), encoding="utf-8")
-        refused = two_seeds.again("-m")
-        assert refused.returncode == 2
-        assert "code.version: source " in refused.stderr
-        assert "commit 0123456789ab (a-bn-s1-" in refused.stderr
-        reported = two_seeds.again("task=report")
-        assert reported.returncode == 0
-        assert "confounded: " in reported.stderr
-        allowed = two_seeds.again("-m", "study.allow_confounds=true")
-        assert allowed.returncode == 0
-        text = (two_seeds.folder / "studies" / "lrn" / "report.md").read_text(encoding="utf-8")
-        assert "Confounded: points also differ in code.version" in text
-        assert "study.allow_confounds=true" in text
-    finally:
-        path.write_text(original, encoding="utf-8")
-
-
-def test_a_plan_estimates_from_finished_runs(two_seeds: TwoSeeds) -> None:
-    ended = two_seeds.again("task=plan", *grid(seed="0,1,2,3"), "recipe.epochs=4", "format=json")
-    assert ended.returncode == 0, ended.stderr
-    plan = json.loads(ended.stdout)
-    # Of another length: none of the four is done, and each is four of the finished ones' epochs.
-    assert (plan["points"], plan["done"], plan["seeds"]) == (4, 0, [0, 1, 2, 3])
-    measured = plan["waiting"][0]["measurement"]
-    assert measured["source"] == "2 finished runs"
-    assert plan["waiting"][0]["seconds"] == pytest.approx(
-        measured["fixed_seconds"] + 4 * measured["epoch_seconds"]
-    )
-    assert measured["disk_bytes"] > 100_000
-    assert plan["total"]["memory_mib"] == pytest.approx(2 * measured["memory_mib"])
 
 
 @pytest.mark.slow

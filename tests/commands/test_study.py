@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import psutil
 import pytest
-from running import SMALL, Command, completed, grid, results, started, wait_for
-from two_seeds import TwoSeeds
+from running import SMALL, Command, completed, results, stamps, started, wait_for
 
 STUDY = (*SMALL, "-m", "sweeps=depth", "model=a,b", "seed=0,1", "launcher.jobs=2")
 
@@ -20,14 +18,6 @@ def attempts(folder: Path) -> dict[str, int]:
     return {
         path.parent.name: json.loads(path.read_text())["attempts"]
         for path in folder.glob("runs/*/status.json")
-    }
-
-
-def stamps(folder: Path) -> dict[Path, int]:
-    return {
-        path: path.stat().st_mtime_ns
-        for path in (folder / "runs").rglob("*")
-        if path.is_file() and not path.name.startswith(".lock")
     }
 
 
@@ -49,22 +39,6 @@ def reference(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "study depth: 4 points, 0 already done" in ended.stdout
     return folder
-
-
-def test_a_second_time_trains_nothing(two_seeds: TwoSeeds) -> None:
-    before, table = stamps(two_seeds.folder), results(two_seeds.folder, "lrn")
-    begun = time.monotonic()
-    ended = two_seeds.again("-m")
-    assert "study lrn: 2 points, 2 already done" in ended.stdout
-    assert stamps(two_seeds.folder) == before
-    assert results(two_seeds.folder, "lrn").equals(table)
-    assert time.monotonic() - begun < 60  # no point was started: each loads torch
-
-
-def test_another_study_shares_the_runs(two_seeds: TwoSeeds) -> None:
-    ended = two_seeds.again("-m", "study.name=other", *grid(seed="0"))
-    assert "study other: 1 points, 1 already done" in ended.stdout
-    assert (two_seeds.folder / "studies" / "other" / "report.html").exists()
 
 
 @pytest.mark.slow
