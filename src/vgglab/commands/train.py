@@ -144,10 +144,8 @@ def _start_ranks(stage: Stage, ancestor: int) -> None:
     died = run_ranks(command, directory, config.devices, config.trainer.threads)
     if died is None:
         return
-    if died.code in (
-        2,
-        STOPPED_EXIT_CODE,
-    ):  # a mistake of the user, or Ctrl-C: it has said so itself
+    if died.code in (2, STOPPED_EXIT_CODE):
+        # A mistake of the user, or Ctrl-C: the process has said so itself.
         raise RankFailed(died.error, died.code)
     record_rank_death(directory, died)
     raise RankFailed(f"{died} (log: {died.log})", 1)
