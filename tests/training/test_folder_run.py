@@ -103,7 +103,7 @@ def test_a_skipped_test_image_is_an_error(config: Config, folder: Path, tmp_path
 
     assert result["test"] == {"images": 50, "skipped": 2, "counted_as": "errors"}
     counts = {"train": 1, "validation": 0, "test": 2}
-    assert {split: result["skipped"][split] for split in counts} == counts
+    assert counts.items() <= result["skipped"].items()
     files = [str(path.relative_to(root)) for path in spoilt]
     assert [file for _, file, _ in result["skipped"]["files"]] == files
     rows = run.skipped.read_text().splitlines()

@@ -11,11 +11,11 @@ import torch
 from training_runs import assert_same_bits, directory, weights
 
 from vgglab.config import Config, ModelConfig
-from vgglab.runs import RunDirectory, Status
+from vgglab.runs import Result, RunDirectory, Status
 from vgglab.training.experiment import run_experiment
 
 
-def run_with(config: Config, tmp_path: Path, **trainer: Any) -> tuple[RunDirectory, dict[str, Any]]:
+def run_with(config: Config, tmp_path: Path, **trainer: Any) -> tuple[RunDirectory, Result]:
     """One epoch of a run with other switches, and its ``result.json``."""
     config = dataclasses.replace(
         config,

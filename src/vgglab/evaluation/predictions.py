@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,8 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from vgglab.runs.records import ProtocolErrors
 
 KEPT = 20
 """Classes stored for each image, best first; all of them where there are fewer."""
@@ -147,14 +150,14 @@ def errors_of(table: pa.Table, top_k: Sequence[int]) -> dict[int, float]:
     return {k: 100.0 * float(1 - hits_nk[:, :k].any(axis=1).mean()) for k in top_k}
 
 
-def scores_of(table: pa.Table, top_k: Sequence[int]) -> dict[str, float]:
+def scores_of(table: pa.Table, top_k: Sequence[int]) -> ProtocolErrors:
     """``loss``, ``top<k>_error`` in percent and the number of ``images``: a part of a result.
 
     An image that could not be read counts as an error; the loss is the mean of the others."""
     # Four decimals tell apart any two counts of up to a million images.
     errors = {f"top{k}_error": round(e, 4) for k, e in errors_of(table, top_k).items()}
     loss = float(table["loss"].drop_null().to_numpy().astype(np.float64).mean())
-    return {"loss": loss} | errors | {"images": len(table)}
+    return cast("ProtocolErrors", {"loss": loss} | errors | {"images": len(table)})
 
 
 def most_wrong(table: pa.Table, count: int) -> list[tuple[int, int, int, float, float]]:

@@ -85,7 +85,7 @@ class Speed(TypedDict, total=False):
 
 
 class Hardware(TypedDict, total=False):
-    """Machine and settings of the run; kernels and decoders in use are further keys."""
+    """Machine and settings of the run, with the kernels and the decoder in use where they apply."""
 
     accelerator: str
     device: str
@@ -95,6 +95,15 @@ class Hardware(TypedDict, total=False):
     devices: int
     nodes: int
     host: str
+    keep_memory: bool
+    huge_pages: bool
+    fused_optimizer: bool
+    decoder: str
+    lrn_kernel: str
+    pool_first: bool
+    pool_kernel: str
+    pack_weights: bool
+    compile: str
 
 
 class Trainability(TypedDict, total=False):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -17,7 +16,7 @@ from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.models.cost import NetCost
 from vgglab.models.kernels.select import use_kernels
 from vgglab.models.vgg import VGG, parameters_by_block
-from vgglab.runs import MetricsLog, RunDirectory, Status, read_metrics
+from vgglab.runs import MetricsLog, Result, RunDirectory, Status, read_metrics
 from vgglab.signals import StopRequest
 from vgglab.training.allocator import use_allocator
 from vgglab.training.callbacks import Heartbeat, PlateauRule, Recorder, Sink
@@ -51,7 +50,7 @@ def run_experiment(
     sinks: Sequence[Sink],
     group: ProcessGroup | None = None,
     first_weights: Path | None = None,
-) -> dict[str, Any]:
+) -> Result:
     """Train what is left of a run and test it once.
 
     Args:
@@ -90,7 +89,7 @@ def run_experiment(
     cost = net_cost(config)
 
     log = MetricsLog(directory.metrics)
-    skipped: dict[str, Any] = {}
+    skipped: Result = {}
     heartbeat = None
     if group.world.is_first:
         skipped = skipped_part(config, directory)

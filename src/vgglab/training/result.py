@@ -7,7 +7,7 @@ import io
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from vgglab.config import Config, Procedure
 from vgglab.data.sources.registry import skipped_files
@@ -15,6 +15,16 @@ from vgglab.data.splits import SPLITS
 from vgglab.models.cost import NetCost
 from vgglab.runs import Record, RunDirectory, State
 from vgglab.runs.atomic import write_text
+from vgglab.runs.records import (
+    Hardware,
+    NetSize,
+    ProtocolErrors,
+    ProtocolTest,
+    Result,
+    SkippedFiles,
+    Speed,
+    Trainability,
+)
 from vgglab.training.net_cost import net_cost
 
 log = logging.getLogger(__name__)
@@ -29,7 +39,7 @@ def trained_result(
     cost: NetCost,
     speed: Mapping[str, float],
     hardware: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> Result:
     """What the training of a finished run says.
 
     Args:
@@ -48,15 +58,15 @@ def trained_result(
             "last_top1_error": records[-1][SELECTION_METRIC],
         },
         "cost": _totals(cost),
-        "speed": dict(speed),
-        "hardware": dict(hardware),
+        "speed": cast("Speed", dict(speed)),
+        "hardware": cast("Hardware", dict(hardware)),
         "trainability": _trainability(State.FINISHED),
     }
 
 
 def result_without_errors(
     config: Config, directory: RunDirectory, state: State, reason: str
-) -> dict[str, Any]:
+) -> Result:
     """The whole result of a run whose outcome is that it has no errors.
 
     Args:
@@ -73,17 +83,21 @@ def result_without_errors(
     }
 
 
-def _trainability(state: State, reason: str = "") -> dict[str, str]:
+def _trainability(state: State, reason: str = "") -> Trainability:
     return {"state": str(state), "reason": reason}
 
 
-def _totals(cost: NetCost) -> dict[str, int]:
-    return {key: value for key, value in cost.as_dict().items() if isinstance(value, int)}
+def _totals(cost: NetCost) -> NetSize:
+    totals = {key: value for key, value in cost.as_dict().items() if isinstance(value, int)}
+    return cast("NetSize", totals)
 
 
 def tested_part(
-    errors: Mapping[str, Any], tests: Mapping[str, Any], images: int, skipped: int
-) -> dict[str, Any]:
+    errors: Mapping[str, ProtocolErrors],
+    tests: Mapping[str, ProtocolTest],
+    images: int,
+    skipped: int,
+) -> Result:
     """What the tests of a run say.
 
     Args:
@@ -92,14 +106,14 @@ def tested_part(
         images: images of the test split.
         skipped: those of them that could not be read.
     """
-    found: dict[str, Any] = {"errors": dict(errors), "tests": dict(tests)}
+    found: Result = {"errors": dict(errors), "tests": dict(tests)}
     # Kept only where there is something to say: every image of most data sets can be read.
     if skipped:
         found["test"] = {"images": images, "skipped": skipped, "counted_as": "errors"}
     return found
 
 
-def procedure_part(procedure: Procedure, seconds: float) -> dict[str, Any]:
+def procedure_part(procedure: Procedure, seconds: float) -> ProtocolTest:
     """How a net was tested under one procedure, in that many seconds of forwards."""
     return {
         "scales": list(procedure.scales),
@@ -109,7 +123,7 @@ def procedure_part(procedure: Procedure, seconds: float) -> dict[str, Any]:
     }
 
 
-def skipped_part(config: Config, directory: RunDirectory) -> dict[str, Any]:
+def skipped_part(config: Config, directory: RunDirectory) -> Result:
     """Write ``skipped.csv``, warn, and return the counts; empty where every file can be read."""
     found = skipped_files(config.data, config.paths.data_folder)
     if not found:
@@ -128,4 +142,5 @@ def skipped_part(config: Config, directory: RunDirectory) -> dict[str, Any]:
     )
     for row in rows:
         log.info("skipped: %s %s: %s", *row)
-    return {"skipped": {split: counts[split] for split in SPLITS} | {"files": rows}}
+    part = {split: counts[split] for split in SPLITS} | {"files": rows}
+    return {"skipped": cast("SkippedFiles", part)}

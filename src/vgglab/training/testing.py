@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +23,7 @@ from vgglab.evaluation.predictions import (
 from vgglab.models.kernels.select import uses_packed_weights
 from vgglab.models.vgg import VGG
 from vgglab.runs import RunDirectory
+from vgglab.runs.records import ProtocolErrors, ProtocolTest, Result
 from vgglab.training.checkpoints import net_state
 from vgglab.training.distributed import ProcessGroup
 from vgglab.training.outcomes import Diverged
@@ -59,7 +59,7 @@ def evaluate(
     group: ProcessGroup,
     procedures: Sequence[Procedure],
     on_batch: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:
+) -> Result:
     """Test a net and write ``predictions/<label>.parquet`` for each procedure.
 
     With several processes each calls it and takes its share of the images.
@@ -79,8 +79,8 @@ def evaluate(
     Raises:
         Diverged: a loss is not finite.
     """
-    errors: dict[str, Any] = {}
-    tests: dict[str, Any] = {}
+    errors: dict[str, ProtocolErrors] = {}
+    tests: dict[str, ProtocolTest] = {}
     skipped_m = skipped_of(data.images)
     for together in _of_equal_scales(procedures):
         predicted = predict(

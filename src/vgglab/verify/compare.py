@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import torch
 
-from vgglab.runs import RunDirectory, read_metrics
+from vgglab.runs import RunDirectory, read_metrics, read_result
 from vgglab.verify.trial import BATCHES, END
 
 TIMED_KEYS = ("time", "speed", "speed/", "hardware", "run", "seconds")
@@ -107,7 +107,7 @@ def _predictions(run: RunDirectory) -> Any:
 
 
 def _result(run: RunDirectory) -> Any:
-    return _without_times(json.loads(run.result.read_text(encoding="utf-8")))
+    return _without_times(read_result(run))
 
 
 PARTS: Mapping[str, Callable[[RunDirectory], Any]] = {

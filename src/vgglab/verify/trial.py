@@ -20,7 +20,7 @@ import torch
 from vgglab.config.parse import parse
 from vgglab.data.loaders import Batch
 from vgglab.launch.point import die_with
-from vgglab.runs import RunDirectory, Status
+from vgglab.runs import RunDirectory, Status, write_result
 from vgglab.runs.atomic import write_json
 from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.training.experiment import run_experiment
@@ -101,5 +101,5 @@ def attempt(
             result = run_experiment(parse(tree), directory, status, [], None, first_weights)
     except Interrupted:
         sys.exit(STOPPED_EXIT_CODE)
-    write_json(directory.result, result)
+    write_result(directory, result)
     write_json(path / END, {"moments": dict(witness.counts), "generators": generators()})

@@ -6,13 +6,13 @@ Loads torch. ``training/experiment.py`` is the next page of the story.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vgglab.config import Config
 from vgglab.launch import slurm
 from vgglab.launch.point import launched
-from vgglab.runs import Place, RunDirectory, State, Status
-from vgglab.runs.atomic import write_json
+from vgglab.runs import Place, RunDirectory, State, Status, write_result
+from vgglab.runs.records import Trainability
 from vgglab.training.distributed import ProcessGroup
 from vgglab.training.experiment import run_experiment
 from vgglab.training.outcomes import Outcome
@@ -66,8 +66,8 @@ def attempt(
     except Outcome as outcome:
         state, reason = outcome.state, str(outcome)
         found = result_without_errors(config, directory, state, reason)
-        found["trainability"] |= outcome.details
-        write_json(directory.result, found)
+        found["trainability"] |= cast("Trainability", outcome.details)
+        write_result(directory, found)
     except (Interrupted, KeyboardInterrupt) as error:
         state, reason = interrupted(config, str(error))
         raise
@@ -113,7 +113,7 @@ def _train_and_track(
     """Train, test, and write ``result.json``; W&B follows unless ``tracking=off``."""
     weights = first_weights(config)
     if config.tracking.mode == "off":
-        write_json(directory.result, run_experiment(config, directory, status, [], group, weights))
+        write_result(directory, run_experiment(config, directory, status, [], group, weights))
         return
     # Imported only here: with tracking=off nothing loads W&B.
     from vgglab.workflow.wandb_cards import keep_files, sink_of, summary_of
@@ -123,7 +123,7 @@ def _train_and_track(
     summary: dict[str, Any] = {}
     try:
         result = run_experiment(config, directory, status, [sink], group, weights)
-        write_json(directory.result, result)
+        write_result(directory, result)
         summary = summary_of(result)
         keep_files(config, directory, result, sink)
         exit_code = 0

@@ -10,8 +10,7 @@ from vgglab.config import Config
 from vgglab.config.parent import ancestors, parent_of
 from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import fingerprint
-from vgglab.runs import RunDirectory, State, Status, run_id
-from vgglab.runs.atomic import write_json
+from vgglab.runs import RunDirectory, State, Status, run_id, write_result
 from vgglab.training.result import result_without_errors
 from vgglab.workflow.provenance import write_config
 
@@ -134,7 +133,7 @@ def _note_untrainable(stage: Stage, status: Status, reason: str) -> None:
     directory = stage.directory
     write_config(directory, stage.config)
     result = result_without_errors(stage.config, directory, State.UNTRAINABLE, reason)
-    write_json(directory.result, result)
+    write_result(directory, result)
     status.state, status.reason = State.UNTRAINABLE, reason
     _note_what_is_known(stage, status)
     status.write(directory.status)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -55,13 +54,13 @@ def evaluate_weights(config: Config) -> None:
     except RuntimeError as error:  # torch lists the layers that differ, a line each
         raise ConfigError(f"weights={config.weights}: {error}") from error
     held_out = HeldOut(images_of(wanted), normalise)
-    tested: Any = evaluate(wanted, directory, net, held_out, ProcessGroup(ALONE), wanted.procedures)
+    tested = evaluate(wanted, directory, net, held_out, ProcessGroup(ALONE), wanted.procedures)
     result: Result = {"run": directory.id, "weights": config.weights}
     result.update(tested)
     write_config(directory, wanted)
     write_result(directory, result)
     rows = [
-        _row(wanted, label, errors | tested["tests"][label])
+        _row(wanted, label, {**errors, **tested["tests"][label]})
         for label, errors in tested["errors"].items()
     ]
     print_rows(rows, config.format)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
@@ -43,6 +42,4 @@ def retest(config: Config, directory: RunDirectory, procedures: Sequence[Procedu
     net = stored_net(config, selected_weights(config, directory))
     data = ImageData(config, MEMORY_FORMATS[config.trainer.memory_format])
     images = HeldOut(data.splits.test, data.normalise)
-    tested: Any = evaluate(config, directory, net, images, ProcessGroup(ALONE), procedures)
-    found: Result = tested
-    return found
+    return evaluate(config, directory, net, images, ProcessGroup(ALONE), procedures)

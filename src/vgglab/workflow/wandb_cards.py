@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from typing import Any
 
 import pyarrow.parquet as pq
-import yaml
 
 from vgglab import checkout
 from vgglab.config import Config, plain
-from vgglab.config.parse import parse
 from vgglab.data.sources.registry import fingerprint, load_splits, source_url
 from vgglab.privacy import without_home_in
-from vgglab.runs import RunDirectory, Status, arm_name, read_metrics, readable_name
+from vgglab.runs import (
+    Result,
+    RunDirectory,
+    Status,
+    arm_name,
+    read_config,
+    read_metrics,
+    read_result,
+    readable_name,
+)
 from vgglab.tracking.cards import DataCard, RunCard
 from vgglab.tracking.server import agent_run_id
 from vgglab.tracking.wandb_run import Prediction, WandbSink
@@ -50,7 +57,7 @@ def replay(config: Config, directory: RunDirectory, status: Status) -> None:
         directory: of the run, whose files are told.
         status: of the run.
     """
-    result = json.loads(directory.result.read_text(encoding="utf-8"))
+    result = read_result(directory)
     sink = sink_of(config, directory, status)
     sink.start(read_metrics(directory.metrics))
     keep_files(config, directory, result, sink)
@@ -59,9 +66,9 @@ def replay(config: Config, directory: RunDirectory, status: Status) -> None:
 
 def replay_offline(directory: RunDirectory) -> None:
     """Make an offline file of a run that has an outcome; the caller has claimed it."""
-    tree = yaml.safe_load(directory.config.read_text(encoding="utf-8"))
-    tree["tracking"]["mode"] = "offline"
-    replay(parse(tree), directory, directory.read_status())
+    config = read_config(directory)
+    tracking = dataclasses.replace(config.tracking, mode="offline")
+    replay(dataclasses.replace(config, tracking=tracking), directory, directory.read_status())
 
 
 def run_card(config: Config, directory: RunDirectory, status: Status) -> RunCard:
@@ -106,9 +113,7 @@ def run_card(config: Config, directory: RunDirectory, status: Status) -> RunCard
     )
 
 
-def keep_files(
-    config: Config, directory: RunDirectory, result: dict[str, Any], sink: WandbSink
-) -> None:
+def keep_files(config: Config, directory: RunDirectory, result: Result, sink: WandbSink) -> None:
     """Keep the weights and the predictions in W&B that ``tracking`` asks for.
 
     Args:
@@ -139,7 +144,7 @@ def _predictions(config: Config, directory: RunDirectory, protocol: str) -> list
     return rows
 
 
-def summary_of(result: dict[str, Any]) -> dict[str, Any]:
+def summary_of(result: Result) -> dict[str, Any]:
     """The numbers of a ``result.json`` for W&B's summary.
 
     Under names that no row has: of those, W&B's client writes the last row's value over ours.
@@ -148,5 +153,6 @@ def summary_of(result: dict[str, Any]) -> dict[str, Any]:
     for protocol, values in result["errors"].items():
         summary |= {f"test/{protocol}/{name}": value for name, value in values.items()}
     for room, part in SUMMARY_ROOMS.items():
-        summary |= {f"{room}/{name}": value for name, value in result.get(part, {}).items()}
+        values_of: Any = result.get(part, {})
+        summary |= {f"{room}/{name}": value for name, value in values_of.items()}
     return summary
