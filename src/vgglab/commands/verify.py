@@ -68,9 +68,12 @@ def _config_of(run: RunDirectory, command: Config) -> Config:
     if state is not State.FINISHED:
         raise ConfigError(f"run={run.id}: {state}: only a finished run is verified")
     try:
-        tree = with_infrastructure_of(read_config(run), command)
+        stored = read_config(run)
+        tree = with_infrastructure_of(stored, command)
         tree |= {"devices": 1, "nodes": 1, "micro_batch": 0, "task": {"name": "train"}}
-        tree["trainer"]["progress"] = False
+        # The certificate is about the bits that were recorded, and threads and kernels round.
+        here = {"accelerator": command.trainer.accelerator, "progress": False}
+        tree["trainer"] = plain(stored.trainer) | here
         tree["tracking"]["mode"] = "off"
         return parse(tree)
     except ConfigError as error:
