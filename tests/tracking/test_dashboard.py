@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from offline_file import of_kind
-from running import ROOT, SMALL, command_environment, command_line, grid
+from running import ROOT, SMALL, completed, grid
 
 from vgglab.config import TrackingConfig
 from vgglab.config.parse import ConfigError
@@ -35,14 +34,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
     """The folder of a small study, tracked offline; in it ``again/``, its report made anew."""
     folder = tmp_path_factory.mktemp("study")
     for arguments in (("-m", *STUDY), ("task=report", *STUDY)):
-        ended = subprocess.run(
-            command_line(*arguments, f"paths.data={datasets}"),
-            cwd=folder,
-            env=command_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ended = completed(folder, *arguments, f"paths.data={datasets}")
         assert ended.returncode == 0, ended.stdout + ended.stderr
         for name in (WORKSPACE, REPORT):
             written = folder / "studies" / "lrn" / name

@@ -11,7 +11,7 @@ from vgglab.config.data import (
     ImagenetteConfig,
     MemoryConfig,
 )
-from vgglab.config.experiment import Config, StudyConfig, TaskConfig
+from vgglab.config.experiment import Config
 from vgglab.config.identity import (
     SCHEMA_VERSION,
     arm_fields,
@@ -23,12 +23,8 @@ from vgglab.config.identity import (
     with_infrastructure_of,
 )
 from vgglab.config.infrastructure import (
-    LauncherConfig,
-    PathsConfig,
-    PrepareConfig,
     TrackingConfig,
     TrainerConfig,
-    VerifyConfig,
 )
 from vgglab.config.model import InitConfig, LrnConfig, ModelConfig, NormConfig
 from vgglab.config.protocol import PROTOCOLS, Procedure, ProtocolConfig, ProtocolName
@@ -48,23 +44,17 @@ __all__ = [
     "ImagenetConfig",
     "ImagenetteConfig",
     "InitConfig",
-    "LauncherConfig",
     "LrnConfig",
     "MemoryConfig",
     "ModelConfig",
     "NormConfig",
-    "PathsConfig",
-    "PrepareConfig",
     "Procedure",
     "ProtocolConfig",
     "ProtocolName",
     "RecipeConfig",
     "ScheduleConfig",
-    "StudyConfig",
-    "TaskConfig",
     "TrackingConfig",
     "TrainerConfig",
-    "VerifyConfig",
     "arm_fields",
     "division",
     "flatten",

@@ -89,11 +89,11 @@ def with_infrastructure_of(stored: Any, command: Any) -> dict[str, Any]:
     Returns:
         The tree of plain values that ``parse`` takes.
     """
-    tree = plain(stored)
+    tree, anew = plain(stored), plain(command)
     for field in marks_of(type(stored)):
         ours, theirs = getattr(stored, field.name), getattr(command, field.name)
         if field.role is Role.INFRASTRUCTURE:
-            tree[field.name] = plain(command)[field.name]
+            tree[field.name] = anew[field.name]
         elif dataclasses.is_dataclass(ours) and type(ours) is type(theirs):
             tree[field.name] = with_infrastructure_of(ours, theirs)
     return tree

@@ -12,7 +12,6 @@ from vgglab.study.claims.directions import DIRECTIONS, difference_label
 HARD_SPACE = "\N{NO-BREAK SPACE}"
 NONE = "\N{EM DASH}"
 MINUS = "\N{MINUS SIGN}"
-TIMES = "\N{MULTIPLICATION SIGN}"
 INTERVAL = f"{CONFIDENCE:.0%} interval"
 
 
