@@ -20,9 +20,9 @@ def method_section() -> Section:
         "noise: other seeds (initial weights, order of samples, augmentation, dropout) and other "
         "test images. The first is estimated from the spread over seeds, never below what luck on "
         "so many images gives; seeds are paired between nets with the same layers, which start "
-        "from the same weights, and independent between others (Welch). The second, which all seeds "
-        "share, is estimated from the images by an analysis of variance; images that were made "
-        "from one original count as one. Their sum is treated as by Behrens and Fisher.",
+        "from the same weights, and independent between others (Welch). The second, which all "
+        "seeds share, is estimated from the images by an analysis of variance; images that were "
+        "made from one original count as one. Their sum is treated as by Behrens and Fisher.",
         " ".join(direction.rule for direction in DIRECTIONS.values()),
         f"Of a claim's 5%, {CLAIMED * 5:g} are spent on the claimed side and {OTHER * 5:g} on the "
         'other ("do not differ": 5 on either). All claims are corrected together (Holm).',

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,14 +32,15 @@ class Group:
     def seeds(self) -> int:
         return len(self.by_seed)
 
-    @property
+    @cached_property
     def mean(self) -> float:
-        return statistics.fmean(self.by_seed)
+        return math.fsum(self.by_seed) / self.seeds
 
-    @property
+    @cached_property
     def variance(self) -> float:
         """Of its mean, from the seeds: never below what luck on the images gives."""
-        return max(statistics.variance(self.by_seed), self.luck) / self.seeds
+        spread = math.fsum((value - self.mean) ** 2 for value in self.by_seed) / (self.seeds - 1)
+        return max(spread, self.luck) / self.seeds
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Measured:
     def mean(self) -> float:
         return math.fsum(group.mean for group in self.groups)
 
-    @property
+    @cached_property
     def seed_variance(self) -> float:
         return math.fsum(group.variance for group in self.groups)
 
@@ -72,7 +73,7 @@ class Measured:
         """What luck on the images alone would make of ``seed_variance``."""
         return math.fsum(group.luck / group.seeds for group in self.groups)
 
-    @property
+    @cached_property
     def freedom(self) -> float:
         """Degrees of freedom of ``seed_variance`` (Welch 1947, Satterthwaite 1946)."""
         squares = math.fsum(group.variance**2 / (group.seeds - 1) for group in self.groups)

@@ -103,18 +103,28 @@ def share_interval(count: int, of: int) -> Interval:
 
 
 def judge(view: StudyView) -> tuple[list[Judgement], list[Unanswered]]:
-    """The verdict of every comparison of a study, and the claims that none of its points answer.
+    """The verdict of every comparison of a study, and the claims that none of its points answer."""
+    found, unanswered = comparisons(view)
+    return judged(found, view, MistakesReader()), unanswered
+
+
+def judged(found: Sequence[Comparison], view: StudyView, reader: MistakesReader) -> list[Judgement]:
+    """The verdicts of a study's comparisons, in their order.
 
     The study is looked at as it was declared to be, or as often as its ledger says. At each look
     the claims without a word are corrected together (Holm 1979), each at the level that is left of
     its 5%; a word stands (Ye et al. 2013, "A group sequential Holm procedure").
+
+    Args:
+        found: what the claims compare.
+        view: the study; its looks and its ledger count.
+        reader: knows which test images each run got wrong.
     """
-    found, unanswered = comparisons(view)
     looks = [looks_of(view, comparison) for comparison in found]
-    rule, reader = spending(view.looks), MistakesReader()
-    judged: dict[int, Judgement] = {}
+    rule = spending(view.looks)
+    latest: dict[int, Judgement] = {}
     for look in range(1, max(map(len, looks), default=0) + 1):
-        is_open = [i for i in range(len(found)) if not (i in judged and judged[i].is_settled)]
+        is_open = [i for i in range(len(found)) if not (i in latest and latest[i].is_settled)]
         now = {
             i: _test(found[i].among(looks[i][look - 1]), look, rule, reader)
             for i in is_open
@@ -124,10 +134,10 @@ def judge(view: StudyView) -> tuple[list[Judgement], list[Unanswered]]:
             break
         is_complete = not any(judgement.paired.waiting for judgement in now.values())
         may_speak = is_complete or not view.looks
-        judged |= _with_words(now, len(is_open), rule) if may_speak else _mid_look(now)
+        latest |= _with_words(now, len(is_open), rule) if may_speak else _mid_look(now)
         if not is_complete and view.looks:
             break
-    return [judged[i] for i in range(len(found))], unanswered
+    return [latest[i] for i in range(len(found))]
 
 
 def _test(comparison: Comparison, look: int, rule: Spending, reader: MistakesReader) -> Judgement:
