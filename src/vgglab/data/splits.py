@@ -23,10 +23,13 @@ Labels = NDArray[np.int64]
 
 
 class WholeImages(Protocol):
-    """Interface of a split: labels and, one at a time, whole images of any size."""
+    """Interface of a split: labels, originals and, one at a time, whole images of any size."""
 
     @property
     def labels_n(self) -> Labels: ...
+
+    @property
+    def originals_n(self) -> NDArray[np.int64]: ...
 
     def __len__(self) -> int: ...
 
