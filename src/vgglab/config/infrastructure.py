@@ -70,6 +70,10 @@ class TrainerConfig:
     """SGD's update in one pass over the weights; differs from the unfused one by rounding."""
     cudnn_benchmark: Annotated[bool, Role.INFRASTRUCTURE] = True
     """On a GPU, cuDNN tries its convolutions out and takes the fastest for each shape."""
+    deterministic: Annotated[bool, Role.INFRASTRUCTURE] = False
+    """On a GPU, the same bits again on the same machine, in training and in tests: kernels that sum
+    in one order alone, none chosen by the time that it took; ``cudnn_benchmark`` and
+    ``compile=auto`` are off. Slower; differs from other kernels by rounding."""
     log_every: Annotated[int, Field(ge=1), Role.INFRASTRUCTURE] = 50
     """Steps between records of the training loss."""
     gradient_norms: Annotated[bool, Role.INFRASTRUCTURE] = False

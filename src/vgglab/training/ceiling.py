@@ -44,6 +44,7 @@ def hardware(config: Config) -> dict[str, Any]:
         "keep_memory": trainer.keep_memory,
         "huge_pages": trainer.huge_pages,
         "fused_optimizer": trainer.fused_optimizer,
+        "deterministic": trainer.deterministic,
         "host": platform.node(),
     } | _decoder(config)
 
