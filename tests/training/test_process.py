@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -81,6 +81,18 @@ def test_on_a_cpu_the_bits_are_equal_already(small_config: Config, tmp_path: Pat
         run_experiment(each, run, Status(), [])
     assert_same_bits(*map(weights, runs))
     assert run_id(config, "data") == run_id(plain, "data")
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "precision", "rounds"),
+    [("gpu", "fp32", False), ("gpu", "tf32", True), ("gpu", "bf16", False), ("cpu", "tf32", False)],
+)
+def test_products_are_rounded_to_tf32_only_where_it_is_asked_for(
+    accelerator: Literal["cpu", "gpu"], precision: Literal["fp32", "tf32", "bf16"], rounds: bool
+) -> None:
+    prepare_process(TrainerConfig(accelerator=accelerator, precision=precision, threads=1))
+    assert torch.backends.cuda.matmul.allow_tf32 is rounds
+    assert torch.backends.cudnn.allow_tf32 is rounds
 
 
 def test_a_workspace_that_is_equal_already_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,10 @@ class TrainerConfig:
     """The device and how it is used; ``auto`` takes what the machine has."""
 
     accelerator: Annotated[Literal["auto", "cpu", "gpu"], Role.INFRASTRUCTURE] = "auto"
-    precision: Annotated[Literal["auto", "fp32", "bf16"], Role.FIXED] = "auto"
-    """``bf16``: autocast, weights stay fp32. ``auto``: bf16 where the processor computes in it."""
+    precision: Annotated[Literal["auto", "fp32", "tf32", "bf16"], Role.FIXED] = "auto"
+    """``fp32``: everywhere, also in a GPU's convolutions. ``tf32``: on a GPU, products of fp32
+    values are rounded to 10 bits. ``bf16``: autocast, weights stay fp32. ``auto``: bf16 where the
+    processor computes in it."""
     memory_format: Annotated[
         Literal["auto", "channels_last", "contiguous"], Role.INFRASTRUCTURE
     ] = "auto"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 import torch
 
@@ -17,7 +18,17 @@ def prepare_process(trainer: TrainerConfig) -> None:
     """Set what training and tests have in common; before the process has computed on a GPU."""
     use_allocator(trainer)
     torch.set_num_threads(trainer.threads)
+    _use_tf32(trainer.accelerator == "gpu" and trainer.precision == "tf32")
     _use_equal_bits(trainer.deterministic)
+
+
+def _use_tf32(is_on: bool) -> None:
+    """Compute products in TF32, or in fp32: by default torch does one or the other by the layer."""
+    # Of the two ways to say it, the one that all versions of torch know; mixed, torch raises.
+    torch.set_float32_matmul_precision("high" if is_on else "highest")
+    torch.backends.cudnn.allow_tf32 = is_on
+    # Of torch 2.11's compiler: fp32 was chosen, or is what little of bf16 autocast stays in it.
+    warnings.filterwarnings("ignore", "TensorFloat32 tensor cores")
 
 
 def _use_equal_bits(deterministic: bool) -> None:

@@ -17,6 +17,7 @@ from vgglab.world import World
 
 PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {
     "fp32": "32-true",
+    "tf32": "32-true",  # see process.py
     "bf16": "bf16-mixed",
 }
 """``trainer.precision`` -> Lightning's."""

@@ -19,7 +19,8 @@ def resolve(config: Config) -> Config:
     """Replace every ``auto`` of the trainer by what the machine has.
 
     Raises:
-        ConfigError: the config contradicts the number of processes that were started.
+        ConfigError: the config contradicts the number of processes that were started, or the device
+            does not compute in its precision.
     """
     trainer = config.trainer
     accelerator = trainer.accelerator
@@ -30,6 +31,8 @@ def resolve(config: Config) -> Config:
     precision = trainer.precision
     if precision == "auto":
         precision = "bf16" if accelerator == "gpu" or computes_in_bf16() else "fp32"
+    if precision == "tf32" and accelerator == "cpu":
+        raise ConfigError("trainer.precision = tf32: only on a GPU; must be fp32 or bf16")
     devices, nodes = _processes(config, accelerator)
     share = max(1, cores() // _processes_sharing_cores(devices))
     accumulate, micro_batch = trainer.accumulate, config.micro_batch
