@@ -8,7 +8,8 @@ import os
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.launch import slurm
-from vgglab.machine import computes_in_bf16, cores, gpus
+from vgglab.machine import computes_in_bf16, cores
+from vgglab.workflow.gpus import usable_gpus
 from vgglab.world import world_of
 
 MOST_WORKERS = 16
@@ -27,7 +28,7 @@ def resolve(config: Config) -> Config:
     if accelerator == "auto":
         # The machine that submits jobs often has no GPU; SLURM knows the nodes that run them.
         elsewhere = config.launcher.name == "slurm" and slurm.has_gpus(config.launcher.partition)
-        accelerator = "gpu" if elsewhere or gpus() else "cpu"
+        accelerator = "gpu" if elsewhere or usable_gpus() else "cpu"
     precision = trainer.precision
     if precision == "auto":
         precision = "bf16" if accelerator == "gpu" or computes_in_bf16() else "fp32"
@@ -81,7 +82,9 @@ def _processes(config: Config, accelerator: str) -> tuple[int, int]:
     if started is None or started.is_alone:
         if config.launcher.name == "slurm" and not config.devices:
             raise ConfigError("devices = 0: launcher=slurm needs their number, devices=N")
-        return config.devices or (max(1, gpus()) if accelerator == "gpu" else 1), config.nodes
+        return config.devices or (
+            max(1, len(usable_gpus())) if accelerator == "gpu" else 1
+        ), config.nodes
     found = started.local_size, started.nodes
     wanted = config.devices or found[0], config.nodes if config.nodes > 1 else found[1]
     if wanted != found:
