@@ -43,9 +43,8 @@ def visible_of(variable: str | None, present: Sequence[str]) -> tuple[str, ...]:
         if name not in present and not name.startswith(("GPU-", "MIG-")):
             break
         found.append(name)
-    return (
-        tuple(found) if len(set(found)) == len(found) else ()
-    )  # CUDA shows none where one is twice
+    is_twice = len(set(found)) < len(found)  # then CUDA shows none
+    return () if is_twice else tuple(found)
 
 
 def process_seconds() -> float:

@@ -39,6 +39,6 @@ def _use_equal_bits(deterministic: bool) -> None:
         if os.environ.get(WORKSPACE) not in EQUAL_WORKSPACES:
             os.environ[WORKSPACE] = EQUAL_WORKSPACES[0]  # read by cuBLAS when it starts
         # Every new tensor would be filled for those that read what they have not written.
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if deterministic != torch.are_deterministic_algorithms_enabled():  # the call takes a while
         torch.use_deterministic_algorithms(deterministic)

@@ -42,6 +42,6 @@ def refuse_without_gpus(config: Config) -> None:
 def _why_none() -> str:
     if machine.gpus():
         return "torch finds no NVIDIA driver that it can use"
-    if variable := os.environ.get(machine.VISIBLE):
+    if (variable := os.environ.get(machine.VISIBLE)) is not None:
         return f"{machine.VISIBLE}={variable} names no GPU of this machine"
     return "there is no NVIDIA GPU"

@@ -82,14 +82,13 @@ def _processes(config: Config, accelerator: str) -> tuple[int, int]:
     if started is None or started.is_alone:
         if config.launcher.name == "slurm" and not config.devices:
             raise ConfigError("devices = 0: launcher=slurm needs their number, devices=N")
-        return config.devices or (
-            max(1, len(usable_gpus())) if accelerator == "gpu" else 1
-        ), config.nodes
-    found = started.local_size, started.nodes
-    wanted = config.devices or found[0], config.nodes if config.nodes > 1 else found[1]
-    if wanted != found:
+        found = len(usable_gpus()) if accelerator == "gpu" and not config.devices else 1
+        return config.devices or max(1, found), config.nodes
+    world = started.local_size, started.nodes
+    wanted = config.devices or world[0], config.nodes if config.nodes > 1 else world[1]
+    if wanted != world:
         raise ConfigError(
             f"devices = {config.devices}, nodes = {config.nodes}: {started.started_by} started "
-            f"{found[0]} processes on each of {found[1]} nodes; trainer=ddp takes what there is"
+            f"{world[0]} processes on each of {world[1]} nodes; trainer=ddp takes what there is"
         )
-    return found
+    return world
