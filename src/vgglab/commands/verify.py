@@ -26,6 +26,7 @@ from vgglab.runs.records import (
 from vgglab.verify.compare import PARTS, RECORDED, differences
 from vgglab.verify.trials import TrialResult, Trials
 from vgglab.workflow.evaluation import config_here, names
+from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.pretraining import first_weights
 from vgglab.workflow.provenance import commit, source, versions
@@ -35,11 +36,12 @@ def verify(config: Config) -> None:
     """Write ``verify.json`` of each run that is named, and print it.
 
     Raises:
-        ConfigError: none is named, or one is not there or not finished.
+        ConfigError: none is named, one is not there or not finished, or there is no such GPU.
         SystemExit: a resumed run differs from the undisturbed one.
     """
     if not config.run:
         raise ConfigError("task=verify needs run=<id>; task=runs lists those that are there")
+    refuse_without_gpus(config)
     runs = [RunDirectory(config.paths.runs_folder / name) for name in names(config.run)]
     configs = [_config_of(run, config) for run in runs]
     certificates = [_verified(*pair, config) for pair in zip(runs, configs, strict=True)]

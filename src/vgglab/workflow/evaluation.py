@@ -11,6 +11,7 @@ from vgglab.config.parse import ConfigError, parse
 from vgglab.runs import RunDirectory, State
 from vgglab.runs.records import Result, read_config, read_result, write_result
 from vgglab.training.imports import import_lightning
+from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.logs import log_to
 
 log = logging.getLogger(__name__)
@@ -110,9 +111,11 @@ def catch_up(config: Config, directory: RunDirectory) -> Sequence[Procedure]:
 
     Raises:
         DataError: its images or its weights are gone.
+        ConfigError: there is no such GPU.
     """
     todo = untested(config, directory)
     if todo:
+        refuse_without_gpus(config)
         # Imported only now: a run that lacks no test is found without loading torch.
         import_lightning()
         from vgglab.workflow.retest import retest
