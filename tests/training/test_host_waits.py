@@ -6,16 +6,23 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 from host_waits import CUDA, HostWaits, fake_cuda
 
 from vgglab.config import Config
+from vgglab.config.model import ModelConfig, NormConfig
 from vgglab.config.parse import parse
+from vgglab.data.device import to_device
 from vgglab.data.loaders import Batch
 from vgglab.data.module import ImageData
+from vgglab.data.normalise import Normalisation
+from vgglab.evaluation.predict import InferenceSettings, Predictor
+from vgglab.evaluation.predictions import PredictionCollector
+from vgglab.evaluation.views import views_of
 from vgglab.models.vgg import VGG
 from vgglab.training.module import Classifier
 
@@ -88,3 +95,29 @@ def test_a_wait_is_found() -> None:
         torch.ones(3, pin_memory=True).to(CUDA, non_blocking=True)
     assert len(waits.found) == 2
     assert waits.copies == 3
+
+
+@pytest.mark.parametrize("kind", ["center", "dense"])
+def test_a_batch_of_a_test_waits_for_nothing(
+    kind: Literal["center", "dense"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Weights are made on the device here: torch cannot move fake ones.
+    monkeypatch.setattr(torch.nn.Module, "to", lambda module, *_, **__: module)
+    settings = InferenceSettings(CUDA, "bf16", torch.channels_last)
+    with fake_cuda(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "CUDA is not available")
+        with torch.device(CUDA):
+            model = ModelConfig(name="d", width=0.0625)
+            net = VGG(model, NormConfig(), classes=10, image_size=32)
+        predictor = Predictor(net, Normalisation((9.0,) * 3, (1.0,) * 3), settings)
+        image_chw = torch.zeros(3, 40, 50, dtype=torch.uint8, device=CUDA)
+        collector = PredictionCollector()
+        for _ in range(2):
+            with HostWaits() as waits:
+                views = views_of(0, image_chw, (kind,), (32, 64), 32, 32).of_kind[kind]
+                log_posteriors_nk = predictor(kind, [views, views], mirrored=True)
+                labels_n = to_device({"labels": np.zeros(2, dtype=np.int64)}, CUDA)["labels"]
+                collector.add(np.arange(2), labels_n, log_posteriors_nk)
+    assert log_posteriors_nk.device == CUDA
+    assert not waits.found
+    assert waits.copies == 1

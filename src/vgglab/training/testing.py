@@ -123,4 +123,5 @@ def inference_settings(config: Config, group: ProcessGroup) -> InferenceSettings
         memory_format=MEMORY_FORMATS[config.trainer.memory_format],
         workers=config.trainer.workers,
         pack_weights=uses_packed_weights(config.trainer),
+        round_weights=config.trainer.accelerator == "gpu" and config.trainer.precision == "bf16",
     )
