@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vgglab.data.augment import RandomCrops, ShiftAndFlip
+from vgglab.data.device import CPU, to_device
 from vgglab.data.keyed_random import FLIP, SHIFT_X, SHIFT_Y, keyed_bits, keyed_integers
 from vgglab.data.loaders import Batch
 from vgglab.data.resize import Pixels, center_crop, rescaled, rescaled_size
@@ -19,6 +20,16 @@ SAMPLES = np.arange(40, dtype=np.int64)
 def batch_of(images_nchw: Tensor, samples_n: NDArray[np.int64], epoch: int = 1) -> Batch:
     chosen = torch.from_numpy(samples_n)
     return Batch(images_nchw[chosen], chosen, samples_n, epoch, len(samples_n))
+
+
+def augmented(augment: ShiftAndFlip | RandomCrops, batch: Batch) -> Tensor:
+    """The batch with its draws, as a training has it."""
+    key = batch.epoch, batch.samples_n
+    if isinstance(augment, RandomCrops):
+        draws = augment.draws(*key, *batch.images_nchw.shape[2:])
+    else:
+        draws = augment.draws(*key)
+    return augment(batch._replace(draws=to_device(draws, CPU)))
 
 
 def pictures(channels: int, height: int = 24, width: int = 24) -> Tensor:
@@ -49,7 +60,7 @@ def test_a_batch_is_rescaled_then_cut(
 ) -> None:
     images_nchw = pictures(channels, height, width)
     crops = RandomCrops(seed=3, smallest=smallest, largest=largest, size=20, flip=flip)
-    together = crops(batch_of(images_nchw, SAMPLES))
+    together = augmented(crops, batch_of(images_nchw, SAMPLES))
     alone = [cut(crops, 1, image, n) for n, image in enumerate(images_nchw)]
     assert together.shape == (40, channels, 20, 20)
     assert torch.equal(together, torch.stack(alone))
@@ -61,7 +72,7 @@ def test_file_by_file_as_by_batch(height: int, width: int, smallest: int, larges
     """Of noise, which no resizing forgives."""
     images_nchw = pictures(3, height, width)
     crops = RandomCrops(seed=3, smallest=smallest, largest=largest, size=20, flip=True)
-    together = crops(batch_of(images_nchw, SAMPLES))
+    together = augmented(crops, batch_of(images_nchw, SAMPLES))
     for make, image_chw, expected_chw in zip(
         crops.for_each(1, SAMPLES), images_nchw, together, strict=True
     ):
@@ -75,7 +86,7 @@ def test_a_crop_is_a_window_of_the_rescaled_image() -> None:
     images_nchw = pictures(3, 20, 30)
     crops = RandomCrops(seed=0, smallest=18, largest=24, size=16, flip=True)
     found = set()
-    made = crops(batch_of(images_nchw, SAMPLES, epoch=0))
+    made = augmented(crops, batch_of(images_nchw, SAMPLES, epoch=0))
     for sample, crop_chw in zip(SAMPLES, made, strict=True):
         windows = {
             (side, top, left, flip): (window.flip(-1) if flip else window)
@@ -98,16 +109,17 @@ def test_a_crop_is_a_window_of_the_rescaled_image() -> None:
 def test_what_is_drawn_depends_on_epoch_and_sample_alone() -> None:
     images_nchw = pictures(1)
     crops = RandomCrops(seed=0, smallest=20, largest=40, size=20, flip=True)
-    whole = crops(batch_of(images_nchw, SAMPLES))
-    backwards = crops(batch_of(images_nchw, SAMPLES[::-1].copy()))
+    whole = augmented(crops, batch_of(images_nchw, SAMPLES))
+    backwards = augmented(crops, batch_of(images_nchw, SAMPLES[::-1].copy()))
     assert torch.equal(whole, backwards.flip(0))
     few = np.array([17, 3], dtype=np.int64)
-    assert torch.equal(crops(batch_of(images_nchw, few)), whole[[17, 3]])
+    assert torch.equal(augmented(crops, batch_of(images_nchw, few)), whole[[17, 3]])
     for other in (
-        RandomCrops(seed=1, smallest=20, largest=40, size=20, flip=True)(
-            batch_of(images_nchw, SAMPLES)
+        augmented(
+            RandomCrops(seed=1, smallest=20, largest=40, size=20, flip=True),
+            batch_of(images_nchw, SAMPLES),
         ),
-        crops(batch_of(images_nchw, SAMPLES, epoch=2)),
+        augmented(crops, batch_of(images_nchw, SAMPLES, epoch=2)),
     ):
         assert (other == whole).flatten(1).all(1).float().mean() < 0.1
 
@@ -167,7 +179,7 @@ def slow_augmentation(batch: Batch, seed: int, shift: int, flip: bool) -> Tensor
 @pytest.mark.parametrize(("shift", "flip"), [(0, False), (2, False), (0, True), (3, True)])
 def test_augmentation_equals_the_slow_loop(channels: int, shift: int, flip: bool) -> None:
     batch = batch_of(pictures(channels), SAMPLES[::-1].copy())
-    fast_nchw = ShiftAndFlip(9, shift, flip)(batch)
+    fast_nchw = augmented(ShiftAndFlip(9, shift, flip), batch)
     assert torch.equal(fast_nchw, slow_augmentation(batch, 9, shift, flip))
     if shift or flip:
         assert not torch.equal(fast_nchw, batch.images_nchw)
@@ -183,7 +195,7 @@ def test_a_sample_is_augmented_alike_in_any_batch() -> None:
             int(sample): image
             for samples_n in np.array_split(order, -(-len(order) // batch_size))
             for sample, image in zip(
-                samples_n, augment(batch_of(images_nchw, samples_n)), strict=True
+                samples_n, augmented(augment, batch_of(images_nchw, samples_n)), strict=True
             )
         }
 

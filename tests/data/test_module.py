@@ -18,6 +18,7 @@ from vgglab.config.parse import parse
 from vgglab.data.augment import RandomCrops
 from vgglab.data.color_shift import color_shift
 from vgglab.data.decode import UnreadableImage
+from vgglab.data.device import CPU, to_device
 from vgglab.data.loaders import Batch, Loader
 from vgglab.data.module import ImageData
 from vgglab.data.normalise import ColorStatistics, Normalisation
@@ -66,7 +67,8 @@ def shown(data: ImageData, loader: Loader, batches: int = 4) -> dict[int, Tensor
     """What the net sees of the images of the first batches."""
     found: dict[int, Tensor] = {}
     for index, batch in zip(range(batches), loader, strict=False):
-        done = data.on_after_batch_transfer(batch, 0)
+        moved = data.transfer_batch_to_device(batch, CPU, 0)
+        done = data.on_after_batch_transfer(moved, 0)
         assert len(done.images_nchw) == len(batch.samples_n), index
         found |= dict(zip(done.samples_n.tolist(), done.images_nchw, strict=True))
     return found
@@ -96,7 +98,8 @@ def test_training_images_are_crops_shifted_in_colour(config: Config) -> None:
     for sample, image_chw in shown(data, data.train_dataloader(), 1).items():
         one = np.array([sample])
         whole_chw = data.splits.train.image_chw(sample)
-        (pixels_chw,) = crops(Batch(whole_chw[None], torch.zeros(1), one, 2, 1)).float()
+        drawn = to_device(crops.draws(2, one, *whole_chw.shape[1:]), CPU)
+        (pixels_chw,) = crops(Batch(whole_chw[None], torch.zeros(1), one, 2, 1, drawn)).float()
         pixels_chw += torch.from_numpy(shift(2, one)[0])[:, None, None]
         mean_c11 = torch.tensor(data.normalise.mean_c)[:, None, None]
         assert torch.allclose(image_chw, pixels_chw - mean_c11, atol=tolerance(config))

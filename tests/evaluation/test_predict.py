@@ -247,3 +247,19 @@ def test_the_stored_predictions_give_the_metric(net: VGG) -> None:
     of_labels = found[np.arange(30), images.labels_n]
     assert scores["loss"] == pytest.approx(-np.log(of_labels).mean(), rel=1e-5)
     assert scores["images"] == 30
+
+
+def test_no_search_for_convolutions_whatever_the_process_did_before(net: VGG) -> None:
+    """After a training on a GPU it is on, in ``task=evaluate`` it is not."""
+    seen: list[bool] = []
+    handle = net.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.benchmark))
+    how = way_of_testing("center", flip=False, scales=())
+    try:
+        for before in (True, False):
+            torch.backends.cudnn.benchmark = before
+            predict(net, photographs((CROP, CROP)), [how], NORMALISE, SETTINGS)
+            assert torch.backends.cudnn.benchmark is before
+    finally:
+        torch.backends.cudnn.benchmark = False
+        handle.remove()
+    assert seen == [False, False]

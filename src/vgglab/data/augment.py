@@ -39,32 +39,37 @@ class ShiftAndFlip:
     """Largest translation in each direction, px."""
     flip: bool
 
+    def draws(self, epoch: int, samples_n: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """The draws of a batch's samples that a call finds in it, on the device."""
+        if self.shift == 0 and not self.flip:
+            return {}
+        bound = 2 * self.shift + 1
+        drawn = {
+            name: keyed_integers(self.seed, epoch, samples_n, stream, bound)
+            for name, stream in (("rows", SHIFT_Y), ("columns", SHIFT_X))
+        }
+        if self.flip:
+            flipped = keyed_flags(self.seed, epoch, samples_n, FLIP)
+            drawn["mirrored"] = np.flatnonzero(flipped)
+        return drawn
+
     def __call__(self, batch: Batch) -> Tensor:
         """The batch's images (N, C, H, W), uint8, each shifted and flipped by its own draw."""
         if self.shift == 0 and not self.flip:
             return batch.images_nchw
         size, device = batch.images_nchw.shape[-1], batch.images_nchw.device
         images_n = torch.arange(len(batch.samples_n), device=device)
-        rows_n, columns_n = (
-            torch.from_numpy(self._offsets(batch, stream)).to(device)
-            for stream in (SHIFT_Y, SHIFT_X)
-        )
+        rows_n, columns_n = batch.draws["rows"], batch.draws["columns"]
         padded_nchw = torch.nn.functional.pad(batch.images_nchw, (self.shift,) * 4)
         # A view of the window at each place, (N, y, x, H, W, C), from which whole rows are copied.
         windows = padded_nchw.unfold(2, size, 1).unfold(3, size, 1).permute(0, 2, 3, 4, 5, 1)
         moved_nhwc = windows[images_n, rows_n, columns_n]
         if self.flip:
-            flipped = keyed_flags(self.seed, batch.epoch, batch.samples_n, FLIP)
-            mirrored_m = torch.from_numpy(np.flatnonzero(flipped)).to(device)
+            mirrored_m = batch.draws["mirrored"]
             # As channels_last images, whose columns torch flips faster.
             some_mchw = moved_nhwc.index_select(0, mirrored_m).permute(0, 3, 1, 2).flip(-1)
             moved_nhwc.index_copy_(0, mirrored_m, some_mchw.permute(0, 2, 3, 1))
         return moved_nhwc.permute(0, 3, 1, 2)
-
-    def _offsets(self, batch: Batch, stream: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        return keyed_integers(
-            self.seed, batch.epoch, batch.samples_n, stream, bound=2 * self.shift + 1
-        )
 
 
 class CropDraws(NamedTuple):
@@ -131,6 +136,32 @@ class RandomCrops:
         )
         return Window(side, top, left, self.size, flip)
 
+    def draws(
+        self, epoch: int, samples_n: NDArray[np.int64], height: int, width: int
+    ) -> dict[str, NDArray[np.int64]]:
+        """The places of a batch's crops that a call finds in it, on the device.
+
+        Args:
+            epoch: From 0.
+            samples_n: Index of each sample in its split.
+            height: Of the whole images, px.
+            width: Of the whole images, px.
+
+        Returns:
+            For each sample, ordered by S: its place in the batch, the crop's first row and column
+            in the rescaled image, and 1 where it is mirrored, else 0.
+        """
+        drawn = self.draw(epoch, samples_n)
+        members_n = np.argsort(drawn.sides_n, kind="stable")
+        grown = [rescaled_size(height, width, side) for side in drawn.sides_n[members_n].tolist()]
+        room_n2 = np.array(grown, dtype=np.uint64).reshape(-1, 2) - np.uint64(self.size - 1)
+        return {
+            "members": members_n,
+            "tops": _corners(drawn.down_n[members_n], room_n2[:, 0]),
+            "lefts": _corners(drawn.right_n[members_n], room_n2[:, 1]),
+            "flips": drawn.flips_n[members_n].astype(np.int64),
+        }
+
     def __call__(self, batch: Batch) -> Tensor:
         """The crops (N, C, size, size), uint8, of images of one size (N, C, H, W).
 
@@ -138,29 +169,31 @@ class RandomCrops:
         ``for_each``, pixels within 2 of 255.
         """
         images_nchw, device = batch.images_nchw, batch.images_nchw.device
-        draws = self.draw(batch.epoch, batch.samples_n)
-        size_n = np.arange(self.size)
+        places_s = torch.arange(self.size, device=device)
+        rows_ns = batch.draws["tops"][:, None] + places_s
+        # Mirrored: the same columns, from the last to the first.
+        mirrored_n1 = batch.draws["flips"][:, None]
+        columns_ns = (self.size - 1) * mirrored_n1 + (1 - 2 * mirrored_n1) * places_s
+        columns_ns += batch.draws["lefts"][:, None]
         shape = (len(images_nchw), self.size, self.size, images_nchw.shape[1])
         crops_nhwc = torch.empty(shape, dtype=images_nchw.dtype, device=device)
-        whole = images_nchw.shape[2], images_nchw.shape[3]
-        for side in np.unique(draws.sides_n):
-            members = np.flatnonzero(draws.sides_n == side)
-            height, width = rescaled_size(*whole, int(side))
-            rows_mh = _corners(draws.down_n[members], height - self.size + 1) + size_n
-            columns_mw = _corners(draws.right_n[members], width - self.size + 1) + size_n
-            flips_m1 = draws.flips_n[members][:, None]
-            columns_mw = np.where(flips_m1, columns_mw[:, ::-1], columns_mw)
-            chosen = torch.from_numpy(members).to(device)
-            grown_mchw = rescaled(images_nchw[chosen], int(side))
-            crops_nhwc[chosen] = grown_mchw[
-                torch.arange(len(members), device=device)[:, None, None],
+        # Drawn again: their numbers are wanted on the host, which must not ask the device for them.
+        sides, counts = np.unique(
+            self.draw(batch.epoch, batch.samples_n).sides_n, return_counts=True
+        )
+        for side, last, count in zip(sides, np.cumsum(counts), counts, strict=True):
+            same_side = slice(last - count, last)
+            chosen_m = batch.draws["members"][same_side]
+            grown_mchw = rescaled(images_nchw[chosen_m], int(side))
+            crops_nhwc[chosen_m] = grown_mchw[
+                torch.arange(count, device=device)[:, None, None],
                 :,
-                torch.from_numpy(rows_mh).to(device)[:, :, None],
-                torch.from_numpy(columns_mw).to(device)[:, None, :],
+                rows_ns[same_side][:, :, None],
+                columns_ns[same_side][:, None, :],
             ]
         return crops_nhwc.permute(0, 3, 1, 2)
 
 
-def _corners(bits_m: NDArray[np.uint64], places: int) -> NDArray[np.int64]:
-    """Map 32 random bits to one of ``places``, shape (M, 1)."""
-    return ((bits_m * np.uint64(places)) >> np.uint64(32)).astype(np.int64)[:, None]
+def _corners(bits_n: NDArray[np.uint64], places_n: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Map each of 32 random bits to one of so many places, shape (N,)."""
+    return ((bits_n * places_n) >> np.uint64(32)).astype(np.int64)

@@ -130,15 +130,18 @@ def read_by_workers(
         yield item
 
 
-def whole_images(files: FileSet, indices_m: NDArray[np.int64], workers: int) -> Iterator[Tensor]:
+def whole_images(
+    files: FileSet, indices_m: NDArray[np.int64], workers: int, *, pin_memory: bool = False
+) -> Iterator[Tensor]:
     """Whole images of a split, (3, H, W), each at its own size.
 
     Args:
         files: The split.
         indices_m: Which of its images, in this order.
         workers: Processes that read ahead; 0 reads in this one.
+        pin_memory: Whether they are put into page-locked memory, for a GPU.
 
     Raises:
         UnreadableImage: one of them cannot be decoded.
     """
-    return read_by_workers(_WholeImages(files), indices_m.tolist(), workers)
+    return read_by_workers(_WholeImages(files), indices_m.tolist(), workers, pin_memory=pin_memory)

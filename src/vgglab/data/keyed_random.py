@@ -69,6 +69,18 @@ def keyed_flags(
     return (keyed_bits(seed, epoch, samples_n, stream) >> np.uint64(63)).astype(bool)
 
 
+def dropout_keys(seed: int, epoch: int, samples_n: NDArray[np.int64]) -> NDArray[np.int32]:
+    """32 random bits for each sample index, shape (N,), that its dropout masks follow from.
+
+    Args:
+        seed: The run's.
+        epoch: From 0.
+        samples_n: Index of each sample in its split.
+    """
+    bits = keyed_bits(seed, epoch, samples_n, DROPOUT)
+    return (bits >> np.uint64(32)).astype(np.uint32).view(np.int32)
+
+
 def keyed_normals(
     seed: int, epoch: int, samples_n: NDArray[np.int64], stream: int
 ) -> NDArray[np.float64]:

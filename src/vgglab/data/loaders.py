@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from vgglab.data.device import CPU, Rows
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet, read_by_workers
 from vgglab.data.order import BatchIndices, BatchOrder
@@ -31,6 +32,8 @@ class Batch(NamedTuple):
     epoch: int
     step_images: int
     """Images of the whole step, over all processes and micro-batches."""
+    draws: Mapping[str, Tensor] = {}
+    """Random draws of the samples by name, on the device; none yet in a batch from the loader."""
 
 
 class Loader:
@@ -61,19 +64,20 @@ class Loader:
 
 
 class BatchLoader(Loader):
-    """Batches of a split that is in memory."""
+    """Batches of a split that is in memory; their images are on ``device`` already."""
 
-    def __init__(self, images: ImageSet, order: BatchOrder) -> None:
+    def __init__(self, images: ImageSet, order: BatchOrder, device: torch.device = CPU) -> None:
         super().__init__(order)
         # channels_last, as the net computes: then an image is one piece of memory.
-        self._images_nhwc = torch.from_numpy(images.images_nchw).permute(0, 2, 3, 1).contiguous()
+        images_nhwc = torch.from_numpy(images.images_nchw).permute(0, 2, 3, 1).contiguous()
+        self._images_nhwc = Rows(images_nhwc, device)
         self._labels_n = torch.from_numpy(images.labels_n)
 
     def __iter__(self) -> Iterator[Batch]:
         for samples_n, epoch, step_images in self._order:
-            chosen = torch.from_numpy(samples_n)
-            images_nchw = self._images_nhwc.index_select(0, chosen).permute(0, 3, 1, 2)
-            yield Batch(images_nchw, self._labels_n[chosen], samples_n, epoch, step_images)
+            images_nchw = self._images_nhwc.at(samples_n).permute(0, 3, 1, 2)
+            labels_n = self._labels_n[torch.from_numpy(samples_n)]
+            yield Batch(images_nchw, labels_n, samples_n, epoch, step_images)
 
 
 class Crops(Protocol):

@@ -7,13 +7,16 @@ from typing import Any, assert_never
 
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vgglab.config import Config
 from vgglab.data.augment import RandomCrops, ShiftAndFlip
 from vgglab.data.color_shift import color_shift
 from vgglab.data.decoder_check import check_decoder, decoder_signature
+from vgglab.data.device import device_of, to_device
 from vgglab.data.files import FileSet
+from vgglab.data.keyed_random import dropout_keys
 from vgglab.data.loaders import Batch, BatchLoader, CenterCrops, FileLoader, Loader
 from vgglab.data.normalise import normalisation
 from vgglab.data.order import BatchOrder, Position, Shard
@@ -40,6 +43,7 @@ class ImageData(pl.LightningDataModule):
         super().__init__()
         self._config = config
         self._memory_format = memory_format
+        self._device = device_of(config.trainer.accelerator, world)
         self._shard = Shard(rank=world.rank, world=world.size, accumulate=config.trainer.accumulate)
         self.splits = load_splits(config.data, config.paths.data_folder)
         if world.is_first:
@@ -105,7 +109,7 @@ class ImageData(pl.LightningDataModule):
         center, trainer = CenterCrops(self._test_scale, self._size), self._config.trainer
         match images:
             case ImageSet():
-                return BatchLoader(images, order)
+                return BatchLoader(images, order, self._device)
             case FileSet():
                 return FileLoader(
                     images,
@@ -121,26 +125,38 @@ class ImageData(pl.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Copy images and labels; sample indices stay on the host.
+        """Copy images, labels and random draws; sample indices stay on the host.
 
         Args:
             batch: From a loader.
             device: Where it is computed.
             dataloader_idx: Lightning's; not used.
         """
-        images_nchw, labels_n = (
-            values.to(device, non_blocking=True) for values in (batch.images_nchw, batch.labels_n)
-        )
-        return batch._replace(images_nchw=images_nchw, labels_n=labels_n)
+        draws = self._draws(batch) if self._is_training else {}
+        moved = to_device(draws | {"labels": batch.labels_n}, device)
+        images_nchw = batch.images_nchw.to(device, non_blocking=True)
+        return batch._replace(images_nchw=images_nchw, labels_n=moved.pop("labels"), draws=moved)
+
+    def _draws(self, batch: Batch) -> dict[str, NDArray[Any]]:
+        """Random draws that training needs on the device, all made on the host."""
+        key = batch.epoch, batch.samples_n
+        draws: dict[str, NDArray[Any]] = {"dropout": dropout_keys(self._config.seed, *key)}
+        if self._shift_colors is not None:
+            draws["colors"] = self._shift_colors(*key)
+        if isinstance(self.splits.train, FileSet):
+            return draws
+        if not self._test_scale:
+            return draws | self._shift_and_flip.draws(*key)
+        return draws | self._crop.draws(*key, *batch.images_nchw.shape[2:])
+
+    @property
+    def _is_training(self) -> bool:
+        assert self.trainer is not None
+        return bool(self.trainer.training)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        assert self.trainer is not None
-        training = bool(self.trainer.training)
-        shifts_nc = None
-        if training and self._shift_colors is not None:
-            shifts_nc = torch.from_numpy(self._shift_colors(batch.epoch, batch.samples_n))
-            shifts_nc = shifts_nc.to(batch.images_nchw.device)
-        normal_nchw = self.normalise(self._view(batch, training), shifts_nc)
+        view_nchw = self._view(batch, self._is_training)
+        normal_nchw = self.normalise(view_nchw, batch.draws.get("colors"))
         return batch._replace(images_nchw=normal_nchw.contiguous(memory_format=self._memory_format))
 
     def _view(self, batch: Batch, training: bool) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, assert_never
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from vgglab.config import Config
 from vgglab.config.identity import semantic
 from vgglab.data.cache import create_once
+from vgglab.data.device import to_device
 from vgglab.data.files import FileSet, whole_images
 from vgglab.data.sources.registry import fingerprint
 from vgglab.data.splits import ImageSet, Splits
@@ -35,6 +36,10 @@ class Normalisation:
     mean_c: tuple[float, ...]
     """In units of a pixel value, 0 to 255."""
     deviation_c: tuple[float, ...]
+    _on_device: dict[torch.device, tuple[Tensor, Tensor]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Mean and deviation (1, C) on each device that has asked for them."""
 
     @classmethod
     def of(cls, images_nchw: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Normalisation:
@@ -70,8 +75,7 @@ class Normalisation:
             float32 (N, C, H, W), about zero.
         """
         device, (_, channels, _, width) = images_nchw.device, images_nchw.shape
-        mean_nc = torch.tensor(self.mean_c, device=device)[None]
-        deviation_1c = torch.tensor(self.deviation_c, device=device)[None]
+        mean_nc, deviation_1c = self._constants(device)
         if shifts_nc is not None:
             mean_nc = mean_nc - shifts_nc
         values_nchw = images_nchw.to(torch.float32, copy=True)
@@ -83,6 +87,17 @@ class Normalisation:
         else:
             values_nchw.sub_(mean_nc[:, :, None, None]).div_(deviation_1c[:, :, None, None])
         return values_nchw
+
+    def _constants(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        if device not in self._on_device:
+            constants = {
+                name: np.asarray(values_c, dtype=np.float32)[None]
+                for name, values_c in (("mean", self.mean_c), ("deviation", self.deviation_c))
+            }
+            with torch.inference_mode(False):  # they are for training, too
+                moved = to_device(constants, device)
+            self._on_device[device] = moved["mean"], moved["deviation"]
+        return self._on_device[device]
 
 
 @dataclass(frozen=True)

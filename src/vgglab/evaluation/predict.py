@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,19 +15,18 @@ from torch import Tensor, nn
 
 from vgglab.config import Procedure
 from vgglab.config.protocol import Kind
+from vgglab.data.device import RESIDENT_BYTES, to_device
 from vgglab.data.files import FileSet, whole_images
-from vgglab.data.splits import WholeImages
+from vgglab.data.splits import ImageSet, WholeImages
+from vgglab.evaluation.batches import batches, room_on
 from vgglab.evaluation.poison import poison
 from vgglab.evaluation.predictions import KEPT, PredictionCollector
-from vgglab.evaluation.views import Views, views_of
+from vgglab.evaluation.stopwatch import Stopwatch
+from vgglab.evaluation.views import views_of
 from vgglab.models.fully_convolutional import FullyConvolutional, total_stride
 from vgglab.models.kernels.packed import Packed
+from vgglab.models.kernels.rounded import rounded
 from vgglab.models.vgg import VGG
-
-BATCH = 250
-"""Images of a forward, at most."""
-PIXELS = 2**20
-"""Pixels of all images of a forward, at most: 250 images of 64 px, 20 of 224, 4 of 512."""
 
 MEMORY_FORMATS = {
     "channels_last": torch.channels_last,
@@ -48,6 +47,13 @@ class InferenceSettings:
     """Processes that decode image files."""
     pack_weights: bool = False
     """Make the weights ready for the kernels once; see ``packed.py``."""
+    round_weights: bool = False
+    """Round the weights to bf16 once; see ``rounded.py``."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether forwards are computed on a GPU."""
+        return self.device.type == "cuda"
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class Predictor:
             mirrored: whether mirror images are averaged as well.
 
         Returns:
-            Logarithms of the mean posteriors (N, K), float32, on the CPU.
+            Logarithms of the mean posteriors (N, K), float32, on the device.
         """
         net = self._prepare(dense=kind == "dense")
         of_views = [
@@ -96,18 +102,21 @@ class Predictor:
             for views_n in zip(*views, strict=True)
             for log_posteriors_nk in self._posteriors(net, torch.stack(views_n), mirrored)
         ]
-        return mean_posterior(of_views).cpu()
+        return mean_posterior(of_views)
 
     def _prepare(self, *, dense: bool) -> nn.Module:
         if dense not in self._prepared:
             net = FullyConvolutional(self._net) if dense else self._net
             net = net.to(memory_format=self._settings.memory_format)
-            self._prepared[dense] = Packed(net) if self._settings.pack_weights else net
+            if self._settings.pack_weights:
+                self._prepared[dense] = Packed(net)
+            else:
+                self._prepared[dense] = rounded(net) if self._settings.round_weights else net
         return self._prepared[dense]
 
     def _posteriors(self, net: nn.Module, images_nchw: Tensor, mirrored: bool) -> Iterator[Tensor]:
         settings = self._settings
-        normal_nchw = self._normalise(images_nchw.to(settings.device))
+        normal_nchw = self._normalise(images_nchw.to(settings.device, non_blocking=True))
         for mirror in (False, True) if mirrored else (False,):
             shown_nchw = normal_nchw.flip(-1) if mirror else normal_nchw
             shown_nchw = shown_nchw.contiguous(memory_format=settings.memory_format)
@@ -133,6 +142,20 @@ def mean_posterior(log_posteriors: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(log_posteriors)).logsumexp(0) - math.log(len(log_posteriors))
 
 
+@contextlib.contextmanager
+def without_search() -> Iterator[None]:
+    """Switch off cuDNN's search: it would try out every shape of image, also those that come once.
+
+    A run's own test and a later one then take the same kernels.
+    """
+    before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+@without_search()
 def predict(
     net: VGG,
     images: WholeImages,
@@ -169,29 +192,29 @@ def predict(
     crop, mirrors = procedures[0].crop, procedures[0].mirrors
     predictor, stride = Predictor(net, normalise, settings), total_stride(net)
     collectors = {procedure.label: PredictionCollector(classes_kept) for procedure in procedures}
-    seconds = dict.fromkeys(kinds, 0.0)
+    stopwatch = Stopwatch(settings.device)
     skipped = frozenset(skipped_of(images).tolist())
     mine = [index for index in range(rank, len(images), world) if index not in skipped]
     read = (
         views_of(index, image_chw, kinds, scales, crop, stride)
-        for index, image_chw in zip(mine, _read(images, mine, settings.workers), strict=True)
+        for index, image_chw in zip(mine, _read(images, mine, settings), strict=True)
     )
-    for batch in batches(read):
+    for batch in batches(read, room_on(settings.device, net)):
         samples_n = np.array([views.index for views in batch], dtype=np.int64)
-        labels_n = torch.from_numpy(images.labels_n[samples_n])
+        labels_n = to_device({"labels": images.labels_n[samples_n]}, settings.device)["labels"]
         posteriors: dict[Kind, Tensor] = {}
         for kind in kinds:
-            begun = time.perf_counter()
-            shown = [views.of_kind[kind] for views in batch]
-            posteriors[kind] = predictor(kind, shown, mirrors(kind))
-            seconds[kind] += time.perf_counter() - begun
+            with stopwatch.measure(kind):
+                shown = [views.of_kind[kind] for views in batch]
+                posteriors[kind] = predictor(kind, shown, mirrors(kind))
         for procedure in procedures:
             whole_nk = mean_posterior([posteriors[kind] for kind in procedure.kinds])
             collectors[procedure.label].add(samples_n, labels_n, whole_nk)
         on_batch()
     return {
         procedure.label: Predicted(
-            collectors[procedure.label].table(), sum(seconds[kind] for kind in procedure.kinds)
+            collectors[procedure.label].table(),
+            sum(stopwatch.seconds(kind) for kind in procedure.kinds),
         )
         for procedure in procedures
     }
@@ -202,18 +225,22 @@ def skipped_of(images: WholeImages) -> NDArray[np.int64]:
     return images.skipped_m if isinstance(images, FileSet) else np.zeros(0, dtype=np.int64)
 
 
-def _read(images: WholeImages, indices: Sequence[int], workers: int) -> Iterator[Tensor]:
+def _read(
+    images: WholeImages, indices: Sequence[int], settings: InferenceSettings
+) -> Iterator[Tensor]:
+    """Whole images on the device, where their views are made."""
     if isinstance(images, FileSet):
-        return whole_images(images, np.array(indices, dtype=np.int64), workers)
-    return (images.image_chw(index) for index in indices)
-
-
-def batches(images: Iterator[Views]) -> Iterator[list[Views]]:
-    """Group images whose views have equal shapes, as many as fit; each image is in one batch."""
-    waiting: dict[tuple[torch.Size, ...], list[Views]] = {}
-    for views in images:
-        group = waiting.setdefault(views.shapes, [])
-        group.append(views)
-        if len(group) == max(1, min(BATCH, PIXELS // views.pixels)):
-            yield waiting.pop(views.shapes)
-    yield from waiting.values()
+        read = whole_images(
+            images,
+            np.array(indices, dtype=np.int64),
+            settings.workers,
+            pin_memory=settings.on_gpu,
+        )
+        return (image_chw.to(settings.device, non_blocking=True) for image_chw in read)
+    is_small = isinstance(images, ImageSet) and images.images_nchw.nbytes <= RESIDENT_BYTES
+    if settings.on_gpu and isinstance(images, ImageSet) and is_small:
+        whole_nchw = torch.from_numpy(images.images_nchw).to(settings.device)
+        return (whole_nchw[index] for index in indices)
+    return (
+        to_device({"image": images.image_chw(index)}, settings.device)["image"] for index in indices
+    )

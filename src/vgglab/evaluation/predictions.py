@@ -55,16 +55,17 @@ class PredictionCollector:
 
         Args:
             samples_n: indices of the images in the split (N,).
-            labels_n: their classes (N,).
+            labels_n: their classes (N,), on the same device as the posteriors. What is kept stays
+                there until it is asked for, so that nothing waits for the device.
             log_probabilities_nk: natural logarithms of the posteriors (N, K).
         """
         kept = min(max(KEPT, self._at_least), log_probabilities_nk.shape[1])
         top = log_probabilities_nk.topk(kept, dim=1)
         self._samples.append(samples_n)
-        self._labels.append(labels_n.cpu())
-        self._losses.append(-log_probabilities_nk.cpu().gather(1, labels_n.cpu()[:, None])[:, 0])
-        self._values.append(top.values.cpu())
-        self._classes.append(top.indices.cpu())
+        self._labels.append(labels_n)
+        self._losses.append(-log_probabilities_nk.gather(1, labels_n[:, None])[:, 0])
+        self._values.append(top.values)
+        self._classes.append(top.indices)
 
     def table(self) -> pa.Table:
         """A table of ``SCHEMA``; ``classes`` and ``log_probabilities`` are lists, best first.
@@ -79,10 +80,10 @@ class PredictionCollector:
             raise ValueError("an image was predicted twice")
         columns = {
             "index": index,
-            "label": torch.cat(self._labels).numpy(),
-            "loss": torch.cat(self._losses).numpy(),
-            "classes": list(torch.cat(self._classes).to(torch.int32).numpy()),
-            "log_probabilities": list(torch.cat(self._values).numpy()),
+            "label": torch.cat(self._labels).cpu().numpy(),
+            "loss": torch.cat(self._losses).cpu().numpy(),
+            "classes": list(torch.cat(self._classes).to(torch.int32).cpu().numpy()),
+            "log_probabilities": list(torch.cat(self._values).cpu().numpy()),
         }
         return pa.table(columns, schema=SCHEMA)
 

@@ -95,6 +95,11 @@ class Views:
         """Pixels of the largest view."""
         return max(shape[-2] * shape[-1] for shape in self.shapes)
 
+    @property
+    def all_pixels(self) -> int:
+        """Pixels of all views together."""
+        return sum(shape[-2] * shape[-1] for shape in self.shapes)
+
 
 VIEWS: dict[Kind, Callable[[Tensor, int, int], Iterable[Tensor]]] = {
     "center": lambda image_chw, crop, stride: [centred(image_chw, crop, crop)],

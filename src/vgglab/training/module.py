@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from vgglab.config import Config
 from vgglab.data.errors import DataError
-from vgglab.data.keyed_random import DROPOUT, keyed_bits
+from vgglab.data.keyed_random import dropout_keys
 from vgglab.data.loaders import Batch
 from vgglab.models.batch_norm import share_running_moments
 from vgglab.models.dropout import dropout_layers, keyed_dropout
@@ -62,9 +61,11 @@ class Classifier(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a micro-batch, scaled so that those of a step add up to its mean loss."""
-        bits = keyed_bits(self.config.seed, batch.epoch, batch.samples_n, DROPOUT)
-        keys = torch.from_numpy((bits >> np.uint64(32)).astype(np.uint32).view(np.int32))
-        with keyed_dropout(self._dropout_layers, keys.to(batch.labels_n.device)):
+        keys_n = batch.draws.get("dropout")
+        if keys_n is None:  # a batch that no loader has made
+            drawn = dropout_keys(self.config.seed, batch.epoch, batch.samples_n)
+            keys_n = torch.from_numpy(drawn).to(batch.labels_n.device)
+        with keyed_dropout(self._dropout_layers, keys_n):
             loss_sum = self._loss_sum(batch, "train")
         # Processes average their gradients and Lightning divides by the number of micro-batches.
         # Multiplied by the number of parts, the result is the mean over all images of the step,

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from vgglab.config import Config, Procedure
+from vgglab.data.device import device_of
 from vgglab.data.errors import DataError
 from vgglab.data.splits import WholeImages
 from vgglab.evaluation.predict import MEMORY_FORMATS, InferenceSettings, predict, skipped_of
@@ -117,11 +117,11 @@ def _of_equal_scales(procedures: Sequence[Procedure]) -> list[list[Procedure]]:
 
 def inference_settings(config: Config, group: ProcessGroup) -> InferenceSettings:
     """This process's device, and the precision that the run was trained in."""
-    on_gpu = config.trainer.accelerator == "gpu"
     return InferenceSettings(
-        device=torch.device("cuda", group.world.local_rank) if on_gpu else torch.device("cpu"),
+        device=device_of(config.trainer.accelerator, group.world),
         precision=config.trainer.precision,
         memory_format=MEMORY_FORMATS[config.trainer.memory_format],
         workers=config.trainer.workers,
         pack_weights=uses_packed_weights(config.trainer),
+        round_weights=config.trainer.accelerator == "gpu" and config.trainer.precision == "bf16",
     )
