@@ -14,6 +14,7 @@ written anew whenever a part ends. Exit code 1 where a part failed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -118,7 +119,7 @@ def parts_of(*, small: bool) -> tuple[Part, ...]:
         Part(
             name="lrn",
             what="LRN, both passes, against the memory; a dropout mask on both devices",
-            command=script("lrn"),
+            command=script("lrn", "--dtypes", "bf16", "fp32"),
             limit=40,
         ),
         Part(
@@ -203,14 +204,18 @@ def stages(parts: Sequence[Part]) -> Iterator[list[Part]]:
 class Check:
     """Runs parts, and keeps the output folder up to date."""
 
-    def __init__(self, out: Path, work: Path, budget: float, title: str = "") -> None:
+    def __init__(
+        self, out: Path, work: Path, budget: float, title: str = "", *, small: bool = False
+    ) -> None:
         """
         Args:
             out: the output folder.
             work: for everything that is thrown away.
             budget: seconds for all parts together.
             title: first line of the table.
+            small: one thread a process.
         """
+        self._small = small
         self._out, self._work, self._title = out, work, title
         self._begun, self._budget = time.monotonic(), budget
         self.ended: list[Ended] = []
@@ -259,7 +264,7 @@ class Check:
             return subprocess.Popen(
                 [sys.executable, *command],
                 cwd=ROOT,
-                env=environment(self._work),
+                env=environment(self._work, small=self._small),
                 stdin=subprocess.DEVNULL,
                 stdout=output if part.is_json else log,
                 stderr=log,
@@ -317,7 +322,7 @@ class Check:
             (self._out / name).write_text(text, encoding="utf-8")
 
 
-def environment(work: Path) -> dict[str, str]:
+def environment(work: Path, *, small: bool) -> dict[str, str]:
     """Variables of a part: this checkout first, and a cache of compiled kernels of its own."""
     folders = [str(ROOT / "src"), str(ROOT / "tests"), str(HERE)]
     before = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
@@ -330,15 +335,14 @@ def environment(work: Path) -> dict[str, str]:
         # Several processes compile at a time; each would take all cores.
         "TORCHINDUCTOR_COMPILE_THREADS": "4",
         "TMPDIR": str(work),
+        **({"OMP_NUM_THREADS": "1"} if small else {}),
     }
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """End a part and all that it has started."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
@@ -356,7 +360,7 @@ def main() -> None:
     work = options.work or Path(tempfile.mkdtemp(prefix="gpu-check-"))
     form = "small form on a CPU: no figure here means anything" if options.small else "one GPU"
     title = f"# gpu-check, {time.strftime('%Y-%m-%d %H:%M')}, {form}"
-    check = Check(options.out.resolve(), work.resolve(), options.budget, title)
+    check = Check(options.out.resolve(), work.resolve(), options.budget, title, small=options.small)
     try:
         is_well = check.run(parts)
     finally:

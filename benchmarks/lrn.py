@@ -37,6 +37,11 @@ ROWS = {
     "layer": "torch.nn.LocalResponseNorm",
     "layer_compiled": "torch.nn.LocalResponseNorm, compiled",
 }
+OF_DEVICE = {
+    "cpu": ("cpp", "compiled", "torch", "layer", "layer_compiled"),
+    "cuda": ("auto", "torch", "layer", "layer_compiled"),
+}
+"""Rows of the table; C++ is for CPUs alone."""
 
 
 def maps_of(shape: list[int], dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -121,7 +126,7 @@ def say_rows(times: Times, missing: dict[str, str], dtype: str) -> None:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--only", nargs="+", choices=list(ROWS), help="by default all it has")
     parser.add_argument("--dtypes", nargs="+", choices=list(DTYPES), default=list(DTYPES))
     parser.add_argument("--shape", type=int, nargs=4, help="by default 8 or 128 x 64 x 224 x 224")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
@@ -135,7 +140,7 @@ def main() -> None:
     torch.set_num_threads(1 if options.small else options.threads)
     device = torch.device(options.device)
     shape = options.shape or [128 if device.type == "cuda" else 8, 64, 224, 224]
-    names = list(dict.fromkeys(["floor", *options.only]))
+    names = list(dict.fromkeys(["floor", *(options.only or OF_DEVICE[device.type])]))
     if options.small:
         shape, names = [2, 16, 8, 8], ["floor", "auto", "torch", "layer"]
     if options.json:
@@ -162,7 +167,8 @@ def main() -> None:
         headings += [f"{dtype}, ms", "x floor"]
     print(markdown(headings, rows))
     print(
-        f"\n{' x '.join(map(str, shape))}, channels_last, {options.threads} threads, {options.rounds} rounds."
+        f"\n{' x '.join(map(str, shape))}, channels_last, {options.threads} threads, "
+        f"{options.rounds} rounds."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import statistics
 import time
@@ -56,7 +57,7 @@ def now(device: torch.device) -> Any:
 def between(marks: Sequence[Any], device: torch.device) -> list[float]:
     """Milliseconds between each mark and the next."""
     wait_for(device)
-    pairs = list(zip(marks, marks[1:], strict=False))
+    pairs = list(itertools.pairwise(marks))
     if device.type == "cuda":
         return [float(before.elapsed_time(after)) for before, after in pairs]
     return [1e3 * (after - before) for before, after in pairs]

@@ -48,7 +48,7 @@ def is_small() -> bool:
 
 
 def config_of(work: Path, mode: str) -> Any:
-    """A run of net A at width 1/4 on the digits; ``FORM`` says where, and whether it is narrower."""
+    """A run of net A at width 1/4 on the digits, as ``FORM`` says."""
     from vgglab.config.parse import parse
     from vgglab.workflow.resolve import resolve
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +51,7 @@ def config_of(device: str, batch: int, folder: str = "", *, small: bool) -> Conf
     Args:
         device: ``cpu`` or ``cuda``.
         batch: images of a step.
-        folder: for data and runs; empty: in the parts' common folder.
+        folder: for data and runs; empty: ``fit`` among temporary files.
         small: the narrow net.
     """
     model = {"name": "a", "width": 1 / 16} if small else {"name": "d"}
@@ -59,7 +60,7 @@ def config_of(device: str, batch: int, folder: str = "", *, small: bool) -> Conf
     data |= {"train_images": images, "validation_images": 64, "test_images": 64}
     if not small:
         data |= {"digit_min": 112, "digit_max": 196, "fragment_size": 28}
-    work = folder or str(Path(torch.hub.get_dir()).parent / "gpu-check")
+    work = folder or str(Path(tempfile.gettempdir()) / "fit")
     return resolve(
         parse(
             {

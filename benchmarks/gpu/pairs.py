@@ -52,7 +52,7 @@ def train(folder: Path, device: str, trainer: dict[str, Any], *, small: bool) ->
         "norm": {"name": "batch"},
         "data": {"name": "digits", "classes": 6, "test_fraction": 0.1},
         "recipe": {"epochs": 1 if small else 2, "batch_size": 128, "learning_rate": 0.02},
-        "trainer": trainer_of(device) | trainer,
+        "trainer": trainer_of(device) | {"threads": 1} | trainer,
         "tracking": {"mode": "off"},
         "paths": {"runs": str(folder), "data": str(folder.parent / "data")},
     }
@@ -109,8 +109,10 @@ def main() -> None:
     form = ["--device", options.device, *(["--small"] if options.small else [])]
     running = {
         (name, turn): subprocess.Popen(
-            [sys.executable, "-m", "gpu.pairs", str(options.folder / f"{number}-{turn}"), *form]
-            + ["--case", name],
+            [
+                *(sys.executable, "-m", "gpu.pairs", str(options.folder / f"{number}-{turn}")),
+                *(*form, "--case", name),
+            ],
             # cuBLAS adds in a fixed order with this; deterministic=true may ask for it.
             env=os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"},
             stdout=subprocess.PIPE,

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import vgglab
 from on_device import say
 
+import vgglab
 from gpu.study_jobs import results
 
 ROOT = Path(vgglab.__file__).resolve().parents[2]

@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import vgglab
 from on_device import say
+
+import vgglab
 
 ROOT = Path(vgglab.__file__).resolve().parents[2]
 

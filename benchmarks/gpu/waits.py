@@ -130,8 +130,9 @@ def main() -> None:
         say(where=where, a_step=count / steps)
     say(**{name: round(value, 3) for name, value in result["speed"].items()})
     averages = sorted(watch.profiler.key_averages(), key=time_of, reverse=True)
+    kernels = [average for average in averages if str(average.device_type).endswith("CUDA")]
     traced = TRACED[1] - TRACED[0]
-    for average in averages[:ROWS]:
+    for average in (kernels or averages)[:ROWS]:
         per_step = average.count / traced
         say(
             operation=average.key[:90],
