@@ -47,14 +47,13 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.folder.resolve()
     folder.mkdir(parents=True)
-    net = ["model=d", "data=cluttered_digits", "recipe.epochs=1"]
+    net = ["sweeps=lrn", "hydra.sweeper.params.model=d", "hydra.sweeper.params.seed='0'"]
+    net += ["claims=none", "recipe.epochs=1"]
     if options.small:
-        net = ["model=a", "model.width=0.0625", "data=digits", "data.classes=4"]
-        net += ["recipe.epochs=1", "trainer.threads=1"]
+        net[1] = "hydra.sweeper.params.model=a"
+        net += ["model.width=0.0625", "data=digits", "data.classes=6", "trainer.threads=1"]
     common = [
         *net,
-        "norm=batch",
-        "study.name=plan",
         f"trainer={'gpu' if options.device == 'cuda' else 'cpu'}",
         "tracking=off",
         *(f"paths.{name}={folder / name}" for name in ("runs", "studies", "data")),

@@ -32,7 +32,7 @@ def overrides(folder: Path, jobs: int, device: str, *, small: bool) -> list[str]
         small: two narrow nets for one epoch.
     """
     points = ["model=a,b", "model.width=0.0625", "recipe.epochs=1", "data=digits"]
-    points += ["data.classes=4", "trainer.threads=1"]
+    points += ["data.classes=6", "trainer.threads=1"]
     if not small:
         points = ["model=a,b,c,d,e", "recipe.epochs=2", "data=cluttered_digits"]
     return [
