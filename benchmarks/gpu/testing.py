@@ -11,35 +11,16 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from evaluation import SIZE, net_of, ours, settings_of
-from numpy.typing import NDArray
 from on_device import about, free_memory, median_ms, peak_mib, say, wait_for
 
 from vgglab.config import Procedure
-from vgglab.evaluation.predict import PIXELS, Predictor, predict
-
-
-@dataclass(frozen=True)
-class Noise:
-    """A split of noise in memory."""
-
-    images_nchw: torch.Tensor
-
-    @property
-    def labels_n(self) -> NDArray[np.int64]:
-        """All of class 0."""
-        return np.zeros(len(self.images_nchw), dtype=np.int64)
-
-    def __len__(self) -> int:
-        return len(self.images_nchw)
-
-    def image_chw(self, index: int) -> torch.Tensor:
-        """One image."""
-        return self.images_nchw[index]
+from vgglab.data.splits import ImageSet
+from vgglab.evaluation.batches import Room, room_on
+from vgglab.evaluation.predict import Predictor, predict
 
 
 def noise(count: int, height: int, width: int) -> torch.Tensor:
@@ -67,7 +48,10 @@ def main() -> None:
     net = net_of("a", 1 / 64) if small else net_of("d", 1.0)
     predictor = ours(net, device)
     settings = settings_of(device)
-    images = Noise(noise(4 if small else 512, SIZE, SIZE))
+    count = 4 if small else 512
+    index_n = np.arange(count)
+    images = ImageSet(noise(count, SIZE, SIZE).numpy(), np.zeros_like(index_n), index_n)
+    few, most = Room().pixels // SIZE**2, room_on(device, net).pixels // SIZE**2
     procedure = Procedure(name="center", label="center", scales=(SIZE,), crop=SIZE, flip=True)
     for turn in ("first", "again"):
         begun = time.perf_counter()
@@ -76,7 +60,7 @@ def main() -> None:
         rate = len(images) / whole
         say(row="predict, center", turn=turn, img_s=round(rate, 1), forwards_s=round(forwards, 3),
             whole_s=round(whole, 3))  # fmt: skip
-    for batch in (2, 4) if small else (PIXELS // SIZE**2, 64, 256):
+    for batch in (2, 4) if small else (few, 64, most):
         shown = noise(batch, SIZE, SIZE)
         free_memory(device)
         first = seconds_of(predictor, shown, dense=False)
@@ -89,8 +73,8 @@ def main() -> None:
         torch.backends.cudnn.benchmark = search
         for side in sides:
             width = side * 4 // 3 // 32 * 32
-            least = max(1, PIXELS // (side * width))
-            for batch in (1,) if small else (least, 4 * least):
+            few, most = (room.pixels // (side * width) for room in (Room(), room_on(device, net)))
+            for batch in (1,) if small else (max(1, few), most):
                 shown = noise(batch, side, width)
                 free_memory(device)
                 try:
