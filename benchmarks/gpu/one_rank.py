@@ -90,7 +90,7 @@ def main() -> None:
         compile=result["hardware"]["compile"],
         graph_breaks=broken,
         step_ms=round(result["speed"]["step_ms"], 2),
-        peak_mib=round(result["speed"]["peak_memory_mib"]),
+        peak_mib=round(result["speed"]["peak_memory_mib"] or 0),
     )
     for reason, count in counters["graph_break"].most_common(5):
         say(graph_break=str(reason).partition("\n")[0][:160], times=count)

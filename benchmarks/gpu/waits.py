@@ -123,7 +123,7 @@ def main() -> None:
     directory.path.mkdir(parents=True)
     watch = Watch(options.device)
     with observed_by(watch):
-        result = run_experiment(config, directory, Status(), [])
+        result: Any = run_experiment(config, directory, Status(), [])
     steps = LAST - FIRST
     say(waits_a_step=sum(watch.found.values()) / steps, lines=len(watch.found), steps=steps)
     for where, count in watch.found.most_common(ROWS):
