@@ -25,6 +25,7 @@ from simulated_studies import Population, fit, mistakes, scores
 
 from vgglab.runs import load_runs
 from vgglab.study.claims.contrast import Group, Measured
+from vgglab.study.claims.directions import OTHER
 from vgglab.study.claims.inference import ALPHA, holm
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.verdict import Judgement
@@ -182,7 +183,26 @@ def _shown(effects: Sequence[Measured]) -> int:
     return int((holm(np.array(p_values)) <= ALPHA).sum())
 
 
-OTHERS = {"settled by pairs": as_pairs, "settled by Welch": as_welch}
+def divided(claimed: float) -> Callable[[Sequence[Judgement]], int]:
+    """Words where the claimed side may spend another share of a claim's 5%."""
+
+    def count(judgements: Sequence[Judgement]) -> int:
+        p_values = []
+        for judgement in judgements:
+            supports, contradicts = judgement.evidence.supports, judgement.evidence.contradicts
+            against = contradicts.p_value * contradicts.factor * OTHER / max(1 - claimed, 1e-9)
+            p_values.append(min(supports.p_value / claimed, against, 1.0))
+        return int((holm(np.array(p_values)) <= ALPHA).sum())
+
+    return count
+
+
+OTHERS = {
+    "pairs": as_pairs,
+    "Welch": as_welch,
+    "2.5 and 2.5": divided(0.5),
+    "5 and 0": divided(1.0),
+}
 
 
 def naive(wrong_ksi: NDArray[np.bool_]) -> dict[str, bool]:
@@ -251,17 +271,20 @@ def main() -> None:
         found = error_rates(scenarios[name], until_a_word(ADDED), ADDED[-1], studies // 4)
         row(f"{name}, seeds added", [f"{found['any false']:.1f}", "", f"{found['runs']:.1f}"])
 
-    print("\n| claims settled of 5, one point each | seeds | ours | Welch | pairs |")
-    print("|---|--:|--:|--:|--:|")
+    print("\n| claims settled of 5, one point each | seeds | ours | " + " | ".join(OTHERS) + " |")
+    print("|---|--:|--:" + "|--:" * len(OTHERS) + "|")
     for name, scenario in power.items():
         for seeds in scenario.seeds:
             found = error_rates(scenario, fixed, seeds, studies)
-            counts = (found[k] for k in ("settled", "settled by Welch", "settled by pairs"))
+            counts = (found[k] for k in ("settled", *OTHERS))
             row(name, [str(seeds), *(f"{count:.2f}" for count in counts)])
         found = error_rates(scenario, fixed, LOOKS[-1], studies // 4)
-        row(f"{name}, 120 runs", [str(LOOKS[-1]), f"{found['settled']:.2f}", "", ""])
+        row(f"{name}, 120 runs", [str(LOOKS[-1]), f"{found['settled']:.2f}", *[""] * len(OTHERS)])
         found = error_rates(scenario, looking(LOOKS), LOOKS[-1], studies // 4)
-        row(f"{name}, looks, {found['runs']:.0f} runs", ["", f"{found['settled']:.2f}", "", ""])
+        row(
+            f"{name}, looks, {found['runs']:.0f} runs",
+            ["", f"{found['settled']:.2f}", *[""] * len(OTHERS)],
+        )
 
     print("\n| better, found though equal, % | 3 seeds | 10 seeds |\n|---|--:|--:|")
     found_naive: dict[str, list[str]] = defaultdict(list)

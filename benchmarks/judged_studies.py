@@ -66,7 +66,11 @@ class Study:
                 wrong_n = wrong_ksi[k, s]
                 error = 100.0 * float(wrong_n.mean())
                 self.reader.of_run[run.id] = Mistakes(index_n, original_n, label_n, wrong_n)
-                run.result["errors"]["center"].update(top1_error=error, images=images)
+                run.result["errors"]["center"] = {
+                    "top1_error": error,
+                    "loss": 0.0,
+                    "images": images,
+                }
                 run.status.state = State.FINISHED if trained_ks[k, s] else State.DIVERGED
 
 
