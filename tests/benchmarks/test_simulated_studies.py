@@ -10,7 +10,7 @@ from calibration import EQUAL, ONE_POINT, QUICKSTART, SCENARIOS, Scenario, error
 from judged_studies import fixed, looking, until_a_word
 from simulated_studies import Population, fit, mistakes, scores
 
-STUDIES = 100
+STUDIES = 80
 
 
 LIMIT = 5 + 3 * 100 * np.sqrt(0.05 * 0.95 / STUDIES)
@@ -48,8 +48,8 @@ def test_looks_take_fewer_runs_and_keep_the_error_rate() -> None:
 
 def test_seeds_added_until_a_word_comes_talk_nobody_into_one() -> None:
     scenario = Scenario(QUICKSTART, EQUAL, images=200, claims=ONE_POINT)
-    found = error_rates(scenario, until_a_word((2, 3, 4, 5, 6, 7, 8)), 8, 60)
-    assert found["any false"] <= 5 + 3 * 100 * np.sqrt(0.05 * 0.95 / 60)
+    found = error_rates(scenario, until_a_word((2, 3, 4, 5)), 5, 40)
+    assert found["any false"] <= 5 + 3 * 100 * np.sqrt(0.05 * 0.95 / 40)
 
 
 def test_drawn_studies_have_the_errors_asked_for() -> None:

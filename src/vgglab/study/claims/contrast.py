@@ -171,4 +171,4 @@ def _rest(sums_so: NDArray[np.float64]) -> float:
     if seeds < 2:
         return 0.0
     rest_so = sums_so - sums_so.mean(axis=0)
-    return float((rest_so**2).sum()) / ((seeds - 1) * (originals - 1))
+    return float(np.square(rest_so).sum() / ((seeds - 1) * (originals - 1)))
