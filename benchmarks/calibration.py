@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from vgglab.study.claims.contrast import Group, Measured
 from vgglab.study.claims.directions import OTHER
 from vgglab.study.claims.inference import ALPHA, holm
 from vgglab.study.claims.mistakes import MistakesReader
-from vgglab.study.claims.verdict import Judgement
+from vgglab.study.claims.verdict import Judgement, judged
 
 QUICKSTART = Population(difficulty=1.81, taste=0.0, shift=0.029)
 """fit() of A, A-LRN, B, C, D, E with seeds 0, 1, 2: the quickstart study of early November 2026."""
@@ -205,6 +206,20 @@ OTHERS = {
 }
 
 
+def same_words(scenario: Scenario, studies: int) -> int:
+    """How many studies get the same words from run folders, predictions and a written report."""
+    scenario = dataclasses.replace(scenario, errors=POINT, claims=ONE_POINT)
+    study = Study([*scenario.errors], 3, scenario.claims, scenario.population)
+    equal = 0
+    for wrong_ksi, trained_ks in drawn(scenario, 3, studies):
+        study.set(wrong_ksi, trained_ks)
+        found = judged(study.found, study.view, study.reader)
+        with tempfile.TemporaryDirectory() as folder:
+            written = study.report(Path(folder))
+        equal += written == {j.comparison.name: str(j.verdict) for j in found}
+    return equal
+
+
 def naive(wrong_ksi: NDArray[np.bool_]) -> dict[str, bool]:
     """What is often done instead, with two nets: whether it finds the first to be better."""
     error_ks = wrong_ksi[:2].mean(axis=2)
@@ -245,6 +260,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=Path, help="fit the noise to the finished runs in here")
     parser.add_argument("--studies", type=int, default=1000, help="simulated for each cell")
+    parser.add_argument("--folders", type=int, default=0, help="studies to judge from files too")
     chosen = parser.parse_args()
     scenarios, power, studies = SCENARIOS, POWER, chosen.studies
     if chosen.runs:
@@ -295,6 +311,9 @@ def main() -> None:
             found_naive[name].append(f"{100 * np.mean([hit[name] for hit in hits]):.1f}")
     for name, shares in found_naive.items():
         row(name, shares)
+    if chosen.folders:
+        equal = same_words(next(iter(scenarios.values())), chosen.folders)
+        print(f"\n{equal} of {chosen.folders} studies have the same words through run folders.")
     print(
         f"\n{studies} studies a cell, a quarter under looks; {time.process_time():.0f} s of a core."
     )

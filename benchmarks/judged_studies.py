@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from paper_numbers import write_tested_run
 from simulated_studies import Population, originals
 
 from vgglab.config.claims import parse_claims
 from vgglab.config.parse import parse
-from vgglab.runs import RunDirectory, RunRecord, State, Status
+from vgglab.report import write_report
+from vgglab.runs import RunDirectory, RunRecord, State, Status, load_runs
 from vgglab.study import StudyView
 from vgglab.study.claims.comparisons import Comparison, comparisons
 from vgglab.study.claims.directions import trend_weights
@@ -72,6 +75,22 @@ class Study:
                     "images": images,
                 }
                 run.status.state = State.FINISHED if trained_ks[k, s] else State.DIVERGED
+
+    def report(self, folder: Path) -> dict[str, str]:
+        """The words of ``claims.json``, from run folders and the report that is written of them.
+
+        Args:
+            folder: empty; every run must have trained.
+        """
+        for run in (run for row in self.runs for run in row):
+            drawn = self.reader.of_run[run.id]
+            write_tested_run(
+                folder / "runs" / run.id, run.config, {"center": drawn.wrong_n}, drawn.original_n
+            )
+        view = dataclasses.replace(self.view, runs=load_runs(folder / "runs"))
+        write_report(view, folder)
+        record = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+        return {claim["claim"]: claim["verdict"] for claim in record["claims"]}
 
 
 def _run(net: str, seed: int) -> RunRecord:

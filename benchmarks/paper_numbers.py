@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from vgglab.config import Config, plain
 from vgglab.config.claims import Claims, parse_claims
+from vgglab.config.nets import NETS
 from vgglab.config.parse import parse
 from vgglab.report import write_report
 from vgglab.runs import RunDirectory, load_runs, write_result
@@ -60,7 +62,6 @@ ROWS = (  # dense: Table 3; multi_scale: Table 4; multi_crop and both: Table 5
     Row("e", 384, 384, {"dense": 26.9, "multi_scale": 26.7}),
     Row("e", 256, 512, {"dense": 25.5, "multi_scale": 24.8, "multi_crop": 24.6, "both": 24.4}),
 )
-WEIGHT_LAYERS = {"a": 11, "a_lrn": 11, "b": 13, "b_5x5": 11, "c": 16, "d": 16, "e": 19}
 
 
 class Images:
@@ -131,27 +132,44 @@ def write_run(folder: Path, row: Row, seed: int, shift: float, images: Images) -
         shift: that the seed adds to every error, percentage points.
         images: that it is tested on.
     """
+    scores_n = images.scores(f"{row.net} {row.smallest} {row.largest}")
+    wrong = {
+        protocol: images.wrong(scores_n, protocol, error + shift)
+        for protocol, error in row.errors.items()
+    }
+    write_tested_run(folder, _config(row, seed), wrong, np.arange(images.count))
+
+
+def write_tested_run(
+    folder: Path,
+    config: Config,
+    wrong: Mapping[str, NDArray[np.bool_]],
+    original_n: NDArray[np.int64],
+) -> None:
+    """Write a finished run of which only its tests are known.
+
+    Args:
+        folder: of the run.
+        config: of the run.
+        wrong: protocol -> the test images that it got wrong.
+        original_n: the original that each test image is made from.
+    """
     predictions = folder / "predictions"
     predictions.mkdir(parents=True)
-    scores_n = images.scores(f"{row.net} {row.smallest} {row.largest}")
     errors: dict[str, ProtocolErrors] = {}
-    for protocol, error in row.errors.items():
-        wrong_n = images.wrong(scores_n, protocol, error + shift)
-        errors[protocol] = {
-            "top1_error": 100 * float(wrong_n.mean()),
-            "images": images.count,
-        }
+    for protocol, wrong_n in wrong.items():
+        errors[protocol] = {"top1_error": 100 * float(wrong_n.mean()), "images": len(wrong_n)}
         # Two classes tell right from wrong: the label is 0, and so is the prediction if right.
         table = {
-            "index": np.arange(images.count),
-            "original": np.arange(images.count),
-            "label": np.zeros(images.count, dtype=np.int64),
+            "index": np.arange(len(wrong_n)),
+            "original": original_n,
+            "label": np.zeros(len(wrong_n), dtype=np.int64),
             "classes": list(wrong_n.astype(np.int32)[:, None]),
         }
         pq.write_table(pa.table(table), predictions / f"{protocol}.parquet", compression="zstd")
-    (folder / "config.yaml").write_text(yaml.safe_dump(plain(_config(row, seed))), encoding="utf-8")
+    (folder / "config.yaml").write_text(yaml.safe_dump(plain(config)), encoding="utf-8")
     (folder / "status.json").write_text(json.dumps({"state": "finished"}), encoding="utf-8")
-    cost: NetSize = {"weight_layers": WEIGHT_LAYERS[row.net]}
+    cost: NetSize = {"weight_layers": NETS[config.model.name].weight_layers}
     write_result(RunDirectory(folder), {"errors": errors, "cost": cost})
 
 

@@ -6,7 +6,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from calibration import EQUAL, ONE_POINT, QUICKSTART, SCENARIOS, Scenario, error_rates
+from calibration import (
+    EQUAL,
+    ONE_POINT,
+    QUICKSTART,
+    SCENARIOS,
+    Scenario,
+    error_rates,
+    same_words,
+)
 from judged_studies import fixed, looking, until_a_word
 from simulated_studies import Population, fit, mistakes, scores
 
@@ -50,6 +58,11 @@ def test_seeds_added_until_a_word_comes_talk_nobody_into_one() -> None:
     scenario = Scenario(QUICKSTART, EQUAL, images=200, claims=ONE_POINT)
     found = error_rates(scenario, until_a_word((2, 3, 4, 5)), 5, 40)
     assert found["any false"] <= 5 + 3 * 100 * np.sqrt(0.05 * 0.95 / 40)
+
+
+def test_run_folders_and_their_report_give_the_same_words() -> None:
+    scenario = dataclasses.replace(SCENARIOS["shared originals"], images=800)
+    assert same_words(scenario, 2) == 2
 
 
 def test_drawn_studies_have_the_errors_asked_for() -> None:
