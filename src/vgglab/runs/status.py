@@ -16,7 +16,10 @@ from vgglab.runs.atomic import write_json
 
 
 class State(StrEnum):
-    """The life of a run. Diverged and untrainable are outcomes, failed and interrupted are not."""
+    """The life of a run. Diverged and untrainable are outcomes, failed and interrupted are not.
+
+    ``UNNEEDED`` is never written: a study says it of a pending run whose net it has dropped.
+    """
 
     PENDING = "pending"
     RUNNING = "running"
@@ -25,6 +28,7 @@ class State(StrEnum):
     UNTRAINABLE = "untrainable"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    UNNEEDED = "not needed"
 
     @property
     def is_outcome(self) -> bool:
