@@ -74,7 +74,7 @@ def test_a_look_is_not_over_while_a_point_has_no_outcome() -> None:
     view = study(everywhere(2) | {"d": 1})
     assert names(view) == ["d1"]
     assert with_looks(view).complete == 0
-    assert look_lines(with_looks(view), {}, 1.0) == []
+    assert look_lines(with_looks(view), 1.0) == []
 
 
 def test_nets_whose_claims_have_their_word_are_dropped() -> None:
@@ -107,7 +107,7 @@ def test_runs_that_came_without_the_study_do_not_move_its_looks() -> None:
     """Another study may have trained more seeds: each look is judged as it would have been."""
     view = with_looks(study(everywhere(5)))
     assert view.complete == 3
-    first, second, third = look_lines(view, {}, 1.0)
+    first, second, third = look_lines(view, 1.0)
     assert [line.seeds for line in (first, second, third)] == [(0, 1), (0, 1, 2), (0, 1, 2, 3, 4)]
     assert first.claims["clear"].seeds == (0, 1)
     assert (first.runs, third.runs) == (8, 20)
@@ -116,7 +116,7 @@ def test_runs_that_came_without_the_study_do_not_move_its_looks() -> None:
 
 @pytest.mark.xfail(strict=True, reason="claims_record does not know looks yet")
 def test_a_line_has_the_words_of_its_own_look() -> None:
-    first, *_ = look_lines(with_looks(study(everywhere(5))), {}, 1.0)
+    first, *_ = look_lines(with_looks(study(everywhere(5))), 1.0)
     assert {name: claim.word for name, claim in first.claims.items()} == {
         "clear": "supported",
         "same": "inconclusive",
@@ -124,21 +124,20 @@ def test_a_line_has_the_words_of_its_own_look() -> None:
 
 
 def test_the_same_look_adds_no_second_line() -> None:
-    line = look_lines(with_looks(study(everywhere(2))), {1: 3.25}, 1.0)[0]
+    line = look_lines(with_looks(study(everywhere(2))), 1.0)[0]
     again = dataclasses.replace(line, time=2.0, minutes=0.0)
     assert lines_to_add([], [line, again]) == [line]
     assert lines_to_add([line], [again]) == []
     other = dataclasses.replace(line, claims={})
     assert lines_to_add([line], [other]) == [other]
     assert look_line(json.loads(json.dumps(plain_line(line)))) == line
-    assert line.minutes == 3.25
 
 
 def test_a_study_without_looks_is_looked_at_once_it_is_complete() -> None:
     undeclared = dataclasses.replace(study(everywhere(4)), looks=())
-    assert look_lines(undeclared, {}, 1.0) == []
+    assert look_lines(undeclared, 1.0) == []
     complete = dataclasses.replace(undeclared, missing=())
-    (line,) = look_lines(complete, {}, 1.0)
+    (line,) = look_lines(complete, 1.0)
     assert (line.look, line.seeds, line.runs) == (None, (0, 1, 2, 3), 16)
 
 

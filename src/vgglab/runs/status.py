@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -156,6 +157,29 @@ class Status:
         self.state, self.reason = state, reason
         if self.history:
             self.history[-1].end(state, reason, at=time.time(), epoch=self.epoch)
+
+
+def wall_minutes(statuses: Iterable[Status], since: float) -> float:
+    """Wall clock in which at least one of some runs was being trained, minutes.
+
+    Args:
+        statuses: of the runs.
+        since: seconds since the epoch; attempts that began earlier do not count.
+
+    Returns:
+        The length of the union of their attempts, which may overlap and leave gaps.
+    """
+    spans = sorted(
+        (attempt.launched or attempt.started, attempt.ended or status.heartbeat)
+        for status in statuses
+        for attempt in status.history
+    )
+    seconds, reached = 0.0, since
+    for begun, ended in spans:
+        if begun >= since:
+            seconds += max(0.0, ended - max(begun, reached))
+            reached = max(reached, ended)
+    return seconds / 60
 
 
 def _known(record: type[Status | Attempt], stored: dict[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
+from vgglab.runs.status import wall_minutes
 from vgglab.study.claims.comparisons import Point, comparisons
 from vgglab.study.claims.looks import seeds_of_look, wanted
 from vgglab.study.claims.record import claims_record
@@ -70,24 +72,42 @@ def runs_used(view: StudyView) -> tuple[int, int]:
     return len(used), sum(point.config.seed in last for point in view.points)
 
 
-def look_lines(view: StudyView, minutes: Mapping[int, float], now: float) -> list[LookLine]:
+def minutes_by_look(view: StudyView) -> list[float]:
+    """Wall clock in which the seeds of each complete look were trained, minutes.
+
+    The union of the times of their attempts since the study was first declared, wherever they ran:
+    runs that it shares with an earlier study have cost it nothing. Runs that its points start from
+    are not counted. A study without looks has one.
+    """
+    since = view.declared[0].time if view.declared else 0.0
+    looks = range(1, view.complete + 1)
+    seeds = [set(seeds_of_look(view, n)) for n in looks] or [set(seeds_looked_at(view))]
+    found = []
+    for before, upto in pairwise([set(), *seeds]):
+        own = upto - before
+        runs = [run for run in view.runs if run.config.seed in own]
+        found.append(wall_minutes([run.status for run in runs], since))
+    return found
+
+
+def look_lines(view: StudyView, now: float) -> list[LookLine]:
     """A ledger line for each complete look.
 
     Args:
         view: the study, from ``with_looks``.
-        minutes: wall clock of each look's training, by its number; 0 of a study without looks.
         now: seconds since the epoch.
 
     Returns:
         The lines in the order of the looks; one of a study without looks whose points all have an
         outcome, none while some have not.
     """
+    minutes = minutes_by_look(view)
     if view.looks:
         parts = [(n, replace(as_of(view, n), complete=n)) for n in range(1, view.complete + 1)]
-        return [_line(part, n, minutes.get(n, 0.0), now) for n, part in parts]
+        return [_line(part, n, minutes[n - 1], now) for n, part in parts]
     if any(not point.state.is_outcome for point in view.points):
         return []
-    return [_line(view, None, minutes.get(0, 0.0), now)]
+    return [_line(view, None, minutes[0], now)]
 
 
 def _line(view: StudyView, look: int | None, minutes: float, now: float) -> LookLine:
