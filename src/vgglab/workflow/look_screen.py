@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from vgglab.report.wording import ArmNames, plural
 from vgglab.study import StudyView, arms
-from vgglab.study.claims.looks import seeds_of_look
+from vgglab.study.claims.looks import seeds_of_look, wanted
 from vgglab.study.looking import minutes_by_look, runs_used
 
 OPEN = "inconclusive"
@@ -68,12 +68,11 @@ class LookScreen:
     def _end(self, view: StudyView) -> str:
         used, of = runs_used(view)
         line = next(line for line in reversed(view.ledger) if line.look == view.complete)
-        still = [name for name in line.claims if name not in self._settled]
-        if not still:
-            why = "every claim has its word"
-        elif view.complete == len(view.looks):
-            why = f"the looks are over, open: {', '.join(still)}"
+        still = ", ".join(name for name in line.claims if name not in self._settled)
+        if wanted(view):
+            why = f"its minutes are over ({sum(minutes_by_look(view)):.1f} used), open: {still}"
+        elif still and view.complete == len(view.looks):
+            why = f"the looks are over, open: {still}"
         else:
-            minutes = sum(minutes_by_look(view))
-            why = f"its minutes are over ({minutes:.0f} used), open: {', '.join(still)}"
+            why = "every claim has its word"
         return f"{used} of {of} runs used: {why}"
