@@ -190,13 +190,14 @@ LOOKED = (
     "model=a",
     "seed=range(3)",
     "recipe.epochs=1",
-    "recipe.learning_rate=0.00001,0.00002",
+    "recipe.batch_size=32",
+    "recipe.learning_rate=0.05,0.04",
     "claims=none",
     "+claims={alike: {statement: of two rates, direction: equal, margin: 0.001, "
     "margin_reason: too small to be shown, "
-    "compare: [{recipe.learning_rate: 0.00001}, {recipe.learning_rate: 0.00002}]}}",
+    "compare: [{recipe.learning_rate: 0.05}, {recipe.learning_rate: 0.04}]}}",
 )
-"""Two rates that both learn nothing: the claim stays open over both looks."""
+"""Two rates that learn alike: the claim stays open over both looks."""
 
 
 def test_looks_are_submitted_one_after_the_other(run: Callable[..., str], tmp_path: Path) -> None:
