@@ -27,6 +27,9 @@ from vgglab.config.parse import ConfigError, parse
         ({"model": {"lrn": {"size": 4}}}, "model.lrn.size = 4: must be odd"),
         ({"recipe": {"learning_rate": float("nan")}}, "recipe.learning_rate = nan: must be a fin"),
         ({"study": {"name": "../x"}}, "study.name = '../x': must be 1 to 64 letters"),
+        ({"study": {"looks": [5, 3]}}, "study.looks = [5, 3]: must be ascending numbers of seeds"),
+        ({"study": {"looks": [1, 3]}}, "study.looks = [1, 3]: must be ascending numbers of seeds"),
+        ({"study": {"minutes": 5}}, "study.minutes = 5: is counted between looks; declare study.l"),
         ({"norm": "batch"}, 'norm = "batch": must be an object'),
         ({"task": {"x" * 5_000: 10**30}}, f"task.{'x' * 115}...: must be a number of fewer"),
         (

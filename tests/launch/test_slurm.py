@@ -181,3 +181,38 @@ def test_begun_here_and_finished_by_slurm(
         (2, True, "finished"),
     ]
     assert 0 < history[1]["from_epoch"] < history[1]["to_epoch"] == 10
+
+
+LOOKED = (
+    "-m",
+    "study.name=moved",
+    "study.looks=[2,3]",
+    "model=a",
+    "seed=range(3)",
+    "recipe.epochs=1",
+    "recipe.batch_size=32",
+    "recipe.learning_rate=0.05,0.04",
+    "claims=none",
+    "+claims={alike: {statement: of two rates, direction: equal, margin: 0.001, "
+    "margin_reason: too small to be shown, "
+    "compare: [{recipe.learning_rate: 0.05}, {recipe.learning_rate: 0.04}]}}",
+)
+"""Two rates that learn alike: the claim stays open over both looks."""
+
+
+def test_looks_are_submitted_one_after_the_other(run: Callable[..., str], tmp_path: Path) -> None:
+    overrides = (*POINT, *LOOKED, "launcher=slurm", "launcher.partition=main")
+    said = run(*overrides, "launcher.wait=false")
+    assert "look 1 of 2: 2 seeds, 4 points to train" in said
+    assert said.count(": SLURM job ") == 4
+    again = run(*overrides, "launcher.wait=false")
+    if "look 2 of 2" not in again:  # not over yet: what is in the queue is not submitted twice
+        assert ": SLURM job " not in again
+        assert "in the queue already" in again
+    said = run(*overrides)
+    assert "look 2 of 2: 3 seeds, 2 points to train" in said
+    assert "6 of 6 runs used: the looks are over, open: alike" in said
+    attempts = [json.loads(p.read_text())["attempts"] for p in tmp_path.glob("runs/*/status.json")]
+    assert attempts == [1] * 6
+    lines = (tmp_path / "studies" / "moved" / "looks.jsonl").read_text().splitlines()
+    assert [json.loads(line)["look"] for line in lines] == [1, 2]

@@ -16,6 +16,7 @@ from filelock import Timeout
 from vgglab.config.parse import parse
 from vgglab.runs import MetricsLog, RunDirectory, State, Status, load_runs, read_metrics
 from vgglab.runs.atomic import write_json, write_text
+from vgglab.runs.status import Attempt, wall_minutes
 
 HOLDER = """
 import sys, time
@@ -119,3 +120,16 @@ def test_the_ledger_reads_what_is_there(tmp_path: Path) -> None:
     (run,) = load_runs(tmp_path)
     assert (run.id, run.config, run.result) == ("a-s0-0", parse({"seed": 0}), {"errors": {}})
     assert json.loads(directory.status.read_text())["state"] == "finished"
+
+
+def test_wall_clock_counts_what_overlaps_once_and_gaps_not_at_all() -> None:
+    first = Status(
+        history=[Attempt(started=60.0, ended=180.0), Attempt(started=600.0, ended=660.0)]
+    )
+    second = Status(history=[Attempt(started=120.0, launched=90.0, ended=240.0)])
+    killed = Status(heartbeat=720.0, history=[Attempt(started=660.0)])
+    assert wall_minutes([first, second, killed], since=0.0) == 5.0
+    assert (
+        wall_minutes([first, second, killed], since=100.0) == 2.0
+    )  # the earlier ones cost nothing
+    assert wall_minutes([], since=0.0) == 0.0

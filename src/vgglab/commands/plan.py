@@ -95,8 +95,15 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
         waiting=waiting,
         total=totals(waiting, slots.jobs, overhead),
         claims=tuple(resolutions(view)),
-        notes=tuple(known.notes),
+        notes=(*known.notes, *_look_note(view)),
     )
+
+
+def _look_note(view: StudyView) -> list[str]:
+    if not view.looks:
+        return []
+    looks = ", ".join(map(str, view.looks))
+    return [f"judged at {looks} seeds: it may stop by itself after any look; this is all of them"]
 
 
 FIGURES_SECONDS = 3.0

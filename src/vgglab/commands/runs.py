@@ -7,8 +7,11 @@ from typing import Any
 
 from vgglab.config import Config
 from vgglab.launch.screen import status_table
+from vgglab.runs import State
+from vgglab.workflow.compose import has_sweep
 from vgglab.workflow.output import print_rows
-from vgglab.workflow.points import runs_of_this_command
+from vgglab.workflow.points import points_of_this_command, runs_of_this_command
+from vgglab.workflow.reporting import view_of
 
 COLUMNS = (
     "run", "state", "epoch", "epochs", "validation_error", "attempts", "host", "parent", "reason",
@@ -19,6 +22,10 @@ COLUMNS = (
 def runs(config: Config) -> None:
     """Print the runs of ``paths.runs``, or of the study that is named."""
     found = [(directory.id, directory.read_status()) for directory in runs_of_this_command(config)]
+    unneeded = unneeded_points(config)
+    for name, status in found:
+        if name in unneeded:
+            status.state = State.UNNEEDED
     rows: list[dict[str, Any]] = [
         {"run": name} | dataclasses.asdict(status) for name, status in found
     ]
@@ -26,3 +33,10 @@ def runs(config: Config) -> None:
         print(f"no runs in {config.paths.runs}")
         return
     print_rows(rows, config.format, tables=lambda: [status_table(found)], columns=COLUMNS)
+
+
+def unneeded_points(config: Config) -> set[str]:
+    """Ids of the points that the named study has dropped; none without a study with looks."""
+    if not (config.study.looks and has_sweep()):
+        return set()
+    return {point.id for point in view_of(points_of_this_command()).missing if not point.is_needed}

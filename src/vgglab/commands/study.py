@@ -6,6 +6,8 @@ No task of its own: Hydra's launcher calls it with the points of the sweep.
 from __future__ import annotations
 
 import contextlib
+import functools
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +24,8 @@ from vgglab.signals import raise_on_stop
 from vgglab.tracking.local_files import waits_for_upload
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.gpus import refuse_without_gpus
+from vgglab.workflow.look_screen import LookScreen
+from vgglab.workflow.looks import declare, next_points, note_looks, null_arm, refuse_few_seeds
 from vgglab.workflow.points import (
     StudyPoint,
     compose_points,
@@ -30,19 +34,24 @@ from vgglab.workflow.points import (
     still_to_do,
 )
 from vgglab.workflow.pretraining import mark_pending
-from vgglab.workflow.reporting import write_study_report
+from vgglab.workflow.reporting import view_of, write_study_report
+
+JOB = "SLURM job "
+"""Begins the reason why a point that was submitted is pending."""
+OTHERS_SECONDS = 2.0
+"""Between two looks at a point that another process trains."""
 
 
 def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = None) -> int:
-    """Train what is missing of a study and write its report.
+    """Train what is missing of a study, look by look where it declares looks; write its report.
 
     Args:
         grid: the overrides of each point.
         slurm: options of the job array by which SLURM trains it; None: this machine does.
 
     Returns:
-        The exit code. 0: every point has an outcome. 1: some failed or were interrupted; the same
-        command goes on with them.
+        The exit code. 0: every point that the study needs has an outcome. 1: some failed or were
+        interrupted; the same command goes on with them.
 
     Raises:
         ConfigError: a point is wrong, points differ in what the study does not declare, or there
@@ -51,17 +60,23 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
     console = Console()
     points = compose_points(grid)
     refuse_confounds(points)
+    refuse_few_seeds(points)
     first = points[0].config
-    todo = still_to_do(points)
-    missing = {p.directory.id for p in todo} & {p.directory.id for p in points}
-    _say(
-        console,
-        f"study {first.study.name}: {len(points)} points, "
-        f"{len(points) - len(missing)} already done",
-    )
-    if len(todo) > len(missing):
-        _say(console, f"{len(todo) - len(missing)} runs that others start from come first")
-    if todo:
+    done = sum(point.is_done for point in points)
+    _say(console, f"study {first.study.name}: {len(points)} points, {done} already done")
+    view = declare(view_of(points), first.study_folder)  # before anything trains
+    null = null_arm(points, view)
+    told = LookScreen(functools.partial(_say, console))
+    failures: list[StudyPoint] = []
+    while not failures:
+        view = note_looks(view, first.study_folder)
+        chosen = next_points(points, view, null)
+        told.show(view, {p.directory.id for p in chosen})
+        if not chosen:
+            break
+        todo = still_to_do(chosen)
+        if (before := len(todo) - len({p.directory.id for p in chosen})) > 0:
+            _say(console, f"{before} runs that others start from come first")
         if slurm is None:
             refuse_without_gpus(first)
         # Downloaded or generated once, before the points would all want it at the same time.
@@ -71,8 +86,10 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
             _train(todo, console)
         elif not train_on_slurm(todo, slurm, console):
             return 0
-    failures = [p for p in {p.directory.id: p for p in (*todo, *points)}.values() if not p.is_done]
-    page = write_study_report(points)
+        if not _waited_for_others(todo, console):
+            failures = [p for p in todo if not p.is_done]
+        view = view_of(points)
+    page = write_study_report(points, view)
     _say_what_is_missing(failures, console)
     if first.tracking.mode == "online":
         waiting = sum(waits_for_upload(p.directory.path) for p in points)
@@ -80,6 +97,21 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
             _say(console, f"W&B has not all of {waiting} runs: task=sync uploads them")
     _say(console, f"report: {page}")
     return 1 if failures else 0
+
+
+def _waited_for_others(todo: Sequence[StudyPoint], console: Console) -> bool:
+    """Wait for the points that other processes still train, of this host or another.
+
+    Returns:
+        Whether there were any: each of them may now have an outcome, or be free to be trained.
+    """
+    elsewhere = [p for p in todo if not p.is_done and p.directory.is_claimed()]
+    for point in elsewhere:
+        _say(console, f"{point.directory.id}: another process trains it; waiting")
+    for point in elsewhere:
+        while point.directory.is_claimed() and not point.is_done:
+            time.sleep(OTHERS_SECONDS)
+    return bool(elsewhere)
 
 
 def _say_what_is_missing(failures: Sequence[StudyPoint], console: Console) -> None:
@@ -130,19 +162,34 @@ def train_on_slurm(
     """
     config = todo[0].config
     points = [p.point for p in todo]
-    jobs = slurm_jobs.submit(points, resolved_overrides(config), slurm_options(config, options))
-    for point, job in zip(todo, jobs, strict=True):
-        mark_pending(point.stage, f"SLURM job {job}")
-        _say(console, f"{point.directory.id}: SLURM job {job}")
+    queued = {p.directory.id: job for p in todo if (job := _job_in_the_queue(p))}
+    new = [p for p in todo if p.directory.id not in queued]
+    options = slurm_options(config, options)
+    submitted = slurm_jobs.submit([p.point for p in new], resolved_overrides(config), options)
+    for point, job in zip(new, submitted, strict=True):
+        mark_pending(point.stage, f"{JOB}{job}")
+        _say(console, f"{point.directory.id}: {JOB}{job}")
+    for name, job in queued.items():
+        _say(console, f"{name}: in the queue already as {JOB}{job}")
     if not config.launcher.wait:
         _say(
             console,
             f"see what becomes of them: python run.py task=runs paths.runs={config.paths.runs}",
         )
         return False
+    jobs = [*submitted, *queued.values()]
     with StudyScreen(config.study.name, points, console) as screen:
         slurm_jobs.wait_for(jobs, lambda: screen.update(*_at_work(points)))
     return True
+
+
+def _job_in_the_queue(point: StudyPoint) -> str:
+    """The SLURM job that an earlier command submitted for a point; empty where none is queued."""
+    status = point.directory.read_status()
+    job = status.reason.removeprefix(JOB) if status.reason.startswith(JOB) else ""
+    if not job and status.history:
+        job = status.history[-1].job
+    return job if job and slurm_jobs.are_queued([job]) else ""
 
 
 def _at_work(points: Sequence[Point]) -> tuple[list[Point], list[Point]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -66,11 +67,31 @@ class StudyConfig:
     such as a learning rate tuned for each net. The report says so."""
     allow_confounds: Annotated[bool, Role.INFRASTRUCTURE] = False
     """Launch although points differ in fields that are not declared. The report says so."""
+    looks: Annotated[tuple[int, ...], Role.INFRASTRUCTURE] = ()
+    """Numbers of seeds at which the study is judged, ascending. After each look the nets that no
+    open claim needs are dropped; the study ends when every claim has its word. Empty: it is judged
+    once, with all seeds of its grid."""
+    minutes: Annotated[float, Field(ge=0, le=5_256_000), Role.INFRASTRUCTURE] = 0
+    """Wall-clock minutes of training over all looks, after which no further look is begun; 0: as
+    long as it takes."""
+    placebo: Annotated[bool, Role.INFRASTRUCTURE] = False
+    """Train the net that most claims compare a second time, under seeds of its own (1000 and up):
+    the difference of a net from itself, which must not be shown."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", self.name):
             raise ValueError(
                 f"name = {self.name!r}: must be 1 to 64 letters, digits, '_', '-' or '.'"
+            )
+        if any(later <= earlier for earlier, later in pairwise((1, *self.looks))):
+            raise ValueError(
+                f"looks = {list(self.looks)}: must be ascending numbers of seeds, the first 2 or "
+                "more, such as [3, 5, 8, 12, 20]"
+            )
+        if self.minutes and not self.looks:
+            raise ValueError(
+                f"minutes = {self.minutes:g}: is counted between looks; declare study.looks, or "
+                "leave it 0"
             )
 
 

@@ -23,6 +23,7 @@ COLOURS = {
     State.UNTRAINABLE: "yellow",
     State.FAILED: "red",
     State.INTERRUPTED: "magenta",
+    State.UNNEEDED: "dim",
 }
 
 

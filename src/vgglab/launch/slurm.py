@@ -37,6 +37,8 @@ def submit(
     Raises:
         ConfigError: there is no SLURM, or it refuses the job.
     """
+    if not points:
+        return []
     import submitit
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
@@ -76,7 +78,9 @@ def wait_for(jobs: Sequence[str], update: Callable[[], None]) -> None:
 
 
 def are_queued(arrays: Sequence[str]) -> bool:
-    """Whether a job of these arrays is still waiting or running."""
+    """Whether a job of these arrays is still waiting or running; none is without SLURM."""
+    if shutil.which("squeue") is None:
+        return False
     listed = subprocess.run(
         ["squeue", "--noheader", "--jobs", ",".join(arrays), "--format", "%i"],
         capture_output=True,

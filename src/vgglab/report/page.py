@@ -10,6 +10,7 @@ from vgglab.report.differences import forest_section
 from vgglab.report.error_vs_depth import depth_section, errors_section
 from vgglab.report.every_run import runs_section
 from vgglab.report.learning_curves import curves_section
+from vgglab.report.looks import looks_section
 from vgglab.report.method import method_section
 from vgglab.report.results import results_of
 from vgglab.report.setup import confound_line, progress, setup_section, skipped_line
@@ -39,6 +40,7 @@ def build_page(view: StudyView, claims: ClaimsFile, folder: Path) -> Page:
         trainability_section(results),
         setup_section(results),
         runs_section(results, folder),
+        looks_section(results, claims),
         method_section(),
     )
     return Page(

@@ -149,7 +149,8 @@ def _unequal(view: StudyView, names: ArmNames) -> list[Block]:
 
 def _without_result(results: Results) -> list[Block]:
     """Every point that did not finish, with its state and the reason."""
-    lacking = {row.run: row for row in results.rows if row.state != State.FINISHED}
+    done = (State.FINISHED, State.UNNEEDED)
+    lacking = {row.run: row for row in results.rows if row.state not in done}
     if not lacking:
         return []
     rows = [[row.run, row.state, row.reason] for row in lacking.values()]

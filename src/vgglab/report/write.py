@@ -13,6 +13,7 @@ from vgglab.report.page import build_page
 from vgglab.report.style import inline_svg
 from vgglab.runs.atomic import write_json, write_text
 from vgglab.study import StudyView, claims_record, results_table
+from vgglab.study.placebo import placebo_record
 
 _HERE = Path(__file__).parent
 
@@ -64,7 +65,7 @@ def write_report(study: StudyView, folder: Path) -> Path:
         folder / "results.csv", results_table(study).to_csv(index=False, lineterminator="\n")
     )
     claims = claims_record(study)
-    write_json(folder / "claims.json", claims)
+    write_json(folder / "claims.json", {**claims, "placebo": placebo_record(study)})
     page = build_page(study, claims, folder)
     for figure in page.figures:
         _write_figure(figure, figures)

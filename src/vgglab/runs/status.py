@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +17,10 @@ from vgglab.runs.atomic import write_json
 
 
 class State(StrEnum):
-    """The life of a run. Diverged and untrainable are outcomes, failed and interrupted are not."""
+    """The life of a run. Diverged and untrainable are outcomes, failed and interrupted are not.
+
+    ``UNNEEDED`` is never written: a study says it of a pending run whose net it has dropped.
+    """
 
     PENDING = "pending"
     RUNNING = "running"
@@ -25,6 +29,7 @@ class State(StrEnum):
     UNTRAINABLE = "untrainable"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    UNNEEDED = "not needed"
 
     @property
     def is_outcome(self) -> bool:
@@ -152,6 +157,29 @@ class Status:
         self.state, self.reason = state, reason
         if self.history:
             self.history[-1].end(state, reason, at=time.time(), epoch=self.epoch)
+
+
+def wall_minutes(statuses: Iterable[Status], since: float) -> float:
+    """Wall clock in which at least one of some runs was being trained, minutes.
+
+    Args:
+        statuses: of the runs.
+        since: seconds since the epoch; attempts that began earlier do not count.
+
+    Returns:
+        The length of the union of their attempts, which may overlap and leave gaps.
+    """
+    spans = sorted(
+        (attempt.launched or attempt.started, attempt.ended or status.heartbeat)
+        for status in statuses
+        for attempt in status.history
+    )
+    seconds, reached = 0.0, since
+    for begun, ended in spans:
+        if begun >= since:
+            seconds += max(0.0, ended - max(begun, reached))
+            reached = max(reached, ended)
+    return seconds / 60
 
 
 def _known(record: type[Status | Attempt], stored: dict[str, Any]) -> dict[str, Any]:

@@ -95,7 +95,7 @@ _DTYPES: dict[Any, str] = {
 def _about_point(point: RunRecord | MissingPoint, weight_layers: int | None) -> dict[str, Any]:
     """The columns that hold under every protocol."""
     config = point.config
-    status = point.status if isinstance(point, RunRecord) else Status(state=State.PENDING)
+    status = point.status if isinstance(point, RunRecord) else Status(state=point.state)
     result = point.result
     cost, speed = result.get("cost", {}), result.get("speed", {})
     hardware, validation = result.get("hardware", {}), result.get("validation", {})

@@ -9,6 +9,7 @@ from vgglab.config import Config
 from vgglab.config.claims import Claims
 from vgglab.runs import Result, RunRecord, State
 from vgglab.study.confounds import Guard
+from vgglab.study.declared import DeclaredLine
 from vgglab.study.ledger import LookLine
 
 
@@ -19,10 +20,12 @@ class MissingPoint:
     id: str
     config: Config
     """Fully resolved."""
+    is_needed: bool = True
+    """False once the study can do without it: every claim that its net is part of has its word."""
 
     @property
     def state(self) -> State:
-        return State.PENDING
+        return State.PENDING if self.is_needed else State.UNNEEDED
 
     @property
     def result(self) -> Result:
@@ -47,8 +50,14 @@ class StudyView:
     """Claims that the study is to support or contradict, by name."""
     looks: tuple[int, ...] = ()
     """Declared numbers of seeds at which it is judged, ascending; empty: none declared."""
+    complete: int = 0
+    """Declared looks that are complete, as ``study/looking.py`` finds."""
+    placebo: Sequence[RunRecord | MissingPoint] = ()
+    """The null arm: a net of the study under other seeds. No table, claim or guard sees it."""
     ledger: Sequence[LookLine] = ()
     """Earlier lines of ``looks.jsonl``."""
+    declared: Sequence[DeclaredLine] = ()
+    """Lines of ``declared.jsonl``."""
 
     @property
     def points(self) -> tuple[RunRecord | MissingPoint, ...]:

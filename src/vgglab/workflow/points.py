@@ -83,6 +83,12 @@ def _point(stage: Stage, overrides: Sequence[str]) -> StudyPoint:
     return StudyPoint(Point(stage.directory, tuple(overrides)), stage)
 
 
+def with_seed(point: StudyPoint, seed: int) -> StudyPoint:
+    """The same point under another seed."""
+    stage = stage_of(dataclasses.replace(point.config, seed=seed))
+    return _point(stage, [*point.point.overrides, f"seed={seed}"])
+
+
 def still_to_do(points: Sequence[StudyPoint]) -> list[StudyPoint]:
     """Points without an outcome, after the runs that their first weights come from.
 

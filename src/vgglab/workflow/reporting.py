@@ -4,41 +4,65 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vgglab.report import write_report
-from vgglab.runs import load_run
+from vgglab.runs import RunRecord
 from vgglab.study import MissingPoint, StudyView
+from vgglab.study.looking import with_looks
 from vgglab.workflow.compose import composed_claims
 from vgglab.workflow.confound_check import guard_study
+from vgglab.workflow.looks import (
+    declare,
+    note_looks,
+    null_arm,
+    read_declared,
+    read_ledger,
+    record_of,
+    refuse_few_seeds,
+)
 from vgglab.workflow.points import StudyPoint
 
 
 def view_of(points: Sequence[StudyPoint]) -> StudyView:
-    """Records of the runs that there are, and the configs of those that are missing."""
-    study = points[0].config.study
-    present = [p for p in points if p.directory.config.exists()]
-    missing = [p for p in points if not p.directory.config.exists()]
-    return StudyView(
+    """Records of the runs that there are, and the configs of those that are missing.
+
+    Raises:
+        ConfigError: the study declares more looks than its grid has seeds for.
+    """
+    refuse_few_seeds(points)
+    study, folder = points[0].config.study, points[0].config.study_folder
+    records = [record_of(point) for point in points]
+    view = StudyView(
         name=study.name,
         asks=study.asks,
         paper=study.paper,
         claims=composed_claims(points[0].point.overrides),
-        runs=tuple(load_run(p.directory.path, planned=p.config) for p in present),
-        missing=tuple(MissingPoint(p.directory.id, p.config) for p in missing),
+        runs=tuple(r for r in records if isinstance(r, RunRecord)),
+        missing=tuple(r for r in records if isinstance(r, MissingPoint)),
         guard=guard_study(points),
+        looks=study.looks,
+        ledger=read_ledger(folder),
+        declared=read_declared(folder),
     )
+    placebo = tuple(record_of(point) for point in null_arm(points, view))
+    return with_looks(replace(view, placebo=placebo))
 
 
-def write_study_report(points: Sequence[StudyPoint]) -> Path:
-    """Write ``studies/<study>/``, tell W&B, and return the path of its page."""
-    config, view = points[0].config, view_of(points)
-    page = write_report(view, config.study_folder)
+def write_study_report(points: Sequence[StudyPoint], view: StudyView | None = None) -> Path:
+    """Write ``studies/<study>/``, tell W&B, and return the path of its page.
+
+    ``view``: of the points as they are now, if it is known already.
+    """
+    config, folder = points[0].config, points[0].config.study_folder
+    view = note_looks(declare(view or view_of(points), folder), folder)
+    page = write_report(view, folder)
     if view.guard and view.guard.confounds:
         print(f"confounded: {view.guard.complaint}", file=sys.stderr)
     if config.tracking.mode != "off":
         # Imported only here: with tracking=off nothing loads W&B.
         from vgglab.workflow.wandb_study import publish_study
 
-        publish_study(config, view, config.study_folder)
+        publish_study(config, view, folder)
     return page

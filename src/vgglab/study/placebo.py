@@ -1,0 +1,148 @@
+"""The null arm of a study: a net against itself under other seeds, a difference that is none."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+from scipy import stats
+
+from vgglab.config import arm_fields
+from vgglab.runs import RunRecord, State, arm_name
+from vgglab.study.arms import Arm, arms
+from vgglab.study.claims.comparisons import Point, comparisons
+from vgglab.study.claims.inference import CONFIDENCE
+from vgglab.study.looking import seeds_looked_at
+from vgglab.study.view import StudyView
+
+SHIFT = 1000
+"""Added to a net's seeds for those of its null arm."""
+
+
+class PlaceboRecord(TypedDict):
+    """The null arm in ``claims.json``; errors are percentages, differences percentage points."""
+
+    net: str
+    seeds: list[int]
+    other_seeds: list[int]
+    mean: float | None
+    """Of the net's errors less those of the same net under the other seeds."""
+    interval: list[float] | None
+    word: str | None
+    """``not shown`` or ``shown``; None while a run of it has no outcome."""
+
+
+@dataclass(frozen=True)
+class NullPair:
+    """A net and the same net under other seeds."""
+
+    net: str
+    protocol: str
+    """Label of the test that both are compared under; empty while neither was tested."""
+    points: Sequence[Point]
+    other_points: Sequence[Point]
+    errors: Mapping[int, float]
+    """Seed -> top-1 error, percent, of the runs that trained."""
+    other_errors: Mapping[int, float]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether each of its runs has an outcome."""
+        return all(p.state.is_outcome for p in (*self.points, *self.other_points))
+
+
+def reference_points(view: StudyView) -> list[Point]:
+    """The points of the net that most claims compare, by seed; of several the first in order."""
+    arm_of = arms(view)
+    claims: dict[Arm, set[str]] = {arm: set() for arm in sorted(set(arm_of.values()))}
+    for comparison in comparisons(view)[0]:
+        for point in comparison.points:
+            claims[arm_of[point.id]].add(comparison.name)
+    reference = max(claims, key=lambda arm: len(claims[arm]))
+    chosen = [point for point in view.points if arm_of[point.id] == reference]
+    return sorted(chosen, key=lambda point: point.config.seed)
+
+
+def null_pair(view: StudyView) -> NullPair | None:
+    """The net of a study's null arm and the arm, at the seeds looked at; None without one.
+
+    A net that was dropped before the last complete look has fewer seeds than its null arm.
+    """
+    if not view.placebo:
+        return None
+    fields = arm_fields(view.placebo[0].config)
+    seeds = seeds_looked_at(view)
+    # The net that was trained again, also where other claims would choose another one by now.
+    points = [
+        p
+        for p in view.points
+        if arm_fields(p.config) == fields and p.config.seed in seeds and p.state != State.UNNEEDED
+    ]
+    others = [p for p in view.placebo if p.config.seed - SHIFT in seeds]
+    label = _label([*points, *others])
+    return NullPair(
+        net=arm_name(view.placebo[0].config),
+        protocol=label,
+        points=sorted(points, key=lambda p: p.config.seed),
+        other_points=sorted(others, key=lambda p: p.config.seed),
+        errors=_errors(points, label),
+        other_errors=_errors(others, label),
+    )
+
+
+def _label(points: Sequence[Point]) -> str:
+    """Label of the protocol that the config names, as in ``result.json``: at scales, with them."""
+    tested = [set(p.result.get("errors", {})) for p in points if p.state is State.FINISHED]
+    if not tested:
+        return ""
+    name = points[0].config.protocol.name
+    shared = sorted(set.intersection(*tested))
+    return next((s for s in shared if s == name or s.startswith(f"{name}-")), "")
+
+
+def _errors(points: Sequence[Point], label: str) -> dict[int, float]:
+    found = {}
+    for point in points:
+        error = point.result.get("errors", {}).get(label, {}).get("top1_error")
+        if isinstance(point, RunRecord) and point.state is State.FINISHED and error is not None:
+            found[point.config.seed] = error
+    return dict(sorted(found.items()))
+
+
+def placebo_record(view: StudyView) -> PlaceboRecord | None:
+    """The null arm's difference, its interval and its word; None where none was asked for."""
+    pair = null_pair(view)
+    if pair is None:
+        return None
+    ours, others = list(pair.errors.values()), list(pair.other_errors.values())
+    interval = welch_interval(ours, others)
+    word = None
+    if interval and pair.is_complete:
+        word = "not shown" if interval[0] <= 0 <= interval[1] else "shown"
+    mean = statistics.fmean(ours) - statistics.fmean(others) if ours and others else None
+    return {
+        "net": pair.net,
+        "seeds": list(pair.errors),
+        "other_seeds": list(pair.other_errors),
+        "mean": None if mean is None else round(mean, 6),
+        "interval": [round(end, 6) for end in interval] if interval else None,
+        "word": word,
+    }
+
+
+def welch_interval(ours: Sequence[float], others: Sequence[float]) -> tuple[float, float] | None:
+    """Welch's interval for the difference of two means; None with one value on a side."""
+    if min(len(ours), len(others)) < 2:
+        return None
+    parts = [statistics.variance(values) / len(values) for values in (ours, others)]
+    mean = statistics.fmean(ours) - statistics.fmean(others)
+    if not sum(parts):
+        return mean, mean
+    freedom = sum(parts) ** 2 / sum(
+        part**2 / (len(values) - 1) for part, values in zip(parts, (ours, others), strict=True)
+    )
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, df=freedom)) * math.sqrt(sum(parts))
+    return mean - half, mean + half

@@ -1,0 +1,148 @@
+"""The looks of a study on disk: its ledger, its declarations, its null arm, what it trains next."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vgglab.config.parse import ConfigError
+from vgglab.runs import RunRecord, load_run
+from vgglab.runs.identity import canonical_json
+from vgglab.runs.lines import append_lines, read_lines
+from vgglab.study import MissingPoint, StudyView
+from vgglab.study.claims.looks import seeds_of_look
+from vgglab.study.claims.wanted import wanted
+from vgglab.study.declared import DeclaredLine, declared_line, plain_claims
+from vgglab.study.ledger import LookLine, lines_to_add, look_line, plain_line
+from vgglab.study.looking import look_lines, minutes_by_look, runs_seen
+from vgglab.study.placebo import SHIFT, reference_points
+from vgglab.workflow.points import StudyPoint, with_seed
+from vgglab.workflow.provenance import commit
+
+LEDGER, DECLARED = "looks.jsonl", "declared.jsonl"
+
+
+def refuse_few_seeds(points: Sequence[StudyPoint]) -> None:
+    """Let a study be looked at only as often as its grid has seeds for.
+
+    Raises:
+        ConfigError: its last look wants more seeds, or its null arm would be its own points.
+    """
+    study = points[0].config.study
+    seeds = {point.config.seed for point in points}
+    if study.looks and len(seeds) < study.looks[-1]:
+        raise ConfigError(
+            f"study.looks = {list(study.looks)}: the last look needs {study.looks[-1]} seeds and "
+            f"the grid has {len(seeds)}; ask for seed=range({study.looks[-1]}), or for fewer looks"
+        )
+    if study.placebo and (own := seeds & {seed + SHIFT for seed in seeds}):
+        raise ConfigError(
+            f"study.placebo = true: the null arm has the seeds of the grid plus {SHIFT}, and seed "
+            f"{min(own)} is the grid's own; use seeds that lie less than {SHIFT} apart"
+        )
+
+
+def null_arm(points: Sequence[StudyPoint], view: StudyView) -> list[StudyPoint]:
+    """The points of the net that most claims compare, under other seeds; none if not asked for."""
+    if not points[0].config.study.placebo:
+        return []
+    by_id = {point.directory.id: point for point in points}
+    reference = [by_id[point.id] for point in reference_points(view)]
+    return [with_seed(point, point.config.seed + SHIFT) for point in reference]
+
+
+def record_of(point: StudyPoint) -> RunRecord | MissingPoint:
+    """What there is of a point's run."""
+    if point.directory.config.exists():
+        return load_run(point.directory.path, planned=point.config)
+    return MissingPoint(point.directory.id, point.config)
+
+
+def read_ledger(folder: Path) -> list[LookLine]:
+    """The looks that a study has had."""
+    return [look_line(line) for line in read_lines(folder / LEDGER)]
+
+
+def read_declared(folder: Path) -> list[DeclaredLine]:
+    """The declarations that a study has had."""
+    return [declared_line(line) for line in read_lines(folder / DECLARED)]
+
+
+def declare(view: StudyView, folder: Path) -> StudyView:
+    """Write down what a study asks, unless that is what it asked last.
+
+    Returns:
+        The study with its declarations.
+    """
+    claims = plain_claims(view.claims)
+    content = canonical_json({"looks": list(view.looks), "claims": claims})
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def following(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if known and known[-1]["hash"] == digest:
+            return []
+        line = DeclaredLine(
+            time=time.time(),
+            commit=commit(),
+            hash=digest,
+            looks=view.looks,
+            claims=claims,
+            runs_seen=runs_seen(view),
+        )
+        return [dataclasses.asdict(line)]
+
+    append_lines(folder / DECLARED, following)
+    return dataclasses.replace(view, declared=read_declared(folder))
+
+
+def note_looks(view: StudyView, folder: Path) -> StudyView:
+    """Enter the looks that are complete into the ledger, each once.
+
+    Returns:
+        The study with its ledger.
+    """
+    found = look_lines(view, time.time())
+
+    def following(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        added = lines_to_add([look_line(line) for line in known], found)
+        return [plain_line(line) for line in added]
+
+    if found:
+        append_lines(folder / LEDGER, following)
+    return dataclasses.replace(view, ledger=read_ledger(folder))
+
+
+def is_over_budget(view: StudyView, minutes: float) -> bool:
+    """Whether the complete looks of a study have taken the minutes that it may take."""
+    return bool(minutes and view.complete and sum(minutes_by_look(view)) >= minutes)
+
+
+def next_points(
+    points: Sequence[StudyPoint], view: StudyView, null: Sequence[StudyPoint]
+) -> list[StudyPoint]:
+    """The points that a study wants trained or tested now: all of them without declared looks.
+
+    Args:
+        points: of the study.
+        view: the same, from ``view_of``.
+        null: points of its null arm.
+
+    Returns:
+        They are of one look; none where the study is over.
+    """
+    if not view.looks:
+        return [point for point in (*points, *null) if not point.is_done]
+    # A run of another study may lack a test that this one's claims read.
+    if untested := [
+        p for p in points if not p.is_done and p.directory.read_status().state.is_outcome
+    ]:
+        return untested
+    ids = set() if is_over_budget(view, points[0].config.study.minutes) else set(wanted(view))
+    look = view.complete + bool(ids)
+    seeds = {seed + SHIFT for seed in seeds_of_look(view, look)} if look else set()
+    chosen = [point for point in points if point.directory.id in ids]
+    return chosen + [point for point in null if point.config.seed in seeds and not point.is_done]
