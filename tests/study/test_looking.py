@@ -6,7 +6,6 @@ import dataclasses
 import json
 from typing import Any
 
-import pytest
 import study_points
 from study_points import missing, net
 
@@ -115,7 +114,6 @@ def test_runs_that_came_without_the_study_do_not_move_its_looks() -> None:
     assert len(as_of(view, 1).missing) == 12
 
 
-@pytest.mark.xfail(strict=True, reason="claims_record does not know looks yet")
 def test_a_line_has_the_words_of_its_own_look() -> None:
     first, *_ = look_lines(with_looks(study(everywhere(5))), 1.0)
     assert {name: claim.word for name, claim in first.claims.items()} == {
