@@ -37,18 +37,25 @@ def process_group(world: World, accelerator: str) -> Iterator[ProcessGroup]:
         return
     find_master(world)
     on_gpu = accelerator == "gpu"
-    if on_gpu:
-        torch.cuda.set_device(world.local_rank)
+    gpu = gpu_of(world) if on_gpu else None
+    if gpu is not None:
+        torch.cuda.set_device(gpu)
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
         store=store_on_loopback(world),
         rank=world.rank,
         world_size=world.size,
         timeout=TIMEOUT,
+        device_id=gpu,  # else NCCL guesses it, and connects only at the first exchange
     )
     yield ProcessGroup(world)
     # Not after an exception: leaving waits for the others, of whom one may be dead.
     dist.destroy_process_group()
+
+
+def gpu_of(world: World) -> torch.device:
+    """This process's GPU: its place on the machine, or the one that SLURM lets it see alone."""
+    return torch.device("cuda", world.local_rank if torch.cuda.device_count() > 1 else 0)
 
 
 def store_on_loopback(world: World) -> TCPStore | None:
@@ -148,9 +155,11 @@ class ProcessGroup:
 class Environment(LightningEnvironment):
     """``World`` as Lightning reads it, so that it looks for no cluster of its own."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, accelerator: str) -> None:
         super().__init__()
         self._world = world
+        # Lightning takes the GPU of this index.
+        self._place = gpu_of(world).index if accelerator == "gpu" else world.local_rank
 
     @property
     def creates_processes_externally(self) -> bool:
@@ -166,8 +175,8 @@ class Environment(LightningEnvironment):
         return self._world.rank
 
     def local_rank(self) -> int:
-        """Index of this process on its machine."""
-        return self._world.local_rank
+        """Index of this process's device among those that it sees."""
+        return self._place
 
     def node_rank(self) -> int:
         """Index of this machine."""

@@ -25,7 +25,7 @@ from vgglab.models.vgg import VGG
 from vgglab.runs import RunDirectory
 from vgglab.runs.records import ProtocolErrors, ProtocolTest, Result
 from vgglab.training.checkpoints import net_state
-from vgglab.training.distributed import ProcessGroup
+from vgglab.training.distributed import ProcessGroup, gpu_of
 from vgglab.training.outcomes import Diverged
 from vgglab.training.result import procedure_part, tested_part
 
@@ -119,7 +119,7 @@ def inference_settings(config: Config, group: ProcessGroup) -> InferenceSettings
     """This process's device, and the precision that the run was trained in."""
     on_gpu = config.trainer.accelerator == "gpu"
     return InferenceSettings(
-        device=torch.device("cuda", group.world.local_rank) if on_gpu else torch.device("cpu"),
+        device=gpu_of(group.world) if on_gpu else torch.device("cpu"),
         precision=config.trainer.precision,
         memory_format=MEMORY_FORMATS[config.trainer.memory_format],
         workers=config.trainer.workers,
