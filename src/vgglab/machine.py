@@ -24,6 +24,15 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 """CUDA's environment variable: which GPUs a process sees, and in which order."""
 
 
+SHARING = "VGGLAB_POINTS_A_GPU"
+"""Environment variable that a launcher sets: the points of a study that share a GPU."""
+
+
+def gpu_share() -> float:
+    """Return the share of its GPU that this process may fill; 1 where it has it alone."""
+    return 1 / int(os.environ.get(SHARING, "1"))
+
+
 def gpus() -> tuple[str, ...]:
     """Return the NVIDIA GPUs that this process may use, as ``VISIBLE`` names them to another.
 

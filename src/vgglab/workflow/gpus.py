@@ -20,6 +20,14 @@ def usable_gpus() -> tuple[str, ...]:
     return found[: torch.cuda.device_count()] if torch.cuda.is_available() else ()
 
 
+def card_bytes() -> int:
+    """Memory of the smallest of the GPUs that torch can use here; there is one."""
+    import torch
+
+    cards = range(torch.cuda.device_count())
+    return min(int(torch.cuda.get_device_properties(card).total_memory) for card in cards)
+
+
 def refuse_without_gpus(config: Config) -> None:
     """See that this machine has the GPUs that a config is to be computed on, before that begins.
 

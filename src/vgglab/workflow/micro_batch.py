@@ -18,6 +18,9 @@ from vgglab.workflow.evaluation import stored_accumulate
 ESTIMATE_SHARE = 0.8
 """Share of the memory that an estimate may fill: it leaves out the kernels' workspaces."""
 
+CUDA_MIB = 600
+"""What CUDA and its libraries take of a GPU for each process, besides tensors; not yet measured."""
+
 Attempt = Callable[[Config, Sequence[int]], tuple[int | None, int | None]]
 """From divisions, the largest micro-batch first, to the one that fits and the last one tried."""
 
