@@ -30,7 +30,7 @@ def test_a_process_takes_the_gpu_of_its_place_or_the_only_one_it_sees(
     monkeypatch.setattr(distributed, "store_on_loopback", lambda _: None)
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     for call in ("init_process_group", "destroy_process_group"):
-        monkeypatch.setattr(distributed.dist, call, lambda *_, **named: said.update(named))
+        monkeypatch.setattr(torch.distributed, call, lambda *_, **named: said.update(named))
     with process_group(THIRD, "gpu"):
         pass
     device = torch.device("cuda", index)
