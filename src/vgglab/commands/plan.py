@@ -69,7 +69,7 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
     todo = [p for p in still_to_do(points) if not p.directory.read_status().state.is_outcome]
     done = sum(p.directory.read_status().state.is_outcome for p in points)
     first = points[0].config
-    slots = slots_of(first, max(1, len(todo)))
+    slots = slots_of([p.config for p in todo] or [first])
     nets: dict[str, list[StudyPoint]] = defaultdict(list)
     for point in todo:
         nets[net_key(point.config)].append(point)

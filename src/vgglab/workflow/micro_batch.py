@@ -120,6 +120,10 @@ def _images(config: Config, accumulate: int) -> int:
 
 
 def _should_fit(config: Config, accumulate: int, known: int) -> bool:
+    return step_bytes(config, accumulate) <= ESTIMATE_SHARE * known
+
+
+def step_bytes(config: Config, accumulate: int) -> int:
+    """Estimated memory of a step in so many micro-batches on one device, without workspaces."""
     cost = net_cost(config).memory()
-    images = _images(config, accumulate)
-    return cost["weights_training"] + images * cost["image_training"] <= ESTIMATE_SHARE * known
+    return cost["weights_training"] + _images(config, accumulate) * cost["image_training"]
