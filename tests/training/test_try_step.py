@@ -24,6 +24,14 @@ def test_points_that_share_a_gpu_try_with_a_share_of_it(monkeypatch: pytest.Monk
     assert limit_bytes("gpu") == 20_000
 
 
+def test_a_gpu_without_room_for_cuda_has_no_limit_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise torch.AcceleratorError("CUDA error: out of memory")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", full)
+    assert limit_bytes("gpu") is None
+
+
 def test_an_error_of_the_driver_means_that_the_division_does_not_fit(
     small_config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:

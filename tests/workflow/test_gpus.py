@@ -14,6 +14,7 @@ from vgglab.config.parse import ConfigError, parse
 from vgglab.workflow import gpus
 from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.points import slots_of
+from vgglab.workflow.resolve import resolve
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
@@ -35,16 +36,16 @@ def test_without_a_driver_nothing_begins(
 
 
 @no_gpu
-def test_linux_shows_a_gpu_that_torch_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "gpus", lambda: ("0",))
-    assert gpus.usable_gpus() == ()
-    with pytest.raises(ConfigError, match="no NVIDIA driver"):
-        refuse_without_gpus(on_gpus(1))
+def test_auto_asks_torch_where_something_speaks_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(machine.VISIBLE, "0")
+    assert machine.may_have_gpus()
+    assert resolve(parse({})).trainer.accelerator == "cpu"
 
 
+@no_gpu
 def test_a_variable_that_hides_all_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(machine.VISIBLE, "-1")
-    with pytest.raises(ConfigError, match="CUDA_VISIBLE_DEVICES=-1 names no GPU"):
+    with pytest.raises(ConfigError, match="no GPU that CUDA_VISIBLE_DEVICES=-1 names"):
         refuse_without_gpus(on_gpus(1))
 
 
