@@ -1,33 +1,27 @@
-"""What CUDA's environment variable says of the GPUs that a process may use."""
+"""Under which names the points of a sweep are shown the GPUs that its launcher sees."""
 
 from __future__ import annotations
 
 import pytest
 
-from vgglab.machine import visible_of
+from vgglab.machine import gpu_names
 
 
 @pytest.mark.parametrize(
-    ("variable", "usable"),
+    ("variable", "count", "names"),
     [
-        (None, ("0", "1", "2", "3")),
-        ("2,3", ("2", "3")),
-        (" 3 , 0", ("3", "0")),
-        ("", ()),
-        ("-1", ()),
-        ("1,-1,2", ("1",)),
-        ("1,4,2", ("1",)),
-        ("0,0", ()),
-        ("GPU-8932f937,GPU-12", ("GPU-8932f937", "GPU-12")),
-        ("MIG-7b5", ("MIG-7b5",)),
-        ("none", ()),
+        (None, 4, ("0", "1", "2", "3")),
+        (None, 0, ()),
+        ("2,3", 2, ("2", "3")),
+        (" 3 , 0", 2, ("3", "0")),
+        ("", 0, ()),
+        ("-1", 0, ()),
+        ("1,-1,2", 1, ("1",)),  # CUDA reads up to the first that is no GPU
+        ("GPU-8932f937,GPU-12", 2, ("GPU-8932f937", "GPU-12")),
+        ("MIG-7b5", 1, ("MIG-7b5",)),
     ],
 )
-def test_the_variable_is_read_as_cuda_reads_it(
-    variable: str | None, usable: tuple[str, ...]
+def test_names_are_those_that_the_user_wrote(
+    variable: str | None, count: int, names: tuple[str, ...]
 ) -> None:
-    assert visible_of(variable, ["0", "1", "2", "3"]) == usable
-
-
-def test_no_name_makes_a_gpu_where_there_is_none() -> None:
-    assert visible_of("0,GPU-1", []) == ()
+    assert gpu_names(variable, count) == names

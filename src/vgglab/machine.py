@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last is what Linux calls it on Arm
@@ -24,27 +23,35 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 """CUDA's environment variable: which GPUs a process sees, and in which order."""
 
 
-def gpus() -> tuple[str, ...]:
-    """Return the NVIDIA GPUs that this process may use, as ``VISIBLE`` names them to another.
+SHARING = "VGGLAB_POINTS_A_GPU"
+"""Environment variable that a launcher sets: the points of a study that share a GPU."""
 
-    Numbers where the variable is not set; else what the user has written there: numbers, UUIDs or
-    MIG devices, up to the first that names no GPU, as CUDA reads it.
+
+def gpu_share() -> float:
+    """Return the share of its GPU that this process may fill; 1 where it has it alone."""
+    return 1 / int(os.environ.get(SHARING, "1"))
+
+
+def may_have_gpus() -> bool:
+    """Whether anything speaks for an NVIDIA GPU here; torch knows, but takes seconds to load."""
+    signs = (
+        Path("/dev").glob("nvidia*"),
+        Path("/proc/driver").glob("nvidia"),
+        Path("/dev").glob("dxg"),
+    )
+    return bool(os.environ.get(VISIBLE)) or any(any(found) for found in signs)
+
+
+def gpu_names(variable: str | None, count: int) -> tuple[str, ...]:
+    """Return the names under which another process is shown the GPUs that this one sees.
+
+    Args:
+        variable: ``VISIBLE`` of this process, where it is set: numbers, UUIDs or MIG devices.
+        count: GPUs that CUDA shows this process: the first of those, up to one that is none.
     """
-    present = [str(number) for number, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
-    return visible_of(os.environ.get(VISIBLE), present)
-
-
-def visible_of(variable: str | None, present: Sequence[str]) -> tuple[str, ...]:
-    """Return those of the GPUs present, if any, that the variable names."""
-    if variable is None or not present:
-        return tuple(present)
-    found: list[str] = []
-    for name in (part.strip() for part in variable.split(",")):
-        if name not in present and not name.startswith(("GPU-", "MIG-")):
-            break
-        found.append(name)
-    is_twice = len(set(found)) < len(found)  # then CUDA shows none
-    return () if is_twice else tuple(found)
+    if variable is None:
+        return tuple(map(str, range(count)))
+    return tuple(name.strip() for name in variable.split(",")[:count])
 
 
 def process_seconds() -> float:

@@ -8,6 +8,8 @@ import resource
 import sys
 from pathlib import Path
 
+from vgglab.machine import gpu_share
+
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -29,7 +31,10 @@ def limit_bytes(accelerator: str) -> int | None:
     """Return the memory that a process may use, of the GPU or of the machine; None if unknown."""
     if accelerator == "gpu":
         torch = sys.modules.get("torch")  # a process that uses a GPU has loaded it
-        return int(torch.cuda.mem_get_info()[1]) if torch is not None else None
+        try:
+            return int(torch.cuda.mem_get_info()[1] * gpu_share()) if torch is not None else None
+        except RuntimeError:  # others left no room on it even for CUDA itself
+            return None
     found = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
     found = [limit for limit in found if limit != resource.RLIM_INFINITY]
     if CGROUP.exists() and (text := CGROUP.read_text(encoding="ascii").strip()).isdigit():

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from running import SMALL, Command, grid
 
+from vgglab.commands import plan as plan_command
+from vgglab.launch.pool import PointResources
+from vgglab.study.forecast import Totals
+
 STUDY = (*SMALL, "sweeps=lrn", "recipe.epochs=1", "launcher.jobs=2")
 NETS = grid(model="a", seed="0,1")
 
@@ -26,6 +30,17 @@ def test_a_declaration_of_no_field_is_the_users_mistake(command: Command) -> Non
     ended = command("-m", *STUDY, *NETS, "study.nuisance=[recipe.rate]")
     assert ended.returncode == 2
     assert "study.nuisance = recipe.rate: no point has it" in ended.stderr
+
+
+def test_points_that_do_not_fit_on_a_gpu_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots = PointResources(jobs=4, threads=1, gpus=("0", "1"))
+    total = Totals(seconds=1, compute_seconds=1, memory_mib=1, card_mib=50 * 2**10, disk_bytes=1)
+    monkeypatch.setattr(plan_command, "card_bytes", lambda: 40 * 2**30)
+    (note,) = plan_command.card_notes(total, slots)
+    assert note.startswith("50.0 GiB on a GPU of 40.0 GiB, points on it at a time: 2")
+    assert "launcher.jobs=2 or fewer" in note
+    monkeypatch.setattr(plan_command, "card_bytes", lambda: 80 * 2**30)
+    assert not list(plan_command.card_notes(total, slots))
 
 
 @pytest.mark.slow

@@ -84,6 +84,19 @@ def test_totals_know_what_they_do_not_know() -> None:
     assert totals([], jobs=2, overhead_seconds=5).compute_seconds == 0
 
 
+def test_memory_of_a_gpu_is_counted_apart_by_the_points_that_share_it() -> None:
+    runs = [
+        DoneRun(seconds=9, train_seconds=3, epochs=1, memory_mib=4e3, disk_bytes=2, card_mib=mib)
+        for mib in (900.0, 1000.0)
+    ]
+    known = from_runs(runs)
+    assert (known.memory_mib, known.card_mib) == (4000, 1000)
+    points = [PlannedPoint(id=n, net="a", epochs=1, measurement=known) for n in "abcde"]
+    whole = totals(points, jobs=4, overhead_seconds=0, sharing=2)
+    assert (whole.memory_mib, whole.card_mib) == (16_000, 2000)
+    assert totals([*points, point(1)], 4, 0, sharing=2).card_mib is None
+
+
 CLAIMS = parse_claims(
     {
         "same": {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from vgglab.config import Config
 from vgglab.models.cost import describe
@@ -52,7 +53,7 @@ def test_a_gpus_memory_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return {"linear": 2e9, "convolution": 3e9}
 
     monkeypatch.setattr(ceiling_module, "_measure", measure)
-    monkeypatch.setattr("torch.cuda.empty_cache", lambda: calls.append("emptied"))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: calls.append("emptied"))
     ceiling(tmp_path, HARDWARE | {"accelerator": "gpu"})
     assert calls == ["measured", "emptied"]
 

@@ -10,8 +10,9 @@ from typing import Literal
 import pytest
 import torch
 from running import SMALL, Command
+from training_runs import assert_same_bits, directory, weights
 
-from vgglab.config import Config, TrainerConfig
+from vgglab.config import Config, ModelConfig, TrainerConfig
 from vgglab.runs import RunDirectory, Status
 from vgglab.training.experiment import run_experiment
 from vgglab.training.process import prepare_process
@@ -49,6 +50,18 @@ def test_the_peak_of_memory_is_the_runs_own(small_config: Config, tmp_path: Path
     assert peaks[0] == pytest.approx(peaks[1], rel=0.05)
 
 
+def test_deterministic_runs_are_equal_to_the_bit(small_config: Config, tmp_path: Path) -> None:
+    trainer = dataclasses.replace(
+        small_config.trainer, accelerator="gpu", precision="bf16", deterministic=True
+    )
+    model = ModelConfig(name="a_lrn", width=0.0625)
+    config = dataclasses.replace(small_config, model=model, trainer=trainer)
+    runs = [directory(tmp_path, name) for name in ("one", "two")]
+    results = [run_experiment(config, run, Status(), []) for run in runs]
+    assert_same_bits(*map(weights, runs))
+    assert results[0]["errors"] == results[1]["errors"]
+
+
 LIMITS: tuple[tuple[Literal["fp32", "tf32"], float, float], ...] = (
     ("fp32", 0, 1e-5),
     ("tf32", 1e-4, 1e-2),
@@ -83,4 +96,6 @@ def test_a_gpu_learns_what_a_cpu_learns(
     result = run_experiment(dataclasses.replace(small_config, trainer=trainer), run, Status(), [])
     assert result["hardware"]["accelerator"] == "gpu"
     assert result["errors"]["center"]["top1_error"] < 60  # chance is 83.3
-    assert 0 < result["speed"]["peak_memory_mib"] < 2_000
+    speed = result["speed"]
+    assert 0 < speed["peak_memory_mib"] <= speed["card_memory_mib"] < 2_000
+    assert speed["host_memory_mib"] > 500

@@ -80,8 +80,8 @@ def test_the_lrn_kernel_is_recorded(small_config: Config, tmp_path: Path) -> Non
 def test_a_gpu_takes_the_same_switches(small_config: Config, tmp_path: Path) -> None:
     config = dataclasses.replace(small_config, model=ModelConfig(name="a_lrn", width=0.0625))
     none = {"pool_first": False, "cudnn_benchmark": False, "fused_optimizer": False}
-    for off in ({}, none | {"compile": "none"}):
-        _, result = run_with(config, tmp_path, accelerator="gpu", precision="bf16", **off)
-        assert result["hardware"]["pool_first"] is not bool(off)
+    for switches in ({"compile": "inductor"}, none | {"compile": "none"}):
+        _, result = run_with(config, tmp_path, accelerator="gpu", precision="bf16", **switches)
+        assert result["hardware"]["pool_first"] is switches.get("pool_first", True)
         assert result["hardware"]["lrn_kernel"] in ("compiled", "torch")
         assert result["errors"]["center"]["top1_error"] < 83.3  # chance

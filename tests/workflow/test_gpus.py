@@ -14,6 +14,7 @@ from vgglab.config.parse import ConfigError, parse
 from vgglab.workflow import gpus
 from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.points import slots_of
+from vgglab.workflow.resolve import resolve
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
@@ -35,16 +36,16 @@ def test_without_a_driver_nothing_begins(
 
 
 @no_gpu
-def test_linux_shows_a_gpu_that_torch_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "gpus", lambda: ("0",))
-    assert gpus.usable_gpus() == ()
-    with pytest.raises(ConfigError, match="no NVIDIA driver"):
-        refuse_without_gpus(on_gpus(1))
+def test_auto_asks_torch_where_something_speaks_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(machine.VISIBLE, "0")
+    assert machine.may_have_gpus()
+    assert resolve(parse({})).trainer.accelerator == "cpu"
 
 
+@no_gpu
 def test_a_variable_that_hides_all_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(machine.VISIBLE, "-1")
-    with pytest.raises(ConfigError, match="CUDA_VISIBLE_DEVICES=-1 names no GPU"):
+    with pytest.raises(ConfigError, match="no GPU that CUDA_VISIBLE_DEVICES=-1 names"):
         refuse_without_gpus(on_gpus(1))
 
 
@@ -61,5 +62,42 @@ def test_more_devices_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_sweep_trains_on_the_gpus_that_the_user_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vgglab.workflow.points.usable_gpus", lambda: ("2", "3"))
-    slots = slots_of(on_gpus(1), 9)
-    assert (slots.jobs, slots.gpus) == (2, ("2", "3"))
+    slots = slots_of([on_gpus(1)] * 9)
+    assert (slots.jobs, slots.gpus, slots.sharing) == (2, ("2", "3"), 1)
+
+
+def test_as_many_points_share_a_gpu_as_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vgglab.workflow.points.usable_gpus", lambda: ("2", "3"))
+    slots = slots_of([parse({"trainer": {"accelerator": "gpu"}, "launcher": {"jobs": 5}})] * 9)
+    assert (slots.jobs, slots.sharing) == (5, 3)
+    shown = [slots.environment(slot) for slot in range(5)]
+    assert [s["CUDA_VISIBLE_DEVICES"] for s in shown] == ["2", "3", "2", "3", "2"]
+    monkeypatch.setenv(machine.SHARING, shown[0][machine.SHARING])
+    assert machine.gpu_share() == 1 / 3
+
+
+@pytest.mark.parametrize(
+    ("width", "card", "cores", "jobs"),
+    [
+        (0.125, 80, 64, 16),  # at most 8 on each
+        (0.125, 80, 6, 6),  # a core for each
+        (0.125, 4, 64, 10),
+        (1.0, 4, 64, 6),
+        (1.0, 1, 64, 2),  # tried all the same
+    ],
+)
+def test_auto_fills_gpus_as_memory_and_cores_allow(
+    width: float, card: int, cores: int, jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = {"trainer": {"accelerator": "gpu"}, "launcher": {"jobs": "auto"}, "devices": 1}
+    narrow, wide = (parse(tree | {"model": {"width": each}}) for each in (0.125, width))
+    monkeypatch.setattr("vgglab.workflow.points.usable_gpus", lambda: ("0", "1"))
+    monkeypatch.setattr("vgglab.workflow.points.card_bytes", lambda: card * 2**30)
+    monkeypatch.setattr(machine, "cores", lambda: cores)
+    assert slots_of([narrow] * 30 + [wide]).jobs == jobs
+
+
+def test_auto_is_a_point_a_core_without_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "cores", lambda: 3)
+    config = parse({"trainer": {"accelerator": "cpu"}, "launcher": {"jobs": "auto"}})
+    assert slots_of([config] * 9).jobs == 3

@@ -23,6 +23,7 @@ from vgglab.study import StudyView
 from vgglab.study.claims.power import POWER
 from vgglab.study.forecast import PlannedPoint, Resolution, Totals, resolutions, totals
 from vgglab.workflow.confound_check import refuse_confounds
+from vgglab.workflow.gpus import card_bytes
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.points import StudyPoint, points_of_this_command, slots_of, still_to_do
 from vgglab.workflow.reporting import view_of
@@ -68,7 +69,7 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
     todo = [p for p in still_to_do(points) if not p.directory.read_status().state.is_outcome]
     done = sum(p.directory.read_status().state.is_outcome for p in points)
     first = points[0].config
-    slots = slots_of(first, max(1, len(todo)))
+    slots = slots_of([p.config for p in todo] or [first])
     nets: dict[str, list[StudyPoint]] = defaultdict(list)
     for point in todo:
         nets[net_key(point.config)].append(point)
@@ -86,6 +87,7 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
         )
         for p in todo
     )
+    total = totals(waiting, slots.jobs, overhead, slots.sharing)
     return Plan(
         study=first.study.name,
         points=len(points),
@@ -93,9 +95,20 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
         seeds=tuple(sorted({p.config.seed for p in points})),
         slots=slots,
         waiting=waiting,
-        total=totals(waiting, slots.jobs, overhead),
+        total=total,
         claims=tuple(resolutions(view)),
-        notes=(*known.notes, *_look_note(view)),
+        notes=(*known.notes, *card_notes(total, slots), *_look_note(view)),
+    )
+
+
+def card_notes(total: Totals, slots: PointResources) -> Iterator[str]:
+    """A line where the points that share a GPU need more memory than it has."""
+    if total.card_mib is None or total.card_mib * 2**20 <= (card := card_bytes()):
+        return
+    yield (
+        f"{total.card_mib / 1024:.1f} GiB on a GPU of {card / 2**30:.1f} GiB, points on it at a "
+        f"time: {slots.sharing}; this does not fit: launcher.jobs={len(slots.gpus)} or fewer, "
+        "trainer.accumulate=2 or micro_batch=auto"
     )
 
 
@@ -145,6 +158,7 @@ def _headline(plan: Plan) -> str:
     return (
         f"study {plan.study}: {plan.points} points, {plan.done} already done, seeds {seeds}; "
         f"{plan.slots.jobs} at a time, threads of each: {plan.slots.threads}"
+        + (f", on each GPU: {plan.slots.sharing}" if plan.slots.sharing else "")
     )
 
 
@@ -166,6 +180,7 @@ def _net_rows(plan: Plan) -> list[Row]:
                 "seconds_each": whole / len(members) if whole is not None else None,
                 "seconds_all": whole,
                 "memory_mib": found.memory_mib if found else None,
+                "card_mib": found.card_mib if found else None,
                 "disk_mib": found.disk_bytes / 2**20 if found and found.disk_bytes else None,
                 "source": found.source if found else "unknown",
             }
@@ -176,7 +191,8 @@ def _net_rows(plan: Plan) -> list[Row]:
 def _nets_table(plan: Plan) -> Table:
     table = Table(title="what is still to be trained", title_justify="left")
     table.add_column("net", no_wrap=True)
-    for name in ("runs", "epochs", "each", "all", "memory", "disk"):
+    cards = ("a GPU's",) if plan.slots.sharing else ()
+    for name in ("runs", "epochs", "each", "all", "memory", *cards, "disk"):
         table.add_column(name, justify="right")
     table.add_column("from")
     for row in _net_rows(plan):
@@ -187,6 +203,7 @@ def _nets_table(plan: Plan) -> Table:
             duration(row["seconds_each"]),
             duration(row["seconds_all"]),
             mebibytes(row["memory_mib"]),
+            *([mebibytes(row["card_mib"])] if cards else []),
             mebibytes(row["disk_mib"]),
             row["source"],
         )
@@ -196,9 +213,10 @@ def _nets_table(plan: Plan) -> Table:
 def _totals_line(plan: Plan) -> str:
     total = plan.total
     disk = total.disk_bytes / 2**20 if total.disk_bytes is not None else None
+    card = f", a GPU's {mebibytes(total.card_mib)}" if plan.slots.sharing else ""
     return (
         f"whole study: {duration(total.seconds)} ({duration(total.compute_seconds)} one after the "
-        f"other), peak memory {mebibytes(total.memory_mib)}, disk {mebibytes(disk)}"
+        f"other), peak memory {mebibytes(total.memory_mib)}{card}, disk {mebibytes(disk)}"
     )
 
 

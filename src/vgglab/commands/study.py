@@ -130,7 +130,7 @@ def _say(console: Console, text: str) -> None:
 
 def _train(todo: Sequence[StudyPoint], console: Console) -> None:
     config = todo[0].config
-    slots = slots_of(config, len(todo))
+    slots = slots_of([p.config for p in todo])
     resolved = [*resolved_overrides(config), f"trainer.threads={slots.threads}"]
     points = [p.point for p in todo]
     for point in todo:
@@ -212,6 +212,6 @@ def slurm_options(config: Config, options: Mapping[str, Any]) -> dict[str, Any]:
     derived: dict[str, Any] = {"tasks_per_node": config.devices}
     if config.trainer.accelerator == "gpu" and not options["gpus_per_node"]:
         derived["gpus_per_node"] = config.devices
-    if config.launcher.jobs:
+    if isinstance(config.launcher.jobs, int) and config.launcher.jobs:
         derived["slurm_array_parallelism"] = config.launcher.jobs
     return {**options, **derived}

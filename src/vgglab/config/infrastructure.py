@@ -63,8 +63,9 @@ class TrainerConfig:
     ``compiled`` on a GPU. Where a kernel cannot be had, ``torch`` computes."""
     compile: Annotated[Literal["auto", "inductor", "none"], Role.INFRASTRUCTURE] = "auto"
     """For benchmarks. Compile the convolutional part for training by torch.compile; differs by
-    rounding. ``auto``: on a GPU; on a CPU a step gains nothing by it. Without a compiler (Triton,
-    C++) it is computed eagerly; so are tests, and the few steps that look for dead ReLUs."""
+    rounding. ``auto``: on a GPU, for runs of 2,000 steps or more; on a CPU a step gains nothing by
+    it. Without a compiler (Triton, C++) it is computed eagerly; so are tests, and the few steps
+    that look for dead ReLUs."""
     pack_weights: Annotated[bool, Role.INFRASTRUCTURE] = True
     """For benchmarks. Tests in bf16 on a CPU: weights are rounded and laid out for its kernels
     once, not for every batch; the same bits."""
@@ -109,8 +110,10 @@ class LauncherConfig:
     """How the points of a sweep are run: on this machine or by SLURM."""
 
     name: Annotated[Literal["local", "slurm"], Role.INFRASTRUCTURE] = "local"
-    jobs: Annotated[int, Field(ge=0, le=1024), Role.INFRASTRUCTURE] = 0
-    """Points trained at a time; 0: as many as cores or GPUs suffice for, or 256 under SLURM."""
+    jobs: Annotated[Literal["auto"] | Annotated[int, Field(ge=0, le=1024)], Role.INFRASTRUCTURE] = 0
+    """Points trained at a time; 0: one a core, or one a GPU, or 256 under SLURM. More than there
+    are GPUs share them. ``auto``: on GPUs as many as their memory and the cores suffice for, at
+    most 8 on each; else as 0."""
     partition: Annotated[str | None, Role.INFRASTRUCTURE] = None
     """SLURM's; null: the cluster's default. Its other options are ``hydra.launcher.*``."""
     minutes: Annotated[int, Field(ge=1, le=100_000), Role.INFRASTRUCTURE] = 240
@@ -128,7 +131,7 @@ class PathsConfig:
     runs: Annotated[str, Field(min_length=1), Role.INFRASTRUCTURE] = "runs"
     studies: Annotated[str, Field(min_length=1), Role.INFRASTRUCTURE] = "studies"
     data: Annotated[str, Field(min_length=1), Role.INFRASTRUCTURE] = "datasets"
-    """Downloads and generated images."""
+    """Downloads, generated images, compiled code."""
 
     @property
     def runs_folder(self) -> Path:

@@ -21,8 +21,11 @@ RESIDENT_BYTES = 2**30
 
 
 def device_of(accelerator: str, world: World) -> torch.device:
-    """The device of this process."""
-    return torch.device("cuda", world.local_rank) if accelerator == "gpu" else CPU
+    """The device of this process: on a GPU its place on the machine, or the one that SLURM lets
+    it see alone."""
+    if accelerator != "gpu":
+        return CPU
+    return torch.device("cuda", world.local_rank if torch.cuda.device_count() > 1 else 0)
 
 
 def to_device(

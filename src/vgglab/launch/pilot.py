@@ -65,6 +65,12 @@ class Pilot:
         return sum(lasting) if lasting else None
 
     @property
+    def card_mib(self) -> float | None:
+        """Peak of what torch held of a GPU, MiB; None without one."""
+        held = [r["speed/card_memory_mib"] for r in self.records if "speed/card_memory_mib" in r]
+        return max(held, default=None)
+
+    @property
     def is_enough(self) -> bool:
         """Whether more steps would add nothing."""
         if self.epoch is not None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from vgglab import checkout
 from vgglab.launch.point import LAUNCHED, PARENT
-from vgglab.machine import VISIBLE
+from vgglab.machine import SHARING, VISIBLE
 from vgglab.runs import RunDirectory, State, Status
 from vgglab.world import without_world
 
@@ -50,6 +50,15 @@ class PointResources:
     devices: int = 1
     """Processes of a point, or its GPUs."""
 
+    @property
+    def sharing(self) -> int:
+        """Points that share a GPU at a time; 0: there is none."""
+        return -(-self.jobs // self._places) if self.gpus else 0
+
+    @property
+    def _places(self) -> int:
+        return max(1, len(self.gpus) // self.devices)
+
     def environment(self, slot: int) -> dict[str, str]:
         """Return the variables of the process in a slot: its threads, and its GPUs if any."""
         variables = {
@@ -59,8 +68,9 @@ class PointResources:
             "MKL_NUM_THREADS": str(self.threads),
         }
         if self.gpus:
-            first = slot % max(1, len(self.gpus) // self.devices) * self.devices
+            first = slot % self._places * self.devices
             variables[VISIBLE] = ",".join(self.gpus[first : first + self.devices])
+            variables[SHARING] = str(self.sharing)
         return variables
 
 

@@ -31,7 +31,7 @@ _SPEEDS = (
     ("images_per_second", "images a second", 1.0),
     ("mfu", "MFU, % of the machine's ceiling", 1.0),
     ("step_ms", "time a step, ms", 1.0),
-    ("peak_memory_mib", "peak memory, MiB", 1.0),
+    ("peak_memory_mib", "peak memory, MiB", 1.0),  # a GPU's where one trained
 )
 """Field of ``Cost``, label, unit."""
 
@@ -81,7 +81,7 @@ def speed_figure(
     caption = (
         "Each mark is a net, mean over the seeds that trained; all four were measured in "
         "training, on a log scale. MFU is the share of the fastest matrix product or convolution "
-        "seen on that machine."
+        "seen on that machine. Memory is a GPU's where one trained, else the machine's."
     )
     measured = {arm: c for arm, c in costs.items() if c.mfu is not None}
     return _figure(name, _SPEEDS, summaries, measured, "Error against speed and memory", caption)

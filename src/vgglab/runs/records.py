@@ -81,6 +81,10 @@ class Speed(TypedDict, total=False):
     mfu: float
     """Percent."""
     peak_memory_mib: float
+    """Of a GPU's tensors, or of the machine's memory without one."""
+    host_memory_mib: float
+    card_memory_mib: float
+    """Of a GPU: what torch holds for tensors; CUDA itself takes more."""
     train_seconds: float
 
 

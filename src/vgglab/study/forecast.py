@@ -26,7 +26,9 @@ class Measurement:
     """Start, test and end of a run: all but its epochs."""
     epoch_seconds: float
     memory_mib: float | None
-    """Peak of a run."""
+    """Peak of a run, of the machine's memory."""
+    card_mib: float | None = None
+    """Peak of a run, of each of its GPUs; None without one."""
     disk_bytes: int | None
     """Size of a run's folder when it is done."""
     source: str
@@ -51,6 +53,7 @@ class Timing:
     memory_mib: float | None
     disk_bytes: int | None
     source: str
+    card_mib: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,7 @@ def measurement(timing: Timing, work: Work) -> Measurement:
         fixed_seconds=timing.start + work.test_forwards * forward + timing.end,
         epoch_seconds=work.steps * timing.step + work.validation_images * forward,
         memory_mib=timing.memory_mib,
+        card_mib=timing.card_mib,
         disk_bytes=timing.disk_bytes,
         source=timing.source,
     )
@@ -100,16 +104,19 @@ class DoneRun:
     epochs: int
     memory_mib: float | None
     disk_bytes: int | None
+    card_mib: float | None = None
 
 
 def from_runs(runs: Sequence[DoneRun]) -> Measurement:
     """Estimate what a run takes from finished ones: their means, and the peak of their memory."""
     memory = [r.memory_mib for r in runs if r.memory_mib is not None]
+    card = [r.card_mib for r in runs if r.card_mib is not None]
     disk = [r.disk_bytes for r in runs if r.disk_bytes is not None]
     return Measurement(
         fixed_seconds=statistics.fmean(r.seconds - r.train_seconds for r in runs),
         epoch_seconds=statistics.fmean(r.train_seconds / r.epochs for r in runs),
         memory_mib=max(memory, default=None),
+        card_mib=max(card, default=None),
         disk_bytes=round(statistics.fmean(disk)) if disk else None,
         source=f"{len(runs)} finished run{'s' if len(runs) > 1 else ''}",
     )
@@ -141,28 +148,35 @@ class Totals:
     """The same, one point after the other."""
     memory_mib: float | None
     """Peak of those that run at a time."""
+    card_mib: float | None = None
+    """Peak of a GPU under the points that share it; None without one, or not all are known."""
     disk_bytes: int | None
 
 
-def totals(points: Sequence[PlannedPoint], jobs: int, overhead_seconds: float) -> Totals:
+def totals(
+    points: Sequence[PlannedPoint], jobs: int, overhead_seconds: float, sharing: int = 0
+) -> Totals:
     """Add up the costs of all points that are still to be trained.
 
     Args:
         points: in the order in which they will be started.
         jobs: points trained at a time.
         overhead_seconds: taken by the study's own process before the first and after the last.
+        sharing: points that share a GPU; 0: there is none.
     """
     if not points:
         return Totals(seconds=overhead_seconds, compute_seconds=0.0, memory_mib=0.0, disk_bytes=0)
     seconds = [s for p in points if (s := p.seconds) is not None]
     known = [p.measurement for p in points if p.measurement]
     memory = sorted((m.memory_mib for m in known if m.memory_mib is not None), reverse=True)
+    card = sorted((m.card_mib for m in known if m.card_mib is not None), reverse=True)
     disk = [m.disk_bytes for m in known if m.disk_bytes is not None]
     whole = len(seconds) == len(points)
     return Totals(
         seconds=makespan(seconds, jobs) + overhead_seconds if whole else None,
         compute_seconds=sum(seconds) if whole else None,
         memory_mib=sum(memory[:jobs]) if len(memory) == len(points) else None,
+        card_mib=sum(card[:sharing]) if sharing and len(card) == len(points) else None,
         disk_bytes=sum(disk) if len(disk) == len(points) else None,
     )
 

@@ -20,6 +20,7 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compr
 from torch.nn.parallel import DistributedDataParallel
 
 from vgglab.config import TrainerConfig
+from vgglab.data.device import device_of
 from vgglab.world import LOOPBACK, World, find_master
 
 TIMEOUT = datetime.timedelta(minutes=60)
@@ -37,14 +38,16 @@ def process_group(world: World, accelerator: str) -> Iterator[ProcessGroup]:
         return
     find_master(world)
     on_gpu = accelerator == "gpu"
-    if on_gpu:
-        torch.cuda.set_device(world.local_rank)
+    gpu = device_of("gpu", world) if on_gpu else None
+    if gpu is not None:
+        torch.cuda.set_device(gpu)
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
         store=store_on_loopback(world),
         rank=world.rank,
         world_size=world.size,
         timeout=TIMEOUT,
+        device_id=gpu,  # else NCCL guesses it, and connects only at the first exchange
     )
     yield ProcessGroup(world)
     # Not after an exception: leaving waits for the others, of whom one may be dead.
@@ -148,9 +151,11 @@ class ProcessGroup:
 class Environment(LightningEnvironment):
     """``World`` as Lightning reads it, so that it looks for no cluster of its own."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, accelerator: str) -> None:
         super().__init__()
         self._world = world
+        # Lightning takes the GPU of this index.
+        self._place = device_of("gpu", world).index if accelerator == "gpu" else world.local_rank
 
     @property
     def creates_processes_externally(self) -> bool:
@@ -166,8 +171,8 @@ class Environment(LightningEnvironment):
         return self._world.rank
 
     def local_rank(self) -> int:
-        """Index of this process on its machine."""
-        return self._world.local_rank
+        """Index of this process's device among those that it sees."""
+        return self._place
 
     def node_rank(self) -> int:
         """Index of this machine."""

@@ -13,6 +13,7 @@ from vgglab.data.errors import DataError
 from vgglab.data.module import ImageData
 from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.models.cost import NetCost
+from vgglab.models.kernels.build import share_compiled_code
 from vgglab.models.kernels.select import use_kernels
 from vgglab.models.vgg import VGG, parameters_by_block
 from vgglab.runs import MetricsLog, Result, RunDirectory, Status, read_metrics
@@ -84,7 +85,9 @@ def run_experiment(
     module = Classifier(
         net.to(memory_format=memory_format), config, steps_per_epoch=steps_per_epoch
     )
-    kernels = use_kernels(module.net, config.trainer)
+    share_compiled_code(config.paths.data_folder)
+    steps = steps_per_epoch * config.recipe.epochs
+    kernels = use_kernels(module.net, config.trainer, steps)
     check_parts(config, data)
     cost = net_cost(config)
 

@@ -75,5 +75,5 @@ def stored_net(config: Config, state: Mapping[str, Tensor]) -> VGG:
             in_channels=channels(config.data),
         )
     net.load_state_dict(state, assign=True)
-    use_kernels(net, config.trainer)
+    use_kernels(net, config.trainer, steps=0)
     return net

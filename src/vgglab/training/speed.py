@@ -17,12 +17,27 @@ PARTS = ("data", "forward", "backward", "optimiser", "logging")
 """Parts of a step, in the order in which they happen."""
 
 
-def peak_memory_mib() -> float:
-    """Peak memory of this process, MiB: GPU memory where a GPU is used, else resident memory."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 2**20
+MEMORY = ("peak_memory_mib", "host_memory_mib", "card_memory_mib")
+"""Peaks of a process, MiB: of its tensors on a GPU, or the next without one; of the machine's
+memory; of what torch holds of the GPU for its tensors, without what CUDA itself takes."""
+
+
+def memory_peaks() -> dict[str, float]:
+    """``MEMORY`` of this process so far; the last only where a GPU is used."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    host = peak / (2**20 if sys.platform == "darwin" else 2**10)
+    if not (torch.cuda.is_available() and torch.cuda.max_memory_allocated()):
+        return {"peak_memory_mib": host, "host_memory_mib": host}
+    return {
+        "peak_memory_mib": torch.cuda.max_memory_allocated() / 2**20,
+        "host_memory_mib": host,
+        "card_memory_mib": torch.cuda.max_memory_reserved() / 2**20,
+    }
+
+
+def card_memory() -> dict[str, float]:
+    """The part of ``memory_peaks`` that a pilot reads, for the record of a step."""
+    return {f"speed/{k}": v for k, v in memory_peaks().items() if k == "card_memory_mib"}
 
 
 def speed_of(epochs: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -32,7 +47,9 @@ def speed_of(epochs: Sequence[dict[str, Any]]) -> dict[str, float]:
     for key in ("step_ms", *parts, "images_per_second", "mfu"):
         numbers = sorted(record[f"speed/{key}"] for record in epochs)
         values[key] = numbers[len(numbers) // 2]
-    values["peak_memory_mib"] = max(record["speed/peak_memory_mib"] for record in epochs)
+    for key in MEMORY:
+        if peaks := [r[f"speed/{key}"] for r in epochs if f"speed/{key}" in r]:
+            values[key] = max(peaks)
     values["train_seconds"] = sum(record["speed/epoch_seconds"] for record in epochs)
     return values
 
@@ -160,7 +177,7 @@ class SpeedMeter(pl.Callback):
             "speed/images_per_second": images / seconds,
             "speed/mfu": 100 * images / seconds / self._ideal,
             "speed/epoch_seconds": time.perf_counter() - self._epoch_start,
-            "speed/peak_memory_mib": peak_memory_mib(),
+            **{f"speed/{key}": peak for key, peak in memory_peaks().items()},
         }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import RichProgressBar
 
 from vgglab.config import Config, TrainerConfig
@@ -37,7 +38,7 @@ def trainer_of(
     bar = config.trainer.progress and sys.stdout.isatty()
     trainer = pl.Trainer(
         accelerator=config.trainer.accelerator,
-        devices=world.local_size,
+        devices=devices_of(config.trainer, world),
         num_nodes=world.nodes,
         strategy=strategy_of(config.trainer, world),
         precision=PRECISIONS[config.trainer.precision],
@@ -49,7 +50,7 @@ def trainer_of(
             *([RichProgressBar(refresh_rate=20)] if bar else []),
             *last,
         ],
-        plugins=[AtomicCheckpointIO(), Environment(world)],
+        plugins=[AtomicCheckpointIO(), Environment(world, config.trainer.accelerator)],
         logger=False,
         enable_progress_bar=bar,
         enable_model_summary=False,
@@ -59,6 +60,12 @@ def trainer_of(
     )
     leave_signals_alone(trainer)
     return trainer
+
+
+def devices_of(trainer: TrainerConfig, world: World) -> int:
+    """The run's devices on this machine that this process sees: one where SLURM has bound it."""
+    visible = torch.cuda.device_count() if trainer.accelerator == "gpu" else world.local_size
+    return min(world.local_size, visible)
 
 
 def searches_convolutions(trainer: TrainerConfig) -> bool:

@@ -23,17 +23,24 @@ from vgglab.config.parse import parse
 from vgglab.data.module import EVALUATION_BATCH
 from vgglab.data.sources.registry import channels
 from vgglab.evaluation.predict import MEMORY_FORMATS
+from vgglab.machine import gpu_share
 from vgglab.memory import is_out_of_memory
 from vgglab.models.build import build
 from vgglab.models.kernels.select import use_kernels
 from vgglab.training.optimisation import optimiser_of
 from vgglab.training.process import prepare_process
+from vgglab.training.trainer import searches_convolutions
 
 TRYING, FITS = "trying", "fits"
 LEFT_FREE = 0.1
 """Share of a GPU's memory for everything but the steps, and for fragmentation."""
 STEPS = 2
 """The second step has the optimiser's state, too, which the first one allocates."""
+
+
+def share_of_card() -> float:
+    """Share of a GPU's memory for steps: other points of a study may be on it."""
+    return (1 - LEFT_FREE) * gpu_share()
 
 
 def largest_part(config: Config, accumulate: int) -> int:
@@ -73,7 +80,8 @@ def _steps(config: Config, images: int) -> None:
     )
     form = MEMORY_FORMATS[trainer.memory_format]
     net = net.to(device).to(memory_format=form)
-    use_kernels(net, trainer)
+    # Eager where the run may be compiled: that takes more memory, and no minute to compile.
+    use_kernels(net, trainer, steps=0)
     optimizer = optimiser_of(config.recipe).build(
         config.recipe, net.parameters(), trainer.fused_optimizer
     )
@@ -97,15 +105,21 @@ def _steps(config: Config, images: int) -> None:
         torch.cuda.synchronize()
 
 
+def try_divisions(config: Config, divisions: Iterable[int]) -> int | None:
+    """``first_that_fits`` in a process that is set as the run's will be."""
+    prepare_process(config.trainer)
+    # cuDNN's search takes workspaces, and its winners keep theirs.
+    torch.backends.cudnn.benchmark = searches_convolutions(config.trainer)
+    if config.trainer.accelerator == "gpu":
+        torch.cuda.set_per_process_memory_fraction(share_of_card())
+    return first_that_fits(config, divisions)
+
+
 def main() -> None:
     """Try the divisions of the command line on the config of the standard input."""
     with contextlib.suppress(OSError):  # the kernel ends this process first
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    config = parse(json.load(sys.stdin))
-    prepare_process(config.trainer)
-    if config.trainer.accelerator == "gpu":
-        torch.cuda.set_per_process_memory_fraction(1 - LEFT_FREE)
-    found = first_that_fits(config, map(int, sys.argv[1:]))
+    found = try_divisions(parse(json.load(sys.stdin)), map(int, sys.argv[1:]))
     if found is not None:
         print(FITS, found, flush=True)
 

@@ -11,13 +11,19 @@ from vgglab.world import world_of
 
 
 def usable_gpus() -> tuple[str, ...]:
-    """The GPUs that torch can use here; it is loaded only where Linux shows some."""
-    found = machine.gpus()
-    if not found:
-        return ()
+    """The GPUs that torch can use here, by their names in ``CUDA_VISIBLE_DEVICES``; loads torch."""
     import torch
 
-    return found[: torch.cuda.device_count()] if torch.cuda.is_available() else ()
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return machine.gpu_names(os.environ.get(machine.VISIBLE), count)
+
+
+def card_bytes() -> int:
+    """Memory of the smallest of the GPUs that torch can use here; there is one."""
+    import torch
+
+    cards = range(torch.cuda.device_count())
+    return min(int(torch.cuda.get_device_properties(card).total_memory) for card in cards)
 
 
 def refuse_without_gpus(config: Config) -> None:
@@ -40,8 +46,6 @@ def refuse_without_gpus(config: Config) -> None:
 
 
 def _why_none() -> str:
-    if machine.gpus():
-        return "torch finds no NVIDIA driver that it can use"
     if (variable := os.environ.get(machine.VISIBLE)) is not None:
-        return f"{machine.VISIBLE}={variable} names no GPU of this machine"
-    return "there is no NVIDIA GPU"
+        return f"torch can use no GPU that {machine.VISIBLE}={variable} names"
+    return "torch finds no NVIDIA GPU with a driver that it can use"

@@ -18,6 +18,9 @@ from vgglab.workflow.evaluation import stored_accumulate
 ESTIMATE_SHARE = 0.8
 """Share of the memory that an estimate may fill: it leaves out the kernels' workspaces."""
 
+CUDA_MIB = 600
+"""What CUDA and its libraries take of a GPU for each process, besides tensors; not yet measured."""
+
 Attempt = Callable[[Config, Sequence[int]], tuple[int | None, int | None]]
 """From divisions, the largest micro-batch first, to the one that fits and the last one tried."""
 
@@ -117,6 +120,10 @@ def _images(config: Config, accumulate: int) -> int:
 
 
 def _should_fit(config: Config, accumulate: int, known: int) -> bool:
+    return step_bytes(config, accumulate) <= ESTIMATE_SHARE * known
+
+
+def step_bytes(config: Config, accumulate: int) -> int:
+    """Estimated memory of a step in so many micro-batches on one device, without workspaces."""
     cost = net_cost(config).memory()
-    images = _images(config, accumulate)
-    return cost["weights_training"] + images * cost["image_training"] <= ESTIMATE_SHARE * known
+    return cost["weights_training"] + _images(config, accumulate) * cost["image_training"]

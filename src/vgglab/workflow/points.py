@@ -13,7 +13,8 @@ from vgglab.launch.pool import Point, PointResources, overrides_of
 from vgglab.runs import RunDirectory
 from vgglab.workflow.compose import compose_point, grid_of_this_command, has_sweep
 from vgglab.workflow.evaluation import is_done
-from vgglab.workflow.gpus import usable_gpus
+from vgglab.workflow.gpus import card_bytes, usable_gpus
+from vgglab.workflow.micro_batch import CUDA_MIB, ESTIMATE_SHARE, step_bytes
 from vgglab.workflow.pretraining import Stage, stage_of, stages_of, still_to_train
 
 
@@ -112,13 +113,35 @@ def still_to_do(points: Sequence[StudyPoint]) -> list[StudyPoint]:
     return sorted(found.values(), key=lambda p: len(ancestors(p.config)))
 
 
-def slots_of(config: Config, points: int) -> PointResources:
-    """How many of so many points run at a time: as asked, else as GPUs or cores suffice for."""
+MOST_A_GPU = 8
+"""Most points that ``launcher.jobs=auto`` puts on a GPU: they take turns on it."""
+
+
+def slots_of(configs: Sequence[Config]) -> PointResources:
+    """How many of these points run at a time: as asked, else as GPUs or cores suffice for."""
+    config = configs[0]
     gpus = usable_gpus() if config.trainer.accelerator == "gpu" else ()
     fitting = max(1, (len(gpus) or machine.cores()) // config.devices)
-    jobs = min(config.launcher.jobs or fitting, points)
+    asked = config.launcher.jobs
+    if asked == "auto":
+        shares = gpus and config.devices == 1
+        asked = fitting * points_a_gpu(configs, card_bytes(), len(gpus)) if shares else fitting
+    jobs = min(asked or fitting, len(configs))
     threads = max(1, machine.cores() // (jobs * config.devices))
     return PointResources(jobs=jobs, threads=threads, gpus=gpus, devices=config.devices)
+
+
+def points_a_gpu(configs: Sequence[Config], card: int, gpus: int) -> int:
+    """How many points may share a GPU: each with a core of its own, and all with the largest net.
+
+    Args:
+        configs: of the points.
+        card: memory of a GPU, bytes.
+        gpus: their number.
+    """
+    largest = max(step_bytes(config, config.trainer.accumulate) for config in configs)
+    by_memory = int(ESTIMATE_SHARE * card / (largest + CUDA_MIB * 2**20))
+    return max(1, min(by_memory, machine.cores() // gpus, MOST_A_GPU))
 
 
 def resolved_overrides(config: Config) -> list[str]:

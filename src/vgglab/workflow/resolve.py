@@ -8,7 +8,7 @@ import os
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.launch import slurm
-from vgglab.machine import computes_in_bf16, cores
+from vgglab.machine import computes_in_bf16, cores, may_have_gpus
 from vgglab.workflow.gpus import usable_gpus
 from vgglab.world import world_of
 
@@ -28,7 +28,7 @@ def resolve(config: Config) -> Config:
     if accelerator == "auto":
         # The machine that submits jobs often has no GPU; SLURM knows the nodes that run them.
         elsewhere = config.launcher.name == "slurm" and slurm.has_gpus(config.launcher.partition)
-        accelerator = "gpu" if elsewhere or usable_gpus() else "cpu"
+        accelerator = "gpu" if elsewhere or (may_have_gpus() and usable_gpus()) else "cpu"
     precision = trainer.precision
     if precision == "auto":
         precision = "bf16" if accelerator == "gpu" or computes_in_bf16() else "fp32"

@@ -21,6 +21,7 @@ from vgglab.training.net_cost import net_cost
 from vgglab.training.optimisation import optimiser_of
 from vgglab.workflow.compose import compose_point
 from vgglab.workflow.gpus import refuse_without_gpus
+from vgglab.workflow.micro_batch import CUDA_MIB
 from vgglab.workflow.points import StudyPoint, resolved_overrides
 from vgglab.workflow.pretraining import directory_of
 
@@ -155,7 +156,9 @@ def done_run(run: RunRecord, slots: PointResources) -> DoneRun | None:
         seconds=seconds,
         train_seconds=speed["train_seconds"],
         epochs=run.status.epoch,
-        memory_mib=speed.get("peak_memory_mib"),
+        # Before 26 November 2026 only the first was written, and on CPUs alone.
+        memory_mib=speed.get("host_memory_mib", speed.get("peak_memory_mib")),
+        card_mib=_with_cuda(speed.get("card_memory_mib")),
         disk_bytes=folder_bytes(run.directory.path),
     )
 
@@ -217,12 +220,18 @@ def scaled(timing: Timing, config: Config, measured: Config) -> Timing:
     cost, reference = net_cost(config), net_cost(measured)
     times = (cost.macs * config.recipe.batch_size) / (reference.macs * measured.recipe.batch_size)
     more = tensors_mib(config) - tensors_mib(measured)
+    memory, card = timing.memory_mib, timing.card_mib
+    if card is not None:
+        card += more
+    elif memory is not None:
+        memory += more
     return Timing(
         start=timing.start,
         step=timing.step * times,
         tail=None,
         end=timing.end,
-        memory_mib=timing.memory_mib + more if timing.memory_mib is not None else None,
+        memory_mib=memory,
+        card_mib=card,
         # In fp32: weights and the optimiser's state in last.ckpt, weights alone in best.ckpt.
         disk_bytes=4 * (2 + cost.state_values) * cost.parameters,
         source="arithmetic",
@@ -235,6 +244,11 @@ def tensors_mib(config: Config) -> float:
     values = cost.values_in_training * cost.parameters
     values += 2 * cost.activations_all * config.recipe.batch_size
     return 4 * values / 2**20  # bytes of fp32
+
+
+def _with_cuda(held_mib: float | None) -> float | None:
+    """What a process takes of a GPU, from what torch holds of it, MiB."""
+    return held_mib + CUDA_MIB if held_mib is not None else None
 
 
 def timing_of(pilot: Pilot, source: str) -> Timing | None:
@@ -250,6 +264,7 @@ def timing_of(pilot: Pilot, source: str) -> Timing | None:
         tail=tail,
         end=pilot.ended - asked if asked is not None else 0.0,
         memory_mib=pilot.memory_mib,
+        card_mib=_with_cuda(pilot.card_mib),
         disk_bytes=pilot.disk_bytes,
         source=source,
     )

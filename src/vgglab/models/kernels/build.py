@@ -55,6 +55,14 @@ def build_kernel(name: str, purpose: str) -> bool:
     return True
 
 
+def share_compiled_code(folder: Path) -> None:
+    """Have torch.compile keep its code in a folder that all runs share, unless the user names one.
+
+    So the points of a study compile each net once, also on several machines and after a restart.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder.absolute() / "compiled"))
+
+
 def supports(images_nchw: Tensor) -> bool:
     """Whether the C++ kernels can compute on these images: their device, dtype and layout."""
     return (

@@ -36,10 +36,19 @@ class Kernels:
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
-def use_kernels(net: nn.Module, trainer: TrainerConfig) -> Kernels:
+COMPILE_STEPS = 2_000
+"""Fewest steps of a run for which ``compile=auto`` compiles on a GPU: a minute must be won back."""
+
+
+def use_kernels(net: nn.Module, trainer: TrainerConfig, steps: int = COMPILE_STEPS) -> Kernels:
     """Have a net computed as ``trainer`` says, and return the kernels in use.
 
     Where a kernel cannot be had, PyTorch's own operations stand in, with a line in the log.
+
+    Args:
+        net: is changed.
+        trainer: the switches, resolved for this machine.
+        steps: of the whole run, from its first epoch; 0: the net is not trained.
     """
     trainer = _switches(trainer)
     on_gpu = trainer.accelerator == "gpu"
@@ -47,7 +56,7 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig) -> Kernels:
     kernel = lrn_kernel(trainer.lrn_kernel, on_gpu=on_gpu) if norms else None
     for norm in norms:
         norm.kernel = kernel or IN_TORCH
-    by_itself = on_gpu and not trainer.deterministic
+    by_itself = on_gpu and not trainer.deterministic and steps >= COMPILE_STEPS
     compiles = trainer.compile == "inductor" or (trainer.compile == "auto" and by_itself)
     compiles = compiles and _compiler_works("the net", on_gpu=on_gpu)
     # torch.compile makes loops of its own of what it knows.
