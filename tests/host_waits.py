@@ -25,7 +25,7 @@ class HostWaits(TorchDispatchMode):
     """Lists each operation that has the host wait: reads, and copies from or to ordinary memory."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[str] = []
         self.copies = 0
         """Copies between host and device."""

@@ -65,7 +65,8 @@ def classifier_of(config: Config) -> Classifier:
 
 
 def step(data: ImageData, module: Classifier, batches: Iterator[Batch]) -> HostWaits:
-    with HostWaits() as waits:
+    waits = HostWaits()
+    with waits:
         batch = data.transfer_batch_to_device(next(batches), CUDA, 0)
         module.training_step(data.on_after_batch_transfer(batch, 0), 0)
     return waits
