@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import RichProgressBar
 from vgglab.config import Config
 from vgglab.training.checkpoints import AtomicCheckpointIO
 from vgglab.training.distributed import Environment, SizeGuard, strategy_of
-from vgglab.training.lightning_internals import leave_signals_alone
+from vgglab.training.lightning_internals import broadcast_no_signals, leave_signals_alone
 from vgglab.world import World
 
 PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {
@@ -57,4 +57,5 @@ def trainer_of(
         benchmark=config.trainer.accelerator == "gpu" and config.trainer.cudnn_benchmark,
     )
     leave_signals_alone(trainer)
+    broadcast_no_signals(trainer)
     return trainer
