@@ -38,12 +38,12 @@ def test_the_convolutions_compile_whole() -> None:
     """torch's own layer breaks the graph, and then nothing of the net is compiled."""
     net = net_of_run()
     assert isinstance(net, VGG)
-    whole = torch.compile(net.features.eager, backend="aot_eager", fullgraph=True)
+    whole = torch.compile(net.features, backend="aot_eager", fullgraph=True)
     images_nchw = torch.randn(4, 3, 32, 32)
     whole(images_nchw).square().sum().backward()
     compiled = [parameter.grad for parameter in net.features.parameters()]
     net.zero_grad()
-    net.features.eager(images_nchw).square().sum().backward()
+    net.features(images_nchw).square().sum().backward()
     for gradient, parameter in zip(compiled, net.features.parameters(), strict=True):
         assert gradient is not None
         torch.testing.assert_close(gradient, parameter.grad, rtol=1e-3, atol=1e-3)

@@ -60,7 +60,7 @@ class TrainerConfig:
     channels_last maps on CPUs, built once by torch's extension loader. ``auto``: ``cpp`` on a CPU,
     ``compiled`` on a GPU. Where a kernel cannot be had, ``torch`` computes."""
     compile: Annotated[Literal["auto", "inductor", "none"], Role.INFRASTRUCTURE] = "auto"
-    """For benchmarks. Compile the convolutional part for training by torch.compile; differs by
+    """For benchmarks. Compile the net for training by torch.compile; differs by
     rounding. ``auto``: on a GPU; on a CPU a step gains nothing by it. Without a compiler (Triton,
     C++) it is computed eagerly; so are tests, and the few steps that look for dead ReLUs."""
     pack_weights: Annotated[bool, Role.INFRASTRUCTURE] = True

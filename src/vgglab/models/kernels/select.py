@@ -15,7 +15,7 @@ from vgglab.config.infrastructure import LrnKernelName
 from vgglab.models.kernels.build import build_kernel
 from vgglab.models.kernels.lrn import IN_CPP, IN_TORCH, Kernel, Numbers, compiled_kernel
 from vgglab.models.lrn import LocalResponseNorm
-from vgglab.models.vgg import Features
+from vgglab.models.vgg import VGG, Features
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig) -> Kernels:
         if isinstance(module, Features):
             module.pools_in_cpp = in_cpp
             module.pool_first = trainer.pool_first
+        if isinstance(module, VGG):
             # Compiled for each shape: an epoch's last step may be smaller, no other differs.
             module.compiled = torch.compile(module.eager, dynamic=False) if compiles else None
     return Kernels(
