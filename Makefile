@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test slow chaos wandb-server check audit format install clean help
+.PHONY: demo test slow chaos gpu-check wandb-server check audit format install clean help
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,10 @@ slow: install  ## the tests that CI runs as well
 
 chaos: install  ## fifty SIGKILLs over a small study; nine minutes
 	$(BIN)/python -m pytest -m chaos -s
+
+OUT ?= gpu-check
+gpu-check: install  ## tests, timings and equalities on one NVIDIA GPU; OUT=folder, five minutes
+	$(BIN)/python benchmarks/gpu_check.py --out $(OUT)
 
 wandb-server: .wandb-server/.installed  ## a W&B-protocol server, for the tests marked so
 

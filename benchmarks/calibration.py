@@ -3,157 +3,203 @@
     python benchmarks/calibration.py                     the tables of docs/statistics.md
     python benchmarks/calibration.py --runs runs         noise fitted to finished runs of yours
 
-Every study is drawn from a population (simulated_studies), so that the truth is known; its
-verdicts are those of the report's own functions, before Holm's correction unless a column says so.
-Beside them, on the same studies, what is often done instead.
+Every study is drawn from a population (simulated_studies), so that the truth is known; its words
+are those of ``vgglab.study.claims.verdict.judged``, looks and corrections included.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from judged_studies import Study, Truth, fixed, looking, until_a_word
 from numpy.typing import NDArray
 from scipy import special, stats
 from simulated_studies import Population, fit, mistakes, scores
 
 from vgglab.runs import load_runs
-from vgglab.study.claims.contrast import Measured, image_variance
-from vgglab.study.claims.directions import equal_tests, lower_tests, trend_tests, trend_weights
+from vgglab.study.claims.contrast import Group, Measured
 from vgglab.study.claims.inference import ALPHA, holm
 from vgglab.study.claims.mistakes import MistakesReader
+from vgglab.study.claims.verdict import Judgement
 
-POPULATIONS = {
-    # fit() of A, A-LRN, B, C, D, E with seeds 0, 1, 2: the README's quickstart study
-    "quickstart": Population(difficulty=1.81, taste=0.0, shift=0.029),
-    # the same nets under an earlier recipe, the errors of a net's seeds 1 to 4 points apart
-    "noisy seeds": Population(difficulty=1.65, taste=0.24, shift=0.12),
-    # nets that find other images hard, their seeds alike: what the test images hold then matters
-    "unlike nets": Population(difficulty=1.5, taste=0.8, shift=0.029),
-    # noisy seeds, one in some going badly wrong, as E's seed 1 did in the quickstart study
-    "heavy tails": Population(difficulty=1.65, taste=0.24, shift=0.12, degrees=3),
+QUICKSTART = Population(difficulty=1.81, taste=0.0, shift=0.029)
+"""fit() of A, A-LRN, B, C, D, E with seeds 0, 1, 2: the quickstart study of early November 2026."""
+NOISY = Population(difficulty=1.65, taste=0.24, shift=0.12)
+"""The same nets under an earlier recipe, the errors of a net's seeds 1 to 4 points apart."""
+UNLIKE = Population(difficulty=1.5, taste=0.8, shift=0.029)
+"""Nets that find other images hard, their seeds alike: what the test images hold then matters."""
+
+EQUAL = dict.fromkeys(("a", "a_lrn", "b", "c", "d", "e"), 10.0)
+MARGINS = {"a": 10.0, "a_lrn": 9.5, "b": 11.0, "c": 10.0, "d": 10.0, "e": 9.5}
+"""Every claim on the edge of what it allows."""
+RISES = {"a": 16.0, "a_lrn": 16.0, "b": 13.0, "c": 13.0, "d": 10.0, "e": 11.5}
+POINT = {"a": 14.0, "a_lrn": 13.0, "b": 13.0, "c": 12.0, "d": 11.0, "e": 10.0}
+"""Five differences of one point, the claims of ``ONE_POINT``."""
+
+_LOWER = (("a_lrn", "a"), ("b", "a"), ("c", "b"), ("d", "c"), ("e", "d"))
+ONE_POINT = {f"{x}_{y}": {"direction": "lower", "nets": (x, y)} for x, y in _LOWER}
+FAMILY: dict[str, dict[str, Any]] = {
+    "lrn": {"direction": "no_better", "nets": ("a_lrn", "a"), "margin": 0.5},
+    "depth": {"direction": "falls", "nets": ("a", "b", "d", "e"), "margin": 0.8},
+    "same": {"direction": "equal", "nets": ("c", "b"), "margin": 1.0},
+    "d_c": {"direction": "lower", "nets": ("d", "c")},
+    "e_d": {"direction": "lower", "nets": ("e", "d")},
+    "saturation": {"direction": "no_better", "nets": ("e", "d"), "margin": 0.5},
 }
-BASE = 10.0
-"""Error of the better net, percent: that of the quickstart's nets."""
-EFFECTS = (0.0, 0.5, 1.0, 2.0, 4.0)
-"""True differences, percentage points."""
-MARGINS = (0.5, 1.0, 2.0)
-"""Margins of the equivalence claims, percentage points."""
-SEEDS = (3, 5, 10)
-
-Counts = dict[str, list[bool]]
+LOOKS = (3, 5, 8, 12, 20)
+ADDED = (3, 4, 5, 6, 8, 10, 14, 20)
+"""Seeds at which somebody looks who adds seeds until a word comes."""
 
 
-def measured(wrong_ksi: NDArray[np.bool_], weights: Sequence[float]) -> Measured:
-    """A contrast of one simulated study, as ``vgglab.study.claims.pairing`` would measure it."""
-    contrast_si = 100 * np.tensordot(
-        np.asarray(weights, dtype=np.float32), wrong_ksi[: len(weights)].astype(np.float32), axes=1
-    )
-    by_seed = tuple(float(v) for v in contrast_si.mean(axis=1))
-    return Measured(by_seed, float(image_variance(contrast_si)), contrast_si.shape[1], paired=True)
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """Studies of one kind."""
+
+    population: Population
+    errors: Mapping[str, float]
+    """Expected error of each net's runs that train, percent."""
+    images: int = 4000
+    fails: float = 0.0
+    """Chance that a run of E does not train."""
+    jumps: float = 0.0
+    """Points by which a tenth of E's runs are worse; the truth then is of the others."""
+    seeds: tuple[int, ...] = (3, 5, 10)
+    claims: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=lambda: FAMILY)
 
 
-def covers(found: Measured, truth: float) -> bool:
-    """Whether the 95% interval has the truth in it."""
-    return 2 * min(found.p_below(truth), found.p_above(truth)) > ALPHA
-
-
-def single_seed(wrong_ksi: NDArray[np.bool_]) -> bool:
-    """Seed 0 alone: the first net has the lower error."""
-    return bool(wrong_ksi[0, 0].sum() < wrong_ksi[1, 0].sum())
-
-
-def standard_errors(wrong_ksi: NDArray[np.bool_]) -> bool:
-    """Mean +- standard error over seeds of the two do not overlap."""
-    error_ks = wrong_ksi[:2].mean(axis=2)
-    mean, se = error_ks.mean(axis=1), error_ks.std(axis=1, ddof=1) / np.sqrt(error_ks.shape[1])
-    return bool(mean[0] + se[0] < mean[1] - se[1])
-
-
-def mcnemar(wrong_ksi: NDArray[np.bool_]) -> bool:
-    """McNemar's test on the pair of seed 0, two-sided at 5%, in the right direction."""
-    better = int((~wrong_ksi[0, 0] & wrong_ksi[1, 0]).sum())
-    worse = int((wrong_ksi[0, 0] & ~wrong_ksi[1, 0]).sum())
-    p = 2 * float(special.bdtr(min(better, worse), better + worse, 0.5))
-    return bool(better > worse and p <= ALPHA)
-
-
-def paired_t(wrong_ksi: NDArray[np.bool_]) -> bool:
-    """Student's paired t over seeds, two-sided at 5%: takes the test images as all there are."""
-    difference_s = wrong_ksi[0].mean(axis=1) - wrong_ksi[1].mean(axis=1)
-    se = difference_s.std(ddof=1) / np.sqrt(len(difference_s))
-    bound = stats.t.isf(ALPHA / 2, len(difference_s) - 1)
-    return bool(difference_s.mean() < -bound * se)
-
-
-NAIVE: dict[str, Callable[[NDArray[np.bool_]], bool]] = {
-    "one seed": single_seed,
-    "standard errors apart": standard_errors,
-    "McNemar, one pair": mcnemar,
-    "paired t over seeds": paired_t,
+SCENARIOS = {
+    "equal nets, quickstart": Scenario(QUICKSTART, EQUAL),
+    "equal nets, noisy seeds": Scenario(NOISY, EQUAL),
+    "equal nets, unlike": Scenario(UNLIKE, EQUAL),
+    "on the margins": Scenario(NOISY, MARGINS),
+    "on the margins, quickstart": Scenario(QUICKSTART, MARGINS),
+    "a step rises": Scenario(NOISY, RISES),
+    "heavy tails": Scenario(dataclasses.replace(NOISY, degrees=3), EQUAL),
+    "E fails in a tenth": Scenario(NOISY, EQUAL, fails=0.1),
+    "E jumps by 7 in a tenth": Scenario(NOISY, EQUAL, jumps=7.0),
+    "shared originals": Scenario(dataclasses.replace(UNLIKE, per_original=4, shared=0.5), EQUAL),
+    "shared, many images": Scenario(
+        dataclasses.replace(UNLIKE, per_original=24, shared=0.5), EQUAL, images=24_000
+    ),
+    "two seeds, 200 images": Scenario(QUICKSTART, EQUAL, images=200, seeds=(2,)),
+}
+POWER = {
+    "noisy seeds": Scenario(NOISY, POINT, claims=ONE_POINT),
+    "quickstart": Scenario(QUICKSTART, POINT, claims=ONE_POINT),
 }
 
 
-def judge_nil(wrong_ksi: NDArray[np.bool_], counts: Counts) -> None:
-    """Four nets of equal error: whatever is supported is false."""
-    steps = [measured(wrong_ksi, [0.0] * k + [1, -1]) for k in range(3)]
-    trend = measured(wrong_ksi, trend_weights(4))
-    tests = [lower_tests([step], 0.0) for step in steps]
-    tests.append(trend_tests(trend, [], 0.0))
-    either = lower_tests([measured(wrong_ksi, [1, -1]), measured(wrong_ksi, [1, 0, -1])], 0.0)
-    counts["lower"].append(tests[0].supports <= ALPHA)
-    counts["lower than both"].append(either.supports <= ALPHA)
-    counts["falls"].append(tests[3].supports <= ALPHA)
-    p = np.array([min(test.supports, test.contradicts) for test in tests])
-    counts["any of 4, Holm"].append(bool(holm(p).min() <= ALPHA))
-    for name, rule in NAIVE.items():
-        counts[name].append(rule(wrong_ksi))
-
-
-def judge_pair(wrong_ksi: NDArray[np.bool_], effect: float, counts: Counts) -> None:
-    """Judge two nets whose difference is ``-effect``: coverage, power and false equivalence.
+def drawn(
+    scenario: Scenario, seeds: int, studies: int
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """(nets, seeds, images) where each run is wrong, and (nets, seeds) which trained.
 
     Args:
-        wrong_ksi: (nets, seeds, images), where each is wrong.
-        effect: percentage points.
-        counts: what happened is added to it.
+        scenario: what they are drawn from.
+        seeds: of each net.
+        studies: how many to draw.
     """
-    found = measured(wrong_ksi, [1, -1])
-    counts[f"covers {effect:g}"].append(covers(found, -effect))
-    counts[f"lower {effect:g}"].append(lower_tests([found], 0.0).supports <= ALPHA)
-    for margin in MARGINS:
-        if effect in (0.0, margin):
-            supported = equal_tests(found, margin).supports <= ALPHA
-            counts[f"equal {margin:g} at {effect:g}"].append(supported)
+    random = np.random.default_rng([seeds, scenario.images])
+    population, nets = scenario.population, len(scenario.errors)
+    for some in scores(
+        population,
+        nets=nets,
+        seeds=seeds,
+        images=scenario.images,
+        studies=studies,
+        random=random,
+    ):
+        error_nks = np.tile(np.array([*scenario.errors.values()])[:, None], (len(some), 1, seeds))
+        error_nks[:, -1] += scenario.jumps * (random.random((len(some), seeds)) < 0.1)
+        trained_nks = np.ones((len(some), nets, seeds), dtype=bool)
+        trained_nks[:, -1] = random.random((len(some), seeds)) >= scenario.fails
+        yield from zip(mistakes(some, population, error_nks), trained_nks, strict=True)
 
 
-def simulate(population: Population, seeds: int, images: int, studies: int) -> dict[str, float]:
+Rule = Callable[[Study], tuple[list[Judgement], int]]
+"""Judges a study: its judgements, and the runs that it took."""
+
+
+def error_rates(scenario: Scenario, rule: Rule, seeds: int, studies: int) -> dict[str, float]:
     """Judge simulated studies.
 
     Args:
-        population: what they are drawn from.
+        scenario: what they are drawn from.
+        rule: how each is judged.
         seeds: of each net.
-        images: test images of a study.
-        studies: to simulate.
+        studies: how many.
 
     Returns:
-        What can happen -> share of the studies in which it did, percent.
+        What can happen -> share of the studies, percent; ``runs`` is the mean number taken, and
+        ``settled`` of claims with a true word.
     """
-    random = np.random.default_rng([seeds, images])
-    counts: Counts = defaultdict(list)
-    exact = np.isinf(population.degrees)
-    drawn = scores(population, nets=4, seeds=seeds, images=images, studies=studies, random=random)
-    for some in drawn:
-        for wrong_ksi in mistakes(some, population, [BASE] * 4):
-            judge_nil(wrong_ksi, counts)
-        for effect in EFFECTS if exact else EFFECTS[:1]:
-            for wrong_ksi in mistakes(some[:, :2], population, [BASE, BASE + effect]):
-                judge_pair(wrong_ksi, effect, counts)
-    return {name: 100 * float(np.mean(happened)) for name, happened in counts.items()}
+    study = Study([*scenario.errors], seeds, scenario.claims, scenario.population)
+    truth = Truth(scenario.errors, scenario.claims)
+    counts: dict[str, list[float]] = defaultdict(list)
+    for wrong_ksi, trained_ks in drawn(scenario, seeds, studies):
+        study.set(wrong_ksi, trained_ks)
+        judgements, runs = rule(study)
+        false = [truth.is_false(found) for found in judgements]
+        counts["any false"].append(100.0 * any(false))
+        for found, is_false in zip(judgements, false, strict=True):
+            counts[f"false {found.comparison.name}"].append(100.0 * is_false)
+            counts["covers"] += [100.0 * hit for hit in truth.covered(found)]
+        right = [j.is_settled and not f for j, f in zip(judgements, false, strict=True)]
+        counts["settled"].append(float(sum(right)))
+        counts["runs"].append(float(runs))
+        for name, method in OTHERS.items():
+            counts[name].append(float(method(judgements)))
+    return {name: float(np.mean(values)) for name, values in counts.items() if values}
+
+
+def as_pairs(judgements: Sequence[Judgement]) -> int:
+    """Words of seeds paired between all nets, 2.5% on each side, no floor, Holm."""
+    effects = [judgement.evidence.effect for judgement in judgements]
+    return _shown([dataclasses.replace(e, groups=(Group(e.by_seed),)) for e in effects if e])
+
+
+def as_welch(judgements: Sequence[Judgement]) -> int:
+    """Words of Welch's form, 2.5% on each side, no floor, Holm."""
+    effects = [judgement.evidence.effect for judgement in judgements]
+    return _shown(
+        [
+            dataclasses.replace(e, groups=tuple(Group(g.by_seed) for g in e.groups))
+            for e in effects
+            if e
+        ]
+    )
+
+
+def _shown(effects: Sequence[Measured]) -> int:
+    p_values = [2 * min(e.p_below(0), e.p_above(0)) for e in effects]
+    return int((holm(np.array(p_values)) <= ALPHA).sum())
+
+
+OTHERS = {"settled by pairs": as_pairs, "settled by Welch": as_welch}
+
+
+def naive(wrong_ksi: NDArray[np.bool_]) -> dict[str, bool]:
+    """What is often done instead, with two nets: whether it finds the first to be better."""
+    error_ks = wrong_ksi[:2].mean(axis=2)
+    mean, spread = error_ks.mean(axis=1), error_ks.std(axis=1, ddof=1)
+    se = spread / np.sqrt(error_ks.shape[1])
+    better, worse = (int((~a & b).sum()) for a, b in (wrong_ksi[:2, 0], wrong_ksi[1::-1, 0]))
+    difference_s = error_ks[0] - error_ks[1]
+    t = difference_s.mean() / max(difference_s.std(ddof=1), 1e-12) * np.sqrt(len(difference_s))
+    return {
+        "one seed": bool(error_ks[0, 0] < error_ks[1, 0]),
+        "standard errors apart": bool(mean[0] + se[0] < mean[1] - se[1]),
+        "McNemar, one pair": better > worse
+        and 2 * float(special.bdtr(worse, better + worse, 0.5)) <= ALPHA,
+        "paired t over seeds": bool(t < -stats.t.isf(ALPHA / 2, len(difference_s) - 1)),
+    }
 
 
 def fitted(folder: Path) -> Population:
@@ -170,42 +216,65 @@ def fitted(folder: Path) -> Population:
     return fit(np.array([[of_net[s] for s in sorted(seeds)] for of_net in by_net.values()]))
 
 
-def table(title: str, rows: Sequence[str], results: dict[int, dict[str, float]]) -> None:
-    """Print a table of percentages as Markdown.
-
-    Args:
-        title: of the first column.
-        rows: names of what is counted.
-        results: number of seeds -> row -> percent; a column each.
-    """
-    print(f"\n| {title} | " + " | ".join(f"{seeds} seeds" for seeds in results) + " |")
-    print("|---" * (1 + len(results)) + "|")
-    for row in rows:
-        if not any(row in of for of in results.values()):
-            continue
-        cells = [f"{of[row]:.1f}" if row in of else "" for of in results.values()]
-        print(f"| {row} | " + " | ".join(cells) + " |")
+def row(name: str, cells: Sequence[str]) -> None:
+    """Print a row of Markdown."""
+    print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=Path, help="fit the noise to the finished runs in here")
-    parser.add_argument("--studies", type=int, default=2000, help="simulated for each column")
-    parser.add_argument("--images", type=int, default=4000, help="test images of each")
+    parser.add_argument("--studies", type=int, default=1000, help="simulated for each cell")
     chosen = parser.parse_args()
-    populations = {"fitted": fitted(chosen.runs)} if chosen.runs else POPULATIONS
-    for name, population in populations.items():
-        print(f"\n### {name}: {population}")
-        results = {s: simulate(population, s, chosen.images, chosen.studies) for s in SEEDS}
-        ours = ["lower", "lower than both", "falls", "any of 4, Holm"]
-        ours += [f"equal {m:g} at {m:g}" for m in MARGINS]
-        table("false verdicts, %", [*ours, *NAIVE], results)
-        table("coverage of 95% intervals, %", [f"covers {e:g}" for e in EFFECTS], results)
-        power = [f"lower {e:g}" for e in EFFECTS[1:]] + [f"equal {m:g} at 0" for m in MARGINS]
-        table("power, %", power, results)
-    chance = 100 * np.sqrt(0.05 * 0.95 / chosen.studies)
-    print(f"\n{chosen.studies} studies a column: standard error {chance:.1f} at 5 or 95%.")
-    print(f"Base error {BASE:g}%, {chosen.images} images; {time.process_time():.0f} s of one core.")
+    scenarios, power, studies = SCENARIOS, POWER, chosen.studies
+    if chosen.runs:
+        population = fitted(chosen.runs)
+        print(f"\nfitted to {chosen.runs}: {population}")
+        scenarios = {"equal nets, fitted": Scenario(population, EQUAL)}
+        power = {"fitted": Scenario(population, POINT, claims=ONE_POINT)}
+
+    print("\n| any false word, %; coverage, % | 2 | 3 | 5 | 10 seeds |\n|---|--:|--:|--:|--:|")
+    for name, scenario in scenarios.items():
+        cells = dict.fromkeys((2, 3, 5, 10), "")
+        for seeds in scenario.seeds:
+            found = error_rates(scenario, fixed, seeds, studies)
+            cells[seeds] = f"{found['any false']:.1f}; {found['covers']:.1f}"
+        row(name, [*cells.values()])
+
+    print("\n| looks | any false word, % | coverage, % | runs of 120 |\n|---|--:|--:|--:|")
+    for name, scenario in scenarios.items():
+        if len(scenario.seeds) > 1 and scenario.images < 10_000:
+            found = error_rates(scenario, looking(LOOKS), LOOKS[-1], studies // 4)
+            cells_ = (f"{found[what]:.1f}" for what in ("any false", "covers", "runs"))
+            row(f"{name}, declared", [*cells_])
+    for name in [*scenarios][:2]:
+        found = error_rates(scenarios[name], until_a_word(ADDED), ADDED[-1], studies // 4)
+        row(f"{name}, seeds added", [f"{found['any false']:.1f}", "", f"{found['runs']:.1f}"])
+
+    print("\n| claims settled of 5, one point each | seeds | ours | Welch | pairs |")
+    print("|---|--:|--:|--:|--:|")
+    for name, scenario in power.items():
+        for seeds in scenario.seeds:
+            found = error_rates(scenario, fixed, seeds, studies)
+            counts = (found[k] for k in ("settled", "settled by Welch", "settled by pairs"))
+            row(name, [str(seeds), *(f"{count:.2f}" for count in counts)])
+        found = error_rates(scenario, fixed, LOOKS[-1], studies // 4)
+        row(f"{name}, 120 runs", [str(LOOKS[-1]), f"{found['settled']:.2f}", "", ""])
+        found = error_rates(scenario, looking(LOOKS), LOOKS[-1], studies // 4)
+        row(f"{name}, looks, {found['runs']:.0f} runs", ["", f"{found['settled']:.2f}", "", ""])
+
+    print("\n| better, found though equal, % | 3 seeds | 10 seeds |\n|---|--:|--:|")
+    found_naive: dict[str, list[str]] = defaultdict(list)
+    for seeds in (3, 10):
+        scenario = dataclasses.replace(next(iter(scenarios.values())), population=NOISY)
+        hits = [naive(wrong_ksi) for wrong_ksi, _ in drawn(scenario, seeds, studies)]
+        for name in hits[0]:
+            found_naive[name].append(f"{100 * np.mean([hit[name] for hit in hits]):.1f}")
+    for name, shares in found_naive.items():
+        row(name, shares)
+    print(
+        f"\n{studies} studies a cell, a quarter under looks; {time.process_time():.0f} s of a core."
+    )
 
 
 if __name__ == "__main__":

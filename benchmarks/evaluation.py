@@ -4,6 +4,7 @@
     python benchmarks/evaluation.py --width 0.25 --net a
     python benchmarks/evaluation.py --frozen             also torch.compile with freezing (minutes)
     python benchmarks/evaluation.py --only dense         the second table alone
+    python benchmarks/evaluation.py --device cuda        on a GPU
 
 Every row of the first table has a process of its own and is asked for the centre crops of a batch.
 The second is what ``protocol=multi_scale`` and ``protocol=multi_crop`` ask of the net for an image
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from on_device import finished
 from side_by_side import Worker, alternate, markdown, median, ratio
 
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
@@ -46,29 +48,38 @@ def net_of(name: str, width: float) -> VGG:
     return build(model, NormConfig(), init, classes=1000, image_size=SIZE).eval()
 
 
-def ours(net: VGG) -> Predictor:
-    """As the harness asks a net on this machine."""
-    low = computes_in_bf16()
-    settings = InferenceSettings(
-        torch.device("cpu"),
+def settings_of(device: torch.device) -> InferenceSettings:
+    """As the harness tests on this device."""
+    on_gpu = device.type == "cuda"
+    low = on_gpu or computes_in_bf16()
+    return InferenceSettings(
+        device,
         precision="bf16" if low else "fp32",
         memory_format=torch.channels_last,
-        pack_weights=low,
+        pack_weights=low and not on_gpu,
     )
+
+
+def ours(net: VGG, device: torch.device) -> Predictor:
+    """As the harness asks a net on this device."""
+    settings = settings_of(device)
     return Predictor(net, lambda images_nchw: images_nchw.float() / 64 - 2, settings)
 
 
 class Candidate:
     """One row of the first table; called, it scores a batch."""
 
-    def __init__(self, kind: str, net: str, width: float, batch: int, threads: int) -> None:
+    def __init__(
+        self, kind: str, net: str, width: float, batch: int, threads: int, device: str
+    ) -> None:
         torch.set_num_threads(threads)
         if kind == "ours":
             keep_freed_memory()
         random = torch.Generator().manual_seed(0)
         shape = (batch, 3, SIZE, SIZE)
         images_nchw = torch.randint(256, shape, generator=random, dtype=torch.uint8)
-        self._score = _scorer(kind, net_of(net, width), images_nchw)
+        where = torch.device(device)
+        self._score = finished(_scorer(kind, net_of(net, width), images_nchw, where), where)
         begun = time.perf_counter()
         self._score()
         self._first = time.perf_counter() - begun
@@ -80,11 +91,13 @@ class Candidate:
         return self._first
 
 
-def _scorer(kind: str, net: VGG, images_nchw: torch.Tensor) -> Callable[[], object]:
+def _scorer(
+    kind: str, net: VGG, images_nchw: torch.Tensor, device: torch.device
+) -> Callable[[], object]:
     if kind == "ours":
-        asked, views = ours(net), [(image_chw,) for image_chw in images_nchw]
+        asked, views = ours(net, device), [(image_chw,) for image_chw in images_nchw]
         return lambda: asked("center", views, mirrored=False)
-    shown_nchw = images_nchw.float() / 64 - 2
+    net, shown_nchw = net.to(device), images_nchw.to(device).float() / 64 - 2
     if kind != "fp32":
         net = net.to(memory_format=torch.channels_last)
         shown_nchw = shown_nchw.contiguous(memory_format=torch.channels_last)
@@ -97,7 +110,7 @@ def _scorer(kind: str, net: VGG, images_nchw: torch.Tensor) -> Callable[[], obje
 
     @torch.no_grad()
     def score() -> object:
-        with torch.autocast("cpu", torch.bfloat16, enabled=kind == "autocast"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=kind == "autocast"):
             return run(shown_nchw).float().softmax(1)
 
     return score
@@ -106,7 +119,7 @@ def _scorer(kind: str, net: VGG, images_nchw: torch.Tensor) -> Callable[[], obje
 def center_table(options: argparse.Namespace) -> str:
     """Images a second by row, and ours over it."""
     names = [name for name in ROWS if name != "frozen" or options.frozen]
-    arguments = options.net, options.width, options.batch, options.threads
+    arguments = options.net, options.width, options.batch, options.threads, options.device
     workers = {name: Worker(Candidate, name, *arguments) for name in names}
     first = {name: worker("first") for name, worker in workers.items()}
     ready = {name: functools.partial(worker, "") for name, worker in workers.items()}
@@ -130,7 +143,7 @@ def dense_table(options: argparse.Namespace) -> str:
     keep_freed_memory()
     torch.set_num_threads(options.threads)
     net = net_of(options.net, options.width)
-    asked, stride = ours(net), total_stride(net)
+    asked, stride = ours(net, torch.device(options.device)), total_stride(net)
     image_chw = torch.randint(256, (3, 512, 683), dtype=torch.uint8)
     views = views_of(0, image_chw, ("dense", "crops"), SCALES, SIZE, stride)
     times = alternate(
@@ -154,6 +167,7 @@ def main() -> None:
     parser.add_argument("--net", default="d", choices=["a", "a_lrn", "b", "c", "d", "e"])
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--batch", type=int, default=20)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frozen", action="store_true")

@@ -2,6 +2,7 @@
 
     python benchmarks/overhead.py             net A at width 1/4, 32 px; about 3 minutes
     python benchmarks/overhead.py --profile   where our Lightning loop spends its own time
+    python benchmarks/overhead.py --device cuda --only raw off    on a GPU
 
 The step is the same everywhere: net, batches and their augmentation, precision, memory format,
 fused SGD, threads; the raw loop and ours also share kernels and dropout. The raw loop does nothing
@@ -17,13 +18,14 @@ import argparse
 import contextlib
 import cProfile
 import io
+import json
 import os
 import pstats
 import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +33,36 @@ from side_by_side import Worker, markdown, ratio
 
 EPOCHS = 3
 RAW = "raw loop"
+FORM = "OVERHEAD_FORM"
+"""Environment variable that tells the candidates' processes the device, and ``small``."""
+
+
+def device_name() -> str:
+    """``cpu`` or ``cuda``."""
+    return os.environ.get(FORM, "cpu").partition(" ")[0]
+
+
+def is_small() -> bool:
+    """Whether the run is only to be seen to run."""
+    return os.environ.get(FORM, "").endswith(" small")
 
 
 def config_of(work: Path, mode: str) -> Any:
-    """A run of net A at width 1/4 on the digits, on this machine's CPU."""
+    """A run of net A at width 1/4 on the digits, as ``FORM`` says."""
     from vgglab.config.parse import parse
     from vgglab.workflow.resolve import resolve
 
     return resolve(
         parse(
             {
-                "model": {"name": "a", "width": 0.25},
+                "model": {"name": "a", "width": 1 / 16 if is_small() else 0.25},
                 "norm": {"name": "batch"},
+                **({"data": {"name": "digits", "test_fraction": 0.45}} if is_small() else {}),
                 "recipe": {"epochs": EPOCHS, "batch_size": 64, "learning_rate": 0.02},
-                "trainer": {"accelerator": "cpu"},
+                "trainer": {
+                    "accelerator": "gpu" if device_name() == "cuda" else "cpu",
+                    "threads": 1 if is_small() else 0,
+                },
                 "tracking": {"mode": mode, "code": False},
                 "paths": {"data": str(work / "datasets"), "runs": str(work / "runs")},
             }
@@ -56,16 +74,19 @@ def raw(work: Path) -> Callable[[], float]:
     """Milliseconds a step of a loop that does nothing but the step."""
     import torch
     from input import in_training
+    from on_device import wait_for
 
     from vgglab.data.module import ImageData
     from vgglab.models.build import build
     from vgglab.models.dropout import dropout_layers, keyed_dropout
     from vgglab.models.kernels.select import use_kernels
-    from vgglab.training.allocator import keep_freed_memory
+    from vgglab.training.allocator import use_allocator
 
     config = config_of(work, "off")
-    keep_freed_memory()
+    use_allocator(config.trainer)
     torch.set_num_threads(config.trainer.threads)
+    device = torch.device(device_name())
+    torch.backends.cudnn.benchmark = config.trainer.cudnn_benchmark
     data = in_training(ImageData(config, torch.channels_last))
     random = torch.Generator().manual_seed(0)
     bf16 = config.trainer.precision == "bf16"
@@ -74,7 +95,7 @@ def raw(work: Path) -> Callable[[], float]:
         net = build(
             config.model, config.norm, config.init, classes=10, image_size=32, in_channels=1
         )
-        net = net.to(memory_format=torch.channels_last).train()
+        net = net.to(device).to(memory_format=torch.channels_last).train()
         use_kernels(net, config.trainer)
         dropped = dropout_layers(net)
         optimizer = torch.optim.SGD(net.parameters(), 0.02, 0.9, weight_decay=5e-4, fused=True)
@@ -83,17 +104,19 @@ def raw(work: Path) -> Callable[[], float]:
         for epoch in range(EPOCHS):
             begun = time.perf_counter()
             for loaded in loader:
-                batch = data.on_after_batch_transfer(loaded, 0)
+                moved = data.transfer_batch_to_device(loaded, device, 0)
+                batch = data.on_after_batch_transfer(moved, 0)
                 keys = torch.randint(2**31, batch.labels_n.shape, generator=random).to(torch.int32)
                 with (
-                    torch.autocast("cpu", torch.bfloat16, enabled=bf16),
-                    keyed_dropout(dropped, keys),
+                    torch.autocast(device.type, torch.bfloat16, enabled=bf16),
+                    keyed_dropout(dropped, keys.to(device)),
                 ):
                     logits_nk = net(batch.images_nchw)
                 loss = torch.nn.functional.cross_entropy(logits_nk.float(), batch.labels_n)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
+            wait_for(device)
             seconds += (time.perf_counter() - begun) if epoch else 0.0
         return 1e3 * seconds / (EPOCHS - 1) / loader.steps
 
@@ -102,8 +125,6 @@ def raw(work: Path) -> Callable[[], float]:
 
 def harness(work: Path, mode: str) -> Callable[[], float]:
     """Milliseconds a step of a whole run of ours, with its records and, unless off, W&B."""
-    import json
-
     from vgglab.training.imports import import_lightning
 
     import_lightning()
@@ -161,14 +182,25 @@ def template(work: Path) -> Callable[[], float]:
     return fit
 
 
-def table(work: Path, rounds: int) -> str:
-    """Markdown: what each adds to the step."""
-    workers = {
-        RAW: Worker(raw, work),
-        "ours, tracking=off": Worker(harness, work, "off"),
-        "ours, tracking=offline": Worker(harness, work, "offline"),
-        "the template's way": Worker(template, work),
-    }
+CANDIDATES: dict[str, tuple[Any, ...]] = {
+    "raw": (RAW, raw),
+    "off": ("ours, tracking=off", harness, "off"),
+    "offline": ("ours, tracking=offline", harness, "offline"),
+    "template": ("the template's way", template),
+}
+"""Short name -> row, what makes it, and further arguments of that."""
+
+
+def rows_of(work: Path, rounds: int, only: Sequence[str]) -> list[tuple[str, float, float, float]]:
+    """Row, milliseconds a step, what is added to the raw loop's, and the same in percent.
+
+    Args:
+        work: a folder for data and runs.
+        rounds: how often each has its turn.
+        only: names of ``CANDIDATES``; the raw loop is one of them.
+    """
+    chosen = [CANDIDATES[name] for name in only]
+    workers = {row: Worker(make, work, *more) for row, make, *more in chosen}
     times: dict[str, list[float]] = {name: [] for name in workers}
     for turn in range(-1, rounds):
         for name in workers if turn % 2 else reversed(workers):
@@ -182,7 +214,7 @@ def table(work: Path, rounds: int) -> str:
         middle = statistics.median(found)
         added = statistics.median(o - r for o, r in zip(found, times[RAW], strict=True))
         rows.append((name, middle, added, 100 * (ratio(times, name, RAW) - 1)))
-    return markdown(["A at width 1/4, 32 px, batch 64", "ms a step", "added, ms", "added, %"], rows)
+    return rows
 
 
 def profile(work: Path) -> str:
@@ -201,10 +233,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--only", nargs="+", choices=list(CANDIDATES), default=list(CANDIDATES))
+    parser.add_argument("--json", action="store_true", help="a line a row")
+    parser.add_argument("--small", action="store_true", help="a narrower net and fewer images")
     options = parser.parse_args()
+    os.environ[FORM] = options.device + (" small" if options.small else "")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        print(profile(work) if options.profile else table(work, options.rounds))
+        if options.profile:
+            print(profile(work))
+            return
+        only = list(dict.fromkeys(["raw", *options.only]))
+        rows = rows_of(work, options.rounds, only)
+    if options.json:
+        for row, milliseconds, added, percent in rows:
+            print(json.dumps({"row": row, "ms": milliseconds, "added_ms": added, "%": percent}))
+        return
+    print(markdown(["A at width 1/4, 32 px, batch 64", "ms a step", "added, ms", "added, %"], rows))
 
 
 if __name__ == "__main__":

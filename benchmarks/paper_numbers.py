@@ -144,6 +144,7 @@ def write_run(folder: Path, row: Row, seed: int, shift: float, images: Images) -
         # Two classes tell right from wrong: the label is 0, and so is the prediction if right.
         table = {
             "index": np.arange(images.count),
+            "original": np.arange(images.count),
             "label": np.zeros(images.count, dtype=np.int64),
             "classes": list(wrong_n.astype(np.int32)[:, None]),
         }

@@ -111,7 +111,8 @@ def contents(folder: Path) -> dict[str, Any]:
         elif path.name == "claims.json":
             found[name] = json.loads(path.read_text(encoding="utf-8"))
         elif path.suffix == ".parquet":
-            found[name] = pq.read_table(path)
+            table = pq.read_table(path)
+            found |= {f"{name}: {column}": table[column] for column in table.column_names}
     return found
 
 

@@ -11,9 +11,10 @@ equal thresholds has no difference, and one of unequal ones has a difference tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,10 @@ class Population:
     """A whole run's: what a seed adds on every image."""
     degrees: float = float("inf")
     """Degrees of freedom of the shift's t-distribution; few: now and then a seed is very bad."""
+    per_original: int = 1
+    """Test images that are made from one original."""
+    shared: float = 0.0
+    """Share of difficulty's and taste's variance that images of one original have in common."""
 
     @property
     def spread(self) -> float:
@@ -66,14 +71,14 @@ def scores(
     for start in range(0, studies, at_once):
         some = min(at_once, studies - start)
         score = random.standard_normal((some, nets, seeds, images), dtype=np.float32)
-        score += population.difficulty * _normal(random, (some, 1, 1, images))
-        score += population.taste * _normal(random, (some, nets, 1, images))
+        score += population.difficulty * _of_images(population, random, (some, 1, 1, images))
+        score += population.taste * _of_images(population, random, (some, nets, 1, images))
         score += _shift(population, random, (some, nets, seeds, 1))
         yield score
 
 
 def mistakes(
-    score_nksi: NDArray[np.float32], population: Population, errors: Sequence[float]
+    score_nksi: NDArray[np.float32], population: Population, errors: Any
 ) -> NDArray[np.bool_]:
     """Where nets of given expected errors are wrong.
 
@@ -82,10 +87,31 @@ def mistakes(
     Args:
         score_nksi: (studies, nets, seeds, images).
         population: that the scores were drawn from.
-        errors: expected error of each net, percent.
+        errors: expected error of each net, or (studies, nets, seeds) of each run; percent.
     """
     thresholds = population.spread * stats.norm.ppf(np.asarray(errors) / 100)
-    return np.asarray(score_nksi > -thresholds.astype(np.float32)[:, None, None])
+    if thresholds.ndim == 1:
+        thresholds = thresholds[:, None]
+    return np.asarray(score_nksi > -thresholds.astype(np.float32)[..., None])
+
+
+def originals(population: Population, images: int) -> NDArray[np.int64]:
+    """The original that each test image is made from."""
+    return np.arange(images) // population.per_original
+
+
+def _of_images(
+    population: Population, random: np.random.Generator, shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """What images add, with variance 1: their own, and what they share with their original's."""
+    own = _normal(random, shape)
+    if not population.shared:
+        return own
+    *of, images = shape
+    count = -(-images // population.per_original)
+    common = _normal(random, (*of, count)).repeat(population.per_original, axis=-1)[..., :images]
+    share = np.float32(population.shared)
+    return np.asarray(np.sqrt(share) * common + np.sqrt(1 - share) * own)
 
 
 def _normal(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from on_device import Step, wait_for
 from torch import Tensor, nn
 
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
@@ -17,7 +18,7 @@ from vgglab.data.loaders import Batch
 from vgglab.models.build import build
 from vgglab.models.kernels.select import use_kernels
 from vgglab.models.layers import HIDDEN_UNITS, map_size, scaled
-from vgglab.training.allocator import keep_freed_memory
+from vgglab.training.allocator import keep_freed_memory, use_allocator
 from vgglab.training.module import Classifier
 from vgglab.workflow.resolve import resolve
 
@@ -35,18 +36,26 @@ class Case(NamedTuple):
     batch: int
     steps: int
     """Timed together: one of a narrow net is too short for a clock."""
+    kind: str = "cpu"
+    """Of the device: ``cpu`` or ``cuda``."""
 
     @property
     def classes(self) -> int:
         """ImageNet's or CIFAR-10's."""
         return 1000 if self.size == 224 else 10
 
+    @property
+    def device(self) -> torch.device:
+        """Where it is trained."""
+        return torch.device(self.kind)
+
 
 def batch_of(case: Case) -> tuple[Tensor, Tensor]:
     """Images (N, 3, H, W) and labels (N,)."""
     random = torch.Generator().manual_seed(0)
     images_nchw = torch.randn(case.batch, 3, case.size, case.size, generator=random)
-    return images_nchw, torch.randint(case.classes, (case.batch,), generator=random)
+    labels_n = torch.randint(case.classes, (case.batch,), generator=random)
+    return images_nchw.to(case.device), labels_n.to(case.device)
 
 
 def plain_net(case: Case) -> nn.Sequential:
@@ -73,14 +82,36 @@ def plain_net(case: Case) -> nn.Sequential:
     return nn.Sequential(*modules, nn.Linear(inputs, case.classes))
 
 
-Step = Callable[[], object]
+class Form(NamedTuple):
+    """What a loop of a user does beyond the step in float32."""
+
+    autocast: torch.dtype | None = None
+    channels_last: bool = False
+    fused: bool = False
+    reads_metrics: bool = True
+    """Loss and accuracy of each batch are read, as in torchvision's references: the host waits."""
+    compile: str | None = None
+    """A mode of ``torch.compile`` for the whole net."""
+
+
+FORMS = {
+    "fp32": Form(),
+    "bf16": Form(torch.bfloat16, channels_last=True),
+    "timm": Form(torch.bfloat16, channels_last=True),
+    "reference": Form(torch.float16),
+    "plain": Form(torch.bfloat16, channels_last=True, fused=True, reads_metrics=False),
+    "compiled": Form(torch.bfloat16, True, True, reads_metrics=False, compile="default"),
+    "graphs": Form(torch.bfloat16, True, True, reads_metrics=False, compile="reduce-overhead"),
+}
+"""``reference`` is torchvision's with its ``--amp``: float16 and a scaled loss (bf16 on a CPU)."""
 
 
 class Peer:
-    """A training loop of a user: ``fp32``, ``bf16`` or ``timm``."""
+    """A training loop of a user: one of ``FORMS``."""
 
-    def __init__(self, kind: str, threads: int) -> None:
-        torch.set_num_threads(threads)
+    def __init__(self, kind: str, threads: int | None = None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
         self._kind = kind
         self._case: Case | None = None
         self._step: Step = lambda: None
@@ -88,53 +119,90 @@ class Peer:
     def __call__(self, case: Case) -> None:
         if case != self._case:
             self._step = lambda: None  # frees the net before the next one is made
-            self._case, self._step = case, self._made(case)
+            self._case, self._step = case, self.made(case)
         for _ in range(case.steps):
             self._step()
+        wait_for(case.device)
 
-    def _made(self, case: Case) -> Step:
-        net, optimizer = self._timm(case) if self._kind == "timm" else self._plain(case)
+    def made(self, case: Case) -> Step:
+        """One step, on a net and a batch of its own."""
+        form, device = FORMS[self._kind], case.device
+        net, optimizer = self._timm(case) if self._kind == "timm" else self._plain(case, form)
         images_nchw, labels_n = batch_of(case)
-        low = self._kind != "fp32"
-        if low:
+        low = form.autocast
+        if low is torch.float16 and device.type == "cpu":
+            low = torch.bfloat16
+        scaler = torch.amp.GradScaler(device.type, enabled=low is torch.float16)
+        if form.channels_last:
             net = net.to(memory_format=torch.channels_last)
             images_nchw = images_nchw.contiguous(memory_format=torch.channels_last)
+        run: Callable[[Tensor], Tensor] = compiled(net, form.compile, device)
         criterion = nn.CrossEntropyLoss()
 
         def step() -> None:
-            with torch.autocast("cpu", torch.bfloat16, enabled=low):
-                logits_nk = net(images_nchw)
-                loss = criterion(logits_nk, labels_n)
+            if form.compile == "reduce-overhead":
+                torch.compiler.cudagraph_mark_step_begin()
             optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            logits_nk.detach().topk(5).indices.eq(labels_n[:, None]).float().mean().item()
-            loss.item()
+            with torch.autocast(device.type, low, enabled=low is not None):
+                logits_nk = run(images_nchw)
+                loss = criterion(logits_nk, labels_n)
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            if form.reads_metrics:
+                logits_nk.detach().topk(5).indices.eq(labels_n[:, None]).float().mean().item()
+                loss.item()
 
         return step
 
-    def _plain(self, case: Case) -> tuple[nn.Module, torch.optim.Optimizer]:
-        net = plain_net(case)
+    def _plain(self, case: Case, form: Form) -> tuple[nn.Module, torch.optim.Optimizer]:
+        with case.device:
+            net = plain_net(case)
         return net, torch.optim.SGD(
-            net.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
+            net.parameters(),
+            lr=LEARNING_RATE,
+            momentum=MOMENTUM,
+            weight_decay=WEIGHT_DECAY,
+            fused=form.fused or None,
         )
 
     def _timm(self, case: Case) -> tuple[nn.Module, torch.optim.Optimizer]:
         timm: Any = importlib.import_module("timm")
         optim: Any = importlib.import_module("timm.optim")
-        net = timm.create_model(TIMM[case.net], num_classes=case.classes)
+        net = timm.create_model(TIMM[case.net], num_classes=case.classes).to(case.device)
         optimizer = optim.create_optimizer_v2(
             net, opt="sgd", lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
         )
         return net, optimizer
 
 
+def compiled(net: nn.Module, mode: str | None, device: torch.device) -> Any:
+    """The net by torch.compile; on a CPU without its compiler, which would take minutes.
+
+    Args:
+        net: to compile.
+        mode: torch.compile's; None: the net as it is.
+        device: where it computes.
+    """
+    if mode is None:
+        return net
+    if device.type == "cpu":
+        return torch.compile(net, dynamic=False, backend="aot_eager")
+    return torch.compile(net, dynamic=False, mode=mode)
+
+
 class Ours:
     """The harness's step, with what ``trainer=auto`` takes on this machine."""
 
-    def __init__(self, threads: int) -> None:
-        keep_freed_memory()
-        self._threads = threads
+    def __init__(self, threads: int, **trainer: Any) -> None:
+        """
+        Args:
+            threads: of the processor.
+            trainer: further fields of the config's trainer.
+        """
+        self._trainer = {"threads": threads} | trainer
+        self.used: dict[str, Any] = {}
+        """The kernels of the latest net."""
         torch.set_num_threads(threads)
         self._steps: dict[Case, Step] = {}
 
@@ -142,18 +210,22 @@ class Ours:
         if case not in self._steps:
             if len(self._steps) > 1:
                 self._steps.clear()
-            self._steps[case] = self._made(case)
+            self._steps[case] = self.made(case)
         for _ in range(case.steps):
             self._steps[case]()
+        wait_for(case.device)
 
-    def _made(self, case: Case) -> Step:
+    def made(self, case: Case) -> Step:
+        """One step, on a net and a batch of its own."""
+        device = case.device
         recipe: dict[str, Any] = {"learning_rate": LEARNING_RATE, "schedule": {"name": "plateau"}}
         data = {"name": "cifar10"}
         if case.classes == 1000:
             data = {"name": "imagenet"}
             recipe |= {"scale_min": 256, "scale_max": 256}
-        trainer = {"accelerator": "cpu", "threads": self._threads}
+        trainer = {"accelerator": "gpu" if device.type == "cuda" else "cpu"} | self._trainer
         config = resolve(parse({"recipe": recipe, "data": data, "trainer": trainer}))
+        use_allocator(config.trainer)
         model = ModelConfig(name=case.net, width=case.width)
         net = build(
             model,
@@ -162,9 +234,9 @@ class Ours:
             classes=case.classes,
             image_size=case.size,
         )
-        use_kernels(net, config.trainer)
         net = net.to(memory_format=torch.channels_last)
-        module = Classifier(net, config, steps_per_epoch=1)
+        module = Classifier(net, config, steps_per_epoch=1).to(device)
+        self.used = use_kernels(net, config.trainer).as_dict()
         optimizer = module.configure_optimizers()
         assert isinstance(optimizer, torch.optim.Optimizer)
         images_nchw, labels_n = batch_of(case)
@@ -173,7 +245,7 @@ class Ours:
         low = config.trainer.precision == "bf16"
 
         def step() -> None:
-            with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            with torch.autocast(device.type, torch.bfloat16, enabled=low):
                 loss = module.training_step(batch, 0)
             optimizer.zero_grad()
             loss.backward()
@@ -197,26 +269,40 @@ class Convolutions:
         for _ in range(case.steps):
             for layer in self._layers:
                 layer()
+        wait_for(case.device)
 
     def _made(self, case: Case) -> list[Step]:
         made, side, channels = [], case.size, 3
         for layer in NETS[case.net].layers:
             if isinstance(layer, Conv):
                 out = scaled(layer.channels, case.width)
-                made.append(convolution(case.batch, channels, out, side, layer.kernel))
+                made.append(convolution(case, channels, out, side, layer.kernel))
                 channels = out
             side = layer.size(side)
         return made
 
 
-def convolution(batch: int, channels: int, out: int, side: int, kernel: int) -> Step:
-    """Both passes; the first layer's images need no gradient."""
+def convolution(case: Case, channels: int, out: int, side: int, kernel: int) -> Step:
+    """Both passes; the first layer's images need no gradient.
+
+    Args:
+        case: gives the batch and the device.
+        channels: of its input.
+        out: channels of its output.
+        side: of its maps, px.
+        kernel: side of its filters, px.
+    """
+    batch, device = case.batch, case.device
 
     def values(*shape: int) -> Tensor:
-        return torch.randn(shape).bfloat16().contiguous(memory_format=torch.channels_last)
+        drawn = torch.randn(shape, device=device).bfloat16()
+        return drawn.contiguous(memory_format=torch.channels_last)
 
     images_nchw, gradient_nchw = values(batch, channels, side, side), values(batch, out, side, side)
-    weight, bias = values(out, channels, kernel, kernel), torch.zeros(out, dtype=torch.bfloat16)
+    weight, bias = (
+        values(out, channels, kernel, kernel),
+        torch.zeros(out, dtype=torch.bfloat16, device=device),
+    )
     padding, needs = [kernel // 2] * 2, (channels != 3, True, True)
 
     @torch.no_grad()

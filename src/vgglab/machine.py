@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last is what Linux calls it on Arm
@@ -19,13 +20,31 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def gpus() -> int:
-    """Return the number of NVIDIA GPUs that this process may use."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    present = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    if visible is None:
-        return present
-    return min(present, len([name for name in visible.split(",") if name.strip()]))
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+"""CUDA's environment variable: which GPUs a process sees, and in which order."""
+
+
+def gpus() -> tuple[str, ...]:
+    """Return the NVIDIA GPUs that this process may use, as ``VISIBLE`` names them to another.
+
+    Numbers where the variable is not set; else what the user has written there: numbers, UUIDs or
+    MIG devices, up to the first that names no GPU, as CUDA reads it.
+    """
+    present = [str(number) for number, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
+    return visible_of(os.environ.get(VISIBLE), present)
+
+
+def visible_of(variable: str | None, present: Sequence[str]) -> tuple[str, ...]:
+    """Return those of the GPUs present, if any, that the variable names."""
+    if variable is None or not present:
+        return tuple(present)
+    found: list[str] = []
+    for name in (part.strip() for part in variable.split(",")):
+        if name not in present and not name.startswith(("GPU-", "MIG-")):
+            break
+        found.append(name)
+    is_twice = len(set(found)) < len(found)  # then CUDA shows none
+    return () if is_twice else tuple(found)
 
 
 def process_seconds() -> float:

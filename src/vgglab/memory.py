@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import sys
 from pathlib import Path
@@ -10,10 +11,18 @@ from pathlib import Path
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
+OUT_OF_MEMORY = re.compile(
+    r"can't allocate memory"  # torch on a CPU
+    r"|(CUDA|Cuda)[^\n]*out of memory|cudaErrorMemoryAllocation"  # the driver, NCCL, Triton
+    r"|(CUBLAS|CUDNN)_STATUS_\w*ALLOC(ATION)?_FAILED"
+)
+"""Messages of libraries for which torch has no class, or another one than ``OutOfMemoryError``."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out; on a CPU, torch has no class for it."""
+    """Whether an error means that memory ran out."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or "can't allocate memory" in str(error)
+    return named or OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def limit_bytes(accelerator: str) -> int | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from running import SMALL, Command, grid
 
@@ -88,10 +89,14 @@ def test_a_run_without_a_protocol_is_tested_not_trained(
 def test_tested_later_is_as_tested_at_the_end(trained: Config) -> None:
     directory = directory_of(trained)
     at_the_end = read_result(directory)["errors"]["center"]
+    stored = pq.read_table(directory.predictions("center"))
+    assert len(stored["original"].unique()) == 300
     directory.predictions("center").unlink()
     later = config_to_test(directory, trained)
     assert [p.label for p in catch_up(later, directory)] == ["center"]
     assert read_result(directory)["errors"]["center"] == at_the_end
+    again = pq.read_table(directory.predictions("center"))
+    assert again["original"].equals(stored["original"])
 
 
 def test_other_scales_are_kept_beside_the_rules(trained: Config) -> None:

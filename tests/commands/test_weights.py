@@ -94,6 +94,7 @@ def test_center_is_torchvisions_own_test(
     theirs = torchvision.transforms._presets.ImageClassification(crop_size=224, resize_size=256)
     images = images_of(config_for(tmp_path, folder, file))
     assert len(images) == 12  # all of a folder without splits
+    assert table["original"].equals(table["index"])
     worst = 0.0
     with torch.inference_mode():
         for row in table.to_pylist()[:4]:

@@ -40,6 +40,10 @@ class Photographs:
     def labels_n(self) -> NDArray[np.int64]:
         return np.arange(len(self.images)) % CLASSES
 
+    @property
+    def originals_n(self) -> NDArray[np.int64]:
+        return np.arange(len(self.images))
+
     def __len__(self) -> int:
         return len(self.images)
 

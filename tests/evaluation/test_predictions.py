@@ -31,8 +31,9 @@ def collected(
 def test_errors_are_counted_from_what_is_stored(tmp_path: Path) -> None:
     collector, log_probabilities_nk = collected(200, 30)
     path = tmp_path / "predictions" / "center.parquet"
-    write_predictions(collector.table(), path)
+    write_predictions(collector.table(), np.arange(200) // 4, path)
     table = pq.read_table(path)
+    assert table["original"].to_pylist() == [index // 4 for index in range(200)]
     labels_n = table["label"].to_numpy()
     order_nk = log_probabilities_nk.argsort(dim=1, descending=True).numpy()
     errors = errors_of(table, (1, 5))

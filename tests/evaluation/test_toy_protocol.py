@@ -31,6 +31,10 @@ class Photographs:
     def labels_n(self) -> NDArray[np.int64]:
         return np.zeros(len(self.images), dtype=np.int64)
 
+    @property
+    def originals_n(self) -> NDArray[np.int64]:
+        return np.arange(len(self.images))
+
     def __len__(self) -> int:
         return len(self.images)
 

@@ -51,7 +51,7 @@ def test_a_point_is_started_as_if_typed_alone(
 ) -> None:
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    seen = run_pool(tmp_path, ["x"], PointResources(jobs=1, threads=2, gpus=0))["x"]
+    seen = run_pool(tmp_path, ["x"], PointResources(jobs=1, threads=2, gpus=()))["x"]
     assert seen["argv"] == [
         "trainer.threads=2",
         "name=x",
@@ -65,18 +65,25 @@ def test_a_point_is_started_as_if_typed_alone(
     assert (tmp_path / "runs/x/train.log").read_text() == "said on the way\n"
 
 
-def test_each_gpu_is_one_slots(tmp_path: Path) -> None:
-    seen = run_pool(tmp_path, ["a", "b"], PointResources(jobs=2, threads=1, gpus=2))
+@pytest.mark.parametrize("gpus", [("2", "3"), ("GPU-5a", "GPU-5b"), ("MIG-1", "MIG-2")])
+def test_each_gpu_is_one_slots(gpus: tuple[str, ...], tmp_path: Path) -> None:
+    seen = run_pool(tmp_path, ["a", "b"], PointResources(jobs=2, threads=1, gpus=gpus))
     devices = set()
     for point in seen.values():
         environment = point["env"]
         assert isinstance(environment, dict)
         devices.add(environment["CUDA_VISIBLE_DEVICES"])
-    assert devices == {"0", "1"}
+    assert devices == set(gpus)
+
+
+def test_points_of_several_gpus_share_none_while_there_are_enough() -> None:
+    resources = PointResources(jobs=3, threads=1, gpus=("0", "1", "2", "3", "4"), devices=2)
+    shown = [resources.environment(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)]
+    assert shown == ["0,1", "2,3", "0,1"]
 
 
 def test_a_point_that_cannot_speak_for_itself_is_spoken_for(tmp_path: Path) -> None:
-    run_pool(tmp_path, ["broken", "killed", "fine"], PointResources(jobs=2, threads=1, gpus=0))
+    run_pool(tmp_path, ["broken", "killed", "fine"], PointResources(jobs=2, threads=1, gpus=()))
     broken = Status.read(tmp_path / "runs/broken/status.json")
     assert broken.state is State.FAILED
     assert "exit code 3 before training; see" in broken.reason
@@ -110,7 +117,7 @@ def run_family(root: Path, parents: Mapping[str, str]) -> list[list[str]]:
         for name, parent in parents.items()
     ]
     looks: list[list[str]] = []
-    for running, _ in Pool(PointResources(jobs=2, threads=1, gpus=0), []).run(points):
+    for running, _ in Pool(PointResources(jobs=2, threads=1, gpus=()), []).run(points):
         looks.append([point.directory.id for point in running])
     return looks
 

@@ -4,17 +4,25 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vgglab.study.claims.contrast import Measured, image_variance
-from vgglab.study.claims.inference import half_width, holm, upper_tail
-from vgglab.study.claims.power import Noise, chance, detectable, seeds_needed
+from vgglab.study.claims.contrast import Group, Measured, noise_of_images, sums_of_originals
+from vgglab.study.claims.inference import holm, reach, upper_tail
+from vgglab.study.claims.power import Noise, chance, detectable
 
 SEEDS = [2, 3, 5, 10]
 
 
+def measured(
+    *groups: tuple[float, ...], image_variance: float = 0.0, luck: float = 0.0
+) -> Measured:
+    return Measured(
+        tuple(Group(values, luck) for values in groups), image_variance, images=None, paired=False
+    )
+
+
 @pytest.mark.parametrize("seeds", SEEDS)
-def test_without_image_noise_it_is_the_paired_t_test(seeds: int) -> None:
+def test_without_image_noise_pairs_are_the_paired_t_test(seeds: int) -> None:
     values = np.random.default_rng(seeds).normal(0.4, 0.5, seeds)
-    found = Measured(tuple(values), image_variance=0.0, images=None, paired=False)
+    found = measured(tuple(values))
     reference = stats.ttest_1samp(values, 0)
     expected = reference.confidence_interval(0.95)
     assert found.interval == pytest.approx((expected.low, expected.high), rel=1e-5)
@@ -22,36 +30,97 @@ def test_without_image_noise_it_is_the_paired_t_test(seeds: int) -> None:
     assert two_sided == pytest.approx(reference.pvalue, rel=1e-5)
 
 
+@pytest.mark.parametrize(("seeds", "others"), [(3, 3), (3, 8), (5, 2)])
+def test_without_image_noise_two_groups_are_welchs_test(seeds: int, others: int) -> None:
+    random = np.random.default_rng(seeds)
+    first, second = random.normal(1.0, 0.5, seeds), random.normal(0.0, 1.5, others)
+    found = measured(tuple(first), tuple(-second))
+    reference = stats.ttest_ind(first, second, equal_var=False)
+    # Degrees of freedom are rounded down to a multiple of 0.02.
+    assert found.freedom == pytest.approx(reference.df)
+    two_sided = 2 * min(found.p_below(0), found.p_above(0))
+    assert two_sided == pytest.approx(reference.pvalue, rel=0.02)
+    assert two_sided >= reference.pvalue * (1 - 1e-5)
+
+
 def test_without_seed_noise_it_is_the_normal_test() -> None:
-    assert half_width(1e-12, 4.0, 3) == pytest.approx(2 * stats.norm.isf(0.025), rel=1e-4)
-    assert upper_tail(2.0, 1e-12, 1.0, 3) == pytest.approx(stats.norm.sf(2.0), rel=1e-4)
+    assert reach(0.025, 1e-12, 4.0, 2) == pytest.approx(2 * stats.norm.isf(0.025), rel=1e-4)
+    assert upper_tail(2.0, 1e-12, 1.0, 2) == pytest.approx(stats.norm.sf(2.0), rel=1e-4)
 
 
 def test_interval_and_p_value_agree() -> None:
-    half = half_width(0.3, 0.2, 4)
-    assert 2 * upper_tail(half, 0.3, 0.2, 4) == pytest.approx(0.05, rel=1e-6)
+    found = measured((1.0, 2.0, 1.5, 0.7), image_variance=0.2, luck=0.05)
+    ends = found.interval_of(0.01, 0.04)
+    assert ends is not None
+    assert found.p_above(ends[0]) == pytest.approx(0.01, rel=1e-6)
+    assert found.p_below(ends[1]) == pytest.approx(0.04, rel=1e-6)
 
 
 def test_image_noise_does_not_shrink_with_seeds() -> None:
-    widths = [float(half_width(1.0 / s, 1.0, s)) for s in (3, 10, 100)]
+    widths = [float(reach(0.025, 1.0 / s, 1.0, s - 1)) for s in (3, 10, 100)]
     assert widths[0] > widths[1] > widths[2] > stats.norm.isf(0.025)
 
 
-def test_the_images_part_is_recovered() -> None:
+def test_seeds_that_agree_by_chance_show_no_less_noise_than_luck() -> None:
+    alike = measured((1.0, 1.0, 1.0), luck=0.3)
+    assert alike.seed_variance == pytest.approx(0.1)
+    assert alike.p_above(0) == pytest.approx(upper_tail(1.0, 0.1, 0.0, 2, 0.1))
+    assert alike.p_above(0) > stats.norm.sf(1.0, scale=0.1**0.5)
+    # Where the seeds show more than luck by far, it changes next to nothing.
+    wide = (-5.0, 1.0, 7.0)
+    assert measured(wide, luck=0.01).p_above(0) == pytest.approx(
+        measured(wide).p_above(0), rel=0.01
+    )
+
+
+def test_the_images_part_and_the_luck_are_recovered() -> None:
     """mean + seed + image + rest, with known variances: 2 points of image sd over 500 images."""
     random = np.random.default_rng(0)
-    shape = (400, 4, 500)
-    values = 3 * random.standard_normal(shape) + 2 * random.standard_normal((400, 1, 500))
-    values += 5 * random.standard_normal((400, 4, 1))
-    assert image_variance(values).mean() == pytest.approx(4 / 500, rel=0.05)
+    parts = []
+    for _ in range(400):
+        values_si = 3 * random.standard_normal((4, 500)) + 2 * random.standard_normal((1, 500))
+        values_si += 5 * random.standard_normal((4, 1))
+        parts.append(noise_of_images([sums_of_originals(values_si, np.arange(500))], 500))
+    assert np.mean([part for part, _ in parts]) == pytest.approx(4 / 500, rel=0.05)
+    assert np.mean([luck for _, (luck,) in parts]) == pytest.approx(9 / 500, rel=0.02)
+
+
+def test_images_of_one_original_count_as_one() -> None:
+    """Four images an original that all move together: as much noise as a quarter of the images."""
+    random = np.random.default_rng(0)
+    original_i = np.repeat(np.arange(200), 4)
+    shared, alone = [], []
+    for _ in range(300):
+        values_si = 2 * random.standard_normal((1, 200)).repeat(4, axis=1)
+        values_si = values_si + random.standard_normal((3, 800))
+        shared.append(noise_of_images([sums_of_originals(values_si, original_i)], 800)[0])
+        alone.append(noise_of_images([sums_of_originals(values_si, np.arange(800))], 800)[0])
+    assert np.mean(shared) == pytest.approx(4 / 200, rel=0.05)
+    assert np.mean(alone) == pytest.approx(4 / 800, rel=0.05)
+
+
+def test_the_images_part_of_two_groups_is_of_their_sum() -> None:
+    """What both groups share on an image cancels in their difference."""
+    random = np.random.default_rng(0)
+    found = []
+    for _ in range(300):
+        image_i = 5 * random.standard_normal(500)
+        ours, theirs = (
+            image_i + random.standard_normal(500) + random.standard_normal((3, 500))
+            for _ in range(2)
+        )
+        sums = [sums_of_originals(v, np.arange(500)) for v in (ours, -theirs)]
+        found.append(noise_of_images(sums, 500)[0])
+    assert np.mean(found) == pytest.approx(2 / 500, rel=0.05)
 
 
 def test_equal_images_have_no_image_part() -> None:
-    assert image_variance(np.ones((3, 50))) == 0
+    assert noise_of_images([sums_of_originals(np.ones((3, 50)), np.arange(50))], 50) == (0, (0,))
 
 
 def test_one_seed_tells_the_images_part_only_with_the_rest() -> None:
-    assert image_variance(np.array([[0.0, 100.0]])) == pytest.approx(2500.0)
+    sums = sums_of_originals(np.array([[0.0, 100.0]]), np.arange(2))
+    assert noise_of_images([sums], 2)[0] == pytest.approx(2500.0)
 
 
 def test_holm_as_worked_by_hand() -> None:
@@ -61,13 +130,11 @@ def test_holm_as_worked_by_hand() -> None:
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 20])
-def test_a_detectable_difference_needs_so_many_seeds(seeds: int) -> None:
+def test_a_detectable_difference_is_found_with_the_chance_that_is_meant(seeds: int) -> None:
     noise = Noise(seed_sd=0.5, image_se=0.1)
     difference = detectable(noise, seeds)
     assert difference is not None
     assert chance(noise, difference, seeds) == pytest.approx(0.8, abs=1e-3)
-    assert seeds_needed(noise, difference) == seeds
-    assert seeds_needed(noise, 0.99 * difference) in (seeds, seeds + 1)
 
 
 def test_power_is_what_a_simulation_finds() -> None:
@@ -78,7 +145,15 @@ def test_power_is_what_a_simulation_finds() -> None:
     assert chance(Noise(1.0, 0.0), 1.0, 5) == pytest.approx(power, abs=0.02)
 
 
+def test_a_margin_on_both_sides_is_found_with_the_chance_that_is_meant() -> None:
+    """Two one-sided tests at 5%, 10 seeds, no true difference."""
+    margin = detectable(Noise(1.0, 0.0), 10, tail=0.05, bounds=2)
+    assert margin is not None
+    values = np.random.default_rng(0).normal(0.0, 1.0, (20_000, 10))
+    se = values.std(axis=1, ddof=1) / 10**0.5
+    shown = abs(values.mean(axis=1)) + stats.t.isf(0.05, 9) * se < margin
+    assert shown.mean() == pytest.approx(0.8, abs=0.02)
+
+
 def test_what_no_number_of_seeds_shows() -> None:
-    assert seeds_needed(Noise(seed_sd=0.1, image_se=1.0), 1.0) is None
-    assert seeds_needed(Noise(seed_sd=0.1, image_se=0.0), 0.0) is None
     assert detectable(Noise(0.1, 0.1), seeds=1) is None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from vgglab.config.claims import parse_claims
 from vgglab.runs import RunRecord, State
 from vgglab.study import MissingPoint, claims_record
 from vgglab.study.claims.directions import trend_weights
-from vgglab.study.claims.verdict import Judgement, judge
+from vgglab.study.claims.verdict import Judgement, judge, share_interval
 
 
 def judged(
@@ -21,10 +22,14 @@ def judged(
 ) -> Judgement:
     compare = [{"model.name": model} for model in models]
     tree = {"statement": "x", "direction": direction, "compare": compare} | fields
-    if "margin" in fields:
+    if "margin" in fields or "margin_share" in fields:
         tree["margin_reason"] = "because"
     (found,), _ = judge(view(*points, claims=parse_claims({"mine": tree})))
     return found
+
+
+def losing(model: str, seeds: Iterable[int], state: State = State.DIVERGED) -> list[RunRecord]:
+    return [run(model, seed, None, state=state) for seed in seeds]
 
 
 @pytest.mark.parametrize(
@@ -61,10 +66,25 @@ def test_a_difference_that_is_not_shown_is_not_equality() -> None:
     wide = net("e", 5.0)
     for point, noise in zip(wide, NOISE, strict=True):
         point.result["errors"]["center"]["top1_error"] = 5.0 + 40 * noise
-    found = judged("equal", "ed", *wide, *net("d", 5.0), margin=0.5)
-    assert found.verdict == "inconclusive"
-    assert found.seeds_to_settle is not None
-    assert found.seeds_to_settle > 5
+    assert judged("equal", "ed", *wide, *net("d", 5.0), margin=0.5).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("e", "verdict"), [(5.0, "supported"), (9.0, "supported"), (4.0, "contradicted")]
+)
+def test_no_better_says_nothing_of_a_rise(e: float, verdict: str) -> None:
+    found = judged("no_better", "ed", *net("e", e), *net("d", 5.0), margin=0.5)
+    assert found.verdict == verdict
+
+
+def test_a_margin_can_be_a_share_of_the_reference() -> None:
+    """5% of 20 is 1 point, of 2 a tenth: the same rise is within it or not."""
+    wide = judged("no_better", "ed", *net("e", 19.5), *net("d", 20.0), margin_share=5.0)
+    assert (wide.verdict, wide.margin) == ("supported", pytest.approx(1.0, abs=0.01))
+    narrow = judged("no_better", "ed", *net("e", 1.5), *net("d", 2.0), margin_share=5.0)
+    assert narrow.verdict == "contradicted"
+    points = [p for m, e in zip("abd", (10.0, 6.0, 6.5), strict=True) for p in net(m, e)]
+    assert judged("falls", "abd", *points, margin_share=10.0).margin == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +94,7 @@ def test_a_difference_that_is_not_shown_is_not_equality() -> None:
         ((5.0, 5.2, 6.0, 8.0), "contradicted"),
         ((8.0, 6.0, 5.0, 7.0), "contradicted"),  # falls along the line, but the last step rises
         ((5.0, 5.0, 5.0, 5.0), "inconclusive"),
+        ((16.0, 13.0, 10.0, 10.8), "inconclusive"),  # the last step may rise by more than 0.8
     ],
 )
 def test_falls(errors: tuple[float, ...], verdict: str) -> None:
@@ -81,10 +102,49 @@ def test_falls(errors: tuple[float, ...], verdict: str) -> None:
     assert judged("falls", "abde", *points, margin=0.8).verdict == verdict
 
 
-def test_trend_is_the_change_along_the_fitted_line() -> None:
-    errors = np.array([8.0, 6.0, 5.0, 5.2])
-    slope = np.polyfit(range(4), errors, 1)[0]
-    assert np.dot(trend_weights(4), errors) == pytest.approx(3 * slope)
+def test_a_step_that_is_not_shown_to_stay_below_the_margin_is_the_reason() -> None:
+    points = [p for m, e in zip("abde", (16.0, 13.0, 10.0, 10.8), strict=True) for p in net(m, e)]
+    assert (
+        "a step is not shown to rise by less" in judged("falls", "abde", *points, margin=0.8).reason
+    )
+
+
+def test_the_line_is_fitted_at_the_weight_layers() -> None:
+    places, errors = (11.0, 13.0, 16.0, 19.0), np.array([8.0, 6.0, 5.0, 5.2])
+    slope = np.polyfit(places, errors, 1)[0]
+    assert np.dot(trend_weights(places), errors) == pytest.approx(8 * slope)
+    points = [p for m, e in zip("abde", errors, strict=True) for p in net(m, float(e))]
+    found = judged("falls", "abde", *points)
+    assert found.paired.places == places
+    assert found.evidence.effect is not None
+    assert found.evidence.effect.mean == pytest.approx(8 * slope, abs=0.1)
+
+
+def test_sides_of_another_kind_stand_at_their_values_or_in_their_order() -> None:
+    def places(*sides: dict[str, Any]) -> tuple[float, ...]:
+        points = [p for w in (0.25, 0.5, 1.0) for p in net("a", 5.0, width=w)]
+        points += [p for i in ("he", "glorot") for p in net("b", 5.0, init=i)]
+        tree = {"statement": "x", "direction": "falls", "compare": list(sides)}
+        (found,), _ = judge(view(*points, claims=parse_claims({"mine": tree})))
+        return found.paired.places
+
+    widths = [{"model.name": "a", "model.width": width} for width in (0.25, 0.5, 1.0)]
+    assert places(*widths) == (0.25, 0.5, 1.0)
+    assert places(*reversed(widths)) == (0.0, 1.0, 2.0)
+
+
+def test_seeds_are_paired_between_nets_with_the_same_layers_alone() -> None:
+    """A and A-LRN start from the same weights; C and B do not."""
+    lrn = [run("a_lrn", p.config.seed, p.result["errors"]["center"]["top1_error"] - 0.5)
+           for p in net("a", 5.0)]  # fmt: skip
+    same = [{"model.name": "a_lrn"}, {"model.name": "a"}]
+    tree = {"statement": "x", "direction": "lower"}
+    points = *lrn, *net("a", 5.0), *net("b", 5.0)
+    claims = {"same": tree | {"compare": same},
+              "other": tree | {"compare": [{"model.name": "b"}, {"model.name": "a"}]}}  # fmt: skip
+    found, _ = judge(view(*points, claims=parse_claims(claims)))
+    effects = [j.evidence.effect for j in found]
+    assert [len(effect.groups) for effect in effects if effect] == [1, 2]
 
 
 def test_one_seed_is_inconclusive_whatever_the_difference() -> None:
@@ -95,26 +155,67 @@ def test_one_seed_is_inconclusive_whatever_the_difference() -> None:
     assert found.evidence.effect.interval is None
 
 
-def test_nets_that_did_not_learn_count_as_guessing() -> None:
-    """Two of five at 90% error: the difference is large, and so is its noise."""
-    lost = [run("b", s, None, state=State.UNTRAINABLE) for s in (3, 4)]
+def test_a_claim_is_about_the_runs_that_trained_and_says_so() -> None:
+    """Two of five do not train: their side is the other three, and the word names the condition."""
+    lost = losing("b", (3, 4), State.UNTRAINABLE)
     found = judged("lower", "cb", *net("c", 4.0), *net("b", 5.0, seeds=3), *lost)
-    assert found.paired.errors_ks[1, 3:] == pytest.approx([90.0, 90.0])
+    assert found.verdict == "supported"
+    assert found.is_of_trained_runs
+    assert found.evidence.effect is not None
+    assert found.evidence.effect.mean == pytest.approx(-1.0, abs=0.1)
+    assert [(s.trained, s.untrained) for s in found.sides] == [(5, 0), (3, 2)]
+    assert not judged("lower", "cb", *net("c", 4.0), *net("b", 5.0)).is_of_trained_runs
+
+
+def test_a_run_that_finishes_guessing_did_not_train() -> None:
+    lost = [run("b", 4, 89.0)]
+    found = judged("lower", "cb", *net("c", 4.0), *net("b", 5.0, seeds=4), *lost)
+    assert (found.sides[1].untrained, found.verdict) == (1, "supported")
+
+
+def test_a_net_that_never_trains_has_no_error_to_compare() -> None:
+    found = judged("lower", "cb", *net("c", 4.0), *losing("b", range(5)))
     assert found.verdict == "inconclusive"
-    assert found.among_trained is not None
-    assert found.among_trained.mean == pytest.approx(-1.0, abs=0.1)
-    assert (found.sides[1].trained, found.sides[1].runs) == (3, 5)
-
-
-def test_a_net_that_never_learns_is_beaten() -> None:
-    lost = [run("b", s, None, state=State.DIVERGED) for s in range(5)]
-    assert judged("lower", "cb", *net("c", 4.0), *lost).verdict == "supported"
+    assert "no run of a side trained" in found.reason
 
 
 def test_two_nets_that_never_learn_are_not_shown_equal() -> None:
-    lost = [run(m, s, None, state=State.DIVERGED) for m in "de" for s in range(5)]
+    lost = [point for model in "de" for point in losing(model, range(5))]
     found = judged("equal", "ed", *lost, margin=0.5)
     assert (found.verdict, found.reason) == ("inconclusive", "no net trained")
+
+
+@pytest.mark.parametrize(
+    ("lost", "verdict"), [((), "inconclusive"), ((0, 1), "inconclusive"), (range(5), "supported")]
+)
+def test_more_runs_train(lost: Iterable[int], verdict: str) -> None:
+    seeds = [seed for seed in range(5) if seed not in lost]
+    points = *net("c", 4.0), *(run("b", seed, 5.0) for seed in seeds), *losing("b", lost)
+    assert judged("trains", "cb", *points).verdict == verdict
+    opposite = judged("trains", "bc", *points).verdict
+    assert opposite == ("contradicted" if verdict == "supported" else "inconclusive")
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "low", "high"), [(0, 3, 0, 63.2), (1, 5, 0.5, 71.6), (3, 3, 36.8, 100)]
+)
+def test_the_share_that_fails_has_an_exact_interval(
+    count: int, of: int, low: float, high: float
+) -> None:
+    """Tables of Clopper and Pearson; one-sided where none or all failed."""
+    assert share_interval(count, of) == pytest.approx((low, high), abs=0.05)
+
+
+def test_averages_are_over_the_nets_that_trained_on_every_side() -> None:
+    """Without batch norm E never trains: the difference is that of A."""
+    points = [*net("a", 4.0), *net("e", 3.0), *net("a", 5.0, norm="none")]
+    points += [run("e", s, None, state=State.UNTRAINABLE, norm="none") for s in range(5)]
+    tree: dict[str, Any] = {"statement": "x", "direction": "lower", "average_over": ["model.name"]}
+    tree["compare"] = [{"norm.name": "batch"}, {"norm.name": "none"}]
+    (found,), _ = judge(view(*points, claims=parse_claims({"mine": tree})))
+    assert found.evidence.effect is not None
+    assert found.evidence.effect.mean == pytest.approx(-1.0, abs=0.1)
+    assert (found.verdict, found.is_of_trained_runs) == ("supported", True)
 
 
 def test_no_verdict_while_runs_are_outstanding() -> None:
@@ -133,7 +234,7 @@ def test_few_test_images_widen_the_interval() -> None:
 
 def test_claims_are_corrected_together() -> None:
     """Shown alone, but not among eight."""
-    points = [*net("b", 5.0), *net("c", 4.88), *(p for m in "ade" for p in net(m, 5.0))]
+    points = [*net("b", 5.0), *net("c", 4.92), *(p for m in "ade" for p in net(m, 5.0))]
     side = [{"model.name": "c"}, {"model.name": "b"}]
     tree = {"statement": "x", "direction": "lower", "compare": side}
     (alone,), _ = judge(view(*points, claims=parse_claims({"one": tree})))
@@ -142,6 +243,11 @@ def test_claims_are_corrected_together() -> None:
     assert many[0].verdict == "inconclusive"
     assert many[0].p_holm == pytest.approx(8 * many[0].p_value)
     assert "shown alone" in many[0].reason
+    effect, decisive = many[0].evidence.effect, many[0].decisive
+    assert effect is not None
+    assert effect.interval is not None
+    assert decisive is not None
+    assert effect.interval[1] < 0 < decisive[1]  # the page shows the second beside the first
 
 
 def test_the_order_of_the_runs_does_not_matter() -> None:
@@ -157,6 +263,6 @@ def test_the_papers_own_numbers_give_the_papers_conclusions(tmp_path: Any) -> No
     record = claims_record(study)
     verdicts = {claim["claim"]: claim["verdict"] for claim in record["claims"]}
     assert set(verdicts.values()) == {"supported"}
-    assert set(verdicts) == set(study.claims) - {"batch_norm"}
+    assert set(verdicts) == set(study.claims) - {"batch_norm", "batch_norm_trains"}
     effects = [claim["effect"] for claim in record["claims"]]
     assert all(effect and effect["paired_by_image"] for effect in effects)

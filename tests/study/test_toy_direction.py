@@ -15,45 +15,46 @@ from vgglab.report.method import method_section
 from vgglab.report.verdicts import verdict_section
 from vgglab.study import StudyView, claims_record
 from vgglab.study.claims import directions
-from vgglab.study.claims.directions import NOTHING_TO_TEST, Direction, Evidence
+from vgglab.study.claims.directions import NOTHING_TO_TEST, Direction, Evidence, OneSided
 from vgglab.study.claims.pairing import Paired
 from vgglab.study.forecast import resolutions
 
 
-class NoBetter(Direction):
-    """The first side is not lower than the second by more than the margin."""
+class Halves(Direction):
+    """The first side's error is at most half of the second's."""
 
-    rule = '"No better" is supported where the interval lies wholly above the margin.'
+    rule = '"Halves" is supported where twice the error is shown to be lower than the other.'
 
     def pairs(self, sides: int) -> list[tuple[int, int]]:
         return [(0, 1)]
 
     def evidence(self, paired: Paired, margin: float) -> Evidence:
-        found = paired.difference(0, 1)
+        found = paired.contrast((2.0, -1.0))
         if found is None:
             return NOTHING_TO_TEST
-        above, below = found.p_above(-margin), found.p_below(-margin)
-        return Evidence(found, (found,), 2 * above, 2 * below, abs(found.mean + margin))
+        below, above = OneSided(found.p_below(-margin), 2), OneSided(found.p_above(-margin), 2)
+        return Evidence(found, (found,), below, above)
 
     def effect_label(self, sides: Sequence[str]) -> str:
-        return f"what {sides[0]} gains on {sides[1]}"
+        return f"twice {sides[0]} less {sides[1]}"
 
-    def basis(self, evidence: Evidence, margin: float) -> str:
-        return (
-            f"it gains more than {margin:g} points" if evidence.is_against else "it gains nothing"
-        )
+    def bounds(self, margin: float) -> tuple[float, ...]:
+        return (-margin,)
+
+    def basis(self, evidence: Evidence, margin: float, *, against: bool) -> str:
+        return "it is more than half" if against else "it is half or less"
 
 
 @pytest.fixture(autouse=True)
-def no_better(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(config_claims.DIRECTIONS, "no_better", Needs(most=2, margin=True))
-    monkeypatch.setitem(directions.DIRECTIONS, "no_better", NoBetter())
+def halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(config_claims.DIRECTIONS, "halves", Needs(most=2, margin=True))
+    monkeypatch.setitem(directions.DIRECTIONS, "halves", Halves())
 
 
 def study(e: float) -> StudyView:
     tree = {
-        "statement": "E is no better than D",
-        "direction": "no_better",
+        "statement": "E halves the error of D",
+        "direction": "halves",
         "compare": [{"model.name": "e"}, {"model.name": "d"}],
         "margin": 0.5,
         "margin_reason": "because",
@@ -63,21 +64,21 @@ def study(e: float) -> StudyView:
 
 def test_its_row_says_what_it_needs() -> None:
     sides = [{"model.name": model} for model in "abc"]
-    tree = {"statement": "x", "direction": "no_better", "compare": sides, "margin": 1.0}
-    with pytest.raises(ConfigError, match="no_better needs two sides, not 3"):
+    tree = {"statement": "x", "direction": "halves", "compare": sides, "margin": 1.0}
+    with pytest.raises(ConfigError, match="halves needs two sides, not 3"):
         parse_claims({"mine": tree})
-    with pytest.raises(ConfigError, match="no_better needs a margin above 0"):
+    with pytest.raises(ConfigError, match="halves needs a margin above 0"):
         parse_claims({"mine": tree | {"compare": sides[:2], "margin": 0.0}})
-    with pytest.raises(ConfigError, match="must be one of lower, equal, falls, no_better"):
+    with pytest.raises(ConfigError, match=r"must be one of lower, .*, halves"):
         parse_claims({"mine": tree | {"direction": "better"}})
 
 
 @pytest.mark.parametrize(
     ("e", "verdict", "basis"),
     [
-        (5.1, "supported", "it gains nothing"),
-        (4.8, "supported", "it gains nothing"),
-        (3.9, "contradicted", "it gains more than 0.5 points"),
+        (2.0, "supported", "it is half or less"),
+        (1.0, "supported", "it is half or less"),
+        (3.0, "contradicted", "it is more than half"),
     ],
 )
 def test_it_is_judged(e: float, verdict: str, basis: str) -> None:
@@ -86,20 +87,20 @@ def test_it_is_judged(e: float, verdict: str, basis: str) -> None:
 
 
 def test_it_is_planned() -> None:
-    (found,) = resolutions(study(5.1))
-    assert found.target == pytest.approx(0.6)
-    assert found.target_is == "seen so far"
+    (found,) = resolutions(study(2.0))
+    assert found.detectable is not None
+    assert 0 < found.detectable < 1
 
 
 def test_it_is_printed() -> None:
-    record = claims_record(study(5.1))
+    record = claims_record(study(2.0))
     table = repr(verdict_section(record))
-    assert "what E gains on D: +0.10" in table
-    assert "it gains nothing" in table
+    assert "twice E less D: \N{MINUS SIGN}0.99" in table
+    assert "it is half or less" in table
     section = forest_section(record)
     assert section is not None
-    assert "what E gains on D" in repr(section.blocks)
-    assert NoBetter.rule in repr(method_section())
+    assert "twice E less D" in repr(section.blocks)
+    assert Halves.rule in repr(method_section())
 
 
 def test_every_direction_has_a_class_and_a_row() -> None:

@@ -44,6 +44,19 @@ def test_it_is_measured_once_a_machine(tmp_path: Path, monkeypatch: pytest.Monke
     assert {entry["host"] for entry in stored} == {"bench"}
 
 
+def test_a_gpus_memory_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def measure(*_: Any) -> dict[str, float]:
+        calls.append("measured")
+        return {"linear": 2e9, "convolution": 3e9}
+
+    monkeypatch.setattr(ceiling_module, "_measure", measure)
+    monkeypatch.setattr(ceiling_module.torch.cuda, "empty_cache", lambda: calls.append("emptied"))
+    ceiling(tmp_path, HARDWARE | {"accelerator": "gpu"})
+    assert calls == ["measured", "emptied"]
+
+
 def test_a_real_ceiling_is_a_rate_that_a_processor_can_have(tmp_path: Path) -> None:
     assert 1e8 < ceiling(tmp_path, HARDWARE) < 1e14
 

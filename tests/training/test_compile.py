@@ -17,10 +17,7 @@ from vgglab.models.kernels.select import use_kernels
 from vgglab.models.vgg import VGG
 from vgglab.training.trainability import DeadUnits, look_through
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of what torch.compile imports
-]
+pytestmark = pytest.mark.slow
 
 
 def net_of(how: Literal["none", "inductor"], dropout: float = 0.0) -> VGG:

@@ -190,7 +190,7 @@ def test_the_same_run_in_parts(
     assert len(losses[0]) == STEPS
     assert losses[1] == pytest.approx(losses[0], rel=1e-6 if double else 1e-3)
     tables = [pq.read_table(r.folder / "run/predictions/center.parquet") for r in (parts, whole)]
-    for column in ("index", "label"):
+    for column in ("index", "label", "original"):
         assert tables[0][column].equals(tables[1][column])
     values = [np.stack(table["log_probabilities"].to_numpy()) for table in tables]
     np.testing.assert_allclose(values[0], values[1], atol=1e-6 if double else 1e-2)

@@ -115,6 +115,7 @@ def test_a_skipped_test_image_is_an_error(config: Config, folder: Path, tmp_path
     table = pq.read_table(run.predictions("center"))
     assert table["index"].to_pylist() == list(range(50))
     assert table["loss"].null_count == 2
+    assert table["original"].to_pylist() == splits.test.originals_n.tolist()
     hits = [row["classes"][0] == row["label"] for row in table.to_pylist()]
     assert not hits[0]
     assert not hits[7]

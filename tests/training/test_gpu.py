@@ -11,9 +11,10 @@ import pytest
 import torch
 from running import SMALL, Command
 
-from vgglab.config import Config
+from vgglab.config import Config, TrainerConfig
 from vgglab.runs import RunDirectory, Status
 from vgglab.training.experiment import run_experiment
+from vgglab.training.process import prepare_process
 
 pytestmark = [
     pytest.mark.gpu,
@@ -33,6 +34,43 @@ def test_two_gpus_train_the_run_of_one(norm: str, command: Command, tmp_path: Pa
         (result,) = tmp_path.glob(f"on{devices}/*/result.json")
         errors.append(json.loads(result.read_text())["errors"]["center"]["top1_error"])
     assert errors[1] == pytest.approx(errors[0], abs=5)
+
+
+def test_the_peak_of_memory_is_the_runs_own(small_config: Config, tmp_path: Path) -> None:
+    """The first of two runs measures the ceiling, whose tensors are larger than its net."""
+    trainer = dataclasses.replace(small_config.trainer, accelerator="gpu", precision="bf16")
+    paths = dataclasses.replace(small_config.paths, data=str(tmp_path / "data"))
+    config = dataclasses.replace(small_config, trainer=trainer, paths=paths)
+    peaks = []
+    for name in ("first", "second"):
+        run = RunDirectory(tmp_path / name)
+        run.path.mkdir()
+        peaks.append(run_experiment(config, run, Status(), [])["speed"]["peak_memory_mib"])
+    assert peaks[0] == pytest.approx(peaks[1], rel=0.05)
+
+
+LIMITS: tuple[tuple[Literal["fp32", "tf32"], float, float], ...] = (
+    ("fp32", 0, 1e-5),
+    ("tf32", 1e-4, 1e-2),
+)
+"""Least and largest relative error of a precision."""
+
+
+def test_fp32_is_not_rounded_as_tf32_is() -> None:
+    """By a product and by a convolution, against the same in double precision."""
+    draw = torch.Generator("cuda").manual_seed(0)
+    left, right = torch.randn(2, 512, 512, generator=draw, device="cuda").unbind()
+    maps = left.reshape(4, 64, 32, 32)
+    filters = right.flatten()[: 64 * 64 * 9].reshape(64, 64, 3, 3)
+    for precision, least, most in LIMITS:
+        prepare_process(TrainerConfig(accelerator="gpu", precision=precision, threads=1))
+        for operation, one, other in (
+            (torch.matmul, left, right),
+            (torch.nn.functional.conv2d, maps, filters),
+        ):
+            exact = operation(one.double(), other.double())
+            error = (operation(one, other) - exact).norm() / exact.norm()
+            assert least <= error < most, (precision, operation)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

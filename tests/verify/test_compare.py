@@ -91,6 +91,10 @@ def test_times_and_a_batch_that_was_repeated_are_no_difference(tmp_path: Path) -
     append(other.path / BATCHES, epoch=0, batch=1, content=1)
     write_json(other.result, {"errors": {"center": {"top1_error": 1.0}}, "speed": {"mfu": 9.0}})
     assert not any(differences(one, other).values())
+    # A run of before did not store the originals of its test images.
+    table = pa.table({"index": [0, 1], "loss": [0.5, 0.25], "original": [8, 9]})
+    pq.write_table(table, other.predictions("center"))
+    assert not any(differences(one, other).values())
     shutil.rmtree(other.path / "predictions")
     assert differences(one, other, ["weights"]) == {"weights": False}
 

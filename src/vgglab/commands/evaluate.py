@@ -13,6 +13,7 @@ from vgglab.runs.records import read_result
 from vgglab.training.imports import import_lightning
 from vgglab.workflow.compose import has_sweep
 from vgglab.workflow.evaluation import ERRORS, catch_up, config_to_test, names, skipped_note
+from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.points import points_of_this_command
 
@@ -48,6 +49,7 @@ def _fuse(config: Config) -> None:
 
 
 def _evaluate_weights(config: Config) -> None:
+    refuse_without_gpus(config)
     import_lightning()
     from vgglab.workflow.published_weights import evaluate_weights
 

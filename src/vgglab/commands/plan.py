@@ -198,35 +198,26 @@ def _totals_line(plan: Plan) -> str:
 def _claims_table(plan: Plan) -> Table:
     table = Table(title="what the claims can show", title_justify="left")
     table.add_column("claim")
-    for name in ("seeds", "detectable", "to show", "needs seeds"):
+    for name in ("seeds", "detectable"):
         table.add_column(name, justify="right")
     table.add_column("noise from")
     for claim in plan.claims:
         setting = ", ".join(f"{k}={v}" for k, v in claim.setting.items())
-        target = f"{claim.target:.2f}, {claim.target_is}" if claim.target is not None else "-"
         table.add_row(
             f"{claim.claim} ({setting})" if setting else claim.claim,
             str(claim.seeds),
             "unknown" if claim.detectable is None else f"{claim.detectable:.2f}",
-            target,
-            _needed(claim),
-            f"{claim.noise_of}, {claim.pairs} pairs" if claim.noise_of else "no pairs yet",
+            f"{claim.noise_of}, {claim.pairs} seeds" if claim.noise_of else "no seeds yet",
         )
     return table
 
 
-def _needed(claim: Resolution) -> str:
-    if claim.noise is None or claim.target is None:
-        return "unknown"
-    return str(claim.seeds_needed) if claim.seeds_needed else "over 1000"
-
-
 def _how_to_read(plan: Plan) -> str:
     return (
-        "Percentage points. Detectable: the smallest true difference that so many seeds show with "
-        f"a chance of {POWER:.0%}, corrected for {len(plan.claims)} claims. Noise is known once "
-        "two seeds of every side have finished: train those first, then plan again. Over 1000 "
-        "seeds: the test images are too few."
+        "Percentage points. Detectable: the smallest true difference beyond the margin that so "
+        f"many seeds show with a chance of {POWER:.0%}, corrected for {len(plan.claims)} claims; a "
+        "smaller one is shown less often, none hardly ever. Noise is known once two seeds of every "
+        "side have finished: train those first, then plan again."
     )
 
 

@@ -21,6 +21,7 @@ from vgglab.runs import State
 from vgglab.signals import raise_on_stop
 from vgglab.tracking.local_files import waits_for_upload
 from vgglab.workflow.confound_check import refuse_confounds
+from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.points import (
     StudyPoint,
     compose_points,
@@ -44,7 +45,8 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
         command goes on with them.
 
     Raises:
-        ConfigError: a point is wrong, or points differ in what the study does not declare.
+        ConfigError: a point is wrong, points differ in what the study does not declare, or there
+            are no such GPUs.
     """
     console = Console()
     points = compose_points(grid)
@@ -60,6 +62,8 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
     if len(todo) > len(missing):
         _say(console, f"{len(todo) - len(missing)} runs that others start from come first")
     if todo:
+        if slurm is None:
+            refuse_without_gpus(first)
         # Downloaded or generated once, before the points would all want it at the same time.
         for data in {repr(p.config.data): p.config.data for p in todo}.values():
             load_splits(data, first.paths.data_folder)

@@ -17,6 +17,7 @@ from vgglab.signals import STOPPED_EXIT_CODE, StopRequest
 from vgglab.training.imports import import_lightning
 from vgglab.workflow.after_outcome import complete, end_line
 from vgglab.workflow.compose import has_sweep, sweep_choice
+from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.logs import log_to
 from vgglab.workflow.micro_batch import with_fitting_micro_batch
 from vgglab.workflow.pretraining import (
@@ -48,13 +49,15 @@ def train(config: Config) -> None:
 
     Raises:
         Interrupted: a signal asked to stop; the checkpoint is written.
-        ConfigError: the weights that it starts from have been removed.
+        ConfigError: the weights that it starts from have been removed, or there is no such GPU.
         DataError: the data set cannot be had.
         RankFailed: one of the run's processes did not end well.
     """
     if is_point():
         die_with_parent()
     stages = _chosen(config)
+    if still_to_train(stages):
+        refuse_without_gpus(config)
     world = world_of(os.environ)
     # What SLURM sends ahead of a preemption would kill a process that is still loading its data.
     with StopRequest((signal.SIGUSR1, signal.SIGUSR2)):

@@ -14,19 +14,19 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vgglab.config import Config, plain, with_infrastructure_of
-from vgglab.config.parse import ConfigError, parse
+from vgglab.config import Config, plain
+from vgglab.config.parse import ConfigError
 from vgglab.runs import RunDirectory, State
 from vgglab.runs.records import (
     Certificate,
     Interruption,
-    read_config,
     read_result,
     write_certificate,
 )
 from vgglab.verify.compare import PARTS, RECORDED, differences
 from vgglab.verify.trials import TrialResult, Trials
-from vgglab.workflow.evaluation import names
+from vgglab.workflow.evaluation import config_here, names
+from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.pretraining import first_weights
 from vgglab.workflow.provenance import commit, source, versions
@@ -36,11 +36,12 @@ def verify(config: Config) -> None:
     """Write ``verify.json`` of each run that is named, and print it.
 
     Raises:
-        ConfigError: none is named, or one is not there or not finished.
+        ConfigError: none is named, one is not there or not finished, or there is no such GPU.
         SystemExit: a resumed run differs from the undisturbed one.
     """
     if not config.run:
         raise ConfigError("task=verify needs run=<id>; task=runs lists those that are there")
+    refuse_without_gpus(config)
     runs = [RunDirectory(config.paths.runs_folder / name) for name in names(config.run)]
     configs = [_config_of(run, config) for run in runs]
     certificates = [_verified(*pair, config) for pair in zip(runs, configs, strict=True)]
@@ -62,22 +63,17 @@ def _config_of(run: RunDirectory, command: Config) -> Config:
     Raises:
         ConfigError: there is no such run, or it has not finished.
     """
-    if not run.config.exists():
-        raise ConfigError(f"run={run.id}: not in {run.path.parent}; task=runs lists those that are")
+    # The certificate is about the bits that were recorded, and threads and kernels round.
+    here = {"accelerator": command.trainer.accelerator, "progress": False}
+    config = config_here(
+        run,
+        command,
+        lambda stored: {"trainer": plain(stored.trainer) | here, "tracking": {"mode": "off"}},
+    )
     state = run.read_status().state
     if state is not State.FINISHED:
         raise ConfigError(f"run={run.id}: {state}: only a finished run is verified")
-    try:
-        stored = read_config(run)
-        tree = with_infrastructure_of(stored, command)
-        tree |= {"devices": 1, "nodes": 1, "micro_batch": 0, "task": {"name": "train"}}
-        # The certificate is about the bits that were recorded, and threads and kernels round.
-        here = {"accelerator": command.trainer.accelerator, "progress": False}
-        tree["trainer"] = plain(stored.trainer) | here
-        tree["tracking"]["mode"] = "off"
-        return parse(tree)
-    except ConfigError as error:
-        raise ConfigError(f"run={run.id}: {error}") from error
+    return config
 
 
 def _shortened(config: Config, epochs: int) -> dict[str, Any]:

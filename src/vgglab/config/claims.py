@@ -34,7 +34,13 @@ class Needs:
     """Whether the margin must be above 0."""
 
 
-DIRECTIONS = {"lower": Needs(), "equal": Needs(most=2, margin=True), "falls": Needs(least=3)}
+DIRECTIONS = {
+    "lower": Needs(),
+    "no_better": Needs(most=2),
+    "equal": Needs(most=2, margin=True),
+    "falls": Needs(least=3),
+    "trains": Needs(),
+}
 """``study/claims/directions.py`` has a class for each, which says how it is tested."""
 _SPELT = {2: "two", 3: "three"}
 
@@ -59,8 +65,9 @@ class Claim:
     statement: str
     direction: str
     """One of ``DIRECTIONS``. ``lower``: the first side's error is lower than each other side's.
-    ``equal``: two sides differ by less than ``margin``. ``falls``: the error falls along three or
-    more sides."""
+    ``no_better``: the first side's error is not lower than the second's by more than the margin.
+    ``equal``: two sides differ by less than the margin. ``falls``: the error falls along three or
+    more sides. ``trains``: more of the first side's runs train than of each other side's."""
     compare: tuple[Selector, ...]
     """The sides; each selects runs. Runs are compared that are equal in every field that no side
     names."""
@@ -68,8 +75,11 @@ class Claim:
     protocol: tuple[ProtocolName, ...] = ("dense", "center")
     """The first of these that every run in question was tested under; a side may name its own."""
     margin: Annotated[float, Field(ge=0, le=100)] = 0.0
-    """Percentage points. ``lower``: by more than this. ``equal``: by less. ``falls``: no step
-    may rise by more."""
+    """Percentage points. ``lower``: by more than this. ``no_better``: not by more than this.
+    ``equal``: by less. ``falls``: no step may rise by more."""
+    margin_share: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """The same as a share of the reference's error, percent, so that it fits any data. The
+    reference is the last side; with ``falls`` the first."""
     margin_reason: str = ""
     average_over: tuple[str, ...] = ()
     """Fields whose values are not compared but averaged over, seed by seed."""
@@ -89,12 +99,18 @@ class Claim:
         if sides < needs.least or (needs.most is not None and sides > needs.most):
             needed = _sides_needed(needs)
             raise ValueError(f"compare: {self.direction} needs {needed} sides, not {sides}")
-        if needs.margin and self.margin == 0:
+        if self.margin and self.margin_share:
             raise ValueError(
-                f"margin = 0.0: {self.direction} needs a margin above 0, in percentage points"
+                f"margin = {self.margin}, margin_share = {self.margin_share}: set one of them"
             )
-        if self.margin and not self.margin_reason:
-            raise ValueError(f"margin_reason: missing; margin = {self.margin} needs one")
+        margin = self.margin or self.margin_share
+        if needs.margin and not margin:
+            raise ValueError(
+                f"margin = 0.0: {self.direction} needs a margin above 0, in percentage points, or "
+                "a margin_share, in percent of the reference's error"
+            )
+        if margin and not self.margin_reason:
+            raise ValueError(f"margin_reason: missing; a margin of {margin} needs one")
         if self.paper.errors and len(self.paper.errors) != sides:
             raise ValueError(f"paper.errors: must be {sides}, one a side")
         if not self.protocol:

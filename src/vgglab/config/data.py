@@ -104,6 +104,27 @@ class CifarConfig:
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
+class FashionMnistConfig:
+    """Fashion-MNIST (Xiao et al. 2017): grey photographs of 28 px on a black canvas."""
+
+    source: ClassVar[str] = "vgglab.data.sources.fashion_mnist:FASHION_MNIST"
+    name: Literal["fashion_mnist"] = "fashion_mnist"
+    image_size: Annotated[ImageSize, Role.SCIENTIFIC] = 32
+    """Side of the square input, px."""
+    validation_images: Annotated[int, Field(ge=100, le=30_000), Role.FIXED] = 5_000
+    """Taken from the 60,000 training images, the same share of each class."""
+    shift: Shift = 2
+    """Training augmentation: largest translation in each direction, px."""
+    flip: Flip = True
+    split_seed: SplitSeed = 0
+
+    @property
+    def classes(self) -> int:
+        """Number of classes of Fashion-MNIST."""
+        return 10
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
 class FolderConfig:
     """Image files: ``root/{train,val,test}/<class>/*``, or ``root/<class>/*``."""
 
@@ -181,7 +202,7 @@ class ImagenetteConfig:
         return 10
 
 
-MemoryConfig = DigitsConfig | ClutteredDigitsConfig | CifarConfig
+MemoryConfig = DigitsConfig | ClutteredDigitsConfig | CifarConfig | FashionMnistConfig
 """Images of one size that fit into memory."""
 FilesConfig = FolderConfig | ImagenetConfig | ImagenetteConfig
 """Image files of any size."""

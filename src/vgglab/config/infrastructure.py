@@ -18,8 +18,10 @@ class TrainerConfig:
     """The device and how it is used; ``auto`` takes what the machine has."""
 
     accelerator: Annotated[Literal["auto", "cpu", "gpu"], Role.INFRASTRUCTURE] = "auto"
-    precision: Annotated[Literal["auto", "fp32", "bf16"], Role.FIXED] = "auto"
-    """``bf16``: autocast, weights stay fp32. ``auto``: bf16 where the processor computes in it."""
+    precision: Annotated[Literal["auto", "fp32", "tf32", "bf16"], Role.FIXED] = "auto"
+    """``fp32``: everywhere, also in a GPU's convolutions. ``tf32``: on a GPU, products of fp32
+    values are rounded to 10 bits. ``bf16``: autocast, weights stay fp32. ``auto``: bf16 where the
+    processor computes in it."""
     memory_format: Annotated[
         Literal["auto", "channels_last", "contiguous"], Role.INFRASTRUCTURE
     ] = "auto"
@@ -70,6 +72,10 @@ class TrainerConfig:
     """SGD's update in one pass over the weights; differs from the unfused one by rounding."""
     cudnn_benchmark: Annotated[bool, Role.INFRASTRUCTURE] = True
     """On a GPU, cuDNN tries its convolutions out and takes the fastest for each shape."""
+    deterministic: Annotated[bool, Role.INFRASTRUCTURE] = False
+    """On a GPU, the same bits again on the same machine, in training and in tests: kernels that sum
+    in one order alone, none chosen by the time that it took; ``cudnn_benchmark`` and
+    ``compile=auto`` are off. Slower; differs from other kernels by rounding."""
     log_every: Annotated[int, Field(ge=1), Role.INFRASTRUCTURE] = 50
     """Steps between records of the training loss."""
     gradient_norms: Annotated[bool, Role.INFRASTRUCTURE] = False

@@ -70,6 +70,11 @@ class Net:
     torchvision: str = ""
     """Name of torchvision's net with the same layers, without ``_bn``; empty: it has none."""
 
+    @property
+    def weight_layers(self) -> int:
+        """Convolutions and the three fully connected layers after them."""
+        return sum(isinstance(layer, Conv) for layer in self.layers) + 3
+
 
 _P = Pool()
 _P3 = Pool(kernel=3, stride=2, ceil=True)

@@ -23,10 +23,13 @@ Labels = NDArray[np.int64]
 
 
 class WholeImages(Protocol):
-    """Interface of a split: labels and, one at a time, whole images of any size."""
+    """Interface of a split: labels, originals and, one at a time, whole images of any size."""
 
     @property
     def labels_n(self) -> Labels: ...
+
+    @property
+    def originals_n(self) -> NDArray[np.int64]: ...
 
     def __len__(self) -> int: ...
 
@@ -92,6 +95,42 @@ def split_originals(
         parts["validation"].append(members[tests : tests + validations])
         parts["train"].append(members[tests + validations :])
     return {name: np.sort(np.concatenate(chunks)) for name, chunks in parts.items()}
+
+
+def with_validation(
+    train: tuple[Images, Labels],
+    test: tuple[Images, Labels],
+    *,
+    validation_images: int,
+    seed: int,
+) -> Splits[ImageSet]:
+    """The published test images, and validation taken from the published training images.
+
+    Args:
+        train: Images (N, C, H, W) and labels (N,).
+        test: The same of the test images: originals of their own, numbered after the training ones.
+        validation_images: To be taken, the same share of each class.
+        seed: Of the draw.
+    """
+    images_nchw, labels_n = train
+    members = split_originals(
+        labels_n,
+        test_fraction=0.0,
+        validation_fraction=validation_images / len(labels_n),
+        seed=seed,
+    )
+    train_part, validation = (
+        ImageSet(images_nchw[i], labels_n[i], i) for i in (members["train"], members["validation"])
+    )
+    test_originals = np.arange(len(test[1])) + len(labels_n)
+    return Splits(train=train_part, validation=validation, test=ImageSet(*test, test_originals))
+
+
+def on_canvas(images_nhw: Images, size: int) -> Images:
+    """Grey images in the middle of a black canvas: (N, 1, ``size``, ``size``)."""
+    free = size - images_nhw.shape[-1]
+    sides = (free // 2, free - free // 2)
+    return np.pad(images_nhw, ((0, 0), sides, sides))[:, None]
 
 
 def check_labels(splits: Splits[WholeImages], classes: int) -> None:

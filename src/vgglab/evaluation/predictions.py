@@ -32,6 +32,9 @@ An image that could not be read (``data.on_error=skip``) has a row too, so that 
 leaves it out: no loss, ``NO_CLASS`` for every class, and no probability left to any.
 """
 NO_CLASS = -1
+ORIGINAL = pa.field("original", pa.int64())
+"""The column that a file has beside those of ``SCHEMA``: the original that the image was made from.
+Images of one original are no independent evidence. Files of before 26 November 2026 lack it."""
 
 
 class PredictionCollector:
@@ -129,8 +132,15 @@ def skipped_rows(table: pa.Table) -> NDArray[np.bool_]:
     return is_skipped_n
 
 
-def write_predictions(table: pa.Table, path: Path) -> None:
-    """Write the table as parquet, in one step."""
+def write_predictions(table: pa.Table, originals_n: NDArray[np.int64], path: Path) -> None:
+    """Write the table as parquet, in one step.
+
+    Args:
+        table: predictions, of ``SCHEMA``.
+        originals_n: the original of each image of the split (N,), whose places ``index`` counts.
+        path: of the file.
+    """
+    table = table.append_column(ORIGINAL, [originals_n[table["index"].to_numpy()]])
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
     pq.write_table(table, temporary, compression="zstd")

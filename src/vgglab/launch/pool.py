@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from vgglab import checkout
 from vgglab.launch.point import LAUNCHED, PARENT
+from vgglab.machine import VISIBLE
 from vgglab.runs import RunDirectory, State, Status
 from vgglab.world import without_world
 
@@ -44,8 +45,8 @@ class PointResources:
     """Points at a time."""
     threads: int
     """Threads of each process."""
-    gpus: int
-    """GPUs of this machine."""
+    gpus: tuple[str, ...]
+    """GPUs of this machine, by their names in ``CUDA_VISIBLE_DEVICES``."""
     devices: int = 1
     """Processes of a point, or its GPUs."""
 
@@ -58,8 +59,8 @@ class PointResources:
             "MKL_NUM_THREADS": str(self.threads),
         }
         if self.gpus:
-            mine = (str((slot * self.devices + i) % self.gpus) for i in range(self.devices))
-            variables["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
+            first = slot % max(1, len(self.gpus) // self.devices) * self.devices
+            variables[VISIBLE] = ",".join(self.gpus[first : first + self.devices])
         return variables
 
 

@@ -5,28 +5,33 @@ from __future__ import annotations
 from vgglab.report.blocks import Block, Bullets, Section
 from vgglab.report.paper_numbers import published
 from vgglab.report.wording import INTERVAL
-from vgglab.study.claims.directions import DIRECTIONS
+from vgglab.study.claims.directions import CLAIMED, DIRECTIONS, OTHER
+from vgglab.study.claims.pairing import AT_CHANCE
 
 
 def method_section() -> Section:
     """The same words in every report: they say how the code computes."""
     items = [
         "A claim compares runs that are equal in every field of their configs that it does not "
-        "name. Their errors are paired by seed and by test image; a difference is the mean over "
-        "seeds, in percentage points.",
-        f"Its {INTERVAL} covers two kinds of noise: other seeds (initial weights, order of "
-        "samples, augmentation, dropout) and other test images. The first is estimated from the "
-        "spread over seeds, the second, which all seeds share, from the pairs of images by an "
-        "analysis of variance with both crossed; their sum is treated as by Behrens and Fisher. "
-        "Without the second it is the paired t-interval.",
+        "name. It is about the error of runs that trained: one that diverged, was untrainable or "
+        f"guesses (at least {AT_CHANCE:.0%} of the error of guessing) has no error to compare. How "
+        "many did not train stands beside it with an exact interval, and in the word.",
+        f"A difference of errors is in percentage points. Its {INTERVAL} covers two kinds of "
+        "noise: other seeds (initial weights, order of samples, augmentation, dropout) and other "
+        "test images. The first is estimated from the spread over seeds, never below what luck on "
+        "so many images gives; seeds are paired between nets with the same layers, which start "
+        "from the same weights, and independent between others (Welch). The second, which all "
+        "seeds share, is estimated from the images by an analysis of variance; images that were "
+        "made from one original count as one. Their sum is treated as by Behrens and Fisher.",
         " ".join(direction.rule for direction in DIRECTIONS.values()),
-        "All claims of a study are corrected together (Holm), so that the chance of any false "
-        "verdict in the table is 5%. Each interval is its claim's own and uncorrected.",
+        f"Of a claim's 5%, {CLAIMED * 5:g} are spent on the claimed side and {OTHER * 5:g} on the "
+        'other ("do not differ": 5 on either). All claims are corrected together (Holm).',
+        "Judging again after more seeds is another look, and all looks share the 5%: with declared "
+        "looks in proportion to their seeds, without them four fifths at the first judgement and "
+        "half of the rest at each later one. The intervals hold at 95% over the looks so far, each "
+        "its claim's own; where the one that counts for the word says otherwise it is shown too.",
         "One seed is inconclusive by definition, and so is a claim of which a run has no outcome "
-        "yet. The number of seeds that would settle an inconclusive claim takes the noise and the "
-        "difference to be as they now look: a guide, not a promise.",
-        "A net that diverged or was untrainable counts as guessing among all classes, so that it "
-        "is never dropped; the errors in the tables are of the nets that trained, k of n.",
+        "yet.",
         "Not covered: another data set, recipe, width or length of training.",
         "The epoch that is tested is chosen on the validation split; the test split is read once, "
         "at the end. docs/statistics.md has the measured error rates of these verdicts.",

@@ -20,6 +20,7 @@ from vgglab.report.wording import (
     signed_span,
 )
 from vgglab.study import ClaimRecord, ClaimsFile
+from vgglab.study.claims.directions import DIRECTIONS
 
 MARKS = {
     "supported": "\N{CHECK MARK}",
@@ -28,7 +29,7 @@ MARKS = {
 }
 CLAIM_COLUMNS = (
     "claim", "statement", "paper", "ours", "difference", "mean", "low", "high", "p_holm",
-    "verdict", "seeds", "seeds_to_settle", "reason",
+    "verdict", "seeds", "look", "reason",
 )  # fmt: skip
 COLUMNS = ("claim", "the paper", "ours", f"difference, points ({INTERVAL})", "verdict", "seeds")
 
@@ -60,16 +61,17 @@ def verdict_table(record: ClaimsFile) -> Table:
                 paper_numbers(claim),
                 our_numbers(claim),
                 _effect(claim),
-                Cell(f"{MARKS[verdict]} {verdict}", kind=verdict),
+                Cell(f"{MARKS[verdict]} {word(claim)}", kind=verdict),
                 seeds_counted(claim),
             ]
         )
+    looks = f", and over all {len(record['looks'])} declared looks" if record["looks"] else ""
     caption = (
         "Errors are percentages, differences percentage points; negative: the first named has the "
-        f"lower error. Verdicts hold together: the chance of any false one is {record['alpha']:.0%}"
-        f" (Holm's correction over {plural(record['family'], 'claim')}), the intervals are each "
-        "claim's own. The paper's numbers are of ImageNet: the claim is put to our data, its size "
-        "is not."
+        f"lower error. At most {record['alpha']:.0%} of studies like this one show any false word "
+        f"(Holm's correction over {plural(record['family'], 'claim')}{looks}), given that runs "
+        "with other seeds are like these. The intervals are each claim's own. The paper's numbers "
+        "are of ImageNet: the claim is put to our data, its size is not."
     )
     return Table(COLUMNS, rows, caption, words=frozenset({0, 1, 2, 3, 4, 5}), stacked=True)
 
@@ -91,7 +93,7 @@ def claim_rows(record: ClaimsFile) -> list[list[str | int | float | None]]:
                     claim["p_holm"],
                     claim["verdict"],
                 ),
-                *(len(claim["seeds"]["used"]), claim["seeds_to_settle"], claim["reason"]),
+                *(len(claim["seeds"]["used"]), claim["look"], claim["reason"]),
             ]
         )
     return rows
@@ -135,54 +137,83 @@ def _effect(claim: ClaimRecord) -> str:
     return f"{shown} ({signed_span(effect['interval'])})"
 
 
+def word(claim: ClaimRecord) -> str:
+    """``supported``; ``supported, of runs that trained`` where some did not."""
+    verdict = claim["verdict"]
+    only = claim["of_trained_runs"] and verdict != "inconclusive"
+    return f"{verdict}, of runs that trained" if only else verdict
+
+
 def seeds_counted(claim: ClaimRecord) -> str:
     """``5``; ``5: E 3 of 5 trained (2 diverged)`` where runs did not."""
     sides = claim["sides"]
     used = len(claim["seeds"]["used"])
-    settled = claim["seeds_to_settle"]
-    more = f"; {settled} would settle it" if settled else ""
-    if all(side["trained"] == side["asked"] for side in sides):
-        return f"{used}{more}"
     lacking = [
         f"{label} {side['trained']} of {side['asked']} trained{other_states(side['states'])}"
         for label, side in zip(side_labels(claim), sides, strict=True)
         if side["trained"] < side["asked"]
     ]
-    return f"{used}: {', '.join(lacking)}{more}"
+    return f"{used}: {', '.join(lacking)}" if lacking else f"{used}"
 
 
 def reason(claim: ClaimRecord) -> str:
     """The grounds of a verdict in a sentence."""
     setting = setting_label(claim["setting"])
     where = f"{compared(claim)}{f' ({setting})' if setting else ''}"
-    parts = [f"{where}: {claim['verdict']}"]
-    effect = claim["effect"]
-    if effect and effect["interval"]:
+    parts = [f"{where}: {word(claim)}"]
+    if claim["decisive"] or DIRECTIONS[claim["direction"]].counts_runs:
         parts.append(f"{p_text(claim['p_value'])}, {p_text(claim['p_holm'])} after correction")
     if claim["reason"]:
         parts.append(claim["reason"])
+    parts += _decisive(claim)
     if claim["relative"] is not None:
         parts.append(f"{signed(claim['relative'], 1)}% of the error of {side_labels(claim)[1]}")
     if claim["margin"]:
-        parts.append(f"margin {claim['margin']:g} points: {claim['margin_reason']}")
-    parts += _caveats(claim)
+        share = f", {claim['margin_share']:g}% of the error of {_reference(claim)}"
+        points = f"margin {claim['margin']:.3g} points{share if claim['margin_share'] else ''}"
+        parts.append(f"{points}: {claim['margin_reason']}")
+    parts += _untrained(claim) + _caveats(claim)
     return "; ".join(parts) + "."
+
+
+def _reference(claim: ClaimRecord) -> str:
+    return side_labels(claim)[DIRECTIONS[claim["direction"]].reference]
+
+
+def _decisive(claim: ClaimRecord) -> list[str]:
+    """The interval that decides, where the claim's own one would suggest another word."""
+    effect, decisive = claim["effect"], claim["decisive"]
+    if not effect or not effect["interval"] or not decisive:
+        return []
+    low, high = effect["interval"]
+    bounds = DIRECTIONS[claim["direction"]].bounds(claim["margin"])
+    clears = not any(low <= bound <= high for bound in bounds)
+    if clears == (claim["verdict"] != "inconclusive"):
+        return []
+    return [f"the interval that counts, all claims together, is {signed_span(decisive)}"]
+
+
+def _untrained(claim: ClaimRecord) -> list[str]:
+    """Runs that did not train, where there are any or the claim is about them."""
+    if not claim["of_trained_runs"] and not DIRECTIONS[claim["direction"]].counts_runs:
+        return []
+    shares = []
+    for label, side in zip(side_labels(claim), claim["sides"], strict=True):
+        runs, share = side["trained"] + side["untrained"], side["untrained_share"]
+        if share:
+            spread = (
+                f"{share[0]:.0f} to {share[1]:.0f}%" if share[0] else f"at most {share[1]:.0f}%"
+            )
+            shares.append(f"{label} {side['untrained']} of {runs} ({spread})")
+    return [f"did not train: {', '.join(shares)}"]
 
 
 def _caveats(claim: ClaimRecord) -> list[str]:
     found = []
-    seeds, among, effect = claim["seeds"], claim["among_trained"], claim["effect"]
-    if seeds["untrained"]:
-        text = (
-            f"nets that did not learn count as guessing ({plural(len(seeds['untrained']), 'seed')})"
-        )
-        if among:
-            text += f"; among the seeds in which all learned {signed(among['mean'])}"
-            if among["interval"]:
-                text += f" ({signed_span(among['interval'])})"
-        found.append(text)
-    if seeds["unpaired"]:
-        found.append(f"{plural(len(seeds['unpaired']), 'seed')} not on every side, left out")
+    effect = claim["effect"]
+    if claim["direction"] == "falls" and effect:
+        places = ", ".join(f"{place:g}" for place in claim["places"])
+        found.append(f"the line is fitted at {places} weight layers")
     if effect and effect["interval"] and not effect["paired_by_image"]:
         found.append(
             "predictions are lacking, so the test images' part is its upper bound"

@@ -98,6 +98,7 @@ class Hardware(TypedDict, total=False):
     keep_memory: bool
     huge_pages: bool
     fused_optimizer: bool
+    deterministic: bool
     decoder: str
     lrn_kernel: str
     pool_first: bool

@@ -8,10 +8,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vgglab.study.claims.comparisons import Comparison
-from vgglab.study.claims.directions import DIRECTIONS
+from vgglab.study.claims.comparisons import Comparison, comparisons
 from vgglab.study.claims.inference import ALPHA
-from vgglab.study.claims.power import POWER, Noise, detectable, seeds_needed
+from vgglab.study.claims.power import POWER, Noise, detectable
 from vgglab.study.claims.verdict import Judgement, judge
 from vgglab.study.view import StudyView
 
@@ -190,13 +189,8 @@ class Resolution:
     noise_of: str
     """``this claim``, or ``other claims`` where it has too few pairs of its own; empty: none."""
     detectable: float | None
-    """Smallest true difference, percentage points, found with a chance of ``POWER``."""
-    target: float | None
-    """Difference that is to be shown, percentage points."""
-    target_is: str
-    """``margin``, ``seen so far`` or ``the paper's``."""
-    seeds_needed: int | None
-    """To show the target; None: unknown, or more than any study has."""
+    """Smallest true distance from what the claim has to clear, percentage points, that is shown
+    with a chance of ``POWER``, were all seeds trained and judged once."""
 
 
 def resolutions(view: StudyView) -> list[Resolution]:
@@ -208,47 +202,36 @@ def resolutions(view: StudyView) -> list[Resolution]:
     judgements, _ = judge(view)
     known = [e.noise for found in judgements if (e := found.evidence.effect) and e.noise]
     typical = _typical(known)
-    return [_resolution(found, typical, len(judgements)) for found in judgements]
+    seeds = [_seeds(comparison) for comparison in comparisons(view)[0]]
+    return [_resolution(j, n, typical, len(seeds)) for j, n in zip(judgements, seeds, strict=True)]
 
 
 def _typical(known: Sequence[Noise]) -> Noise | None:
     if not known:
         return None
     return Noise(
-        statistics.median(n.seed_sd for n in known), statistics.median(n.image_se for n in known)
+        seed_sd=statistics.median(n.seed_sd for n in known),
+        image_se=statistics.median(n.image_se for n in known),
+        samples=statistics.median(n.samples for n in known),
     )
 
 
-def _resolution(found: Judgement, typical: Noise | None, family: int) -> Resolution:
-    effect, alpha = found.evidence.effect, ALPHA / family
+def _resolution(found: Judgement, seeds: int, typical: Noise | None, family: int) -> Resolution:
+    effect, direction = found.evidence.effect, found.direction
     own = effect.noise if effect else None
-    noise = own or typical
-    target, target_is = _target(found)
-    seeds = _seeds(found.comparison)
+    noise = None if direction.counts_runs else own or typical
+    bounds = len(direction.bounds(found.margin))
+    tail = max(direction.tails(ALPHA / family))
     return Resolution(
         claim=found.comparison.name,
         setting=dict(found.comparison.setting),
         seeds=seeds,
-        pairs=len(found.paired.seeds),
+        pairs=effect.seeds if own and effect else 0,
         noise=noise,
         noise_of="this claim" if own else "other claims" if noise else "",
-        detectable=detectable(noise, seeds, alpha, POWER) if noise else None,
-        target=target,
-        target_is=target_is,
-        seeds_needed=seeds_needed(noise, target, alpha, POWER) if noise and target else None,
+        detectable=detectable(noise, seeds, tail, POWER, bounds) if noise else None,
     )
 
 
 def _seeds(comparison: Comparison) -> int:
-    nets = [net for side in comparison.sides for net in side.nets]
-    return len(set.intersection(*(set(net) for net in nets)))
-
-
-def _target(found: Judgement) -> tuple[float | None, str]:
-    claim = found.comparison.claim
-    if known := DIRECTIONS[claim.direction].target(found.evidence, claim.margin):
-        return known
-    errors = claim.paper.errors
-    if len(errors) > 1:
-        return abs(errors[0] - errors[-1]), "the paper's"
-    return None, ""
+    return min((len(net) for side in comparison.sides for net in side.nets), default=0)

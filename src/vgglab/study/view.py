@@ -9,6 +9,7 @@ from vgglab.config import Config
 from vgglab.config.claims import Claims
 from vgglab.runs import Result, RunRecord, State
 from vgglab.study.confounds import Guard
+from vgglab.study.ledger import LookLine
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class StudyView:
     """Differences between the points; None where they have not been compared."""
     claims: Claims = field(default_factory=dict)
     """Claims that the study is to support or contradict, by name."""
+    looks: tuple[int, ...] = ()
+    """Declared numbers of seeds at which it is judged, ascending; empty: none declared."""
+    ledger: Sequence[LookLine] = ()
+    """Earlier lines of ``looks.jsonl``."""
 
     @property
     def points(self) -> tuple[RunRecord | MissingPoint, ...]:

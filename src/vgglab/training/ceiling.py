@@ -44,6 +44,7 @@ def hardware(config: Config) -> dict[str, Any]:
         "keep_memory": trainer.keep_memory,
         "huge_pages": trainer.huge_pages,
         "fused_optimizer": trainer.fused_optimizer,
+        "deterministic": trainer.deterministic,
         "host": platform.node(),
     } | _decoder(config)
 
@@ -84,6 +85,8 @@ def ceiling(folder: Path, hardware: Mapping[str, Any]) -> float:
                 device = "cuda" if hardware["accelerator"] == "gpu" else "cpu"
                 dtype = torch.bfloat16 if hardware["precision"] == "bf16" else torch.float32
                 write_json(path, key | _measure(torch.device(device), dtype))
+                if device == "cuda":
+                    torch.cuda.empty_cache()  # its tensors are larger than many a net's
     stored: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
     return max(stored["linear"], stored["convolution"])
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytorch_lightning as pl
-import torch
 
 from vgglab.config import Config
 from vgglab.data.errors import DataError
@@ -18,7 +17,6 @@ from vgglab.models.kernels.select import use_kernels
 from vgglab.models.vgg import VGG, parameters_by_block
 from vgglab.runs import MetricsLog, Result, RunDirectory, Status, read_metrics
 from vgglab.signals import StopRequest
-from vgglab.training.allocator import use_allocator
 from vgglab.training.callbacks import Heartbeat, PlateauRule, Recorder, Sink
 from vgglab.training.ceiling import ceiling, flops_per_image, hardware
 from vgglab.training.checkpoints import (
@@ -34,6 +32,7 @@ from vgglab.training.module import Classifier
 from vgglab.training.net import first_net
 from vgglab.training.net_cost import net_cost
 from vgglab.training.optimisation import skips_steps_on_device
+from vgglab.training.process import prepare_process
 from vgglab.training.result import SELECTION_METRIC, skipped_part, trained_result
 from vgglab.training.speed import SpeedMeter, speed_of
 from vgglab.training.stop import CheckpointWithinEpoch, as_interrupted
@@ -71,7 +70,8 @@ def run_experiment(
         DataError: the data set cannot be had, or the weights to be tested are damaged.
     """
     group = group or ProcessGroup(ALONE)
-    _prepare_process(config)
+    prepare_process(config.trainer)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
 
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
     with group.first_alone_first():
@@ -153,12 +153,6 @@ def run_experiment(
     epochs = [record for record in read_metrics(directory.metrics) if SELECTION_METRIC in record]
     used = hardware(config) | kernels.as_dict()
     return trained_result(directory.id, epochs, cost, speed_of(epochs), used) | skipped | tested
-
-
-def _prepare_process(config: Config) -> None:
-    use_allocator(config.trainer)
-    torch.set_num_threads(config.trainer.threads)
-    pl.seed_everything(config.seed, workers=True, verbose=False)
 
 
 def check_parts(config: Config, data: ImageData) -> None:

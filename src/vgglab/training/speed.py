@@ -104,6 +104,9 @@ class SpeedMeter(pl.Callback):
         self.after_logging = _AfterLogging(self._split)
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if (device := trainer.strategy.root_device).type == "cuda":
+            # Of this run: before it the ceiling was measured, or a parent trained.
+            torch.cuda.reset_peak_memory_stats(device)
         self._begin(trainer)  # Lightning calls no on_train_epoch_start for a resumed epoch
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

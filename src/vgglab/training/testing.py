@@ -102,7 +102,7 @@ def evaluate(
             errors[label] = scores_of(whole, config.protocol.top_k)
             if not math.isfinite(errors[label]["loss"]):
                 raise Diverged(f"test loss = {errors[label]['loss']} under protocol={label}")
-            write_predictions(whole, directory.predictions(label))
+            write_predictions(whole, data.images.originals_n, directory.predictions(label))
             seconds = max(part[label].seconds for part in of_all)
             tests[label] = procedure_part(procedure, seconds)
     return tested_part(errors, tests, len(data.images), len(skipped_m))

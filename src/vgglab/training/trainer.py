@@ -9,7 +9,7 @@ from typing import Literal
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
 
-from vgglab.config import Config
+from vgglab.config import Config, TrainerConfig
 from vgglab.training.checkpoints import AtomicCheckpointIO
 from vgglab.training.distributed import Environment, SizeGuard, strategy_of
 from vgglab.training.lightning_internals import broadcast_no_signals, leave_signals_alone
@@ -17,6 +17,7 @@ from vgglab.world import World
 
 PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {
     "fp32": "32-true",
+    "tf32": "32-true",  # see process.py
     "bf16": "bf16-mixed",
 }
 """``trainer.precision`` -> Lightning's."""
@@ -54,8 +55,13 @@ def trainer_of(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        benchmark=config.trainer.accelerator == "gpu" and config.trainer.cudnn_benchmark,
+        benchmark=searches_convolutions(config.trainer),
     )
     leave_signals_alone(trainer)
     broadcast_no_signals(trainer)
     return trainer
+
+
+def searches_convolutions(trainer: TrainerConfig) -> bool:
+    """Whether cuDNN tries its convolutions out; the one that wins may round otherwise."""
+    return trainer.accelerator == "gpu" and trainer.cudnn_benchmark and not trainer.deterministic

@@ -26,8 +26,8 @@ from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.memory import is_out_of_memory
 from vgglab.models.build import build
 from vgglab.models.kernels.select import use_kernels
-from vgglab.training.allocator import use_allocator
 from vgglab.training.optimisation import optimiser_of
+from vgglab.training.process import prepare_process
 
 TRYING, FITS = "trying", "fits"
 LEFT_FREE = 0.1
@@ -102,10 +102,9 @@ def main() -> None:
     with contextlib.suppress(OSError):  # the kernel ends this process first
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     config = parse(json.load(sys.stdin))
-    torch.set_num_threads(config.trainer.threads)
+    prepare_process(config.trainer)
     if config.trainer.accelerator == "gpu":
         torch.cuda.set_per_process_memory_fraction(1 - LEFT_FREE)
-    use_allocator(config.trainer)
     found = first_that_fits(config, map(int, sys.argv[1:]))
     if found is not None:
         print(FITS, found, flush=True)

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import torch
 
+from vgglab.evaluation.predictions import ORIGINAL
 from vgglab.runs import RunDirectory, read_metrics, read_result
 from vgglab.verify.trial import BATCHES, END
 
@@ -100,9 +101,14 @@ def _records(run: RunDirectory) -> Any:
 
 
 def _predictions(run: RunDirectory) -> Any:
-    return {
+    tables = {
         path.name: pq.read_table(path)
         for path in sorted((run.path / "predictions").glob("*.parquet"))
+    }
+    # An image's original is not of the net's doing, and files of before 26 November 2026 lack it.
+    return {
+        name: table.select([column for column in table.column_names if column != ORIGINAL.name])
+        for name, table in tables.items()
     }
 
 

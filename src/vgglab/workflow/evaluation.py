@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 from vgglab.config import Config, Procedure, with_infrastructure_of
 from vgglab.config.parse import ConfigError, parse
 from vgglab.runs import RunDirectory, State
 from vgglab.runs.records import Result, read_config, read_result, write_result
 from vgglab.training.imports import import_lightning
+from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.logs import log_to
 
 log = logging.getLogger(__name__)
@@ -60,11 +61,18 @@ def is_done(config: Config, directory: RunDirectory) -> bool:
     return state.is_outcome and not (state is State.FINISHED and untested(config, directory))
 
 
-def config_to_test(directory: RunDirectory, command: Config) -> Config:
-    """A run's own config, tested by the command's protocol and with the command's infrastructure.
+def config_here(
+    directory: RunDirectory, command: Config, changes: Callable[[Config], Mapping[str, Any]]
+) -> Config:
+    """A run's own config with the command's infrastructure, for one process of this machine.
+
+    Args:
+        directory: of the run.
+        command: the command's config.
+        changes: from the stored config to fields that are to be others: group -> name -> value.
 
     Raises:
-        ConfigError: there is no such run, or it cannot be tested so.
+        ConfigError: there is no such run, or its config does not allow the changes.
     """
     if directory.path.parent.resolve() != command.paths.runs_folder.resolve():
         raise ConfigError(
@@ -74,14 +82,25 @@ def config_to_test(directory: RunDirectory, command: Config) -> Config:
         raise ConfigError(
             f"run={directory.id}: not in {directory.path.parent}; task=runs lists those that are"
         )
-    protocol = command.protocol
     try:
-        tree = with_infrastructure_of(read_config(directory), command)
-        tree["protocol"] |= {"name": protocol.name, "scales": list(protocol.scales)}
-        # One process tests, and the protocols are checked as those of a run are.
+        stored = read_config(directory)
+        tree = with_infrastructure_of(stored, command)
+        for group, fields in changes(stored).items():
+            tree[group] |= fields
+        # The task is a run's own, so that its protocols are checked as those of a run are.
         return parse(tree | {"devices": 1, "nodes": 1, "micro_batch": 0, "task": {"name": "train"}})
     except ConfigError as error:
         raise ConfigError(f"run={directory.id}: {error}") from error
+
+
+def config_to_test(directory: RunDirectory, command: Config) -> Config:
+    """A run's config, tested by the command's protocol.
+
+    Raises:
+        ConfigError: there is no such run, or it cannot be tested so.
+    """
+    protocol = {"name": command.protocol.name, "scales": list(command.protocol.scales)}
+    return config_here(directory, command, lambda _: {"protocol": protocol})
 
 
 def catch_up(config: Config, directory: RunDirectory) -> Sequence[Procedure]:
@@ -92,9 +111,11 @@ def catch_up(config: Config, directory: RunDirectory) -> Sequence[Procedure]:
 
     Raises:
         DataError: its images or its weights are gone.
+        ConfigError: there is no such GPU.
     """
     todo = untested(config, directory)
     if todo:
+        refuse_without_gpus(config)
         # Imported only now: a run that lacks no test is found without loading torch.
         import_lightning()
         from vgglab.workflow.retest import retest

@@ -13,6 +13,7 @@ from vgglab.launch.pool import Point, PointResources, overrides_of
 from vgglab.runs import RunDirectory
 from vgglab.workflow.compose import compose_point, grid_of_this_command, has_sweep
 from vgglab.workflow.evaluation import is_done
+from vgglab.workflow.gpus import usable_gpus
 from vgglab.workflow.pretraining import Stage, stage_of, stages_of, still_to_train
 
 
@@ -107,8 +108,8 @@ def still_to_do(points: Sequence[StudyPoint]) -> list[StudyPoint]:
 
 def slots_of(config: Config, points: int) -> PointResources:
     """How many of so many points run at a time: as asked, else as GPUs or cores suffice for."""
-    gpus = machine.gpus() if config.trainer.accelerator == "gpu" else 0
-    fitting = max(1, (gpus or machine.cores()) // config.devices)
+    gpus = usable_gpus() if config.trainer.accelerator == "gpu" else ()
+    fitting = max(1, (len(gpus) or machine.cores()) // config.devices)
     jobs = min(config.launcher.jobs or fitting, points)
     threads = max(1, machine.cores() // (jobs * config.devices))
     return PointResources(jobs=jobs, threads=threads, gpus=gpus, devices=config.devices)

@@ -6,8 +6,6 @@ import dataclasses
 import sys
 from pathlib import Path
 
-import torch
-
 from vgglab.config import Config, FolderConfig, plain
 from vgglab.config.nets import NETS
 from vgglab.config.parse import ConfigError, parse
@@ -23,6 +21,7 @@ from vgglab.runs import RunDirectory
 from vgglab.runs.records import Result, write_result
 from vgglab.training.distributed import ProcessGroup
 from vgglab.training.net import stored_net
+from vgglab.training.process import prepare_process
 from vgglab.training.testing import HeldOut, evaluate
 from vgglab.workflow.evaluation import ERRORS, skipped_note
 from vgglab.workflow.output import Row, print_rows
@@ -44,7 +43,7 @@ def evaluate_weights(config: Config) -> None:
         raise ConfigError(str(error)) from error
     wanted = config_for(about, config)
     directory = _directory(wanted)
-    torch.set_num_threads(wanted.trainer.threads)
+    prepare_process(wanted.trainer)
     normalise = Normalisation(
         tuple(255 * value for value in published.TORCHVISION_MEAN),
         tuple(255 * value for value in published.TORCHVISION_DEVIATION),

@@ -10,6 +10,7 @@ from filelock import Timeout
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.training.distributed import ProcessGroup, process_group
+from vgglab.training.process import prepare_process
 from vgglab.workflow.after_outcome import complete, end_line
 from vgglab.workflow.attempt import attempt, follow
 from vgglab.workflow.logs import log_to
@@ -37,6 +38,7 @@ def train_as_rank(config: Config, stages: Sequence[Stage], world: World) -> None
             f"micro_batch=auto: not under {world.started_by}, whose processes have begun already; "
             "set trainer.accumulate"
         )
+    prepare_process(config.trainer)
     with process_group(world, config.trainer.accelerator) as group:
         todo = still_to_train(stages) or stages[-1:]
         for index in group.from_first([stages.index(stage) for stage in todo]):

@@ -8,7 +8,8 @@ import os
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.launch import slurm
-from vgglab.machine import computes_in_bf16, cores, gpus
+from vgglab.machine import computes_in_bf16, cores
+from vgglab.workflow.gpus import usable_gpus
 from vgglab.world import world_of
 
 MOST_WORKERS = 16
@@ -19,17 +20,20 @@ def resolve(config: Config) -> Config:
     """Replace every ``auto`` of the trainer by what the machine has.
 
     Raises:
-        ConfigError: the config contradicts the number of processes that were started.
+        ConfigError: the config contradicts the number of processes that were started, or the device
+            does not compute in its precision.
     """
     trainer = config.trainer
     accelerator = trainer.accelerator
     if accelerator == "auto":
         # The machine that submits jobs often has no GPU; SLURM knows the nodes that run them.
         elsewhere = config.launcher.name == "slurm" and slurm.has_gpus(config.launcher.partition)
-        accelerator = "gpu" if elsewhere or gpus() else "cpu"
+        accelerator = "gpu" if elsewhere or usable_gpus() else "cpu"
     precision = trainer.precision
     if precision == "auto":
         precision = "bf16" if accelerator == "gpu" or computes_in_bf16() else "fp32"
+    if precision == "tf32" and accelerator == "cpu":
+        raise ConfigError("trainer.precision = tf32: only on a GPU; must be fp32 or bf16")
     devices, nodes = _processes(config, accelerator)
     share = max(1, cores() // _processes_sharing_cores(devices))
     accumulate, micro_batch = trainer.accumulate, config.micro_batch
@@ -78,12 +82,13 @@ def _processes(config: Config, accelerator: str) -> tuple[int, int]:
     if started is None or started.is_alone:
         if config.launcher.name == "slurm" and not config.devices:
             raise ConfigError("devices = 0: launcher=slurm needs their number, devices=N")
-        return config.devices or (max(1, gpus()) if accelerator == "gpu" else 1), config.nodes
-    found = started.local_size, started.nodes
-    wanted = config.devices or found[0], config.nodes if config.nodes > 1 else found[1]
-    if wanted != found:
+        found = len(usable_gpus()) if accelerator == "gpu" and not config.devices else 1
+        return config.devices or max(1, found), config.nodes
+    world = started.local_size, started.nodes
+    wanted = config.devices or world[0], config.nodes if config.nodes > 1 else world[1]
+    if wanted != world:
         raise ConfigError(
             f"devices = {config.devices}, nodes = {config.nodes}: {started.started_by} started "
-            f"{found[0]} processes on each of {found[1]} nodes; trainer=ddp takes what there is"
+            f"{world[0]} processes on each of {world[1]} nodes; trainer=ddp takes what there is"
         )
-    return found
+    return world

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from vgglab.config import Config, Procedure
 from vgglab.data.module import ImageData
 from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.runs import RunDirectory
 from vgglab.runs.records import Result
-from vgglab.training.allocator import use_allocator
 from vgglab.training.distributed import ProcessGroup
 from vgglab.training.net import stored_net
+from vgglab.training.process import prepare_process
 from vgglab.training.testing import (
     HeldOut,
     evaluate,
@@ -37,8 +35,7 @@ def retest(config: Config, directory: RunDirectory, procedures: Sequence[Procedu
         DataError: its images or its weights are gone.
         Diverged: a loss is not finite.
     """
-    use_allocator(config.trainer)
-    torch.set_num_threads(config.trainer.threads)
+    prepare_process(config.trainer)
     net = stored_net(config, selected_weights(config, directory))
     data = ImageData(config, MEMORY_FORMATS[config.trainer.memory_format])
     images = HeldOut(data.splits.test, data.normalise)

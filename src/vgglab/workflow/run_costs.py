@@ -20,6 +20,7 @@ from vgglab.study.forecast import DoneRun, Measurement, Timing, Work, from_runs,
 from vgglab.training.net_cost import net_cost
 from vgglab.training.optimisation import optimiser_of
 from vgglab.workflow.compose import compose_point
+from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.points import StudyPoint, resolved_overrides
 from vgglab.workflow.pretraining import directory_of
 
@@ -62,7 +63,11 @@ class KnownCosts:
         self.by_net |= {key: from_runs(done[key]) for key in nets if done[key]}
 
     def from_pilots(self, nets: Mapping[str, Sequence[StudyPoint]], console: Console) -> None:
-        """A few steps of each net that is not known yet; of a stand-in where its data is absent."""
+        """A few steps of each net that is not known yet; of a stand-in where its data is absent.
+
+        Raises:
+            ConfigError: there are no such GPUs.
+        """
         work: dict[str, Work] = {}
         points: dict[Point, list[str]] = defaultdict(list)
         stand_ins: dict[str, Config] = {}
@@ -86,6 +91,7 @@ class KnownCosts:
         self.notes += [_stands_in(names, error) for error, names in absent.items()]
         if not points:
             return
+        refuse_without_gpus(next(iter(nets.values()))[0].config)
         count = f"{len(points)} net{'s' if len(points) > 1 else ''}"
         console.print(f"pilot: some steps of {count}, {self._slots.jobs} at a time", style="dim")
         for point, pilot in self._pilots(list(points), next(iter(nets.values()))[0].config):

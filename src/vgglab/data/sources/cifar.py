@@ -11,7 +11,7 @@ import numpy as np
 from vgglab.config import CifarConfig
 from vgglab.data.errors import DataError
 from vgglab.data.sources.source import MemorySource
-from vgglab.data.splits import Images, ImageSet, Labels, Splits, split_originals
+from vgglab.data.splits import Images, ImageSet, Labels, Splits, with_validation
 
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10
@@ -46,23 +46,11 @@ def _splits(config: CifarConfig, folder: Path) -> Splits[ImageSet]:
     Raises:
         DataError: the archive is not there and cannot be downloaded.
     """
-    images_nchw, labels_n = _read(config, folder, train=True)
-    tests_nchw, test_labels_n = _read(config, folder, train=False)
-    members = split_originals(
-        labels_n,
-        test_fraction=0.0,
-        validation_fraction=config.validation_images / len(labels_n),
+    return with_validation(
+        _read(config, folder, train=True),
+        _read(config, folder, train=False),
+        validation_images=config.validation_images,
         seed=config.split_seed,
-    )
-    train, validation = (
-        ImageSet(images_nchw[i], labels_n[i], i) for i in (members["train"], members["validation"])
-    )
-    # The published test images are originals of their own: numbered after the training ones.
-    test_originals = np.arange(len(test_labels_n)) + len(labels_n)
-    return Splits(
-        train=train,
-        validation=validation,
-        test=ImageSet(tests_nchw, test_labels_n, test_originals),
     )
 
 

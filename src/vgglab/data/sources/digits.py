@@ -11,7 +11,7 @@ import numpy as np
 
 from vgglab.config import DigitsConfig
 from vgglab.data.sources.source import MemorySource, cached_splits
-from vgglab.data.splits import Images, ImageSet, Labels, Splits, split_originals
+from vgglab.data.splits import Images, ImageSet, Labels, Splits, on_canvas, split_originals
 
 SIDE = 28
 """Height and width of an original, px."""
@@ -44,9 +44,7 @@ def originals(classes: int) -> tuple[Images, Labels]:
 def _make(config: DigitsConfig) -> Splits[ImageSet]:
     """Each digit as it is, in the middle of a black canvas of ``image_size`` px."""
     images_nhw, labels_n = originals(config.classes)
-    before = (config.image_size - SIDE) // 2
-    after = config.image_size - SIDE - before
-    canvas_nchw = np.pad(images_nhw, ((0, 0), (before, after), (before, after)))[:, None]
+    canvas_nchw = on_canvas(images_nhw, config.image_size)
     members = split_originals(
         labels_n,
         test_fraction=config.test_fraction,

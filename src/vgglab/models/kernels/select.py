@@ -47,7 +47,8 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig) -> Kernels:
     kernel = lrn_kernel(trainer.lrn_kernel, on_gpu=on_gpu) if norms else None
     for norm in norms:
         norm.kernel = kernel or IN_TORCH
-    compiles = trainer.compile == "inductor" or (trainer.compile == "auto" and on_gpu)
+    by_itself = on_gpu and not trainer.deterministic
+    compiles = trainer.compile == "inductor" or (trainer.compile == "auto" and by_itself)
     compiles = compiles and _compiler_works("the net", on_gpu=on_gpu)
     # torch.compile makes loops of its own of what it knows.
     in_cpp = trainer.pool_kernel != "torch" and not (on_gpu or compiles)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any
@@ -13,6 +13,7 @@ from vgglab.config.claims import PROTOCOL, Claim, Selector
 from vgglab.runs import RunRecord, State
 from vgglab.study.arms import distinguishing
 from vgglab.study.confounds import is_covered
+from vgglab.study.ledger import claim_key
 from vgglab.study.view import MissingPoint, StudyView
 
 Point = RunRecord | MissingPoint
@@ -43,6 +44,32 @@ class Comparison:
     averaged: tuple[Mapping[str, Any], ...]
     """Values of the fields that are averaged over, one for each net of a side."""
     sides: tuple[Side, ...]
+
+    @property
+    def key(self) -> str:
+        """Its name in ledgers."""
+        return claim_key(self.name, self.setting)
+
+    @property
+    def seeds(self) -> frozenset[int]:
+        """Seeds of any of its runs."""
+        return frozenset(seed for side in self.sides for net in side.nets for seed in net)
+
+    def among(self, seeds: Collection[int]) -> Comparison:
+        """The same comparison of the runs with these seeds only."""
+        return replace(
+            self,
+            sides=tuple(
+                replace(
+                    side,
+                    nets=tuple(
+                        {seed: point for seed, point in net.items() if seed in seeds}
+                        for net in side.nets
+                    ),
+                )
+                for side in self.sides
+            ),
+        )
 
     @property
     def points(self) -> list[Point]:

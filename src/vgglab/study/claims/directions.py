@@ -7,35 +7,46 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from vgglab.study.claims.contrast import Measured
-from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.pairing import Paired
+
+CLAIMED, OTHER = 0.8, 0.2
+"""Of a claim's 5%, what its own side may spend, and what the other side may.
+
+At a true difference that lies exactly on the bound both words are false, so that the two share 5%.
+``benchmarks/calibration.py`` has what other divisions settle."""
+
+
+@dataclass(frozen=True)
+class OneSided:
+    """A one-sided test: its p-value at this look, and what it is multiplied by."""
+
+    p_value: float
+    factor: float = 1.0
+    """One over the share of alpha that the test may spend, times the differences looked at."""
+
+
+NO_TEST = OneSided(1.0)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The effect of one comparison and its two-sided p-values; 1 where nothing can be tested."""
+    """The effect of one comparison, and the tests for and against the claim."""
 
     effect: Measured | None
     """Difference (or, along an order, the fitted change from first to last), percentage points."""
     parts: tuple[Measured, ...]
     """Every difference that the claim is made of: first less each other, or each step."""
-    supports: float
-    contradicts: float
-    clearance: float
-    """Points between the effect and the nearest bound that it would have to clear."""
-
-    @property
-    def is_against(self) -> bool:
-        """Whether the runs, taken alone, show that the claim is false."""
-        return self.contradicts <= ALPHA
+    supports: OneSided
+    contradicts: OneSided
 
 
-NOTHING_TO_TEST = Evidence(None, (), 1.0, 1.0, 0.0)
+NOTHING_TO_TEST = Evidence(None, (), NO_TEST, NO_TEST)
 
 
 class Direction(ABC):
@@ -45,6 +56,10 @@ class Direction(ABC):
     """When such a claim is supported, in a sentence of the report."""
     margin_is_band: bool = False
     """Whether the margin lies on both sides of zero: the claim is that there is no difference."""
+    reference: int = -1
+    """The side whose error a relative margin is a share of."""
+    counts_runs: bool = False
+    """Whether it is about the runs that trained, and not about their errors."""
 
     @abstractmethod
     def pairs(self, sides: int) -> list[tuple[int, int]]:
@@ -52,28 +67,31 @@ class Direction(ABC):
 
     @abstractmethod
     def evidence(self, paired: Paired, margin: float) -> Evidence:
-        """Test the claim on paired errors; the margin is in percentage points."""
+        """Test the claim on errors; the margin is in percentage points."""
 
     @abstractmethod
     def effect_label(self, sides: Sequence[str]) -> str:
         """The name of the effect, from short names of the sides."""
 
-    def basis(self, evidence: Evidence, margin: float) -> str:
-        """The reason for a verdict in a few words; empty where the effect alone says it."""
+    @abstractmethod
+    def bounds(self, margin: float) -> tuple[float, ...]:
+        """The values that the effect's interval has to clear, percentage points."""
+
+    def tails(self, level: float) -> tuple[float, float]:
+        """Chances below and above of the interval that decides at a claim's level."""
+        return level * OTHER, level * CLAIMED
+
+    def basis(self, evidence: Evidence, margin: float, *, against: bool) -> str:
+        """The reason for a word in a few words; empty where the effect alone says it."""
         return ""
 
-    def target(self, evidence: Evidence, margin: float) -> tuple[float, str] | None:
-        """The difference that a study has to show, percentage points, and where it comes from.
-
-        None where the runs that there are do not tell.
-        """
-        if evidence.effect is None or evidence.effect.noise is None:
-            return None
-        return evidence.clearance, "seen so far"
+    def lacking(self, evidence: Evidence, margin: float) -> str:
+        """Why nothing is shown, where the effect alone does not say it."""
+        return ""
 
     def _parts(self, paired: Paired) -> tuple[Measured, ...]:
-        found = (paired.difference(first, second) for first, second in self.pairs(paired.sides))
-        return tuple(part for part in found if part is not None)
+        found = [paired.difference(first, second) for first, second in self.pairs(paired.sides)]
+        return tuple(part for part in found if part) if all(found) else ()
 
 
 def difference_label(first: str, second: str) -> str:
@@ -84,7 +102,7 @@ def difference_label(first: str, second: str) -> str:
 class Lower(Direction):
     """The first side's error is lower than each other side's, by more than the margin."""
 
-    rule = '"Lower" is supported where the interval lies wholly below zero (or the margin).'
+    rule = '"Lower" is supported where the error is shown to be lower, by more than the margin.'
 
     def pairs(self, sides: int) -> list[tuple[int, int]]:
         return [(0, other) for other in range(1, sides)]
@@ -97,6 +115,9 @@ class Lower(Direction):
         first, *others = sides
         return difference_label(first, others[0] if len(others) == 1 else "nearest other")
 
+    def bounds(self, margin: float) -> tuple[float, ...]:
+        return (-margin,)
+
 
 def lower_tests(parts: Sequence[Measured], margin: float) -> Evidence:
     """First side lower than every other: each difference must be shown (intersection-union)."""
@@ -104,9 +125,43 @@ def lower_tests(parts: Sequence[Measured], margin: float) -> Evidence:
     return Evidence(
         weakest,
         tuple(parts),
-        supports=2 * weakest.p_below(-margin),
-        contradicts=min(1.0, 2 * len(parts) * min(part.p_above(-margin) for part in parts)),
-        clearance=abs(weakest.mean + margin),
+        supports=OneSided(weakest.p_below(-margin), 1 / CLAIMED),
+        contradicts=OneSided(min(part.p_above(-margin) for part in parts), len(parts) / OTHER),
+    )
+
+
+class NoBetter(Direction):
+    """The first side's error is not lower than the second's by more than the margin."""
+
+    rule = (
+        '"Does not improve" is supported where a gain above the margin is ruled out: it says '
+        "nothing of whether the error rises."
+    )
+
+    def pairs(self, sides: int) -> list[tuple[int, int]]:
+        return [(0, 1)]
+
+    def evidence(self, paired: Paired, margin: float) -> Evidence:
+        parts = self._parts(paired)
+        return no_better_tests(parts[0], margin) if parts else NOTHING_TO_TEST
+
+    def effect_label(self, sides: Sequence[str]) -> str:
+        return difference_label(sides[0], sides[1])
+
+    def bounds(self, margin: float) -> tuple[float, ...]:
+        return (-margin,)
+
+    def tails(self, level: float) -> tuple[float, float]:
+        return level * CLAIMED, level * OTHER
+
+
+def no_better_tests(part: Measured, margin: float) -> Evidence:
+    """The difference is shown to be above -margin: non-inferiority seen from the other side."""
+    return Evidence(
+        part,
+        (part,),
+        supports=OneSided(part.p_above(-margin), 1 / CLAIMED),
+        contradicts=OneSided(part.p_below(-margin), 1 / OTHER),
     )
 
 
@@ -114,8 +169,8 @@ class Equal(Direction):
     """Two sides differ by less than the margin."""
 
     rule = (
-        '"Do not differ" is supported where it lies wholly within the margin: two one-sided tests; '
-        "a difference that merely is not shown is inconclusive."
+        '"Do not differ" is supported where the difference is shown to lie within the margin on '
+        "both sides: two one-sided tests; a difference that merely is not shown is inconclusive."
     )
     margin_is_band = True
 
@@ -124,37 +179,33 @@ class Equal(Direction):
 
     def evidence(self, paired: Paired, margin: float) -> Evidence:
         parts = self._parts(paired)
-        if not parts:
-            return NOTHING_TO_TEST
-        evidence = equal_tests(parts[0], margin)
-        if not all(paired.trained):
-            # Two nets that guess are equal, which says nothing about nets that learned.
-            learned = self.evidence(paired.among_trained(), margin)
-            evidence = replace(evidence, supports=max(evidence.supports, learned.supports))
-        return evidence
+        return equal_tests(parts[0], margin) if parts else NOTHING_TO_TEST
 
     def effect_label(self, sides: Sequence[str]) -> str:
         return difference_label(sides[0], sides[1])
 
-    def basis(self, evidence: Evidence, margin: float) -> str:
-        side = "above" if evidence.is_against else "below"
-        return f"the difference is shown to be {side} {margin:g} points"
+    def bounds(self, margin: float) -> tuple[float, ...]:
+        return -margin, margin
 
-    def target(self, evidence: Evidence, margin: float) -> tuple[float, str] | None:
-        return margin, "margin"
+    def tails(self, level: float) -> tuple[float, float]:
+        return level, level
+
+    def basis(self, evidence: Evidence, margin: float, *, against: bool) -> str:
+        side = "above" if against else "below"
+        return f"the difference is shown to be {side} {margin:.3g} points"
 
 
 def equal_tests(part: Measured, margin: float) -> Evidence:
     """The difference is shown to be above -margin and below +margin.
 
-    Two one-sided tests, TOST (Schuirmann 1987).
+    Two one-sided tests at the full level each, TOST (Schuirmann 1987). The words exclude each other
+    and so do the truths that make them false, so that neither takes from the other's 5%.
     """
     return Evidence(
         part,
         (part,),
-        supports=2 * max(part.p_below(margin), part.p_above(-margin)),
-        contradicts=2 * min(part.p_above(margin), part.p_below(-margin)),
-        clearance=abs(margin - abs(part.mean)),
+        supports=OneSided(max(part.p_below(margin), part.p_above(-margin))),
+        contradicts=OneSided(min(part.p_above(margin), part.p_below(-margin)), 2),
     )
 
 
@@ -162,37 +213,48 @@ class Falls(Direction):
     """The error falls along the sides: a line does, and no step rises by more than the margin."""
 
     rule = (
-        "An order is supported where the change along a line fitted through the nets is shown to "
-        "fall, and contradicted where it is shown to rise, or a single step is shown to rise by "
-        "more than the margin."
+        "An order is supported where the change along a line fitted through the nets, placed by "
+        "their weight layers, is shown to fall, and each step is shown to rise by no more than the "
+        "margin; contradicted where the line is shown to rise, or a step to rise by more."
     )
+    reference = 0
 
     def pairs(self, sides: int) -> list[tuple[int, int]]:
         return [(later, later - 1) for later in range(1, sides)]
 
     def evidence(self, paired: Paired, margin: float) -> Evidence:
-        trend = paired.contrast(trend_weights(paired.sides))
-        if trend is None:
-            return NOTHING_TO_TEST
-        return trend_tests(trend, self._parts(paired), margin)
+        trend = paired.contrast(trend_weights(paired.places))
+        parts = self._parts(paired)
+        return trend_tests(trend, parts, margin) if trend and parts else NOTHING_TO_TEST
 
     def effect_label(self, sides: Sequence[str]) -> str:
         return f"{sides[0]} to {sides[-1]}, fitted"
 
-    def basis(self, evidence: Evidence, margin: float) -> str:
-        if not evidence.is_against or evidence.effect is None or evidence.effect.mean >= 0:
+    def bounds(self, margin: float) -> tuple[float, ...]:
+        return (0.0,)
+
+    def basis(self, evidence: Evidence, margin: float, *, against: bool) -> str:
+        if not against or evidence.effect is None or evidence.effect.mean >= 0:
             return ""
-        return f"the line falls, but a step is shown to rise by more than {margin:g} points"
+        return f"the line falls, but a step is shown to rise by more than {margin:.3g} points"
+
+    def lacking(self, evidence: Evidence, margin: float) -> str:
+        if evidence.effect is None or evidence.effect.p_below(0) >= evidence.supports.p_value:
+            return ""
+        return f"a step is not shown to rise by less than {margin:.3g} points"
 
 
-def trend_weights(sides: int) -> tuple[float, ...]:
-    """Linear contrast: the change from first to last of a line fitted through the sides."""
-    scores = np.arange(sides) - (sides - 1) / 2
-    return tuple(float(w) for w in scores / (scores**2).sum() * (sides - 1))
+def trend_weights(places: Sequence[float]) -> tuple[float, ...]:
+    """Linear contrast: the change from first to last of a line fitted through so placed sides."""
+    at = np.asarray(places, dtype=np.float64)
+    centred = at - at.mean()
+    return tuple(float(w) for w in centred / (centred**2).sum() * (at[-1] - at[0]))
 
 
 def trend_tests(trend: Measured, steps: Sequence[Measured], margin: float) -> Evidence:
-    """A falling line is shown, and no step is shown to rise by more than the margin.
+    """A falling line is shown, and of each step that it rises by at most the margin.
+
+    Intersection-union: the claim is as well shown as the part of it that is shown worst.
 
     Args:
         trend: change along the fitted line, percentage points.
@@ -200,18 +262,72 @@ def trend_tests(trend: Measured, steps: Sequence[Measured], margin: float) -> Ev
         margin: rise of a step that contradicts nothing, percentage points.
 
     Returns:
-        The p-value against the claim is the smallest of the trend's and the steps', corrected for
+        The test against the claim is the strongest of the trend's and the steps', corrected for
         their number (Bonferroni).
     """
     against = [trend.p_above(0), *(step.p_above(margin) for step in steps)]
     return Evidence(
         trend,
         tuple(steps),
-        supports=2 * trend.p_below(0),
-        contradicts=min(1.0, 2 * len(against) * min(against)),
-        clearance=abs(trend.mean),
+        supports=OneSided(
+            max(trend.p_below(0), *(step.p_below(margin) for step in steps)), 1 / CLAIMED
+        ),
+        contradicts=OneSided(min(against), len(against) / OTHER),
     )
 
 
-DIRECTIONS: dict[str, Direction] = {"lower": Lower(), "equal": Equal(), "falls": Falls()}
+class Trains(Direction):
+    """More of the first side's runs train than of each other side's."""
+
+    rule = (
+        '"Trains more often" compares the shares of runs that trained (Fisher\'s exact test), '
+        "whatever their errors."
+    )
+    counts_runs = True
+
+    def pairs(self, sides: int) -> list[tuple[int, int]]:
+        return [(0, other) for other in range(1, sides)]
+
+    def evidence(self, paired: Paired, margin: float) -> Evidence:
+        counts = [paired.runs(side) for side in range(paired.sides)]
+        if not all(runs for _, runs in counts):
+            return NOTHING_TO_TEST
+        tests = [fisher(counts[0], counts[other]) for other in range(1, paired.sides)]
+        return Evidence(
+            None,
+            (),
+            supports=OneSided(max(fewer for fewer, _ in tests), 1 / CLAIMED),
+            contradicts=OneSided(min(more for _, more in tests), len(tests) / OTHER),
+        )
+
+    def effect_label(self, sides: Sequence[str]) -> str:
+        first, *others = sides
+        return f"runs that trained, {first} against {' and '.join(others)}"
+
+    def bounds(self, margin: float) -> tuple[float, ...]:
+        return ()
+
+
+def fisher(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float]:
+    """One-sided p-values for "the first fails less often" and "more often" (Fisher's exact test).
+
+    Args:
+        first: runs that failed, of how many.
+        second: the same of the other side.
+    """
+    (failed, runs), (others_failed, other_runs) = first, second
+    table = np.array([[failed, runs - failed], [others_failed, other_runs - others_failed]])
+    less, more = (
+        float(stats.fisher_exact(table, alternative=side).pvalue) for side in ("less", "greater")
+    )
+    return less, more
+
+
+DIRECTIONS: dict[str, Direction] = {
+    "lower": Lower(),
+    "no_better": NoBetter(),
+    "equal": Equal(),
+    "falls": Falls(),
+    "trains": Trains(),
+}
 """By the name in ``config/claims.py``."""

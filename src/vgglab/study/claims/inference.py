@@ -1,20 +1,20 @@
-"""From a mean over seeds and its two sources of noise to intervals and p-values.
+"""From a mean and its sources of noise to intervals and p-values.
 
-The mean of S paired differences, each over the same I test images, varies for two reasons: other
-seeds would have given other differences, and other test images would have. The second is shared
-by all seeds, so that more seeds do not average it away and the seeds' own spread does not show it.
+A contrast of errors varies for two reasons: other seeds would have given another, and other test
+images would have. The second is shared by all seeds, so that more seeds do not average it away and
+the seeds' own spread does not show it.
 
-The seeds' part is estimated from S values, the images' part from thousands. Their sum has no exact
-t-distribution; its Behrens-Fisher (fiducial) form is used: with z normal and c chi-squared with
-S - 1 degrees of freedom, the error of the mean is distributed as
+The seeds' part is estimated from a few values, the images' part from thousands. Their sum has no
+exact t-distribution; its Behrens-Fisher (fiducial) form is used: with z normal and c chi-squared
+with so many degrees of freedom, the error of the mean is distributed as
 
-    z * sqrt(seed_variance * (S - 1) / c + image_variance).
+    z * sqrt(max(seed_variance * freedom / c, floor) + image_variance).
 
-Without image noise this is Student's paired t exactly. Satterthwaite's approximation falls short of
-95% at three seeds, a bootstrap over seeds and images covers more than is meant
-(``benchmarks/alternatives.py``).
+Without image noise and floor this is Student's t exactly, paired or in Welch's form, whichever the
+degrees of freedom say. The floor is what luck on the test images alone makes seeds differ by: few
+seeds that agree by chance do not show less noise than that.
 
-Everything takes numbers or arrays of one shape.
+Everything takes numbers or arrays of one shape, but for the degrees of freedom.
 """
 
 from __future__ import annotations
@@ -28,17 +28,19 @@ from scipy import special, stats
 
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
-"""Chance of any false verdict among all claims of a study."""
+"""Chance of any false verdict among all claims of a study, over all of its looks."""
 Values = NDArray[np.float64]
 
 _GRID = 201
 _REACH = 1e-10
 """Probability left out at each end of the chi-squared distribution."""
 _HALVINGS = 45
+_STEP = 0.02
+"""Degrees of freedom are rounded down to a multiple of this, so that their nodes can be kept."""
 
 
 @cache
-def _chi_squared(freedom: int) -> tuple[Values, Values]:
+def _chi_squared(freedom: float) -> tuple[Values, Values]:
     """Nodes and weights that integrate over a chi-squared variable, evenly spaced in its log."""
     low, high = np.log(stats.chi2.ppf([_REACH, 1 - _REACH], freedom))
     nodes = np.exp(np.linspace(low, high, _GRID))
@@ -46,14 +48,20 @@ def _chi_squared(freedom: int) -> tuple[Values, Values]:
     return nodes, weights / weights.sum()
 
 
-def _spread(seed_variance: Any, image_variance: Any, nodes: Values, freedom: int) -> Values:
-    """Standard deviation of the error of the mean at each node, (..., nodes)."""
-    seed = np.asarray(seed_variance, dtype=np.float64)[..., None]
+def _spread_and_weights(
+    seed_variance: Any, image_variance: Any, freedom: float, floor: Any
+) -> tuple[Values, Values]:
+    """Standard deviation of the error of the mean at each node, (..., nodes), and the weights."""
+    nodes, weights = _chi_squared(max(1.0, round(np.floor(freedom / _STEP + 1e-9) * _STEP, 6)))
+    seed = np.asarray(seed_variance, dtype=np.float64)[..., None] * freedom / nodes
+    seed = np.maximum(seed, np.asarray(floor, dtype=np.float64)[..., None])
     image = np.asarray(image_variance, dtype=np.float64)[..., None]
-    return np.sqrt(np.maximum(seed * freedom / nodes + image, np.finfo(np.float64).tiny))
+    return np.sqrt(np.maximum(seed + image, np.finfo(np.float64).tiny)), weights
 
 
-def upper_tail(distance: Any, seed_variance: Any, image_variance: Any, seeds: int) -> Values:
+def upper_tail(
+    distance: Any, seed_variance: Any, image_variance: Any, freedom: float, floor: Any = 0.0
+) -> Values:
     """Probability that the mean lies by ``distance`` or more above the truth.
 
     One-sided p-value of "the truth is at most mean - distance", in the Behrens-Fisher form above.
@@ -62,33 +70,33 @@ def upper_tail(distance: Any, seed_variance: Any, image_variance: Any, seeds: in
         distance: of the mean from a bound, percentage points.
         seed_variance: of the mean, from the seeds, points^2.
         image_variance: of the mean, from the test images, points^2.
-        seeds: number of values that ``seed_variance`` is estimated from, at least 2.
+        freedom: degrees of freedom of ``seed_variance``, at least 1.
+        floor: least seed variance that there can be, points^2.
     """
-    nodes, weights = _chi_squared(seeds - 1)
-    spread = _spread(seed_variance, image_variance, nodes, seeds - 1)
+    spread, weights = _spread_and_weights(seed_variance, image_variance, freedom, floor)
     return np.asarray(special.ndtr(-np.asarray(distance)[..., None] / spread) @ weights)
 
 
-def half_width(
-    seed_variance: Any, image_variance: Any, seeds: int, confidence: float = CONFIDENCE
+def reach(
+    tail: float, seed_variance: Any, image_variance: Any, freedom: float, floor: Any = 0.0
 ) -> Values:
-    """Half of the two-sided interval for the mean, percentage points.
+    """Distance from the truth that the mean exceeds on one side with a given probability, points.
 
     Args:
+        tail: the probability, below 0.5; half of an interval's alpha for its half width.
         seed_variance: of the mean, from the seeds, points^2.
         image_variance: of the mean, from the test images, points^2.
-        seeds: number of values that ``seed_variance`` is estimated from, at least 2.
-        confidence: chance that the interval covers the truth.
+        freedom: degrees of freedom of ``seed_variance``, at least 1.
+        floor: least seed variance that there can be, points^2.
     """
-    nodes, weights = _chi_squared(seeds - 1)
-    spread = _spread(seed_variance, image_variance, nodes, seeds - 1)
-    # Between the quantiles of its two parts alone, and of both at their worst.
-    scale = np.sqrt(np.asarray(seed_variance) + np.asarray(image_variance))
-    low = np.zeros_like(scale)
-    high = scale * float(stats.t.isf((1 - confidence) / 2, seeds - 1)) * 1.01
+    spread, weights = _spread_and_weights(seed_variance, image_variance, freedom, floor)
+    # Between zero and the quantile that all of the noise would have, were it the seeds'.
+    total = np.maximum(np.asarray(seed_variance), np.asarray(floor)) + np.asarray(image_variance)
+    low = np.zeros_like(total, dtype=np.float64)
+    high = np.sqrt(total) * float(stats.t.isf(tail, max(1.0, freedom - _STEP))) * 1.02
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        outside = special.ndtr(-middle[..., None] / spread) @ weights > (1 - confidence) / 2
+        outside = special.ndtr(-middle[..., None] / spread) @ weights > tail
         low, high = np.where(outside, middle, low), np.where(outside, high, middle)
     return np.asarray(high)
 

@@ -17,6 +17,9 @@ class Mistakes:
     """Test images that a run got wrong under one protocol, in the order of their index."""
 
     index_n: NDArray[np.int64]
+    original_n: NDArray[np.int64]
+    """The original that each was made from; predictions of before 26 November 2026 do not say it,
+    and each image counts as its own."""
     label_n: NDArray[np.int64]
     wrong_n: NDArray[np.bool_]
 
@@ -54,11 +57,14 @@ def _read_mistakes(run: RunRecord, protocol: str, k: int) -> Mistakes | None:
     path = run.directory.predictions(protocol)
     if not path.exists():
         return None
-    table = pq.read_table(path, columns=["index", "label", "classes"]).sort_by("index")
+    stored = pq.read_schema(path).names
+    original = "original" if "original" in stored else "index"
+    table = pq.read_table(path, columns=list({"index", original, "label", "classes"}))
+    table = table.sort_by("index")
     label_n = table["label"].to_numpy()
     classes: Any = table["classes"].combine_chunks()
     classes_nk = np.asarray(classes.values).reshape(len(label_n), -1)
     if classes_nk.shape[1] < k:
         return None
     hit_n = (classes_nk[:, :k] == label_n[:, None]).any(axis=1)
-    return Mistakes(table["index"].to_numpy(), label_n, ~hit_n)
+    return Mistakes(table["index"].to_numpy(), table[original].to_numpy(), label_n, ~hit_n)

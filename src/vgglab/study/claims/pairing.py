@@ -1,105 +1,209 @@
-"""The errors of a comparison, paired by seed and by test image."""
+"""The errors of a comparison: by side, net, seed and test image."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import dataclasses
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vgglab.config import Config
 from vgglab.config.claims import Metric
+from vgglab.config.nets import NETS, Conv
 from vgglab.runs import RunRecord, State
 from vgglab.runs.records import ProtocolErrors
 from vgglab.study.claims.comparisons import UNTRAINED, Comparison, Point, Side
-from vgglab.study.claims.contrast import Measured, image_variance
+from vgglab.study.claims.contrast import Group, Measured, noise_of_images, sums_of_originals
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
 
 TOP_K: dict[Metric, int] = {"top1_error": 1, "top5_error": 5}
+AT_CHANCE = 0.9
+"""A run that finished with at least this share of the error of guessing did not train either."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One net of a side: its errors under the seeds with which it trained."""
+
+    side: int
+    average: int
+    """Which of the nets that its side averages over."""
+    weights: Hashable
+    """Equal for nets that start from the same weights under one seed: these are paired."""
+    seeds: tuple[int, ...]
+    """Seeds with which the net trained, and was tested."""
+    untrained: tuple[int, ...]
+    """Seeds with which it did not train: it diverged, was untrainable, or guesses."""
+    errors_s: NDArray[np.float64]
+    """Percent, in the order of ``seeds``."""
+    sums_so: NDArray[np.float64] | None
+    """(seeds, originals), of ``sums_of_originals``; None where predictions are lacking."""
+
+    @property
+    def error(self) -> float | None:
+        """Mean over the seeds, percent; None without one."""
+        return float(self.errors_s.mean()) if self.seeds else None
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Errors of the seeds that have an outcome on every side, percent.
+    """The errors that a claim is tested on: those of runs that trained, and how many did not."""
 
-    A net that diverged or was untrainable enters with the error of guessing: it is what it would
-    answer, and leaving it out would compare the lucky seeds only.
-    """
-
-    seeds: tuple[int, ...]
+    cells: tuple[Cell, ...]
+    sides: int
     waiting: tuple[int, ...]
     """Seeds of which a run has no outcome, or no error under the protocol."""
-    unpaired: tuple[int, ...]
-    """Seeds that not every side was asked for."""
-    trained: tuple[bool, ...]
-    """Whether every net learned with this seed, in the order of ``seeds``."""
-    errors_ks: NDArray[np.float64]
-    """(sides, seeds), mean over the nets that are averaged over."""
-    images_ksi: NDArray[np.float32] | None
-    """(sides, seeds, images): the same for each image; None where predictions are lacking."""
+    places: tuple[float, ...]
+    """Where the sides stand along an order: weight layers, the value of a field, or 0, 1, 2."""
     images: int | None
     """Test images that the errors are over; None where that is not known."""
 
     @property
-    def sides(self) -> int:
-        return len(self.errors_ks)
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds that have an outcome on some side."""
+        found = {s for cell in self.cells for s in (*cell.seeds, *cell.untrained)}
+        return tuple(sorted(found))
 
-    def among_trained(self) -> Paired:
-        """The seeds in which every net learned."""
-        chosen = [i for i, trained in enumerate(self.trained) if trained]
-        return replace(
-            self,
-            seeds=tuple(self.seeds[i] for i in chosen),
-            trained=(True,) * len(chosen),
-            errors_ks=self.errors_ks[:, chosen],
-            images_ksi=None if self.images_ksi is None else self.images_ksi[:, chosen],
-        )
+    @property
+    def untrained(self) -> tuple[int, ...]:
+        """Seeds with which some net did not train."""
+        return tuple(sorted({s for cell in self.cells for s in cell.untrained}))
+
+    def runs(self, side: int) -> tuple[int, int]:
+        """Runs of a side that did not train, and all that have an outcome."""
+        cells = [cell for cell in self.cells if cell.side == side]
+        failed = sum(len(cell.untrained) for cell in cells)
+        return failed, failed + sum(len(cell.seeds) for cell in cells)
+
+    def error(self, side: int) -> float | None:
+        """Mean error of a side's runs that trained, percent."""
+        found = [c.error for c in self.cells if c.side == side and c.error is not None]
+        return float(np.mean(found)) if found else None
 
     def difference(self, first: int, second: int) -> Measured | None:
-        """One side's error less another's, by their indices; None without a seed."""
+        """One side's error less another's, by their indices; None where one has no run."""
         weights = [0.0] * self.sides
         weights[first], weights[second] = 1.0, -1.0
         return self.contrast(weights)
 
     def contrast(self, weights: Sequence[float]) -> Measured | None:
-        """The weighted sum of the sides' errors; None without a seed."""
-        if not self.seeds:
+        """The weighted sum of the sides' errors; None where one of them has no run that trained.
+
+        Of nets that are averaged over, those count of which every side has runs that trained.
+        """
+        used = self._used([side for side, weight in enumerate(weights) if weight])
+        if not used:
             return None
-        weights_k = np.asarray(weights, dtype=np.float64)
-        by_seed = tuple(float(v) for v in weights_k @ self.errors_ks)
-        if self.images_ksi is not None:
-            per_image = np.tensordot(weights_k, self.images_ksi, axes=1)
-            return Measured(by_seed, float(image_variance(per_image)), self.images, paired=True)
+        averages = len({cell.average for cell in used})
+        weighted = [(cell, weights[cell.side] / averages) for cell in used]
+        grouped = _grouped(weighted)
+        common = sorted(set.intersection(*(set(cell.seeds) for cell in used)))
+        by_seed = _values(weighted, common)
+        values = [_values(part, seeds) for part, seeds in grouped]
+        if self.images and all(cell.sums_so is not None for cell in used):
+            sums = [_sums(part, seeds) for part, seeds in grouped]
+            variance, lucks = noise_of_images(sums, self.images)
+            groups = tuple(map(Group, values, lucks))
+            return Measured(groups, variance, self.images, paired=True, by_seed=by_seed)
         bound = 0.0
         if self.images:
-            # As if the sides were tested on images of their own: no pair can vary more.
-            error_k = self.errors_ks.mean(axis=1)
-            bound = float((weights_k**2 * error_k * (100 - error_k)).sum() / self.images)
-        return Measured(by_seed, bound, self.images, paired=False)
+            # As if the nets were tested on images of their own: no pair can vary more.
+            errors = [(float(cell.errors_s.mean()), weight) for cell, weight in weighted]
+            bound = sum(w**2 * e * (100 - e) for e, w in errors) / self.images
+        groups = tuple(map(Group, values))
+        return Measured(groups, bound, self.images, paired=False, by_seed=by_seed)
+
+    def _used(self, sides: Sequence[int]) -> list[Cell]:
+        """Cells of nets that every side has, with two seeds or, where none has two, with one."""
+        for least in (2, 1):
+            averages = [
+                {c.average for c in self.cells if c.side == side and len(c.seeds) >= least}
+                for side in sides
+            ]
+            if common := set.intersection(*averages):
+                return [c for c in self.cells if c.side in sides and c.average in common]
+        return []
+
+
+_Weighted = list[tuple[Cell, float]]
+
+
+def _grouped(weighted: _Weighted) -> list[tuple[_Weighted, list[int]]]:
+    """Cells that are paired, with the seeds that they share; by themselves where they share few."""
+    by_weights: dict[Hashable, _Weighted] = {}
+    for cell, weight in weighted:
+        by_weights.setdefault(cell.weights, []).append((cell, weight))
+    found: list[tuple[_Weighted, list[int]]] = []
+    for part in by_weights.values():
+        shared = sorted(set.intersection(*(set(cell.seeds) for cell, _ in part)))
+        if len(shared) >= min(2, *(len(cell.seeds) for cell, _ in part)):
+            found.append((part, shared))
+        else:
+            found += [([(cell, weight)], list(cell.seeds)) for cell, weight in part]
+    return found
+
+
+def _values(weighted: _Weighted, seeds: Sequence[int]) -> tuple[float, ...]:
+    """The weighted sum of cells' errors under each of these seeds, percentage points."""
+    parts = [weight * cell.errors_s[_rows(cell, seeds)] for cell, weight in weighted]
+    return tuple(float(value) for value in np.sum(parts, axis=0))
+
+
+def _sums(weighted: _Weighted, seeds: Sequence[int]) -> NDArray[np.float64]:
+    """The same of what each original adds: (seeds, originals)."""
+    parts = [w * c.sums_so[_rows(c, seeds)] for c, w in weighted if c.sums_so is not None]
+    return np.asarray(np.sum(parts, axis=0))
+
+
+def _rows(cell: Cell, seeds: Sequence[int]) -> list[int]:
+    return [cell.seeds.index(seed) for seed in seeds]
 
 
 def pair(comparison: Comparison, reader: MistakesReader) -> Paired:
-    """Pair the errors that the tests of a comparison are computed from."""
+    """The errors that the tests of a comparison are computed from."""
     metric = comparison.claim.metric
-    nets = [(side, net) for side in comparison.sides for net in side.nets]
-    everywhere = set.intersection(*(set(net) for _, net in nets))
-    anywhere = set.union(*(set(net) for _, net in nets))
-    complete = tuple(
-        s for s in sorted(everywhere) if all(_can_be_compared(n[s], d, metric) for d, n in nets)
-    )
     guess = _guessing(comparison)
-    errors = [[_mean(side, s, metric, guess) for s in complete] for side in comparison.sides]
-    per_image = _per_image(comparison.sides, complete, metric, guess, reader)
+    nets = [
+        (side, average, place, net)
+        for place, side in enumerate(comparison.sides)
+        for average, net in enumerate(side.nets)
+    ]
+    trained = [
+        {s: p for s, p in net.items() if has_trained(p, side, metric, guess)}
+        for side, _, _, net in nets
+    ]
+    of_images = _Images(reader, TOP_K[metric])
+    sums = of_images.sums(
+        [(side, points) for (side, *_), points in zip(nets, trained, strict=True)]
+    )
+    cells = tuple(
+        Cell(
+            side=place,
+            average=average,
+            weights=_first_weights(next(iter(net.values())).config) if net else place,
+            seeds=tuple(sorted(points)),
+            untrained=tuple(
+                sorted(s for s, p in net.items() if s not in points and _is_over(p, side, metric))
+            ),
+            errors_s=np.array([error_of(points[s], side, metric) for s in sorted(points)], float),
+            sums_so=sums_so,
+        )
+        for (side, average, place, net), points, sums_so in zip(nets, trained, sums, strict=True)
+    )
+    waiting = {
+        seed
+        for side, _, _, net in nets
+        for seed, point in net.items()
+        if not _is_over(point, side, metric)
+    }
     return Paired(
-        seeds=complete,
-        waiting=tuple(sorted(everywhere - set(complete))),
-        unpaired=tuple(sorted(anywhere - everywhere)),
-        trained=tuple(all(n[s].state not in UNTRAINED for _, n in nets) for s in complete),
-        errors_ks=np.asarray(errors, dtype=np.float64).reshape(
-            len(comparison.sides), len(complete)
-        ),
-        images_ksi=per_image,
-        images=per_image.shape[-1] if per_image is not None else _images_tested(comparison),
+        cells=cells,
+        sides=len(comparison.sides),
+        waiting=tuple(sorted(waiting)),
+        places=_places(comparison),
+        images=of_images.count or _images_tested(comparison),
     )
 
 
@@ -119,14 +223,21 @@ def error_of(point: Point, side: Side, metric: Metric) -> float | None:
     return _errors(point, side).get(metric)
 
 
-def _can_be_compared(point: Point, side: Side, metric: Metric) -> bool:
+def has_trained(point: Point, side: Side, metric: Metric, guess: float) -> bool:
+    """Whether a run's error counts: it finished, was tested, and does better than guessing.
+
+    Args:
+        point: of the side.
+        side: names the protocol.
+        metric: error that the claim is about.
+        guess: error of guessing, percent.
+    """
+    error = error_of(point, side, metric)
+    return error is not None and error < AT_CHANCE * guess
+
+
+def _is_over(point: Point, side: Side, metric: Metric) -> bool:
     return point.state in UNTRAINED or error_of(point, side, metric) is not None
-
-
-def _mean(side: Side, seed: int, metric: Metric, guess: float) -> float:
-    """A side's error with one seed, percent: the mean over its nets."""
-    found = [error_of(net[seed], side, metric) for net in side.nets]
-    return float(np.mean([guess if error is None else error for error in found]))
 
 
 def _errors(point: Point, side: Side) -> ProtocolErrors:
@@ -140,8 +251,34 @@ def _guessing(comparison: Comparison) -> float:
     return 100.0 * (1 - min(k, classes) / classes)
 
 
-def _mistakes(point: Point, side: Side, k: int, reader: MistakesReader) -> Mistakes | None:
-    return reader.mistakes(point, side.protocol, k) if isinstance(point, RunRecord) else None
+def _first_weights(config: Config) -> Hashable:
+    """What decides the shapes of a net's first weights: LRN and normalisation do not."""
+    name, width = config.model.name, config.model.width
+    if name not in NETS:  # of an old run
+        return name, width
+    layers = NETS[name].layers
+    return width, tuple(
+        dataclasses.replace(x, lrn=False) if isinstance(x, Conv) else x for x in layers
+    )
+
+
+def _places(comparison: Comparison) -> tuple[float, ...]:
+    """Weight layers where the sides are nets, the field's value where one with numbers tells them
+    apart, else their number in the order of the claim."""
+    fields = [side.fields for side in comparison.sides]
+    telling = [n for n in fields[0] if len({repr(f.get(n)) for f in fields}) > 1]
+    found: list[float] = []
+    if telling == ["model.name"]:
+        found = [_weight_layers(f["model.name"]) for f in fields]
+    elif len(telling) == 1 and all(isinstance(f[telling[0]], int | float) for f in fields):
+        found = [float(f[telling[0]]) for f in fields]
+    if len(set(found)) > 1 and sorted(found) == found:
+        return tuple(found)
+    return tuple(float(place) for place in range(len(fields)))
+
+
+def _weight_layers(model: str) -> float:
+    return float(NETS[model].weight_layers) if model in NETS else 0.0
 
 
 def _images_tested(comparison: Comparison) -> int | None:
@@ -155,43 +292,42 @@ def _images_tested(comparison: Comparison) -> int | None:
     return min((count for count in counts if count), default=None)
 
 
-def _per_image(
-    sides: Sequence[Side],
-    seeds: Sequence[int],
-    metric: Metric,
-    guess: float,
-    reader: MistakesReader,
-) -> NDArray[np.float32] | None:
-    """(sides, seeds, images), percent; None unless all runs tell, of the same images."""
-    k = TOP_K[metric]
-    reference: Mistakes | None = None
-    per_side: list[list[list[Mistakes | None]]] = []
-    for side in sides:
-        per_seed: list[list[Mistakes | None]] = []
-        for seed in seeds:
-            row: list[Mistakes | None] = []
-            for net in side.nets:
-                if net[seed].state in UNTRAINED:
-                    row.append(None)
-                    continue
-                mistakes = _mistakes(net[seed], side, k, reader)
+@dataclass
+class _Images:
+    """What each test image adds to the errors, where all runs tell, of the same images."""
+
+    reader: MistakesReader
+    k: int
+    count: int | None = None
+    """Test images."""
+
+    def sums(
+        self, nets: Sequence[tuple[Side, Mapping[int, Point]]]
+    ) -> list[NDArray[np.float64] | None]:
+        """For each net (seeds, originals), seeds ascending; None for all unless every run tells."""
+        reference: Mistakes | None = None
+        found: list[list[Mistakes]] = []
+        for side, points in nets:
+            row: list[Mistakes] = []
+            for _, point in sorted(points.items()):
+                mistakes = self._mistakes(point, side)
                 if mistakes is None or (reference and not reference.same_images(mistakes)):
-                    return None
+                    return [None] * len(nets)
                 reference = reference or mistakes
                 row.append(mistakes)
-            per_seed.append(row)
-        per_side.append(per_seed)
-    if reference is None:
-        return None
-    guessed = np.full(len(reference.wrong_n), guess, dtype=np.float32)
-    return np.stack(
-        [
-            np.stack(
-                [
-                    np.mean([guessed if m is None else 100 * m.wrong_n for m in row], axis=0)
-                    for row in per_seed
-                ]
-            )
-            for per_seed in per_side
+            found.append(row)
+        if reference is None:
+            return [None] * len(nets)
+        self.count = len(reference.wrong_n)
+        _, original_n = np.unique(reference.original_n, return_inverse=True)
+        return [
+            sums_of_originals(100.0 * np.array([m.wrong_n for m in row]), original_n)
+            if row
+            else None
+            for row in found
         ]
-    ).astype(np.float32)
+
+    def _mistakes(self, point: Point, side: Side) -> Mistakes | None:
+        if not isinstance(point, RunRecord):
+            return None
+        return self.reader.mistakes(point, side.protocol, self.k)

@@ -1,4 +1,4 @@
-"""Power of a number of seeds: differences they detect, and seeds that a difference needs."""
+"""Power of a number of seeds: the differences that they can show."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-from vgglab.study.claims.inference import Values, half_width
+from vgglab.study.claims.inference import ALPHA, Values, reach
 
 POWER = 0.8
-"""Chance of a verdict that "can be detected" means."""
-MOST_SEEDS = 1000
+"""Chance of a word that "can be shown" means."""
 _DRAWS = 41
 
 
@@ -20,47 +19,50 @@ class Noise:
     """Noise of the difference of two errors (or of any contrast), percentage points."""
 
     seed_sd: float
-    """Standard deviation of the difference over seeds, on one test set."""
+    """Standard deviation of the contrast over seeds, on one test set."""
     image_se: float
     """Standard error from the test images, which all seeds share: more seeds do not lower it."""
+    samples: float = 1.0
+    """Degrees of freedom that a further seed adds: 1 where seeds are paired, up to one a side."""
 
 
-def chance(noise: Noise, distance: float, seeds: int, alpha: float = 0.05) -> float:
-    """Probability that the interval clears a bound, on the side that the truth is on.
+def chance(noise: Noise, distance: float, seeds: int, tail: float = ALPHA / 2) -> float:
+    """Probability that a one-sided test clears a bound, where the truth does.
 
     Args:
         noise: of the difference.
         distance: from the truth to the bound, percentage points.
-        seeds: at least 2.
-        alpha: 1 less the interval's confidence. For one of m claims that are corrected together
-            ``alpha / m`` gives the chance that does not count on the other claims' verdicts.
+        seeds: of each side, at least 2.
+        tail: level of the test.
     """
-    return _clears(distance, *_intervals(noise, seeds, alpha))
+    return _clears(distance, *_reaches(noise, seeds, tail))
 
 
-def _intervals(noise: Noise, seeds: int, alpha: float) -> tuple[Values, float]:
-    """Half widths that such a study would happen to find, equally likely, and its true spread."""
-    freedom = seeds - 1
+def _reaches(noise: Noise, seeds: int, tail: float) -> tuple[Values, float]:
+    """Widths that such a study would happen to find, equally likely, and its true spread."""
+    freedom = max(1.0, noise.samples * (seeds - 1))
     found = stats.chi2.ppf((np.arange(_DRAWS) + 0.5) / _DRAWS, freedom) / freedom
     seed_variance, image_variance = noise.seed_sd**2 / seeds, noise.image_se**2
-    half = half_width(
-        seed_variance * found, np.full(_DRAWS, image_variance), seeds, confidence=1 - alpha
-    )
-    return half, max(float(np.sqrt(seed_variance + image_variance)), np.finfo(float).tiny)
+    widths = reach(tail, seed_variance * found, np.full(_DRAWS, image_variance), freedom)
+    return widths, max(float(np.sqrt(seed_variance + image_variance)), np.finfo(float).tiny)
 
 
-def _clears(distance: float, half: Values, spread: float) -> float:
-    return float(special.ndtr((distance - half) / spread).mean())
+def _clears(distance: float, widths: Values, spread: float, bounds: int = 1) -> float:
+    missed = special.ndtr((widths - distance) / spread)
+    return float(np.maximum(1 - bounds * missed, 0).mean())
 
 
-def detectable(noise: Noise, seeds: int, alpha: float = 0.05, power: float = POWER) -> float | None:
-    """Smallest true difference, percentage points, that a number of seeds shows.
+def detectable(
+    noise: Noise, seeds: int, tail: float = ALPHA / 2, power: float = POWER, bounds: int = 1
+) -> float | None:
+    """Smallest distance from a bound, percentage points, that a number of seeds shows.
 
     Args:
         noise: of the difference.
-        seeds: pairs of runs.
-        alpha: chance of showing a difference that is not there.
-        power: chance of showing one that is there.
+        seeds: of each side.
+        tail: one-sided level of the test.
+        power: chance of showing it.
+        bounds: 2 where the truth must be shown to lie between two bounds that are so far off.
 
     Returns:
         None with one seed: it shows nothing, whatever the difference.
@@ -70,41 +72,12 @@ def detectable(noise: Noise, seeds: int, alpha: float = 0.05, power: float = POW
     low, high = 0.0, noise.seed_sd + noise.image_se
     if high == 0:
         return 0.0
-    half, spread = _intervals(noise, seeds, alpha)
-    while _clears(high, half, spread) < power:
+    widths, spread = _reaches(noise, seeds, tail)
+    while _clears(high, widths, spread, bounds) < power:
         low, high = high, 2 * high
     for _ in range(30):
         middle = (low + high) / 2
-        if _clears(middle, half, spread) < power:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def seeds_needed(
-    noise: Noise, distance: float, alpha: float = 0.05, power: float = POWER
-) -> int | None:
-    """Fewest seeds that show a true difference.
-
-    Args:
-        noise: of the difference.
-        distance: from the difference to the bound that it has to clear, percentage points.
-        alpha: chance of showing a difference that is not there.
-        power: chance of showing one that is there.
-
-    Returns:
-        None where no number up to ``MOST_SEEDS`` does: then the test images are too few, or the
-        difference is nil.
-    """
-    if distance <= 0 or chance(noise, distance, MOST_SEEDS, alpha) < power:
-        return None
-    low, high = 1, 2
-    while chance(noise, distance, high, alpha) < power:
-        low, high = high, min(2 * high, MOST_SEEDS)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if chance(noise, distance, middle, alpha) < power:
+        if _clears(middle, widths, spread, bounds) < power:
             low = middle
         else:
             high = middle

@@ -23,8 +23,12 @@ class MeasuredRecord(TypedDict):
 
     mean: float
     interval: list[float] | None
+    """At 95% over all looks of the study so far."""
     by_seed: list[float]
+    """Of the seeds that every side has."""
     seed_sd: float | None
+    freedom: float | None
+    """Degrees of freedom of the seeds' part."""
     image_se: float | None
     images: int | None
     paired_by_image: bool
@@ -40,6 +44,10 @@ class SideRecord(TypedDict):
     asked: int
     """Runs that the study asks for."""
     trained: int
+    untrained: int
+    """Runs that have an outcome and did not train."""
+    untrained_share: list[float] | None
+    """Exact 95% interval for the share of runs that do not train, percent."""
     states: dict[str, int]
 
 
@@ -56,8 +64,8 @@ class SeedsRecord(TypedDict):
 
     used: list[int]
     untrained: list[int]
+    """Those with which some net did not train."""
     waiting: list[int]
-    unpaired: list[int]
 
 
 class ClaimRecord(TypedDict):
@@ -71,6 +79,9 @@ class ClaimRecord(TypedDict):
     direction: str
     metric: str
     margin: float
+    """Percentage points."""
+    margin_share: float
+    """The same in percent of the reference's error, where it was declared so; else 0."""
     margin_reason: str
     paper: PaperRecord
     sides: list[SideRecord]
@@ -79,12 +90,21 @@ class ClaimRecord(TypedDict):
     relative: float | None
     """The difference as a share of the second side's error, percent."""
     parts: list[MeasuredRecord]
-    among_trained: MeasuredRecord | None
+    places: list[float]
+    """Where the sides stand along an order."""
+    look: int
+    """The look that gave the word, or the last one; from 1."""
+    alpha_spent: float
+    """Chance of a false word on this claim by itself, up to that look."""
     p_value: float
+    """Over all looks and both words."""
     p_holm: float
+    decisive: list[float] | None
+    """The effect's interval at the level that decides, looks and other claims considered."""
+    of_trained_runs: bool
+    """Whether runs did not train, so that the word is about the others alone."""
     verdict: str
     reason: str
-    seeds_to_settle: int | None
 
 
 class UnansweredRecord(TypedDict):
@@ -102,6 +122,8 @@ class ClaimsFile(TypedDict):
     confidence: float
     alpha: float
     correction: str
+    looks: list[int]
+    """Declared numbers of seeds; empty: none."""
     family: int
     """Comparisons that are corrected together."""
     claims: list[ClaimRecord]
@@ -116,6 +138,7 @@ def claims_record(view: StudyView) -> ClaimsFile:
         "confidence": CONFIDENCE,
         "alpha": round(ALPHA, DIGITS),
         "correction": "Holm",
+        "looks": list(view.looks),
         "family": len(judgements),
         "claims": [_claim(judgement) for judgement in judgements],
         "not_asked": [_unanswered(claim, view) for claim in unanswered],
@@ -140,36 +163,35 @@ def _claim(found: Judgement) -> ClaimRecord:
         "averaged_over": [dict(values) for values in comparison.averaged if values],
         "direction": claim.direction,
         "metric": claim.metric,
-        "margin": claim.margin,
+        "margin": _rounded(found.margin),
+        "margin_share": claim.margin_share,
         "margin_reason": claim.margin_reason,
         "paper": _paper(claim.paper),
         "sides": [_side(side) for side in found.sides],
         "seeds": {
             "used": list(found.paired.seeds),
-            "untrained": [
-                seed
-                for seed, trained in zip(found.paired.seeds, found.paired.trained, strict=True)
-                if not trained
-            ],
+            "untrained": list(found.paired.untrained),
             "waiting": list(found.paired.waiting),
-            "unpaired": list(found.paired.unpaired),
         },
-        "effect": _optional(evidence.effect),
+        "effect": _measured(evidence.effect, found.tail) if evidence.effect else None,
         "relative": _rounded_or_none(_relative(found)),
-        "parts": [_measured(part) for part in evidence.parts],
-        "among_trained": _optional(found.among_trained),
+        "parts": [_measured(part, found.tail) for part in evidence.parts],
+        "places": list(found.paired.places),
+        "look": found.look,
+        "alpha_spent": _rounded(ALPHA * found.spent),
         "p_value": _rounded(found.p_value),
         "p_holm": _rounded(found.p_holm),
+        "decisive": _interval(found.decisive),
+        "of_trained_runs": found.is_of_trained_runs,
         "verdict": str(found.verdict),
         "reason": found.reason,
-        "seeds_to_settle": found.seeds_to_settle,
     }
 
 
 def _relative(found: Judgement) -> float | None:
     """A difference of two sides as a share of the second one's error, percent."""
     effect, base = found.evidence.effect, found.sides[1].error
-    if effect is None or not base or len(found.sides) > 2 or not all(found.paired.trained):
+    if effect is None or not base or len(found.sides) > 2:
         return None
     return 100 * effect.mean / base
 
@@ -185,25 +207,28 @@ def _side(side: SideResult) -> SideRecord:
         "error": _rounded_or_none(side.error),
         "asked": side.runs,
         "trained": side.trained,
+        "untrained": side.untrained,
+        "untrained_share": _interval(side.untrained_share),
         "states": dict(side.states),
     }
 
 
-def _optional(found: Measured | None) -> MeasuredRecord | None:
-    return None if found is None else _measured(found)
-
-
-def _measured(found: Measured) -> MeasuredRecord:
+def _measured(found: Measured, tail: float) -> MeasuredRecord:
     noise = found.noise
     return {
         "mean": _rounded(found.mean),
-        "interval": [_rounded(end) for end in found.interval] if found.interval else None,
+        "interval": _interval(found.interval_of(tail, tail)),
         "by_seed": [_rounded(value) for value in found.by_seed],
         "seed_sd": _rounded(noise.seed_sd) if noise else None,
+        "freedom": _rounded(found.freedom) if noise else None,
         "image_se": _rounded(noise.image_se) if noise else None,
         "images": found.images,
         "paired_by_image": found.paired,
     }
+
+
+def _interval(ends: tuple[float, float] | None) -> list[float] | None:
+    return [_rounded(end) for end in ends] if ends else None
 
 
 def _rounded_or_none(value: float | None) -> float | None:

@@ -1,28 +1,26 @@
-"""From paired errors to a word: supported, contradicted or inconclusive."""
+"""From errors to a word: supported, contradicted or inconclusive."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
-from vgglab.study.claims.comparisons import (
-    Comparison,
-    Side,
-    Unanswered,
-    comparisons,
-)
-from vgglab.study.claims.contrast import Measured
-from vgglab.study.claims.directions import DIRECTIONS, Evidence
+from vgglab.study.claims.comparisons import Comparison, Side, Unanswered, comparisons
+from vgglab.study.claims.directions import DIRECTIONS, Direction, Evidence, OneSided
 from vgglab.study.claims.inference import ALPHA, holm
+from vgglab.study.claims.looks import looks_of
 from vgglab.study.claims.mistakes import MistakesReader
-from vgglab.study.claims.pairing import Paired, error_of, pair
-from vgglab.study.claims.power import MOST_SEEDS, POWER, seeds_needed
+from vgglab.study.claims.pairing import Paired, pair
+from vgglab.study.claims.spending import Spending, spending
 from vgglab.study.view import StudyView
+
+Interval = tuple[float, float]
 
 
 class Verdict(StrEnum):
@@ -42,131 +40,245 @@ class SideResult:
     error: float | None
     """Mean of the runs that trained, percent."""
     runs: int
-    """Runs that the study asks for."""
+    """Runs that the look asks for."""
     trained: int
-    """Runs that finished and were tested."""
+    """Runs that finished, were tested and do better than guessing."""
+    untrained: int
+    """Runs that have an outcome and did not train."""
     states: Mapping[str, int]
     """State -> number of runs in it."""
+
+    @property
+    def untrained_share(self) -> Interval | None:
+        """Percent of such runs that do not train, at most and at least; None without an outcome."""
+        runs = self.trained + self.untrained
+        return share_interval(self.untrained, runs) if runs else None
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """One comparison with its tests and its verdict."""
+    """One comparison with its tests and its verdict, at the look that gave it or the last one."""
 
     comparison: Comparison
     sides: tuple[SideResult, ...]
     paired: Paired
     evidence: Evidence
-    among_trained: Measured | None
-    """The effect among the seeds in which every net learned; None where that is all of them."""
+    margin: float
+    """Percentage points."""
+    look: int
+    """From 1."""
+    tail: float
+    """Of the intervals that hold at 95% at this look, the chance on each side."""
+    spent: float
+    """Of the claim's alpha, the share that is spent by now."""
     p_value: float
-    p_holm: float
-    """Corrected for all comparisons of the study."""
-    verdict: Verdict
-    reason: str
-    seeds_to_settle: int | None
+    """Over all looks, and both words."""
+    p_holm: float = 1.0
+    """Corrected for all comparisons that had no word before this look."""
+    decisive: Interval | None = None
+    """The interval that the word follows from: at the level that Holm's correction asks for."""
+    verdict: Verdict = Verdict.INCONCLUSIVE
+    reason: str = ""
+
+    @property
+    def direction(self) -> Direction:
+        return DIRECTIONS[self.comparison.claim.direction]
+
+    @property
+    def is_settled(self) -> bool:
+        return self.verdict is not Verdict.INCONCLUSIVE
+
+    @property
+    def is_of_trained_runs(self) -> bool:
+        """Whether runs of a side did not train, so that the word is about the others alone."""
+        return not self.direction.counts_runs and any(side.untrained for side in self.sides)
+
+
+def share_interval(count: int, of: int) -> Interval:
+    """Exact 95% interval for a share, percent (Clopper & Pearson 1934); one-sided at 0 and all."""
+    tail = ALPHA if count in (0, of) else ALPHA / 2
+    low = float(stats.beta.ppf(tail, count, of - count + 1)) if count else 0.0
+    high = float(stats.beta.isf(tail, count + 1, of - count)) if count < of else 1.0
+    return 100 * low, 100 * high
 
 
 def judge(view: StudyView) -> tuple[list[Judgement], list[Unanswered]]:
-    """The verdict of every comparison of a study, and the claims that none of its points answer.
-
-    Verdicts are corrected together for all comparisons (Holm 1979).
-    """
+    """The verdict of every comparison of a study, and the claims that none of its points answer."""
     found, unanswered = comparisons(view)
-    reader = MistakesReader()
-    tested = [_test(comparison, reader) for comparison in found]
-    adjusted = holm(np.array([judgement.p_value for judgement in tested]))
-    return [
-        _with_verdict(judgement, float(p), len(tested))
-        for judgement, p in zip(tested, adjusted, strict=True)
-    ], unanswered
+    return judged(found, view, MistakesReader()), unanswered
 
 
-def _test(comparison: Comparison, reader: MistakesReader) -> Judgement:
+def judged(found: Sequence[Comparison], view: StudyView, reader: MistakesReader) -> list[Judgement]:
+    """The verdicts of a study's comparisons, in their order.
+
+    The study is looked at as it was declared to be, or as often as its ledger says. At each look
+    the claims without a word are corrected together (Holm 1979), each at the level that is left of
+    its 5%; a word stands (Ye et al. 2013, "A group sequential Holm procedure").
+
+    Args:
+        found: what the claims compare.
+        view: the study; its looks and its ledger count.
+        reader: knows which test images each run got wrong.
+    """
+    looks = [looks_of(view, comparison) for comparison in found]
+    rule = spending(view.looks)
+    latest: dict[int, Judgement] = {}
+    for look in range(1, max(map(len, looks), default=0) + 1):
+        is_open = [i for i in range(len(found)) if not (i in latest and latest[i].is_settled)]
+        now = {
+            i: _test(found[i].among(looks[i][look - 1]), look, rule, reader)
+            for i in is_open
+            if look <= len(looks[i])
+        }
+        if not now:
+            break
+        is_complete = not any(judgement.paired.waiting for judgement in now.values())
+        may_speak = is_complete or not view.looks
+        latest |= _with_words(now, len(is_open), rule) if may_speak else _mid_look(now)
+        if not is_complete and view.looks:
+            break
+    return [latest[i] for i in range(len(found))]
+
+
+def _test(comparison: Comparison, look: int, rule: Spending, reader: MistakesReader) -> Judgement:
     """The tests of a comparison by itself, without a verdict."""
-    direction, margin = DIRECTIONS[comparison.claim.direction], comparison.claim.margin
+    claim = comparison.claim
+    direction = DIRECTIONS[claim.direction]
     paired = pair(comparison, reader)
+    margin = claim.margin
+    if claim.margin_share:
+        reference = paired.error(direction.reference % paired.sides)
+        margin = claim.margin_share / 100 * (reference or 0.0)
     evidence = direction.evidence(paired, margin)
-    among = None
-    if not all(paired.trained):
-        among = direction.evidence(paired.among_trained(), margin).effect
+    sides = tuple(
+        _side_result(side, i, comparison, paired) for i, side in enumerate(comparison.sides)
+    )
     # Runs that are still to come might change the answer, and looking early would be looking twice.
-    p = 1.0
-    if not paired.waiting:
-        p = evidence.contradicts
-        if not evidence.is_against:
-            p = min(evidence.supports, evidence.contradicts, 1.0)
+    tests = (evidence.supports, evidence.contradicts)
+    p = 1.0 if paired.waiting else min(_overall(test, look, rule) for test in tests)
     return Judgement(
         comparison=comparison,
-        sides=tuple(_side_result(side, comparison) for side in comparison.sides),
+        sides=sides,
         paired=paired,
         evidence=evidence,
-        among_trained=among,
+        margin=margin,
+        look=look,
+        tail=rule.tail(ALPHA / 2, look),
+        spent=rule.spent(look),
         p_value=p,
-        p_holm=p,
-        verdict=Verdict.INCONCLUSIVE,
-        reason="",
-        seeds_to_settle=None,
     )
 
 
-def _side_result(side: Side, comparison: Comparison) -> SideResult:
+def _overall(test: OneSided, look: int, rule: Spending) -> float:
+    return min(1.0, test.factor * rule.overall(test.p_value, look))
+
+
+def _side_result(side: Side, place: int, comparison: Comparison, paired: Paired) -> SideResult:
     points = [point for net in side.nets for point in net.values()]
-    errors = [e for p in points if (e := error_of(p, side, comparison.claim.metric)) is not None]
+    untrained, over = paired.runs(place)
     return SideResult(
         fields=side.fields,
         protocol=side.protocol,
-        error=float(np.mean(errors)) if errors else None,
+        error=paired.error(place),
         runs=len(points),
-        trained=len(errors),
+        trained=over - untrained,
+        untrained=untrained,
         states=dict(sorted(Counter(str(point.state) for point in points).items())),
     )
 
 
-def _with_verdict(tested: Judgement, p_holm: float, family: int) -> Judgement:
-    verdict, reason, needed = _verdict(tested, p_holm, family)
-    return replace(tested, p_holm=p_holm, verdict=verdict, reason=reason, seeds_to_settle=needed)
+def _mid_look(now: Mapping[int, Judgement]) -> dict[int, Judgement]:
+    """Numbers and no words: a look is judged when all of its runs have an outcome."""
+    waiting = {
+        point.id
+        for judgement in now.values()
+        for point in judgement.comparison.points
+        if not point.state.is_outcome
+    }
+    reason = f"in the middle of a look: {len(waiting)} of its runs have no outcome yet"
+    return {i: replace(judgement, p_value=1.0, reason=reason) for i, judgement in now.items()}
 
 
-def _verdict(tested: Judgement, p_holm: float, family: int) -> tuple[Verdict, str, int | None]:
+def _with_words(now: Mapping[int, Judgement], family: int, rule: Spending) -> dict[int, Judgement]:
+    """The verdicts of a look; ``family`` counts the claims that had no word before it."""
+    order = list(now)
+    p_values = np.ones(family)
+    p_values[: len(order)] = [now[i].p_value for i in order]
+    adjusted = holm(p_values)
+    shown = int((adjusted <= ALPHA).sum())
+    ranks = np.argsort(np.argsort(p_values, kind="stable"), kind="stable")
+    found = {}
+    for place, i in enumerate(order):
+        level = ALPHA / (family - min(int(ranks[place]), shown))
+        below, above = (rule.tail(t, now[i].look) for t in now[i].direction.tails(level))
+        effect = now[i].evidence.effect
+        judgement = replace(
+            now[i],
+            p_holm=float(adjusted[place]),
+            decisive=effect.interval_of(below, above) if effect else None,
+        )
+        found[i] = _with_word(judgement, rule, family)
+    return found
+
+
+def _with_word(tested: Judgement, rule: Spending, family: int) -> Judgement:
+    direction, evidence = tested.direction, tested.evidence
     if untestable := _why_untestable(tested):
-        return Verdict.INCONCLUSIVE, untestable, None
-    if p_holm <= ALPHA:
-        claim, evidence = tested.comparison.claim, tested.evidence
-        basis = DIRECTIONS[claim.direction].basis(evidence, claim.margin)
-        verdict = Verdict.CONTRADICTED if evidence.is_against else Verdict.SUPPORTED
-        return verdict, basis, None
-    return Verdict.INCONCLUSIVE, *_what_would_settle(tested, family)
+        return replace(tested, p_value=1.0, p_holm=1.0, decisive=None, reason=untestable)
+    if tested.p_holm <= ALPHA:
+        for_it, against_it = (
+            _overall(test, tested.look, rule) for test in (evidence.supports, evidence.contradicts)
+        )
+        against = against_it < for_it
+        verdict = Verdict.CONTRADICTED if against else Verdict.SUPPORTED
+        reason = direction.basis(evidence, tested.margin, against=against)
+        return replace(tested, verdict=verdict, reason=reason)
+    return replace(tested, reason=_why_open(tested, family))
 
 
 def _why_untestable(tested: Judgement) -> str:
     """Why nothing can be tested; empty where it can."""
-    paired = tested.paired
-    if paired.waiting:
+    if tested.paired.waiting:
         waiting = sum(not point.state.is_outcome for point in tested.comparison.points)
         return f"{waiting} of its runs have no outcome yet"
-    if not paired.seeds:
-        return "no seed has an outcome on every side"
-    if len(paired.seeds) == 1:
-        return "one seed: no noise is known, whatever the difference"
-    return "" if any(side.trained for side in tested.sides) else "no net trained"
+    if not tested.paired.seeds:
+        return "no run has an outcome"
+    return "" if tested.direction.counts_runs else _why_no_error(tested)
 
 
-def _what_would_settle(tested: Judgement, family: int) -> tuple[str, int | None]:
-    """Why nothing is shown, and the seeds that would show what is now estimated."""
-    effect, clearance = tested.evidence.effect, tested.evidence.clearance
-    if effect is None or effect.noise is None:
-        return "nothing to test", None
-    alone = f"shown alone (p = {tested.p_value:.2g}), but not among {family} claims; "
-    start = alone if tested.p_value <= ALPHA else ""
-    needed = seeds_needed(effect.noise, clearance, alpha=ALPHA / family)
-    if needed is None:
-        if effect.noise.image_se and clearance > 0:
-            return f"{start}too few test images: {MOST_SEEDS} seeds would not settle it", None
-        return f"{start}{MOST_SEEDS} seeds would not settle it", None
-    needed = max(needed, effect.seeds + 1)
-    return (
-        f"{start}{needed} seeds would settle it with a chance of {POWER:.0%}, "
-        "were the effect as large as it now looks",
-        needed,
-    )
+def _why_no_error(tested: Judgement) -> str:
+    """Why the errors of runs that trained cannot be compared; empty where they can."""
+    without = sum(not side.trained for side in tested.sides)
+    effect = tested.evidence.effect
+    if without == len(tested.sides):
+        return "no net trained"
+    if without:
+        return "no run of a side trained: there is no error to compare"
+    if effect is None:
+        return "no net that is averaged over trained on every side"
+    return "one seed: no noise is known, whatever the difference" if effect.seeds < 2 else ""
+
+
+def _why_open(tested: Judgement, family: int) -> str:
+    """Why nothing is shown."""
+    parts = [tested.direction.lacking(tested.evidence, tested.margin)]
+    if tested.p_value <= ALPHA:
+        parts.append(f"shown alone (p = {tested.p_value:.2g}), but not among {family} claims")
+    elif _is_for_want_of_images(tested):
+        parts.append("too few test images: a difference of that size is within their luck")
+    return "; ".join(part for part in parts if part)
+
+
+def _is_for_want_of_images(tested: Judgement) -> bool:
+    """Whether no number of seeds would show a difference as it now looks."""
+    effect, bounds = tested.evidence.effect, tested.direction.bounds(tested.margin)
+    if effect is None or not bounds:
+        return False
+    nearest = min(abs(effect.mean - bound) for bound in bounds)
+    widest = float(stats.norm.isf(tested.tail) * np.sqrt(effect.image_variance))
+    return 0 < nearest < widest
+
+
+def open_claims(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """Those that have no word yet."""
+    return [judgement for judgement in judgements if not judgement.is_settled]

@@ -1,0 +1,74 @@
+"""The memory that ``task=plan`` says of a net, from its pilot, and that of the finished run.
+
+python -m gpu.plan_memory FOLDER --device cuda
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from on_device import say
+
+import vgglab
+from gpu.study_jobs import results
+
+ROOT = Path(vgglab.__file__).resolve().parents[2]
+
+
+def printed(folder: Path, *arguments: str) -> str:
+    """The output of a command of ours.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "run.py"), *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        raise SystemExit(f"{' '.join(arguments)}: exit code {ended.returncode}")
+    return ended.stdout
+
+
+def main() -> None:
+    """Plan, train, and print what both say."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
+    parser.add_argument("--small", action="store_true")
+    options = parser.parse_args()
+    folder = options.folder.resolve()
+    folder.mkdir(parents=True)
+    net = ["sweeps=lrn", "hydra.sweeper.params.model=d", "hydra.sweeper.params.seed='0'"]
+    net += ["claims=none", "recipe.epochs=1"]
+    if options.small:
+        net[1] = "hydra.sweeper.params.model=a"
+        net += ["model.width=0.0625", "data=digits", "data.classes=6", "trainer.threads=1"]
+    common = [
+        *net,
+        f"trainer={'gpu' if options.device == 'cuda' else 'cpu'}",
+        "tracking=off",
+        *(f"paths.{name}={folder / name}" for name in ("runs", "studies", "data")),
+    ]
+    plan: dict[str, Any] = json.loads(printed(folder, "task=plan", "format=json", *common))
+    (point,) = plan["waiting"]
+    said = point["measurement"]["memory_mib"] if point["measurement"] else None
+    say(from_="plan", net=point["net"], memory_mib=said, seconds=point["seconds"])
+    printed(folder, "-m", *common)
+    (result,) = results(folder)
+    peak, seconds = result["speed"]["peak_memory_mib"], result["speed"]["train_seconds"]
+    say(from_="finished run", net=point["net"], memory_mib=peak, seconds=seconds)
+    if said:
+        say(plan_over_run=round(said / peak, 3))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""``looks.jsonl``: how often a study was looked at, with which seeds, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookedAt:
+    """One claim at one look."""
+
+    seeds: tuple[int, ...]
+    """Seeds that it was judged with."""
+    word: str
+    """Its verdict then."""
+    alpha_spent: float
+    """Chance of a false word that has been spent on it, this look included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookLine:
+    """One look at a study."""
+
+    time: float
+    """Seconds since the epoch."""
+    look: int | None
+    """Its number among those declared, from 1; None of a study that declared none."""
+    seeds: tuple[int, ...]
+    """Seeds of the study that were looked at."""
+    claims: Mapping[str, LookedAt]
+    """By ``claim_key``."""
+    minutes: float
+    """Wall clock that the training of this look's runs took."""
+    runs: int
+    """Runs with an outcome so far."""
+
+    def is_same_look(self, other: LookLine) -> bool:
+        """Whether both are of one look, with the same seeds of every claim."""
+        return (self.look, self.seeds_of) == (other.look, other.seeds_of)
+
+    @property
+    def seeds_of(self) -> dict[str, tuple[int, ...]]:
+        """Claim -> its seeds."""
+        return {name: claim.seeds for name, claim in self.claims.items()}
+
+
+def claim_key(name: str, setting: Mapping[str, Any]) -> str:
+    """``batch_norm, model.name=a``: the name of one comparison of a claim."""
+    return ", ".join([name, *(f"{field}={value}" for field, value in sorted(setting.items()))])
+
+
+def look_line(plain: Mapping[str, Any]) -> LookLine:
+    """The line that ``plain_line`` wrote."""
+    claims = {
+        name: LookedAt(
+            seeds=tuple(found["seeds"]), word=found["word"], alpha_spent=found["alpha_spent"]
+        )
+        for name, found in plain["claims"].items()
+    }
+    return LookLine(
+        time=plain["time"],
+        look=plain["look"],
+        seeds=tuple(plain["seeds"]),
+        claims=claims,
+        minutes=plain["minutes"],
+        runs=plain["runs"],
+    )
+
+
+def plain_line(line: LookLine) -> dict[str, Any]:
+    """Plain values for JSON."""
+    return asdict(line)
+
+
+def lines_to_add(known: list[LookLine], found: list[LookLine]) -> list[LookLine]:
+    """The looks that are not in the ledger yet: the same one is never counted twice."""
+    added: list[LookLine] = []
+    for line in found:
+        if not any(line.is_same_look(other) for other in (*known, *added)):
+            added.append(line)
+    return added

@@ -1,0 +1,46 @@
+"""A run's mistakes are read from its predictions, also from those of before 26 November 2026."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from study_points import run
+
+from vgglab.study.claims.mistakes import Mistakes, MistakesReader
+
+
+def read(root: Path, **columns: Any) -> Mistakes:
+    """Mistakes of a run that tested images 2, 0 and 1, the last of them wrongly."""
+    record = run("a", 0, 33.3, root=root)
+    path = record.directory.predictions("center")
+    path.parent.mkdir(parents=True)
+    table = {"index": [2, 0, 1], "label": [5, 5, 3], "classes": [[5, 3], [5, 3], [5, 3]]}
+    pq.write_table(pa.table(table | columns), path)
+    found = MistakesReader().mistakes(record, "center", 1)
+    assert found
+    assert found.index_n.tolist() == [0, 1, 2]
+    assert found.wrong_n.tolist() == [False, True, False]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("columns", "originals"),
+    [({"original": [907, 907, 40]}, [907, 40, 907]), ({}, [0, 1, 2])],
+    ids=["with originals", "of before: each image its own"],
+)
+def test_each_image_has_its_original(
+    columns: dict[str, Any], originals: list[int], tmp_path: Path
+) -> None:
+    mistakes = read(tmp_path, **columns)
+    assert mistakes.original_n.dtype == "int64"
+    assert mistakes.original_n.tolist() == originals
+
+
+def test_old_and_new_predictions_are_of_the_same_images(tmp_path: Path) -> None:
+    old, new = read(tmp_path / "old"), read(tmp_path / "new", original=[907, 907, 40])
+    assert old.same_images(new)
+    assert new.same_images(old)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from vgglab.study.claims.spending import Halving, Linear, spending
+
+LOOKS = (3, 5, 8, 12, 20)
+
+
+def test_declared_looks_spend_in_proportion_to_their_seeds() -> None:
+    """A walk of normal steps, seen at the looks, crosses their levels as often as was meant."""
+    rule, looks = Linear(LOOKS), np.array(LOOKS)
+    walks = np.random.default_rng(0).standard_normal((200_000, 20), dtype=np.float32).cumsum(axis=1)
+    seen = walks[:, looks - 1] / np.sqrt(looks)
+    levels = [rule.tail(0.05, look) for look in range(1, 6)]
+    crossed = (seen > stats.norm.isf(levels)).cumsum(axis=1) > 0
+    assert crossed.mean(axis=0) == pytest.approx(0.05 * looks / 20, abs=0.002)
+    assert [rule.spent(look) for look in range(1, 6)] == pytest.approx(looks / 20)
+
+
+@pytest.mark.parametrize("look", [1, 3, 5])
+def test_a_p_value_is_worth_what_its_level_costs(look: int) -> None:
+    rule = Linear(LOOKS)
+    for alpha in (1e-5, 0.013, 0.3):
+        assert rule.overall(rule.tail(alpha, look), look) == pytest.approx(alpha, rel=1e-6)
+    assert rule.overall(1.0, look) == 1.0
+    assert rule.overall(0.0, look) < 1e-8
+
+
+def test_one_declared_look_costs_nothing() -> None:
+    assert Linear((5,)).overall(0.03, 1) == pytest.approx(0.03, rel=1e-4)
+
+
+def test_undeclared_looks_never_spend_more_than_there_is() -> None:
+    rule = spending(())
+    assert isinstance(rule, Halving)
+    assert rule.overall(0.03, 1) == pytest.approx(0.03 / 0.8)
+    assert rule.overall(0.03, 2) == pytest.approx(0.03 / 0.1)
+    assert sum(rule.tail(0.05, look) for look in range(1, 60)) == pytest.approx(0.05)
+    assert rule.spent(2) == pytest.approx(0.9)
