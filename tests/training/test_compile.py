@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.data.loaders import Batch
 from vgglab.models.build import build
 from vgglab.models.dropout import dropout_layers, keyed_dropout, keyed_mask
-from vgglab.models.kernels.select import use_kernels
+from vgglab.models.kernels.select import _can_be_graphs, use_kernels
 from vgglab.models.vgg import VGG
 from vgglab.training.trainability import DeadUnits, look_through
 
@@ -73,6 +74,15 @@ def test_the_head_is_compiled_too() -> None:
     assert len(graphs) == 1  # other keys, the same code
     names = [str(node.target) for node in graphs[0].graph.nodes]
     assert any("linear" in name for name in names)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_graphs_are_for_one_gpu_and_whole_steps(accumulate: int) -> None:
+    net = net_of("none")
+    trainer = TrainerConfig(accelerator="cpu", compile="graphs", accumulate=accumulate)
+    assert use_kernels(net, trainer).compile == "inductor"
+    on_gpu = dataclasses.replace(trainer, accelerator="gpu")
+    assert _can_be_graphs(on_gpu) is (accumulate == 1)
 
 
 def test_dead_units_are_counted_in_a_compiled_net() -> None:
