@@ -27,6 +27,7 @@ from torch import Tensor
 
 from vgglab.config import Config
 from vgglab.config.parse import parse
+from vgglab.data.device import CPU
 from vgglab.data.listing import list_images
 from vgglab.data.loaders import Batch
 from vgglab.data.module import ImageData
@@ -95,10 +96,15 @@ def in_training(data: ImageData) -> ImageData:
     return data
 
 
+def shown(data: ImageData, batch: Batch) -> Batch:
+    """A batch from the loader as the net is handed it, on a CPU."""
+    return data.on_after_batch_transfer(data.transfer_batch_to_device(batch, CPU, 0), 0)
+
+
 def epoch_of(data: ImageData) -> Callable[[], int]:
     """All batches of an epoch with all that happens to them before the net; counts the images."""
     loader = data.train_dataloader()
-    return lambda: sum(len(data.on_after_batch_transfer(batch, 0).images_nchw) for batch in loader)
+    return lambda: sum(len(shown(data, batch).images_nchw) for batch in loader)
 
 
 def ours(config: Config) -> Callable[[], int]:
@@ -241,7 +247,7 @@ def _memory_row(work: Path, rounds: int, channels: int) -> tuple[str, float, flo
     data.splits = Splits(train=images, validation=images, test=images)
     data.normalise = Normalisation.of(images.images_nchw)
     loader = data.train_dataloader()
-    train = _step(config, channels, data.on_after_batch_transfer(next(iter(loader)), 0))
+    train = _step(config, channels, shown(data, next(iter(loader))))
     steps = range(loader.steps)
     candidates = {"load": epoch_of(data), "train": lambda: [train() for _ in steps]}
     times = alternate(candidates, rounds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -206,3 +207,20 @@ def test_a_broken_file_is_named(workers: int, tmp_path: Path) -> None:
             read()
         assert str(caught.value).startswith(f"{broken}: ")
         assert "\n" not in str(caught.value)
+
+
+def test_workers_live_from_epoch_to_epoch_until_the_loader_is_closed(files: FileSet) -> None:
+    epochs = iter([(0, 0), (1, 0), (2, 0)])
+    made = loader(files, workers=2, position=lambda: next(epochs))
+    first = by_sample(iter(made))
+    workers = {child.pid for child in multiprocessing.active_children()}
+    second = by_sample(iter(made))
+    assert len(workers) == 2
+    assert {child.pid for child in multiprocessing.active_children()} == workers
+    assert first.keys() == second.keys()
+    assert not all(torch.equal(first[sample], second[sample]) for sample in first)
+    expected = loader(files, workers=0, position=lambda: (1, 0))
+    assert all(torch.equal(second[s], image) for s, image in by_sample(iter(expected)).items())
+    next(iter(made))  # an epoch that is left in its midst
+    made.close()
+    assert not workers & {child.pid for child in multiprocessing.active_children()}

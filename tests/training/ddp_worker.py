@@ -7,6 +7,7 @@ import json
 import math
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,14 @@ def main(folder: Path) -> None:
             return loss * math.nan if is_spoilt else loss
 
     vars(experiment)["Classifier"] = Watching
+    broadcasts: list[str] = []
+    send = torch.distributed.broadcast
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        broadcasts.append(traceback.format_stack(limit=2)[0])
+        return send(*arguments, **named)
+
+    vars(torch.distributed)["broadcast"] = counted
     run = RunDirectory(folder / "run")
     run.path.mkdir(exist_ok=True)
     if "DOUBLE" in os.environ:
@@ -71,6 +80,7 @@ def main(folder: Path) -> None:
             (folder / f"diverged.{world.rank}.txt").write_text(str(outcome))
             return
     (folder / f"seen.{world.rank}.json").write_text(json.dumps(seen))
+    (folder / f"broadcasts.{world.rank}.json").write_text(json.dumps(broadcasts))
     if world.is_first:
         (folder / "result.json").write_text(json.dumps(result))
         assert torch.get_num_threads() == config.trainer.threads

@@ -175,6 +175,8 @@ def test_the_same_run_in_parts(
     assert len(whole.seen) == STEPS
     assert len(whole.seen[STEPS - 1]) == TRAIN_IMAGES % 125 == 25
     assert parts.errors == whole.errors
+    for path in tmp_path.glob("broadcasts.*.json"):  # Lightning would send one a micro-batch
+        assert json.loads(path.read_text()) == []
     apart = distances(parts, whole)
     print(
         f"world {world} x accumulation {accumulate}, {'float64' if double else 'float32'}: all "

@@ -7,7 +7,7 @@ import dataclasses
 import math
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -147,7 +147,24 @@ def test_interrupted_on_the_plateau_it_stops_where_it_would_have(
     assert (str(again), again.details) == (str(found), found.details)
 
 
-def test_watching_changes_no_weight(small_config: Config, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "how",
+    [
+        "none",
+        pytest.param(
+            "inductor",
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+            ],
+        ),
+    ],
+)
+def test_watching_changes_no_weight(
+    how: Literal["none", "inductor"], small_config: Config, tmp_path: Path
+) -> None:
+    trainer = dataclasses.replace(small_config.trainer, compile=how)
+    small_config = dataclasses.replace(small_config, trainer=trainer)
     runs = []
     for after in (0, 50):
         recipe = dataclasses.replace(small_config.recipe, untrainable_after=after)

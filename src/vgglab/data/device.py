@@ -69,17 +69,21 @@ class Rows:
 
     def __init__(self, values: Tensor, device: torch.device) -> None:
         self._values, self._device = values, device
+        self._resident: Tensor | None = None
 
     def at(self, places_n: NDArray[np.int64]) -> Tensor:
         """The rows at these indices, (N, ...)."""
         if self._device.type == "cpu":
             return self._values.index_select(0, torch.from_numpy(places_n))
-        if self._values.device.type == "cpu" and self._values.nbytes <= RESIDENT_BYTES:
-            self._values = self._values.to(self._device)
-        if self._values.device.type == "cpu":
+        if self._values.nbytes > RESIDENT_BYTES:
             shape = (len(places_n), *self._values.shape[1:])
             chosen = torch.empty(shape, dtype=self._values.dtype, pin_memory=True)
             torch.index_select(self._values, 0, torch.from_numpy(places_n), out=chosen)
             return chosen.to(self._device, non_blocking=True)
-        places = to_device({"places": places_n}, self._device)["places"]
-        return self._values.index_select(0, places)
+        if self._resident is None:
+            self._resident = self._values.to(self._device)
+        return self._resident.index_select(0, to_device({"": places_n}, self._device)[""])
+
+    def leave(self) -> None:
+        """Free the tensor on the device."""
+        self._resident = None

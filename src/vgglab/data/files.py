@@ -19,6 +19,7 @@ from vgglab.data.splits import Labels
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.utils.data import DataLoader
 
 Item = TypeVar("Item")
 Names = NDArray[np.bytes_]
@@ -98,32 +99,38 @@ def identity(item: Item) -> Item:
     return item
 
 
-def read_by_workers(
+def worker_loader(
     dataset: Any, requests: Any, workers: int, *, pin_memory: bool = False
-) -> Iterator[Any]:
-    """Items of a data set, read ahead by worker processes.
+) -> DataLoader[Any]:
+    """A loader whose worker processes read ahead, and live on from one pass to the next.
 
     Args:
-        dataset: Makes an item of a request by ``[]``; a DataError that it returns is raised here.
+        dataset: Makes an item of a request by ``[]``; it may return a DataError instead.
         requests: Indices, or groups of them, in this order.
         workers: Processes; 0 reads in this one.
         pin_memory: Whether tensors are put into page-locked memory, for a GPU.
-
-    Raises:
-        DataError: the data set returned it.
     """
     import torch  # not above: most commands read no image and must not wait for it
     from torch.utils.data import DataLoader
 
-    loader: DataLoader[Any] = DataLoader(
+    return DataLoader(
         dataset,
         sampler=requests,
         batch_size=None,  # a request is a whole batch already
         num_workers=workers,
         collate_fn=identity,
         pin_memory=pin_memory,
+        persistent_workers=workers > 0,
         generator=torch.Generator(),  # a loader draws from it: not from the run's own
     )
+
+
+def read(loader: DataLoader[Any]) -> Iterator[Any]:
+    """The items of a pass.
+
+    Raises:
+        DataError: the data set returned it.
+    """
     for item in loader:
         if isinstance(item, DataError):
             raise item
@@ -144,4 +151,6 @@ def whole_images(
     Raises:
         UnreadableImage: one of them cannot be decoded.
     """
-    return read_by_workers(_WholeImages(files), indices_m.tolist(), workers, pin_memory=pin_memory)
+    return read(
+        worker_loader(_WholeImages(files), indices_m.tolist(), workers, pin_memory=pin_memory)
+    )

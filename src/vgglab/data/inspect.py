@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgglab.data.decode import UnreachableFile, UnreadableImage, open_image
-from vgglab.data.files import FileSet, read_by_workers
+from vgglab.data.files import FileSet, read, worker_loader
 from vgglab.data.smaller_copy import SmallerCopy
 
 CHUNK = 32
@@ -79,7 +79,7 @@ def inspect_files(
     chunks = [
         np.arange(start, min(start + CHUNK, len(files))) for start in range(0, len(files), CHUNK)
     ]
-    for found in read_by_workers(_Inspection(files, copy), chunks, workers):
+    for found in read(worker_loader(_Inspection(files, copy), chunks, workers)):
         yield from found
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from vgglab.data.device import CPU, Rows
 from vgglab.data.errors import DataError
-from vgglab.data.files import FileSet, read_by_workers
+from vgglab.data.files import FileSet, read, worker_loader
 from vgglab.data.order import BatchIndices, BatchOrder
 from vgglab.data.resize import Pixels, Window, middle, rescaled_size, resized_crop
 from vgglab.data.splits import ImageSet
@@ -54,6 +54,9 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Free what is kept from one pass to the next."""
+
     # Lightning resumes in the middle of an epoch only with a loader that has these two methods.
     def state_dict(self) -> dict[str, Any]:
         """Empty: ``BatchOrder`` asks the trainer where it is."""
@@ -72,6 +75,10 @@ class BatchLoader(Loader):
         images_nhwc = torch.from_numpy(images.images_nchw).permute(0, 2, 3, 1).contiguous()
         self._images_nhwc = Rows(images_nhwc, device)
         self._labels_n = torch.from_numpy(images.labels_n)
+
+    def close(self) -> None:
+        """Free the images on the device; another pass would move them there again."""
+        self._images_nhwc.leave()
 
     def __iter__(self) -> Iterator[Batch]:
         for samples_n, epoch, step_images in self._order:
@@ -127,7 +134,7 @@ class _Batches(Dataset["Batch | DataError"]):
 
 class FileLoader(Loader):
     """Batches of a split of files. A worker makes a whole batch; which worker does not matter,
-    since random draws are keyed by epoch and sample.
+    since random draws are keyed by epoch and sample. Workers live until ``close``.
 
     Args:
         files: The split.
@@ -154,8 +161,15 @@ class FileLoader(Loader):
         super().__init__(order)
         self._batches = _Batches(files, crops, size)
         self._workers, self._pin_memory = workers, pin_memory
+        self._loader: DataLoader[Any] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
-        return read_by_workers(
-            self._batches, self._order, self._workers, pin_memory=self._pin_memory
-        )
+        if self._loader is None:
+            self._loader = worker_loader(
+                self._batches, self._order, self._workers, pin_memory=self._pin_memory
+            )
+        return read(self._loader)
+
+    def close(self) -> None:
+        """End the worker processes; another pass would start new ones."""
+        self._loader = None

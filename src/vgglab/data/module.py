@@ -60,6 +60,7 @@ class ImageData(pl.LightningDataModule):
             flip=data.flip,
         )
         self._shift_and_flip = ShiftAndFlip(config.seed, data.shift, data.flip)
+        self._loaders: list[Loader] = []
 
     def state_dict(self) -> dict[str, str]:
         """Of files: the decoder and a digest of its pixels, which a resumed run must find again."""
@@ -105,7 +106,16 @@ class ImageData(pl.LightningDataModule):
         images = self.splits.validation
         return self._loader(images, BatchOrder(len(images), EVALUATION_BATCH, shard=self._shard))
 
+    def teardown(self, stage: str) -> None:
+        """End the loaders' processes and free their images: the test of the net comes next."""
+        for loader in self._loaders:
+            loader.close()
+
     def _loader(self, images: ImageSet | FileSet, order: BatchOrder) -> Loader:
+        self._loaders.append(self._loader_of(images, order))
+        return self._loaders[-1]
+
+    def _loader_of(self, images: ImageSet | FileSet, order: BatchOrder) -> Loader:
         center, trainer = CenterCrops(self._test_scale, self._size), self._config.trainer
         match images:
             case ImageSet():

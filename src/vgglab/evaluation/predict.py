@@ -25,7 +25,7 @@ from vgglab.evaluation.stopwatch import Stopwatch
 from vgglab.evaluation.views import views_of
 from vgglab.models.fully_convolutional import FullyConvolutional, total_stride
 from vgglab.models.kernels.packed import Packed
-from vgglab.models.kernels.rounded import rounded
+from vgglab.models.kernels.rounded import Rounded
 from vgglab.models.vgg import VGG
 
 MEMORY_FORMATS = {
@@ -111,7 +111,7 @@ class Predictor:
             if self._settings.pack_weights:
                 self._prepared[dense] = Packed(net)
             else:
-                self._prepared[dense] = rounded(net) if self._settings.round_weights else net
+                self._prepared[dense] = Rounded(net) if self._settings.round_weights else net
         return self._prepared[dense]
 
     def _posteriors(self, net: nn.Module, images_nchw: Tensor, mirrored: bool) -> Iterator[Tensor]:

@@ -33,9 +33,9 @@ def _sum_over_processes(values: Tensor) -> Tensor:
 class SyncBatchNorm2d(nn.BatchNorm2d):
     """``nn.BatchNorm2d`` with the batch's mean and variance taken over all processes.
 
-    torch's ``nn.SyncBatchNorm`` exists for accelerators alone. The mean comes first, then the
-    squares about it: sums of plain squares would lose digits to cancellation. A process may hold
-    no image.
+    torch's ``nn.SyncBatchNorm`` exists for accelerators alone, waits for the host in every layer,
+    and has torch.compile give up the whole net. The mean comes first, then the squares about it:
+    sums of plain squares would lose digits to cancellation. A process may hold no image.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -48,7 +48,8 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         assert self.momentum is not None
         images_nchw = input.to(self.weight.dtype)  # autocast hands over bf16
         values_a_channel = images_nchw.numel() / images_nchw.shape[1]
-        sums = torch.cat([images_nchw.sum((0, 2, 3)), images_nchw.new_tensor([values_a_channel])])
+        count = images_nchw.new_full((1,), values_a_channel)  # without a copy from the host
+        sums = torch.cat([images_nchw.sum((0, 2, 3)), count])
         sums = _sum_over_processes(sums)
         count = sums[-1].detach()
         shape = (1, -1, 1, 1)
@@ -63,11 +64,8 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         return (centred_nchw * scale_c.view(shape) + self.bias.view(shape)).to(input.dtype)
 
 
-def synchronised(net: nn.Module, *, on_gpu: bool) -> nn.Module:
+def synchronised(net: nn.Module) -> nn.Module:
     """Return the net with batch norm over all processes; its state dict stays the same."""
-    if on_gpu:
-        whole: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(net)
-        return whole
     for module in net.modules():
         if type(module) is nn.BatchNorm2d:
             # Parameters, buffers and settings are kept: the two classes differ in forward alone.

@@ -29,17 +29,9 @@ class Features(nn.Sequential):
     pools_in_cpp = False
     """Compute each max-pooling of 2x2 and the ReLU after it by ``max_pool_relu`` instead of calling
     their modules; the same values. Set only where ``max_pool.cpp`` has been built."""
-    compiled: Callable[[Tensor], Tensor] | None = None
-    """``eager`` by torch.compile; used in training alone, whose batches are of one shape."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Compute the last maps of images, both (N, C, H, W)."""
-        if self.compiled is not None and self.training:
-            return self.compiled(input)
-        return self.eager(input)
-
-    def eager(self, input: Tensor) -> Tensor:
-        """Compute the maps module by module."""
         modules = deque(pools_before_relus(list(self)) if self.pool_first else self)
         while modules:
             module = modules.popleft()
@@ -87,6 +79,9 @@ class VGG(nn.Module):
         ValueError: a size out of range, with its field and what is allowed.
     """
 
+    compiled: Callable[[Tensor], Tensor] | None = None
+    """``eager`` by torch.compile; used in training alone, whose batches are of one shape."""
+
     def __init__(
         self,
         model: ModelConfig,
@@ -109,6 +104,12 @@ class VGG(nn.Module):
         Raises:
             ValueError: images whose last map does not fit the first fully connected layer.
         """
+        if self.compiled is not None and self.training:
+            return self.compiled(images_nchw)
+        return self.eager(images_nchw)
+
+    def eager(self, images_nchw: Tensor) -> Tensor:
+        """Compute the logits module by module."""
         maps_nchw: Tensor = self.features(images_nchw)
         if maps_nchw.shape[2:] != (self.map_size, self.map_size):
             raise ValueError(

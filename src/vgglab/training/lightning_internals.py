@@ -26,3 +26,14 @@ def leave_signals_alone(trainer: pl.Trainer) -> None:
             "Trainer._signal_connector.register_signal_handlers: its SIGTERM handler stays"
         )
     connector.register_signal_handlers = lambda: None
+
+
+def broadcast_no_signals(trainer: pl.Trainer) -> None:
+    """Keep a trainer of several processes from a broadcast before every micro-batch.
+
+    Since 2.6 Lightning sends one that says whether the first process was asked to stop, and waits
+    for it, so that a GPU never has its next step ready (its issue 21487). Ours agree by themselves
+    at the end of a step: ``CheckpointWithinEpoch``. Earlier releases send none.
+    """
+    loop: Any = trainer.fit_loop.epoch_loop
+    loop._broadcast_sigterm_tensor = lambda: None

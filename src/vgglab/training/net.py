@@ -43,7 +43,7 @@ def first_net(config: Config, world: World, parent_checkpoint: Path | None) -> n
         start_from(net, config, parent_checkpoint)
     if world.is_alone or config.trainer.batch_norm == "local":
         return net
-    return synchronised(net, on_gpu=config.trainer.accelerator == "gpu")
+    return synchronised(net)
 
 
 def start_from(net: VGG, config: Config, checkpoint: Path) -> None:

@@ -23,7 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from vgglab.config import Config
-from vgglab.models.vgg import Features
+from vgglab.data.loaders import Batch
+from vgglab.models.dropout import dropout_layers, keyed_dropout
+from vgglab.models.vgg import VGG
 from vgglab.training.distributed import ProcessGroup
 from vgglab.training.meters import StepLoss
 from vgglab.training.optimisation import optimiser_of
@@ -139,8 +141,14 @@ class TrainabilityWatch(pl.Callback):
             batch: a micro-batch of the step.
             index: its index within the epoch, from 0.
         """
-        if self._is_observed(trainer.global_step + 1):
-            self._dead.watch(module)
+        if not self._is_observed(trainer.global_step + 1):
+            return
+        self._dead.watch(module)
+        if isinstance(module.net, VGG) and module.net.compiled is not None:
+            # The compiled step would pass the hooks by; it stays as it is in every other step.
+            with trainer.precision_plugin.forward_context():
+                look_through(module.net, batch)
+            self._dead.rest()
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, module: Any, *_: Any) -> None:
         if self._is_observed(trainer.global_step + 1):
@@ -248,6 +256,16 @@ def before_relus(module: nn.Module) -> list[nn.Module]:
     ]
 
 
+@torch.no_grad()
+def look_through(net: VGG, batch: Batch) -> None:
+    """Compute a batch's logits module by module, for hooks, and leave no trace in the net."""
+    before = [(buffer, buffer.clone()) for buffer in net.buffers()]
+    with keyed_dropout(dropout_layers(net), batch.draws["dropout"]):
+        net.eager(batch.images_nchw)
+    for buffer, value in before:  # batch norm's running moments
+        buffer.copy_(value)
+
+
 class DeadUnits:
     """Share of each ReLU's units that are 0 for every image of a step, and so have no gradient."""
 
@@ -255,16 +273,11 @@ class DeadUnits:
         self._layers = layers
         self._alive: dict[str, Tensor] = {}
         self._hooks: list[Any] = []
-        self._compiled: list[tuple[Features, Any]] = []
 
     def watch(self, module: nn.Module) -> None:
-        """Count active units in every forward until ``shares`` is called."""
+        """Count active units in every forward until ``rest`` or ``shares`` is called."""
         if self._hooks:
             return  # another micro-batch of the same step
-        for features in (m for m in module.modules() if isinstance(m, Features)):
-            # Compiled code would skip the hooks.
-            self._compiled.append((features, features.compiled))
-            features.compiled = None
         # strict=False: no ReLU after the last layer
         for name, before in zip(self._layers, before_relus(module), strict=False):
             self._hooks.append(before.register_forward_hook(self._counter(name)))
@@ -279,14 +292,16 @@ class DeadUnits:
 
     def shares(self) -> dict[str, float]:
         """Layer before the ReLU -> share of its units that were dead; stops counting."""
+        self.rest()
+        found = {name: 1.0 - float(alive.float().mean()) for name, alive in self._alive.items()}
+        self._alive = {}
+        return found
+
+    def rest(self) -> None:
+        """Stop counting; what has been counted stays."""
         for hook in self._hooks:
             hook.remove()
-        for features, compiled in self._compiled:
-            features.compiled = compiled
-        self._compiled.clear()
-        found = {name: 1.0 - float(alive.float().mean()) for name, alive in self._alive.items()}
-        self._hooks, self._alive = [], {}
-        return found
+        self._hooks = []
 
 
 def remedies(config: Config) -> list[str]:

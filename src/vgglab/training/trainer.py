@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import RichProgressBar
 from vgglab.config import Config, TrainerConfig
 from vgglab.training.checkpoints import AtomicCheckpointIO
 from vgglab.training.distributed import Environment, SizeGuard, strategy_of
-from vgglab.training.lightning_internals import leave_signals_alone
+from vgglab.training.lightning_internals import broadcast_no_signals, leave_signals_alone
 from vgglab.world import World
 
 PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {
@@ -59,6 +59,7 @@ def trainer_of(
         benchmark=searches_convolutions(config.trainer),
     )
     leave_signals_alone(trainer)
+    broadcast_no_signals(trainer)
     return trainer
 
 

@@ -61,7 +61,7 @@ def test_torch_means_torchs_own_operations_whatever_the_fine_switches_say() -> N
     assert used == PLAIN
     assert norm.kernel is IN_TORCH
     features = net.features
-    switches = (features.pool_first, features.pools_in_cpp, features.compiled)
+    switches = (features.pool_first, features.pools_in_cpp, net.compiled)
     assert switches == (False, False, None)
     kernel_of("cpp")
     fastest = Kernels(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
 import torch
-from torch import nn
+import torch.distributed as dist
+from torch import Tensor, nn
 
 from vgglab.config import TrainerConfig
 from vgglab.config.infrastructure import LrnKernelName
 from vgglab.models.kernels.build import build_kernel
 from vgglab.models.kernels.lrn import IN_CPP, IN_TORCH, Kernel, Numbers, compiled_kernel
 from vgglab.models.lrn import LocalResponseNorm
-from vgglab.models.vgg import Features
+from vgglab.models.vgg import VGG, Features
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ class Kernels:
     pack_weights: bool
     lrn_kernel: str | None
     """None where the net has no local response normalisation."""
-    compile: Literal["inductor", "none"]
+    compile: Literal["inductor", "graphs", "none"]
     pool_kernel: Literal["cpp", "torch"]
 
     def as_dict(self) -> dict[str, Any]:
@@ -57,8 +59,11 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig, steps: int = COMPILE_STE
     for norm in norms:
         norm.kernel = kernel or IN_TORCH
     by_itself = on_gpu and not trainer.deterministic and steps >= COMPILE_STEPS
-    compiles = trainer.compile == "inductor" or (trainer.compile == "auto" and by_itself)
+    compiles = trainer.compile in ("inductor", "graphs") or (
+        trainer.compile == "auto" and by_itself
+    )
     compiles = compiles and _compiler_works("the net", on_gpu=on_gpu)
+    in_graphs = compiles and trainer.compile == "graphs" and _can_be_graphs(trainer)
     # torch.compile makes loops of its own of what it knows.
     in_cpp = trainer.pool_kernel != "torch" and not (on_gpu or compiles)
     in_cpp = in_cpp and build_kernel("max_pool", "max-pooling")
@@ -66,15 +71,37 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig, steps: int = COMPILE_STE
         if isinstance(module, Features):
             module.pools_in_cpp = in_cpp
             module.pool_first = trainer.pool_first
-            # Compiled for each shape: an epoch's last step may be smaller, no other differs.
-            module.compiled = torch.compile(module.eager, dynamic=False) if compiles else None
+        if isinstance(module, VGG):
+            module.compiled = _compiled(module, in_graphs=in_graphs) if compiles else None
     return Kernels(
         pool_first=trainer.pool_first,
         pack_weights=uses_packed_weights(trainer),
         lrn_kernel=kernel.name if kernel else None,
-        compile="inductor" if compiles else "none",
+        compile="graphs" if in_graphs else "inductor" if compiles else "none",
         pool_kernel="cpp" if in_cpp else "torch",
     )
+
+
+def _can_be_graphs(trainer: TrainerConfig) -> bool:
+    """Whether a step's gradients may stay in a graph's own memory, which the next step overwrites.
+
+    Not where several micro-batches are summed up in them, or other processes' are sent into them.
+    """
+    alone = not (dist.is_available() and dist.is_initialized())
+    return trainer.accelerator == "gpu" and trainer.accumulate == 1 and alone
+
+
+def _compiled(net: VGG, *, in_graphs: bool) -> Callable[[Tensor], Tensor]:
+    # Compiled for each shape: an epoch's last step may be smaller, no other differs.
+    if not in_graphs:
+        return torch.compile(net.eager, dynamic=False)
+    recorded = torch.compile(net.eager, dynamic=False, mode="reduce-overhead")
+
+    def replayed(images_nchw: Tensor) -> Tensor:
+        torch.compiler.cudagraph_mark_step_begin()
+        return recorded(images_nchw)
+
+    return replayed
 
 
 def _switches(trainer: TrainerConfig) -> TrainerConfig:
