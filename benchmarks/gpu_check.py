@@ -35,6 +35,7 @@ ROOT = HERE.parent
 POLL_SECONDS = 0.1
 BUDGET_SECONDS = 320.0
 LOG_LINES = 60
+"""Of a log, from its end, and from the beginning of its last traceback."""
 SMALL_PATIENCE = 4
 """Limits in small are so many times as long: a CPU has few cores, and others on them."""
 TESTS = (
@@ -88,7 +89,7 @@ def parts_of(*, small: bool) -> tuple[Part, ...]:
         ),
         Part(
             name="compile",
-            what="set-up of compiled steps from an empty cache, three processes at a time",
+            what="set-up of compiled steps from an empty cache, four processes at a time",
             command=module("compile_first"),
             limit=110,
             **together,
@@ -97,14 +98,41 @@ def parts_of(*, small: bool) -> tuple[Part, ...]:
             name="nccl",
             what="one process through the DDP path",
             command=module("one_rank", "{work}/nccl"),
-            limit=90,
+            limit=100,
             **together,
         ),
         Part(
             name="step",
-            what="a step of D at 224 px, bf16; of A-LRN and A",
+            what="a step of D at 224 px, bf16; of A-LRN and A; the kernels of ours",
             command=module("step_table", "--rows", "worth"),
             limit=90,
+        ),
+        Part(
+            name="waits",
+            what="where the host waits for the GPU in a real run's steps",
+            command=module("waits", "{work}/waits", "--trace", "{out}/trace.json.gz"),
+            limit=80,
+            **together,
+        ),
+        Part(
+            name="pairs",
+            what="two runs of one config: equal to the bit?",
+            command=module("pairs", "{work}/pairs"),
+            limit=80,
+            **together,
+        ),
+        Part(
+            name="plan",
+            what="memory that task=plan says, and a finished run's",
+            command=module("plan_memory", "{work}/plan"),
+            limit=80,
+            **together,
+        ),
+        Part(
+            name="study5",
+            what="a study of A to E, five points at a time",
+            command=module("study_jobs", "{work}/study5", "--jobs", "5"),
+            limit=70,
         ),
         Part(
             name="fit",
@@ -113,15 +141,9 @@ def parts_of(*, small: bool) -> tuple[Part, ...]:
             limit=60,
         ),
         Part(
-            name="step_more",
-            what="more batches and ways of the same step",
-            command=module("step_table", "--rows", "rest"),
-            limit=70,
-        ),
-        Part(
             name="lrn",
             what="LRN, both passes, against the memory; a dropout mask on both devices",
-            command=script("lrn", "--dtypes", "bf16", "fp32"),
+            command=script("lrn", "--dtypes", "bf16", "--rounds", "3"),
             limit=40,
         ),
         Part(
@@ -131,31 +153,10 @@ def parts_of(*, small: bool) -> tuple[Part, ...]:
             limit=45,
         ),
         Part(
-            name="waits",
-            what="where the host waits for the GPU in a real run's steps",
-            command=module("waits", "{work}/waits", "--trace", "{out}/trace.json.gz"),
-            limit=60,
-            **together,
-        ),
-        Part(
-            name="pairs",
-            what="two runs of one config: equal to the bit?",
-            command=module("pairs", "{work}/pairs"),
-            limit=90,
-            **together,
-        ),
-        Part(
-            name="plan",
-            what="memory that task=plan says, and a finished run's",
-            command=module("plan_memory", "{work}/plan"),
-            limit=90,
-            **together,
-        ),
-        Part(
-            name="study5",
-            what="a study of A to E, five points at a time",
-            command=module("study_jobs", "{work}/study5", "--jobs", "5"),
-            limit=80,
+            name="step_more",
+            what="more batches and ways of the same step",
+            command=module("step_table", "--rows", "rest"),
+            limit=70,
         ),
         Part(
             name="overhead",
@@ -292,8 +293,8 @@ class Check:
             else:
                 other.append(line)
         log = self._log(part).read_text(encoding="utf-8", errors="replace").splitlines()
-        tail = "\n".join([*other[-LOG_LINES:], *log[-LOG_LINES:]])
-        return Ended(part=part, state=state, seconds=seconds, rows=rows, log=tail)
+        kept = "\n".join([*other[-LOG_LINES:], *shortened(log)])
+        return Ended(part=part, state=state, seconds=seconds, rows=rows, log=kept)
 
     def _note(self, ended: Ended) -> None:
         self.ended.append(ended)
@@ -323,6 +324,16 @@ class Check:
             ("table.md", self.table() + "\n"),
         ):
             (self._out / name).write_text(text, encoding="utf-8")
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """The end of a log, and before it the beginning of its last traceback."""
+    tail = max(0, len(lines) - LOG_LINES)
+    heads = [number for number, line in enumerate(lines[:tail]) if "Traceback (most" in line]
+    first = heads[-1] if heads else tail
+    head = lines[first : min(tail, first + LOG_LINES)]
+    left_out = tail - first - len(head)
+    return [*head, *([f"... {left_out} lines ..."] if left_out else []), *lines[tail:]]
 
 
 def environment(work: Path, *, small: bool) -> dict[str, str]:

@@ -54,7 +54,7 @@ def config_of(device: str, batch: int, folder: str = "", *, small: bool) -> Conf
         folder: for data and runs; empty: ``fit`` among temporary files.
         small: the narrow net.
     """
-    model = {"name": "a", "width": 1 / 16} if small else {"name": "d"}
+    model = {"name": "a", "width": 1 / 16} if small else {"name": "d", "width": 1.0}
     size, images = (32, 12 * batch) if small else (224, STEPS * batch)
     data: dict[str, Any] = {"name": "cluttered_digits", "image_size": size}
     data |= {"train_images": images, "validation_images": 64, "test_images": 64}

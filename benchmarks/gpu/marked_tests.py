@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import collections
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -21,14 +22,17 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
     parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
-    several = options.device == "cuda" and importlib.util.find_spec("xdist") is not None
+    several = not options.small and importlib.util.find_spec("xdist") is not None
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-rA", "-m", "gpu", "-p", "no:cacheprovider"),
             # What inductor imports in torch 2.11 is deprecated in Python 3.12.
-            *("-W", "ignore::DeprecationWarning", *(("-n", "4") if several else ())),
+            *("-W", "ignore::DeprecationWarning"),
+            *(("-p", "xdist.plugin", "-n", "4") if several else ()),
             *options.files,
         ],
+        # Other plugins of the machine's may warn, and warnings are errors here.
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,

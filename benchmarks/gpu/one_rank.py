@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
     accelerator = "gpu" if options.device == "cuda" else "cpu"
+    compiled = {} if options.small else {"compile": "inductor"}
     world = world_of_one()
     config = resolve(
         parse(
@@ -68,7 +69,7 @@ def main() -> None:
                 "norm": {"name": "batch"},
                 "data": {"name": "digits", "classes": 6, "test_fraction": 0.1},
                 "recipe": {"epochs": 1, "batch_size": 128, "learning_rate": 0.02},
-                "trainer": trainer_of(options.device),
+                "trainer": trainer_of(options.device) | compiled,
                 "tracking": {"mode": "off"},
                 "paths": {"runs": str(options.folder), "data": str(options.folder / "data")},
             }

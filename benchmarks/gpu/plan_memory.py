@@ -48,10 +48,12 @@ def main() -> None:
     folder = options.folder.resolve()
     folder.mkdir(parents=True)
     net = ["sweeps=lrn", "hydra.sweeper.params.model=d", "hydra.sweeper.params.seed='0'"]
-    net += ["claims=none", "recipe.epochs=1"]
+    net += ["claims=none", "recipe.epochs=1", "trainer.compile=none"]
     if options.small:
         net[1] = "hydra.sweeper.params.model=a"
         net += ["model.width=0.0625", "data=digits", "data.classes=6", "trainer.threads=1"]
+    else:
+        net += ["data.train_images=5120", "data.validation_images=512", "data.test_images=512"]
     common = [
         *net,
         f"trainer={'gpu' if options.device == 'cuda' else 'cpu'}",

@@ -6,7 +6,7 @@
 loop with ``--amp``, ``plain`` the same with channels_last, bf16, fused SGD and no look at the
 metrics, ``compiled`` and ``graphs`` that with torch.compile of the whole net, ``lightning`` that
 in Lightning's Trainer. The peak is a product of two bf16 matrices of 8192, measured before and
-after. GPU memory is what one row alone takes.
+after. GPU memory is what one row alone takes. Below ours of D: which kernels its time goes to.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from on_device import (
     step_times,
 )
 
+from gpu.kernels import kernels_of
 from vgglab.training.imports import import_lightning
 
 import_lightning()
@@ -49,38 +50,43 @@ class Row(NamedTuple):
 
 
 WORTH = (
-    Row("plain", 128),
     Row("ours", 128),
-    Row("reference", 128),
     Row("compiled", 128),
-    Row("ours", 256),
-    Row("reference", 256),
-    Row("plain", 256),
-    Row("compiled", 256),
+    Row("graphs", 128),
+    Row("reference", 128),
     Row("ours", 128, "a"),
     Row("ours", 128, "a_lrn"),
+    Row("ours", 256),
+    Row("compiled", 256),
+    Row("graphs", 256),
+    Row("reference", 256),
 )
 REST = (
-    Row("graphs", 128),
+    Row("plain", 128),
     Row("ours, not compiled", 128),
     Row("lightning", 128),
+    Row("plain", 256),
+    Row("ours, not compiled", 256),
+    Row("lightning", 256),
     Row("reference", 64),
     Row("plain", 64),
     Row("ours, not compiled", 64),
-    Row("lightning", 256),
-    Row("ours, not compiled", 256),
 )
 ROWS = {"worth": WORTH, "rest": REST}
 SMALL = {
     "worth": (
-        Row("plain", 8),
         Row("ours", 8),
-        Row("reference", 8),
         Row("compiled", 8),
+        Row("reference", 8),
         Row("ours", 8, "a"),
         Row("ours", 8, "a_lrn"),
     ),
-    "rest": (Row("graphs", 8), Row("ours, not compiled", 8), Row("lightning", 8)),
+    "rest": (
+        Row("graphs", 8),
+        Row("plain", 8),
+        Row("ours, not compiled", 8),
+        Row("lightning", 8),
+    ),
 }
 
 
@@ -169,8 +175,8 @@ def lightning_times(case: Case, warm: int, steps: int) -> list[float]:
     return between(marks.marks[warm - 1 :], case.device)
 
 
-def measured(row: Row, case: Case, warm: int, steps: int) -> dict[str, Any]:
-    """The cells of a row.
+def measured(row: Row, case: Case, warm: int, steps: int) -> tuple[dict[str, Any], Step | None]:
+    """The cells of a row, and its step; None of Lightning's.
 
     Args:
         row: what is timed.
@@ -180,6 +186,7 @@ def measured(row: Row, case: Case, warm: int, steps: int) -> dict[str, Any]:
     """
     begun = time.perf_counter()
     used: dict[str, Any] = {}
+    step: Step | None = None
     if row.how == "lightning":
         times = lightning_times(case, warm, steps)
     else:
@@ -192,7 +199,7 @@ def measured(row: Row, case: Case, warm: int, steps: int) -> dict[str, Any]:
         setup = time.perf_counter() - begun - sum(times) / 1e3
     milliseconds = statistics.median(times)
     flops = operations(case)[0] / (milliseconds / 1e3)
-    return {
+    cells = {
         "ms": round(milliseconds, 3),
         "slowest_ms": round(max(times), 3),
         "img_s": round(1e3 * case.batch / milliseconds, 1),
@@ -201,6 +208,7 @@ def measured(row: Row, case: Case, warm: int, steps: int) -> dict[str, Any]:
         "setup_s": round(setup, 1),
         "used": used,
     }
+    return cells, step
 
 
 def main() -> None:
@@ -225,9 +233,13 @@ def main() -> None:
         case = case_of(row, options.device, small=options.small)
         name = {"row": row.how, "net": row.net, "batch": row.batch}
         try:
-            found = measured(row, case, warm, steps)
+            found, step = measured(row, case, warm, steps)
             share = round(1e12 * found["tflops"] / top, 3)
             say(**name, **found, share_of_peak=share)
+            if step and (row.how, row.net) == ("ours", "d") and row.batch <= 128:
+                for kernel in kernels_of(step):
+                    say(**kernel)
+            step = None
         except Exception as error:  # the other rows are worth having
             say(**name, error=about(error))
         torch.compiler.reset()

@@ -35,10 +35,12 @@ def overrides(folder: Path, jobs: int, device: str, *, small: bool) -> list[str]
     points += ["data.classes=6", "trainer.threads=1"]
     if not small:
         points = ["model=a,b,c,d,e", "recipe.epochs=2", "data=cluttered_digits"]
+        points += ["data.validation_images=512", "data.test_images=512"]
     return [
         *points,
         "study.name=jobs",
         "norm=batch",
+        "trainer.compile=none",
         f"trainer={'gpu' if device == 'cuda' else 'cpu'}",
         "tracking=off",
         f"launcher.jobs={jobs}",

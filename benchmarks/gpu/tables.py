@@ -61,7 +61,7 @@ def _cell(value: Any) -> object:
 
 def targets_of(found: Rows) -> Iterator[list[object]]:
     """What issue 17 wants of one H100, what there is, and at which batch."""
-    steps = [*found.get("step", ()), *found.get("step_more", ())]
+    steps = [s for part in ("step", "step_more") for s in found.get(part, ()) if "row" in s]
 
     def rate(row: str, batch: int, net: str = "d") -> float | None:
         for step in steps:

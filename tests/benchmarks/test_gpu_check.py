@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from gpu.tables import targets_of
-from gpu_check import Check, Part, parts_of, stages
+from gpu_check import LOG_LINES, Check, Part, parts_of, shortened, stages
 from running import ROOT
 
 
@@ -93,6 +93,44 @@ def test_neighbours_run_at_the_same_time(tmp_path: Path) -> None:
     )
 
 
+def test_a_log_keeps_the_beginning_of_its_last_traceback() -> None:
+    trace = ["Traceback (most recent call last):", *map(str, range(3 * LOG_LINES))]
+    kept = shortened(["noise", trace[0], "earlier", *trace])
+    assert kept[:2] == trace[:2]
+    assert kept[-LOG_LINES:] == trace[-LOG_LINES:]
+    assert kept[LOG_LINES] == f"... {LOG_LINES + 1} lines ..."
+    assert shortened(trace[:5]) == trace[:5]
+
+
+def test_the_tests_run_without_the_plugins_of_others(tmp_path: Path) -> None:
+    """On the first GPU pytest-benchmark warned that xdist was there, and a warning is an error."""
+    (tmp_path / "foreign.py").write_text("raise RuntimeError('a plugin of somebody else')")
+    facts = tmp_path / "foreign-1.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign\nVersion: 1\n")
+    (facts / "entry_points.txt").write_text("[pytest11]\nforeign = foreign\n")
+    marked = tmp_path / "test_marked.py"
+    marked.write_text(
+        "import pytest\npytestmark = pytest.mark.gpu\n"
+        "def test_passes(): pass\ndef test_fails(): assert 0\n"
+    )
+    places = [str(ROOT / "benchmarks"), str(ROOT / "src"), str(tmp_path)]
+    command = ["-m", "gpu.marked_tests", str(marked), "--device", "cpu"]
+    ended = subprocess.run(
+        [sys.executable, *command],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(places)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    counts, failed = map(json.loads, ended.stdout.splitlines())
+    assert counts == {"passed": 1, "failed": 1, "error": 0, "skipped": 0}, ended.stderr
+    assert "test_fails" in failed["test"]
+    assert "bringing up nodes" in ended.stderr  # xdist is there all the same
+    assert ended.returncode == 1
+
+
 def test_ratios_are_compared_with_what_was_wanted() -> None:
     steps = [
         {"row": "ours", "net": "d", "batch": 128, "img_s": 300.0, "share_of_peak": 0.5},
@@ -100,6 +138,7 @@ def test_ratios_are_compared_with_what_was_wanted() -> None:
         {"row": "ours", "net": "a", "batch": 128, "img_s": 210.0},
         {"row": "ours", "net": "a_lrn", "batch": 128, "img_s": 200.0},
         {"row": "compiled", "net": "d", "batch": 128, "error": "OutOfMemoryError"},
+        {"kernel": "sm90_wgrad", "kind": "convolution, by weights", "share": 0.3},
     ]
     assert list(targets_of({"step": steps})) == [
         ["ours over reference", 3.0, "batch 128", ">= 1.5"],

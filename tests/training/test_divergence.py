@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from training_runs import Killed, assert_same_bits, directory
 
 from vgglab.config import Config, DigitsConfig
 from vgglab.evaluation.poison import poison
+from vgglab.models.kernels.rounded import rounded
 from vgglab.runs import RunDirectory, Status, read_metrics
 from vgglab.training import experiment
 from vgglab.training.checkpoints import checkpoint_step, damage, net_state
@@ -24,6 +26,7 @@ from vgglab.training.divergence import FiniteWatch, are_finite
 from vgglab.training.module import Classifier
 from vgglab.training.net import first_net
 from vgglab.training.outcomes import Diverged
+from vgglab.world import ALONE
 
 STEPS = 13
 """Of an epoch."""
@@ -118,6 +121,26 @@ def test_it_ends_at_that_step(
     assert checkpoint_step(run.finite_checkpoint) == 14
     assert finite(net_state(run.finite_checkpoint))
     assert max(record["step"] for record in read_metrics(run.metrics)) == STEPS
+
+
+def test_a_trained_net_is_copied_without_the_watch(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU's test rounds a copy of the net. The watch knows the run's processes, and of several
+    of them a message on its way, which nothing can copy."""
+    nets = []
+    build: Callable[..., nn.Module] = first_net
+
+    def kept(*args: Any) -> nn.Module:
+        nets.append(build(*args))
+        return nets[0]
+
+    monkeypatch.setattr(experiment, "first_net", kept)
+    group = ProcessGroup(ALONE)
+    group._pending = threading.Lock(), torch.zeros(())  # type: ignore[assignment]  # like a Work
+    experiment.run_experiment(config, directory(tmp_path), Status(), [], group)
+    copied = rounded(nets[0])
+    assert not [module for module in copied.modules() if module._forward_hooks]
 
 
 def test_what_is_kept_is_the_state_of_the_step_before(

@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
+from torch.utils.hooks import RemovableHandle
 
 from vgglab.evaluation.poison import poison
 from vgglab.runs import RunDirectory
@@ -60,6 +61,7 @@ class FiniteWatch(pl.Callback):
             at_once: look at every step.
         """
         self._directory, self._group, self._every, self._at_once = directory, group, every, at_once
+        self._hook: RemovableHandle | None = None
         self._logits_poison: Tensor | None = None
         """0, or NaN if logits of the latest forward are not finite."""
         self._bad: dict[str, Tensor] = {}
@@ -73,7 +75,12 @@ class FiniteWatch(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module.net, nn.Module)
-        module.net.register_forward_hook(self._after_forward)
+        self._hook = module.net.register_forward_hook(self._after_forward)
+
+    def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        # The test copies the net, and a copy would take with it all that the hook reaches.
+        assert self._hook is not None
+        self._hook.remove()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._finite_steps = trainer.global_step
