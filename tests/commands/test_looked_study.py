@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from rich.console import Console
 from running import SMALL, Command, completed, grid, stamps, started, wait_for
 
+from vgglab.commands import study
+from vgglab.config import Config
+from vgglab.launch.pool import Point
+from vgglab.runs import claim as claims
 from vgglab.runs.lines import read_lines
 from vgglab.study.ledger import look_line
+from vgglab.workflow.points import StudyPoint
+from vgglab.workflow.pretraining import stage_of
 
 RATES = ("0.05", "0.00001", "0.04")
 """Learning rates: the second net only guesses, the others learn alike."""
@@ -63,8 +74,8 @@ def looks(folder: Path) -> list[int | None]:
 
 @pytest.mark.slow
 def test_it_stops_by_itself_before_its_last_look(tmp_path: Path, command: Command) -> None:
-    study = (*ONE, "study.placebo=true")
-    ended = command("-m", *study, timeout=1200)
+    looked = (*ONE, "study.placebo=true")
+    ended = command("-m", *looked, timeout=1200)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "look 1 of 2: 3 seeds, 9 points to train" in ended.stdout  # 3 are of the null arm
     assert "6 of 8 runs used: every claim has its word" in ended.stdout
@@ -78,14 +89,14 @@ def test_it_stops_by_itself_before_its_last_look(tmp_path: Path, command: Comman
     assert "declared before its runs" in page
 
     before = stamps(tmp_path)
-    again = command("-m", *study)
+    again = command("-m", *looked)
     assert again.returncode == 0, again.stdout + again.stderr
     assert (stamps(tmp_path), looks(tmp_path)) == (before, [1])
-    listed = command("task=runs", "format=csv", *study)
+    listed = command("task=runs", "format=csv", *looked)
     assert listed.stdout.count("not needed") == 2, listed.stdout + listed.stderr
 
     changed = ("claims.learns.margin=2", "claims.learns.margin_reason=later")
-    ended = command("task=report", *study, *changed)
+    ended = command("task=report", *looked, *changed)
     assert ended.returncode == 0, ended.stderr
     page = (folder / "report.md").read_text()
     assert "margin was 0 when declared, changed to 2 after 6 of 8 runs" in page
@@ -139,3 +150,23 @@ def test_a_null_arm_among_the_grids_own_seeds_is_refused(command: Command) -> No
     ended = command("-m", *ONE, "study.looks=[2]", "study.placebo=true", *grid(seed="0,1000"))
     assert ended.returncode == 2
     assert "seed 1000 is the grid's own" in ended.stderr
+
+
+def test_a_point_that_another_host_trains_is_waited_for(
+    small_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "OTHERS_SECONDS", 0.05)
+    stage = stage_of(small_config)
+    folder = stage.directory.path
+    folder.mkdir(parents=True)
+    (folder / ".lock").touch()
+    theirs = folder / ".lock.1"
+    theirs.write_text(json.dumps({"machine": "another/boot", "pid": 1}))
+    point = StudyPoint(Point(stage.directory, ()), stage)
+    console = Console(file=io.StringIO())
+    released = threading.Timer(1.0, lambda: os.utime(theirs, (claims.RELEASED, claims.RELEASED)))
+    released.start()
+    begun = time.monotonic()
+    assert study.wait_for_others([point], console)
+    assert time.monotonic() - begun > 0.8
+    assert not study.wait_for_others([point], console)  # it is free now: nobody trains it

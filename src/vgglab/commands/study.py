@@ -86,7 +86,7 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
             _train(todo, console)
         elif not train_on_slurm(todo, slurm, console):
             return 0
-        if not _waited_for_others(todo, console):
+        if not wait_for_others(todo, console):
             failures = [p for p in todo if not p.is_done]
         view = view_of(points)
     page = write_study_report(points, view)
@@ -99,7 +99,7 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
     return 1 if failures else 0
 
 
-def _waited_for_others(todo: Sequence[StudyPoint], console: Console) -> bool:
+def wait_for_others(todo: Sequence[StudyPoint], console: Console) -> bool:
     """Wait for the points that other processes still train, of this host or another.
 
     Returns:
