@@ -18,7 +18,7 @@ import warnings
 LISTS = (
     "ours:128:d ours:256:d",
     "compiled:256:d compiled:128:d",
-    "graphs:128:d graphs:256:d",
+    "graphs:128:d ours_graphs:128:d",
     "fit:128:d ours:128:a ours:128:a_lrn",
 )
 SMALL = ("ours:4:a",)

@@ -75,7 +75,8 @@ def config_of(device: str, batch: int, folder: str = "", *, small: bool) -> Conf
                     "learning_rate": 1e-4,
                     "untrainable_after": 0,
                 },
-                "trainer": trainer_of(device) | {"precision": "bf16"},
+                "trainer": trainer_of(device)
+                | {"precision": "bf16", "compile": "none" if small else "inductor"},
                 "tracking": {"mode": "off"},
                 "paths": {"runs": f"{work}/runs", "data": f"{work}/data"},
             }

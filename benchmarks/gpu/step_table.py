@@ -58,7 +58,7 @@ WORTH = (
     Row("ours", 128, "a_lrn"),
     Row("ours", 256),
     Row("compiled", 256),
-    Row("graphs", 256),
+    Row("ours_graphs", 128),
     Row("reference", 256),
 )
 REST = (
@@ -72,6 +72,8 @@ REST = (
     Row("plain", 64),
     Row("ours, not compiled", 64),
 )
+WAYS = {"ours, not compiled": "none", "ours_graphs": "graphs"}
+"""``trainer.compile`` of rows of ours; ``auto`` for the others."""
 ROWS = {"worth": WORTH, "rest": REST}
 SMALL = {
     "worth": (
@@ -99,7 +101,7 @@ def candidate(row: Row, case: Case) -> tuple[Step, dict[str, Any]]:
     """The step of a row, and the kernels that it says it uses."""
     if not row.how.startswith("ours"):
         return Peer(row.how).made(case), {}
-    trainer = {"compile": "none"} if "not compiled" in row.how else {}
+    trainer = {"compile": WAYS.get(row.how, "auto")}
     ours = Ours(torch.get_num_threads(), precision="bf16", **trainer)
     return ours.made(case), ours.used
 

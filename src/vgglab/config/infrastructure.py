@@ -63,11 +63,10 @@ class TrainerConfig:
     ``compiled`` on a GPU. Where a kernel cannot be had, ``torch`` computes."""
     compile: Annotated[Literal["auto", "inductor", "graphs", "none"], Role.INFRASTRUCTURE] = "auto"
     """For benchmarks. Compile the net for training by torch.compile; differs by rounding.
-    ``auto``: on a GPU, for
-    runs of 2,000 steps or more; on a CPU a step gains nothing by it. Without a compiler (Triton, C++) it is
-    computed eagerly; so are tests. ``graphs``: on one GPU, without micro-batches, the compiled
-    passes are replayed as CUDA graphs, which spares a narrow net's step the start of each kernel;
-    elsewhere as ``inductor``."""
+    ``auto``: on a GPU, for runs of 2,000 steps or more; on a CPU a step gains nothing by it.
+    Without a compiler (Triton, C++) it is computed eagerly; so are tests. ``graphs``: on one GPU,
+    without micro-batches, the compiled passes are replayed as CUDA graphs, which spares a narrow
+    net's step the start of each kernel; elsewhere as ``inductor``."""
     pack_weights: Annotated[bool, Role.INFRASTRUCTURE] = True
     """For benchmarks. Tests in bf16 on a CPU: weights are rounded and laid out for its kernels
     once, not for every batch; the same bits."""
