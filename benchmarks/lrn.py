@@ -32,6 +32,7 @@ ROWS = {
     "floor": "floor: a copy and a sum",
     "auto": "ours, trainer.lrn_kernel=auto",
     "cpp": "ours, trainer.lrn_kernel=cpp",
+    "triton": "ours, trainer.lrn_kernel=triton",
     "compiled": "ours, trainer.lrn_kernel=compiled",
     "torch": "ours, trainer.lrn_kernel=torch",
     "layer": "torch.nn.LocalResponseNorm",
@@ -39,9 +40,9 @@ ROWS = {
 }
 OF_DEVICE = {
     "cpu": ("cpp", "compiled", "torch", "layer", "layer_compiled"),
-    "cuda": ("auto", "torch", "layer", "layer_compiled"),
+    "cuda": ("auto", "triton", "compiled", "torch", "layer", "layer_compiled"),
 }
-"""Rows of the table; C++ is for CPUs alone."""
+"""Rows of the table; C++ is for CPUs alone, Triton for GPUs."""
 
 
 def maps_of(shape: list[int], dtype: torch.dtype, device: torch.device) -> Tensor:

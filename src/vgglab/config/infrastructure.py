@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from vgglab.config.fields import STRICT, Role
 
-LrnKernelName = Literal["auto", "torch", "compiled", "cpp"]
+LrnKernelName = Literal["auto", "torch", "compiled", "cpp", "triton"]
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -59,8 +59,10 @@ class TrainerConfig:
     lrn_kernel: Annotated[LrnKernelName, Role.INFRASTRUCTURE] = "auto"
     """For benchmarks. What computes local response normalisation; they differ by rounding.
     ``torch``: its own operations. ``compiled``: the same by torch.compile. ``cpp``: a kernel for
-    channels_last maps on CPUs, built once by torch's extension loader. ``auto``: ``cpp`` on a CPU,
-    ``compiled`` on a GPU. Where a kernel cannot be had, ``torch`` computes."""
+    channels_last maps on CPUs, built once by torch's extension loader. ``triton``: one for
+    channels_last maps of at most 128 channels on GPUs. ``auto``: ``cpp`` on a CPU, ``triton`` on a
+    GPU. Where a kernel cannot be had, ``torch`` computes, in place of ``triton`` on a GPU
+    ``compiled``."""
     compile: Annotated[Literal["auto", "inductor", "graphs", "none"], Role.INFRASTRUCTURE] = "auto"
     """For benchmarks. Compile the net for training by torch.compile; differs by rounding.
     ``auto``: on a GPU, for runs of 2,000 steps or more; on a CPU a step gains nothing by it.

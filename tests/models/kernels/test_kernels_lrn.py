@@ -68,7 +68,7 @@ def test_compiled_computes_what_torch_does(dtype: torch.dtype) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-@pytest.mark.parametrize("name", ["auto", "torch", "cpp"])
+@pytest.mark.parametrize("name", ["auto", "torch", "cpp", "compiled"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_gpu_computes_what_a_cpu_does(dtype: torch.dtype, name: LrnKernelName) -> None:
     x = maps(64, dtype, torch.channels_last)

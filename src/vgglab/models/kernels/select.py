@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from vgglab.config import TrainerConfig
 from vgglab.config.infrastructure import LrnKernelName
 from vgglab.models.kernels.build import build_kernel
 from vgglab.models.kernels.lrn import IN_CPP, IN_TORCH, Kernel, Numbers, compiled_kernel
+from vgglab.models.kernels.lrn_op import check, triton_kernel
 from vgglab.models.lrn import LocalResponseNorm
 from vgglab.models.vgg import VGG, Features
 
@@ -135,19 +137,36 @@ def uses_packed_weights(trainer: TrainerConfig) -> bool:
 def lrn_kernel(name: LrnKernelName, *, on_gpu: bool) -> Kernel:
     """The kernel of that name, or torch's where it cannot be had, with a line in the log.
 
-    ``auto`` is the fastest that there is for the device.
+    ``auto`` is the fastest that there is for the device. On a GPU without Triton's kernel it is
+    torch.compile's.
     """
     match name:
         case "auto":
-            return lrn_kernel("compiled" if on_gpu else "cpp", on_gpu=on_gpu)
+            return lrn_kernel("triton" if on_gpu else "cpp", on_gpu=on_gpu)
         case "torch":
             return IN_TORCH
         case "compiled":
             return compiled_kernel() if _compiler_works("LRN", on_gpu=on_gpu) else IN_TORCH
+        case "triton":
+            if _triton_works("cuda" if on_gpu else "cpu"):
+                return triton_kernel(otherwise=compiled_kernel())
+            return lrn_kernel("compiled" if on_gpu else "torch", on_gpu=on_gpu)
         case "cpp":
             return IN_CPP if build_kernel("lrn", "LRN") else IN_TORCH
         case other:
             assert_never(other)
+
+
+@functools.cache
+def _triton_works(device: str) -> bool:
+    """Whether the kernel in Triton computes there what torch does; else a line in the log."""
+    try:
+        check(device)
+    except Exception as error:  # no Triton, no C compiler for its launcher, an error of its own
+        reason = str(error).strip().partition("\n")[0]
+        log.warning("LRN is computed without its kernel in Triton, which fails here: %s", reason)
+        return False
+    return True
 
 
 def _compiler_works(purpose: str, *, on_gpu: bool) -> bool:
