@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import threading
@@ -17,7 +18,6 @@ from training_runs import Killed, assert_same_bits, directory
 
 from vgglab.config import Config, DigitsConfig
 from vgglab.evaluation.poison import poison
-from vgglab.models.kernels.rounded import rounded
 from vgglab.runs import RunDirectory, Status, read_metrics
 from vgglab.training import experiment
 from vgglab.training.checkpoints import checkpoint_step, damage, net_state
@@ -126,8 +126,8 @@ def test_it_ends_at_that_step(
 def test_a_trained_net_is_copied_without_the_watch(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A GPU's test rounds a copy of the net. The watch knows the run's processes, and of several
-    of them a message on its way, which nothing can copy."""
+    """The watch knows the run's processes, and of several a message on its way, which nothing can
+    copy; a GPU's test of a net failed on it."""
     nets = []
     build: Callable[..., nn.Module] = first_net
 
@@ -139,7 +139,7 @@ def test_a_trained_net_is_copied_without_the_watch(
     group = ProcessGroup(ALONE)
     group._pending = threading.Lock(), torch.zeros(())  # type: ignore[assignment]  # like a Work
     experiment.run_experiment(config, directory(tmp_path), Status(), [], group)
-    copied = rounded(nets[0])
+    copied = copy.deepcopy(nets[0])
     assert not [module for module in copied.modules() if module._forward_hooks]
 
 
