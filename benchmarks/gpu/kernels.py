@@ -56,7 +56,7 @@ def kernels_of(step: Step) -> Iterator[dict[str, Any]]:
             step()
     found = device_operations(profiler)
     whole = sum(map(device_us, found))
-    kinds: collections.Counter[str] = collections.Counter()
+    kinds: dict[str, float] = collections.defaultdict(float)
     for average in found:
         kinds[kind_of(average.key)] += device_us(average)
     for average in found[:ROWS]:
@@ -67,6 +67,6 @@ def kernels_of(step: Step) -> Iterator[dict[str, Any]]:
             "calls": round(average.count / STEPS, 1),
             "share": round(device_us(average) / whole, 4),
         }
-    for kind, microseconds in kinds.most_common():
+    for kind, microseconds in sorted(kinds.items(), key=lambda item: -item[1]):
         of_step = round(microseconds / STEPS / 1e3, 3)
         yield {"kind": kind, "ms_a_step": of_step, "share": round(microseconds / whole, 4)}

@@ -90,7 +90,7 @@ def main() -> None:
         top1_error=result["errors"]["center"]["top1_error"],
         compile=result["hardware"]["compile"],
         graph_breaks=broken,
-        step_ms=round(result["speed"]["step_ms"], 2),
+        step_ms=round(result["speed"]["step_ms"] or 0, 2),
         peak_mib=round(result["speed"]["peak_memory_mib"] or 0),
     )
     for reason, count in counters["graph_break"].most_common(5):

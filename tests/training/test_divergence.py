@@ -137,7 +137,7 @@ def test_a_trained_net_is_copied_without_the_watch(
 
     monkeypatch.setattr(experiment, "first_net", kept)
     group = ProcessGroup(ALONE)
-    group._pending = threading.Lock(), torch.zeros(())  # type: ignore[assignment]  # like a Work
+    group._pending = threading.Lock(), torch.zeros(())  # like a Work
     experiment.run_experiment(config, directory(tmp_path), Status(), [], group)
     copied = copy.deepcopy(nets[0])
     assert not [module for module in copied.modules() if module._forward_hooks]
