@@ -108,6 +108,18 @@ def parts_of(*, small: bool) -> tuple[Part, ...]:
             limit=90,
         ),
         Part(
+            name="lrn",
+            what="LRN, both passes, against the memory; a dropout mask on both devices",
+            command=script("lrn", "--dtypes", "bf16", "--rounds", "3"),
+            limit=40,
+        ),
+        Part(
+            name="fit",
+            what="a step of D within a whole run, and bare",
+            command=module("fit", "{work}/fit"),
+            limit=60,
+        ),
+        Part(
             name="waits",
             what="where the host waits for the GPU in a real run's steps",
             command=module("waits", "{work}/waits", "--trace", "{out}/trace.json.gz"),
@@ -133,18 +145,6 @@ def parts_of(*, small: bool) -> tuple[Part, ...]:
             what="a study of A to E, five points at a time",
             command=module("study_jobs", "{work}/study5", "--jobs", "5"),
             limit=70,
-        ),
-        Part(
-            name="fit",
-            what="a step of D within a whole run, and bare",
-            command=module("fit", "{work}/fit"),
-            limit=60,
-        ),
-        Part(
-            name="lrn",
-            what="LRN, both passes, against the memory; a dropout mask on both devices",
-            command=script("lrn", "--dtypes", "bf16", "--rounds", "3"),
-            limit=40,
         ),
         Part(
             name="evaluation",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.profilers import PassThroughProfiler
 
 from vgglab.config import Config, TrainerConfig
 from vgglab.training.checkpoints import AtomicCheckpointIO
@@ -22,6 +24,19 @@ PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {
     "bf16": "bf16-mixed",
 }
 """``trainer.precision`` -> Lightning's."""
+
+
+class NoProfiler(PassThroughProfiler):
+    """Enters one empty context where Lightning's own makes a generator.
+
+    Lightning does so around each callback in each hook, 80 times a step.
+    """
+
+    _nothing = contextlib.nullcontext()
+
+    def profile(self, action_name: str) -> Any:
+        """A context that does nothing."""
+        return self._nothing
 
 
 def trainer_of(
@@ -52,6 +67,7 @@ def trainer_of(
         ],
         plugins=[AtomicCheckpointIO(), Environment(world, config.trainer.accelerator)],
         logger=False,
+        profiler=NoProfiler(),
         enable_progress_bar=bar,
         enable_model_summary=False,
         num_sanity_val_steps=0,
