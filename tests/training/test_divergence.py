@@ -126,13 +126,8 @@ def test_it_ends_at_that_step(
 def test_a_trained_net_is_copied_without_the_watch(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-<<<<<<< HEAD
     """The watch knows the run's processes, and of several of them a message on its way, which
     nothing can copy."""
-=======
-    """The watch knows the run's processes, and of several a message on its way, which nothing can
-    copy; a GPU's test of a net failed on it."""
->>>>>>> gpu-mend
     nets = []
     build: Callable[..., nn.Module] = first_net
 
