@@ -1,4 +1,4 @@
-"""The operations that hold the Triton kernel of LRN: shapes, gradient, and where they stand aside."""
+"""The operations that hold the Triton kernel of LRN: shapes, gradient, other devices."""
 
 from __future__ import annotations
 

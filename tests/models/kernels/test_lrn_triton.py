@@ -42,6 +42,7 @@ def interpreted() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @needs_triton
 @pytest.mark.parametrize("case", interpreted_lrn.CASES, ids=str)
 def test_values_and_gradients_are_those_of_float64(case: tuple[object, ...]) -> None:
@@ -53,6 +54,7 @@ def test_values_and_gradients_are_those_of_float64(case: tuple[object, ...]) -> 
     assert 0 < gradient < limit
 
 
+@pytest.mark.slow
 @needs_triton
 def test_it_agrees_with_torchs_layer_and_leaves_other_maps_to_another_kernel() -> None:
     found = interpreted()
@@ -61,6 +63,7 @@ def test_it_agrees_with_torchs_layer_and_leaves_other_maps_to_another_kernel() -
     assert found["empty"] == [0, 8, 4, 4]
 
 
+@pytest.mark.slow
 @needs_triton
 def test_under_autocast_and_in_a_compiled_graph_that_is_whole() -> None:
     eager, compiled = interpreted()["nets"]

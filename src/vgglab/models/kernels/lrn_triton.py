@@ -9,6 +9,8 @@ nan in one channel shows in all channels of its pixel; in the other kernels, in 
 ``lrn_op.py`` imports this file, and only where Triton is. ``TRITON_INTERPRET=1`` runs it on a CPU.
 """
 
+# What is constant in a kernel is written in capitals, as Triton's users do.
+# ruff: noqa: N803
 # Triton compiles annotations too, and knows none but its own.
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
 
@@ -172,5 +174,5 @@ def _power_and_inverse(s, beta, BY_ROOTS: tl.constexpr):
     if BY_ROOTS:  # s^-3/4 = s^-1/2 * (s^-1/2)^1/2
         root = tl.rsqrt(s)
         return root * tl.sqrt(root), root * root
-    else:
+    else:  # noqa: RET505 (Triton takes one of two branches, and would go on after the first)
         return tl.exp2(-beta * tl.log2(s)), 1.0 / s
