@@ -38,7 +38,7 @@ def claim(direction: str, first: str, second: str, **fields: Any) -> str:
 LEARNS = claim("lower", RATES[0], RATES[1])
 ALIKE = claim("equal", RATES[0], RATES[2], margin=0.001, margin_reason="too small to be shown")
 STUDY = (
-    *SMALL,
+    *(override for override in SMALL if not override.startswith("recipe.learning_rate")),
     "sweeps=lrn",
     "study.name=looked",
     "study.looks=[3,4]",

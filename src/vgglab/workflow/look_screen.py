@@ -75,5 +75,5 @@ class LookScreen:
         elif still and view.complete == len(view.looks):
             why = f"the looks are over, open: {still}"
         else:
-            why = "every claim has its word"
+            why = "every claim has its word" if line.claims else "it has no claim to settle"
         return f"{used} of {of} runs used: {why}"
