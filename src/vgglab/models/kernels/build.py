@@ -59,6 +59,7 @@ def share_compiled_code(folder: Path) -> None:
     """Have torch.compile keep its code in a folder that all runs share, unless the user names one.
 
     So the points of a study compile each net once, also on several machines and after a restart.
+    Call it before the compiler is imported, which sets a folder of its own.
     """
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder.absolute() / "compiled"))
 
