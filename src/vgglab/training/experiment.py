@@ -71,6 +71,7 @@ def run_experiment(
         DataError: the data set cannot be had, or the weights to be tested are damaged.
     """
     group = group or ProcessGroup(ALONE)
+    share_compiled_code(config.paths.data_folder)
     prepare_process(config.trainer)
     pl.seed_everything(config.seed, workers=True, verbose=False)
 
@@ -85,7 +86,6 @@ def run_experiment(
     module = Classifier(
         net.to(memory_format=memory_format), config, steps_per_epoch=steps_per_epoch
     )
-    share_compiled_code(config.paths.data_folder)
     steps = steps_per_epoch * config.recipe.epochs
     kernels = use_kernels(module.net, config.trainer, steps)
     check_parts(config, data)

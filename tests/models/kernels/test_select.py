@@ -45,6 +45,7 @@ def test_runs_share_compiled_code_where_the_user_names_no_other_folder(
     share_compiled_code(tmp_path)
     assert cache_dir() == str(tmp_path / "mine")
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    assert cache_dir() != str(tmp_path / "compiled")  # it has named a folder of its own
     share_compiled_code(tmp_path)
     assert cache_dir() == str(tmp_path / "compiled")
 

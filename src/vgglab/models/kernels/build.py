@@ -9,6 +9,7 @@ import logging
 import os
 import platform
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,10 @@ def share_compiled_code(folder: Path) -> None:
 
     So the points of a study compile each net once, also on several machines and after a restart.
     """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder.absolute() / "compiled"))
+    named = os.environ.get("TORCHINDUCTOR_CACHE_DIR", "")
+    # The compiler names a temporary one when it is imported, which torch 2.11 does by itself.
+    if not named or named.startswith(f"{tempfile.gettempdir()}/torchinductor_"):
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder.absolute() / "compiled")
 
 
 def supports(images_nchw: Tensor) -> bool:
