@@ -35,7 +35,7 @@ def claim(direction: str, first: str, second: str, **fields: Any) -> str:
     return f"{{statement: of two rates, direction: {direction}, compare: [{sides}]{more}}}"
 
 
-LEARNS = claim("lower", RATES[0], RATES[1])
+LEARNS = claim("lower", RATES[0], RATES[1], margin=0.8, margin_reason="any gain would do")
 ALIKE = claim("equal", RATES[0], RATES[2], margin=0.001, margin_reason="too small to be shown")
 STUDY = (
     *(override for override in SMALL if not override.startswith("recipe.learning_rate")),
@@ -99,7 +99,7 @@ def test_it_stops_by_itself_before_its_last_look(tmp_path: Path, command: Comman
     ended = command("task=report", *looked, *changed)
     assert ended.returncode == 0, ended.stderr
     page = (folder / "report.md").read_text()
-    assert "margin was 0 when declared, changed to 2 after 6 of 8 runs" in page
+    assert "margin was 0.8 when declared, changed to 2 after 6 of 8 runs" in page
     assert len(read_lines(folder / "declared.jsonl")) == 2
     assert looks(tmp_path) == [1]
 

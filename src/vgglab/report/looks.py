@@ -9,6 +9,7 @@ from vgglab.report.blocks import Block, Bullets, Paragraph, Section, Table
 from vgglab.report.results import Results
 from vgglab.report.wording import (
     INTERVAL,
+    MINUS,
     NONE,
     number,
     plural,
@@ -137,7 +138,7 @@ def _placebo(results: Results) -> list[Block]:
     name = results.names(results.arm_of[pair.points[0].id]) if pair.points else record["net"]
     interval, word = record["interval"], record["word"]
     row = [
-        f"{name} {NONE} {name} under other seeds",
+        f"{name} {MINUS} {name} under other seeds",
         f"{plural(len(record['seeds']), 'seed')} and {len(record['other_seeds'])}",
         f"{signed(record['mean'])} ({signed_span(interval)})",
         word or "no word yet",
