@@ -42,6 +42,7 @@ TESTS = (
     "tests/training/test_gpu.py",
     "tests/training/test_switches.py",
     "tests/models/kernels/test_kernels_lrn.py",
+    "tests/models/kernels/test_lrn_triton.py",
 )
 
 
