@@ -54,7 +54,7 @@ def test_changed_back_is_a_second_change() -> None:
     lines = [line(claims(), 0), line(claims(margin=2.0), 6), line(claims(), 18)]
     assert marks(claims(), lines)["mine"][1:] == [
         "margin was 0.8 when declared, changed to 2 after 6 of 18 runs",
-        "margin then 2, changed to 0.8 after 18 of 18 runs",
+        "margin was 2 then, changed to 0.8 after 18 of 18 runs",
     ]
 
 

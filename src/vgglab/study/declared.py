@@ -102,11 +102,11 @@ def _change(
     seen, of = runs_seen
     when = f"after {seen} of {of} runs" if seen else "before its runs"
     texts = [_text(before), _text(after)]
-    if any(len(text) > SHORT for text in texts):
+    is_prose = any(isinstance(value, str) and len(value.split()) != 1 for value in (before, after))
+    if is_prose or any(len(text) > SHORT for text in texts):
         return f"{field.replace('_', ' ')} changed {when}"
-    was = "was" if is_first else "then"
-    declared = " when declared" if is_first else ""
-    return f"{field.replace('_', ' ')} {was} {texts[0]}{declared}, changed to {texts[1]} {when}"
+    then = "when declared" if is_first else "then"
+    return f"{field.replace('_', ' ')} was {texts[0]} {then}, changed to {texts[1]} {when}"
 
 
 def _text(value: Any) -> str:
