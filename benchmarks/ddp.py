@@ -31,10 +31,12 @@ SCALES: dict[str, int] = {"c": 3, "d": 3, "e": 3}
 PAPER_IMAGES, PAPER_EPOCHS, PAPER_BATCH = 1_281_167, 74, 256
 """ImageNet's training images; epochs and batch of section 3.1 of the paper."""
 
+D_ON_H100 = 420e12
+"""FLOP/s of D's compiled step, 224 px, bf16, batch 256, on one H100: docs/performance.md."""
 NVLINK = Hardware(
     name="8 x H100, NVLink",
     devices=8,
-    operations=0.4 * 989e12,
+    operations=D_ON_H100,
     link=0.8 * 450e9,
 )
 ETHERNET = dataclasses.replace(
@@ -47,9 +49,10 @@ PAPER = Hardware(
     link=0.75 * 15.75e9,
 )
 ASSUMED = (
-    "Assumed, not measured: H100 at 40% of 989 TFLOP/s (bf16), NVLink at 80% of 450 GB/s, Ethernet "
-    "at 90% of its rate and one port a node, Titan Black at 40% of 5.1 TFLOP/s (fp32), PCIe at 75% "
-    "of 15.75 GB/s; 20 microseconds a hop; reading data and the optimiser's step take no time."
+    f"Measured: an H100 at {D_ON_H100 / 1e12:.0f} TFLOP/s (bf16, D's compiled step at batch 256, "
+    "make gpu-check). Assumed: NVLink at 80% of 450 GB/s, Ethernet at 90% of its rate and one port a "
+    "node, Titan Black at 40% of 5.1 TFLOP/s (fp32), PCIe at 75% of 15.75 GB/s; 20 microseconds a "
+    "hop; reading data and the optimiser's step take no time; other nets at D's rate."
 )
 
 

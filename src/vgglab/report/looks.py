@@ -10,7 +10,6 @@ from vgglab.report.results import Results
 from vgglab.report.wording import (
     INTERVAL,
     MINUS,
-    NONE,
     number,
     plural,
     setting_label,
