@@ -17,7 +17,7 @@ from vgglab.models.kernels.lrn_op import triton_kernel
 from vgglab.models.kernels.select import lrn_kernel
 from vgglab.models.lrn import local_response_norm
 
-CASES = (
+CASES: tuple[tuple[int, int, float, Literal["sum", "mean"], str], ...] = (
     (64, 5, 0.75, "sum", "float32"),
     (64, 5, 0.75, "sum", "bfloat16"),
     (64, 5, 0.75, "mean", "float16"),

@@ -34,7 +34,7 @@ def happened(request: pytest.FixtureRequest) -> dict[str, float]:
 
 def test_false_words_are_rare_and_intervals_cover(happened: dict[str, float]) -> None:
     assert happened["any false"] <= LIMIT
-    assert 91 <= happened["covers"] <= 99.5
+    assert happened["covers"] >= 91
 
 
 def test_true_differences_are_shown() -> None:

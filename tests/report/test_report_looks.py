@@ -36,7 +36,9 @@ def line(look: int | None, seeds: tuple[int, ...], word: str) -> LookLine:
 
 
 def study(tmp_path: Path) -> StudyView:
-    return make_study(tmp_path, models=("a", "a_lrn"))
+    made = make_study(tmp_path, models=("a", "a_lrn"))
+    lrn = dataclasses.replace(made.claims["lrn"], margin=0.5, margin_share=0.0)
+    return dataclasses.replace(made, claims={**made.claims, "lrn": lrn})
 
 
 def section(view: StudyView) -> Section:

@@ -12,7 +12,7 @@ from study_points import missing, net, run
 from vgglab.config.claims import parse_claims
 from vgglab.runs import RunRecord, State
 from vgglab.study import MissingPoint, StudyView, claims_record, result_rows
-from vgglab.study.placebo import null_pair, placebo_record, reference_points, welch_interval
+from vgglab.study.placebo import null_pair, placebo_record, reference_points
 
 CLAIMS = parse_claims(
     {
@@ -32,7 +32,10 @@ def study(*placebo: RunRecord | MissingPoint, seeds: int = 3) -> StudyView:
 
 
 def others(*errors: float) -> list[RunRecord]:
-    return [run("b", 1000 + seed, error) for seed, error in enumerate(errors)]
+    found = [run("b", 1000 + seed, error) for seed, error in enumerate(errors)]
+    for point in found:  # so many that only seeds matter, as in ``net``
+        point.result["errors"]["center"]["images"] = 10_000_000
+    return found
 
 
 def test_the_reference_is_the_net_that_most_claims_compare() -> None:
@@ -49,15 +52,16 @@ def test_equal_nets_are_not_shown_to_differ_and_distant_ones_would_be() -> None:
     assert (same["seeds"], same["other_seeds"]) == ([0, 1, 2], [1000, 1001, 1002])
     ours = list(null_pair(study(*others(9.0))).errors.values())  # type: ignore[union-attr]
     expected = stats.ttest_ind(ours, [9.02, 8.97, 9.05], equal_var=False).confidence_interval()
-    assert same["interval"] == pytest.approx([expected.low, expected.high], abs=1e-5)
+    assert same["interval"] == pytest.approx([expected.low, expected.high], abs=0.01)
     broken = placebo_record(study(*others(12.0, 12.1, 11.9)))
     assert broken is not None
     assert broken["word"] == "shown"
 
 
-def test_without_spread_the_interval_is_a_point() -> None:
-    assert welch_interval([1.0, 1.0], [3.0, 3.0]) == (-2.0, -2.0)
-    assert welch_interval([1.0], [3.0, 3.0]) is None
+def test_with_one_seed_there_is_no_interval() -> None:
+    found = placebo_record(study(*others(9.0)))
+    assert found is not None
+    assert (found["interval"], found["word"]) == (None, None)
 
 
 def test_no_word_while_a_run_of_it_is_missing_and_no_record_where_none_was_asked() -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from scipy import stats
-
 from vgglab.config import arm_fields
+from vgglab.config.claims import PROTOCOL, Claim
 from vgglab.runs import RunRecord, State, arm_name
 from vgglab.study.arms import Arm, arms
-from vgglab.study.claims.comparisons import Point, comparisons
-from vgglab.study.claims.inference import CONFIDENCE
+from vgglab.study.claims.comparisons import Comparison, Point, Side, comparisons
+from vgglab.study.claims.contrast import Measured
+from vgglab.study.claims.mistakes import MistakesReader
+from vgglab.study.claims.pairing import pair
 from vgglab.study.looking import seeds_looked_at
 from vgglab.study.view import StudyView
 
@@ -114,35 +113,37 @@ def _errors(points: Sequence[Point], label: str) -> dict[int, float]:
 
 def placebo_record(view: StudyView) -> PlaceboRecord | None:
     """The null arm's difference, its interval and its word; None where none was asked for."""
-    pair = null_pair(view)
-    if pair is None:
+    null = null_pair(view)
+    if null is None:
         return None
-    ours, others = list(pair.errors.values()), list(pair.other_errors.values())
-    interval = welch_interval(ours, others)
+    measured = _difference(null)
+    interval = measured.interval if measured else None
     word = None
-    if interval and pair.is_complete:
+    if interval and null.is_complete:
         word = "not shown" if interval[0] <= 0 <= interval[1] else "shown"
-    mean = statistics.fmean(ours) - statistics.fmean(others) if ours and others else None
     return {
-        "net": pair.net,
-        "seeds": list(pair.errors),
-        "other_seeds": list(pair.other_errors),
-        "mean": None if mean is None else round(mean, 6),
+        "net": null.net,
+        "seeds": list(null.errors),
+        "other_seeds": list(null.other_errors),
+        "mean": None if measured is None else round(measured.mean, 6),
         "interval": [round(end, 6) for end in interval] if interval else None,
         "word": word,
     }
 
 
-def welch_interval(ours: Sequence[float], others: Sequence[float]) -> tuple[float, float] | None:
-    """Welch's interval for the difference of two means; None with one value on a side."""
-    if min(len(ours), len(others)) < 2:
-        return None
-    parts = [statistics.variance(values) / len(values) for values in (ours, others)]
-    mean = statistics.fmean(ours) - statistics.fmean(others)
-    if not sum(parts):
-        return mean, mean
-    freedom = sum(parts) ** 2 / sum(
-        part**2 / (len(values) - 1) for part, values in zip(parts, (ours, others), strict=True)
+def _difference(null: NullPair) -> Measured | None:
+    """The net's error less that of the same net under the other seeds, as a claim measures it."""
+    sides = tuple(
+        Side({}, null.protocol, ({point.config.seed: point for point in points},))
+        for points in (null.points, null.other_points)
     )
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, df=freedom)) * math.sqrt(sum(parts))
-    return mean - half, mean + half
+    if not all(side.nets[0] for side in sides):
+        return None
+    return pair(Comparison("placebo", _CLAIM, {}, ({},), sides), MistakesReader()).difference(0, 1)
+
+
+_CLAIM = Claim(
+    statement="A net differs from itself under other seeds",
+    direction="lower",
+    compare=({PROTOCOL: "center"}, {PROTOCOL: "center"}),
+)
