@@ -50,9 +50,10 @@ PAPER = Hardware(
 )
 ASSUMED = (
     f"Measured: an H100 at {D_ON_H100 / 1e12:.0f} TFLOP/s (bf16, D's compiled step at batch 256, "
-    "make gpu-check). Assumed: NVLink at 80% of 450 GB/s, Ethernet at 90% of its rate and one port "
-    "a node, Titan Black at 40% of 5.1 TFLOP/s (fp32), PCIe at 75% of 15.75 GB/s; 20 microseconds a "
-    "hop; reading data and the optimiser's step take no time; other nets at D's rate."
+    "make gpu-check). Assumed: NVLink at 80% of 450 GB/s, Ethernet at 90% of its rate and one "
+    "port a node, Titan Black at 40% of 5.1 TFLOP/s (fp32), PCIe at 75% of 15.75 GB/s; 20 "
+    "microseconds a hop; reading data and the optimiser's step take no time; other nets at D's "
+    "rate."
 )
 
 
