@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from vgglab.runs import RunRecord, State
 from vgglab.study import MissingPoint, claims_record
 from vgglab.study.claims.directions import trend_weights
 from vgglab.study.claims.verdict import Judgement, judge, share_interval
+from vgglab.study.ledger import LookedAt, LookLine
 
 
 def judged(
@@ -224,6 +225,57 @@ def test_no_verdict_while_runs_are_outstanding() -> None:
     assert judged("lower", "cb", *points).verdict == "supported"
     found = judged("lower", "cb", *points, missing("b", 4))
     assert (found.verdict, found.reason) == ("inconclusive", "1 of its runs have no outcome yet")
+
+
+def looked(*points: RunRecord | MissingPoint, ledger: Sequence[LookLine] = ()) -> Judgement:
+    """C against B, judged at two seeds and at five; with a ledger, as often as it says."""
+    tree = {"statement": "x", "direction": "lower"}
+    claims = parse_claims({"mine": tree | {"compare": [{"model.name": "c"}, {"model.name": "b"}]}})
+    looks = () if ledger else (2, 5)
+    study = dataclasses.replace(view(*points, claims=claims), looks=looks, ledger=ledger)
+    (found,), _ = judge(study)
+    return found
+
+
+def test_a_word_comes_at_a_declared_look_and_stands() -> None:
+    first = [*net("c", 1.0), *net("b", 9.0, seeds=2), *(missing("b", s) for s in (2, 3, 4))]
+    found = looked(*first)
+    assert (found.verdict, found.look, found.sides[0].runs) == ("supported", 1, 2)
+    assert found.spent == pytest.approx(2 / 5)
+    # Whatever later seeds say.
+    assert looked(*net("c", 1.0), *net("b", 9.0, seeds=2), *losing("b", (2, 3, 4))).look == 1
+
+
+def test_in_the_middle_of_a_look_there_are_numbers_and_no_word() -> None:
+    points = [*net("c", 4.8), *net("b", 5.0, seeds=4), missing("b", 4)]
+    found = looked(*points)
+    assert (found.verdict, found.look) == ("inconclusive", 2)
+    assert "in the middle of a look: 1 of its runs" in found.reason
+    assert found.evidence.effect is not None
+    assert looked(*net("c", 4.8), *net("b", 5.0)).verdict == "supported"
+
+
+def test_a_look_that_has_not_begun_leaves_the_numbers_of_the_one_before() -> None:
+    later = [missing(model, seed) for model in "bc" for seed in (2, 3, 4)]
+    found = looked(*net("c", 4.8, seeds=2), *net("b", 5.0, seeds=2), *later)
+    assert (found.verdict, found.look) == ("inconclusive", 1)
+    assert "in the middle" not in found.reason
+
+
+def test_judging_again_after_more_seeds_spends_what_is_left() -> None:
+    """The same five seeds: shown where they are the first look, not after two others."""
+    points = [*net("c", 4.92), *net("b", 5.0)]
+
+    def line(*seeds: int) -> LookLine:
+        claims = {"mine": LookedAt(seeds=seeds, word="inconclusive", alpha_spent=0.0)}
+        return LookLine(time=0, look=None, seeds=seeds, claims=claims, minutes=0, runs=4)
+
+    once = looked(*points, ledger=[line(0, 1, 2, 3, 4)])
+    again = looked(*points, ledger=[line(0, 1), line(0, 1, 2), line(0, 1, 2, 3, 4)])
+    assert (once.verdict, once.look) == ("supported", 1)
+    assert (again.verdict, again.look) == ("inconclusive", 3)
+    assert (once.spent, again.spent) == pytest.approx((0.8, 0.95))
+    assert again.p_value == pytest.approx(once.p_value * 0.8 / 0.05)
 
 
 def test_few_test_images_widen_the_interval() -> None:

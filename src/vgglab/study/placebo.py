@@ -116,7 +116,7 @@ def placebo_record(view: StudyView) -> PlaceboRecord | None:
     null = null_pair(view)
     if null is None:
         return None
-    measured = _difference(null)
+    measured = _difference(null, view.reader)
     interval = measured.interval if measured else None
     word = None
     if interval and null.is_complete:
@@ -131,7 +131,7 @@ def placebo_record(view: StudyView) -> PlaceboRecord | None:
     }
 
 
-def _difference(null: NullPair) -> Measured | None:
+def _difference(null: NullPair, reader: MistakesReader) -> Measured | None:
     """The net's error less that of the same net under the other seeds, as a claim measures it."""
     sides = tuple(
         Side({}, null.protocol, ({point.config.seed: point for point in points},))
@@ -139,7 +139,7 @@ def _difference(null: NullPair) -> Measured | None:
     )
     if not all(side.nets[0] for side in sides):
         return None
-    return pair(Comparison("placebo", _CLAIM, {}, ({},), sides), MistakesReader()).difference(0, 1)
+    return pair(Comparison("placebo", _CLAIM, {}, ({},), sides), reader).difference(0, 1)
 
 
 _CLAIM = Claim(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from vgglab.config import Config
 from vgglab.config.claims import Claims
 from vgglab.runs import Result, RunRecord, State
+from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.confounds import Guard
 from vgglab.study.declared import DeclaredLine
 from vgglab.study.ledger import LookLine
@@ -58,6 +59,8 @@ class StudyView:
     """Earlier lines of ``looks.jsonl``."""
     declared: Sequence[DeclaredLine] = ()
     """Lines of ``declared.jsonl``."""
+    reader: MistakesReader = field(default_factory=MistakesReader, repr=False, compare=False)
+    """Has read each run's predictions once, however often the study is judged."""
 
     @property
     def points(self) -> tuple[RunRecord | MissingPoint, ...]:

@@ -14,7 +14,7 @@ from scipy import stats
 from vgglab.study.claims.comparisons import Comparison, Side, Unanswered, comparisons
 from vgglab.study.claims.directions import DIRECTIONS, Direction, Evidence, OneSided
 from vgglab.study.claims.inference import ALPHA, holm
-from vgglab.study.claims.looks import looks_of
+from vgglab.study.claims.looks import Seeds, looks_of
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.pairing import Paired, pair
 from vgglab.study.claims.spending import Spending, spending
@@ -105,7 +105,7 @@ def share_interval(count: int, of: int) -> Interval:
 def judge(view: StudyView) -> tuple[list[Judgement], list[Unanswered]]:
     """The verdict of every comparison of a study, and the claims that none of its points answer."""
     found, unanswered = comparisons(view)
-    return judged(found, view, MistakesReader()), unanswered
+    return judged(found, view, view.reader), unanswered
 
 
 def judged(found: Sequence[Comparison], view: StudyView, reader: MistakesReader) -> list[Judgement]:
@@ -133,11 +133,23 @@ def judged(found: Sequence[Comparison], view: StudyView, reader: MistakesReader)
         if not now:
             break
         is_complete = not any(judgement.paired.waiting for judgement in now.values())
+        if not is_complete and view.looks and look > 1 and not _has_begun(now, looks):
+            break  # the numbers stay those of the look before
         may_speak = is_complete or not view.looks
         latest |= _with_words(now, len(is_open), rule) if may_speak else _mid_look(now)
         if not is_complete and view.looks:
             break
     return [latest[i] for i in range(len(found))]
+
+
+def _has_begun(now: Mapping[int, Judgement], looks: Sequence[Sequence[Seeds]]) -> bool:
+    """Whether a run that a look adds to the one before it has an outcome."""
+    return any(
+        point.state.is_outcome
+        for i, judgement in now.items()
+        for point in judgement.comparison.points
+        if point.config.seed not in looks[i][judgement.look - 2]
+    )
 
 
 def _test(comparison: Comparison, look: int, rule: Spending, reader: MistakesReader) -> Judgement:
