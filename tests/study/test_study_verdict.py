@@ -238,8 +238,8 @@ def looked(*points: RunRecord | MissingPoint, ledger: Sequence[LookLine] = ()) -
 
 
 def test_a_word_comes_at_a_declared_look_and_stands() -> None:
-    first = [*net("c", 1.0), *net("b", 9.0, seeds=2), *(missing("b", s) for s in (2, 3, 4))]
-    found = looked(*first)
+    waiting = [missing("b", seed) for seed in (2, 3, 4)]
+    found = looked(*net("c", 1.0), *net("b", 9.0, seeds=2), *waiting)
     assert (found.verdict, found.look, found.sides[0].runs) == ("supported", 1, 2)
     assert found.spent == pytest.approx(2 / 5)
     # Whatever later seeds say.
@@ -247,8 +247,7 @@ def test_a_word_comes_at_a_declared_look_and_stands() -> None:
 
 
 def test_in_the_middle_of_a_look_there_are_numbers_and_no_word() -> None:
-    points = [*net("c", 4.8), *net("b", 5.0, seeds=4), missing("b", 4)]
-    found = looked(*points)
+    found = looked(*net("c", 4.8), *net("b", 5.0, seeds=4), missing("b", 4))
     assert (found.verdict, found.look) == ("inconclusive", 2)
     assert "in the middle of a look: 1 of its runs" in found.reason
     assert found.evidence.effect is not None
