@@ -119,8 +119,13 @@ def paper_numbers(claim: ClaimRecord) -> str:
 
 
 def our_numbers(claim: ClaimRecord) -> str:
-    """``A-LRN 14.38, A 13.37``: means of the runs that trained."""
+    """``A-LRN 14.38, A 13.37``: means of the runs that trained, or how many did."""
     labels = side_labels(claim)
+    if DIRECTIONS[claim["direction"]].counts_runs:
+        return ", ".join(
+            f"{label}{HARD_SPACE}{side['trained']} of {side['trained'] + side['untrained']}"
+            for label, side in zip(labels, claim["sides"], strict=True)
+        )
     return ", ".join(
         f"{label}{HARD_SPACE}{number(side['error'])}"
         for label, side in zip(labels, claim["sides"], strict=True)
@@ -185,10 +190,12 @@ def _decisive(claim: ClaimRecord) -> list[str]:
     effect, decisive = claim["effect"], claim["decisive"]
     if not effect or not effect["interval"] or not decisive:
         return []
-    low, high = effect["interval"]
     bounds = DIRECTIONS[claim["direction"]].bounds(claim["margin"])
-    clears = not any(low <= bound <= high for bound in bounds)
-    if clears == (claim["verdict"] != "inconclusive"):
+    own, counts = (
+        not any(low <= bound <= high for bound in bounds)
+        for low, high in (effect["interval"], decisive)
+    )
+    if own == counts:
         return []
     return [f"the interval that counts, all claims together, is {signed_span(decisive)}"]
 

@@ -237,15 +237,15 @@ def _with_word(tested: Judgement, rule: Spending, family: int) -> Judgement:
     direction, evidence = tested.direction, tested.evidence
     if untestable := _why_untestable(tested):
         return replace(tested, p_value=1.0, p_holm=1.0, decisive=None, reason=untestable)
+    for_it, against_it = (
+        _overall(test, tested.look, rule) for test in (evidence.supports, evidence.contradicts)
+    )
+    against = against_it < for_it
     if tested.p_holm <= ALPHA:
-        for_it, against_it = (
-            _overall(test, tested.look, rule) for test in (evidence.supports, evidence.contradicts)
-        )
-        against = against_it < for_it
         verdict = Verdict.CONTRADICTED if against else Verdict.SUPPORTED
         reason = direction.basis(evidence, tested.margin, against=against)
         return replace(tested, verdict=verdict, reason=reason)
-    return replace(tested, reason=_why_open(tested, family))
+    return replace(tested, reason=_why_open(tested, family, against=against))
 
 
 def _why_untestable(tested: Judgement) -> str:
@@ -271,11 +271,12 @@ def _why_no_error(tested: Judgement) -> str:
     return "one seed: no noise is known, whatever the difference" if effect.seeds < 2 else ""
 
 
-def _why_open(tested: Judgement, family: int) -> str:
-    """Why nothing is shown."""
+def _why_open(tested: Judgement, family: int, *, against: bool) -> str:
+    """Why nothing is shown; ``against``: whether the runs rather speak against the claim."""
     parts = [tested.direction.lacking(tested.evidence, tested.margin)]
     if tested.p_value <= ALPHA:
-        parts.append(f"shown alone (p = {tested.p_value:.2g}), but not among {family} claims")
+        what = "its contrary is shown" if against else "shown"
+        parts.append(f"{what} alone (p = {tested.p_value:.2g}), but not among {family} claims")
     elif _is_for_want_of_images(tested):
         parts.append("too few test images: a difference of that size is within their luck")
     return "; ".join(part for part in parts if part)
