@@ -102,6 +102,7 @@ def test_a_log_keeps_the_beginning_of_its_last_traceback() -> None:
     assert shortened(trace[:5]) == trace[:5]
 
 
+@pytest.mark.slow
 def test_the_tests_run_without_the_plugins_of_others(tmp_path: Path) -> None:
     """On the first GPU pytest-benchmark warned that xdist was there, and a warning is an error."""
     (tmp_path / "foreign.py").write_text("raise RuntimeError('a plugin of somebody else')")

@@ -45,6 +45,7 @@ def test_true_differences_are_shown() -> None:
     assert found["any false"] == 0
 
 
+@pytest.mark.slow
 def test_looks_take_fewer_runs_and_keep_the_error_rate() -> None:
     looks = (2, 4, 8)
     equal = Scenario(QUICKSTART, EQUAL, images=400, claims=ONE_POINT)
@@ -54,12 +55,14 @@ def test_looks_take_fewer_runs_and_keep_the_error_rate() -> None:
     assert error_rates(apart, looking(looks), looks[-1], 20)["runs"] < found["runs"]
 
 
+@pytest.mark.slow
 def test_seeds_added_until_a_word_comes_talk_nobody_into_one() -> None:
     scenario = Scenario(QUICKSTART, EQUAL, images=200, claims=ONE_POINT)
     found = error_rates(scenario, until_a_word((2, 3, 4, 5)), 5, 40)
     assert found["any false"] <= 5 + 3 * 100 * np.sqrt(0.05 * 0.95 / 40)
 
 
+@pytest.mark.slow
 def test_run_folders_and_their_report_give_the_same_words() -> None:
     scenario = dataclasses.replace(SCENARIOS["shared originals"], images=800)
     assert same_words(scenario, 2) == 2

@@ -34,6 +34,7 @@ def net_of_run() -> nn.Module:
 
 @pytest.mark.usefixtures("two_processes")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what torch.compile imports
+@pytest.mark.slow
 def test_the_convolutions_compile_whole() -> None:
     """torch's own layer breaks the graph, and then nothing of the net is compiled."""
     net = net_of_run()
