@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from gpu.tables import targets_of
-from gpu_check import LOG_LINES, Check, Part, parts_of, shortened, stages
+from gpu_check import LOG_LINES, Check, Part, shortened, stages
 from running import ROOT
 
 
@@ -165,7 +165,9 @@ def test_the_wheels_are_those_that_ci_runs() -> None:
 
 
 @pytest.mark.slow
-def test_all_of_it_runs_in_small_on_a_cpu(tmp_path: Path) -> None:
+def test_it_runs_in_small_on_a_cpu(tmp_path: Path) -> None:
+    """Without the parts that train studies; ``gpu_check.py --small`` has all, in five minutes."""
+    parts = ["environment", "nccl", "step", "lrn", "fit", "evaluation", "waits"]
     out = tmp_path / "out"
     ended = subprocess.run(
         [
@@ -176,6 +178,8 @@ def test_all_of_it_runs_in_small_on_a_cpu(tmp_path: Path) -> None:
             "--small",
             "--budget",
             "900",
+            "--parts",
+            *parts,
         ],
         cwd=ROOT,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
@@ -183,9 +187,9 @@ def test_all_of_it_runs_in_small_on_a_cpu(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert states(out) == {one.name: "ok" for one in parts_of(small=True)}, ended.stdout
+    assert states(out) == dict.fromkeys(parts, "ok"), ended.stdout
     assert ended.returncode == 0
-    assert not [row for row in lines(out) if "error" in row]
+    assert not [row for row in lines(out) if row.get("error")]
     assert {path.name for path in out.iterdir()} == {
         "results.jsonl",
         "table.md",
