@@ -24,8 +24,8 @@ from vgglab.study.ledger import look_line
 from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.pretraining import stage_of
 
-RATES = ("0.05", "0.00001", "0.04")
-"""Learning rates: the second net only guesses, the others learn alike."""
+RATES = ("0.05", "0.0005", "0.04")
+"""Learning rates: the second net learns little, the others learn alike."""
 
 
 def claim(direction: str, first: str, second: str, **fields: Any) -> str:
@@ -131,7 +131,7 @@ def test_killed_between_looks_two_hosts_go_on_with_what_is_open(
     assert [process.wait(timeout=1200) for process in both] == [0, 0]
     assert done.items() <= stamps(tmp_path).items()
     assert looks(tmp_path) == [1, 2]
-    # The net that guesses was dropped after the first look: its claim had its word.
+    # The net that learns little was dropped after the first look: its claim had its word.
     assert sorted(states(tmp_path).values()) == ["finished"] * 11
     ended = completed(tmp_path, *arguments)
     assert ended.returncode == 0
