@@ -11,6 +11,7 @@ from paper_numbers import paper_study
 from study_points import NOISE, missing, net, run, view
 
 from vgglab.config.claims import parse_claims
+from vgglab.report.verdicts import reason
 from vgglab.runs import RunRecord, State
 from vgglab.study import MissingPoint, claims_record
 from vgglab.study.claims.directions import trend_weights
@@ -133,6 +134,24 @@ def test_sides_of_another_kind_stand_at_their_values_or_in_their_order() -> None
     widths = [{"model.name": "a", "model.width": width} for width in (0.25, 0.5, 1.0)]
     assert places(*widths) == (0.25, 0.5, 1.0)
     assert places(*reversed(widths)) == (0.0, 1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "said"),
+    [
+        ("model.name", ("a", "b", "d"), "the line is fitted at 11, 13, 16 weight layers."),
+        ("model.width", (0.25, 0.5, 1.0), "the line is fitted at 0.25, 0.5, 1."),
+    ],
+)
+def test_a_line_is_said_to_be_at_weight_layers_where_it_is(
+    field: str, values: tuple[Any, ...], said: str
+) -> None:
+    key = field.partition(".")[2]
+    points = [p for v in values for p in (net(v, 5.0) if key == "name" else net("a", 5.0, width=v))]
+    tree = {"statement": "x", "direction": "falls", "compare": [{field: v} for v in values]}
+    study = view(*points, claims=parse_claims({"mine": tree}))
+    (claim,) = claims_record(study)["claims"]
+    assert said[:-1] + ";" in reason(claim)
 
 
 def test_seeds_are_paired_between_nets_with_the_same_layers_alone() -> None:

@@ -220,7 +220,9 @@ def _caveats(claim: ClaimRecord) -> list[str]:
     effect = claim["effect"]
     if claim["direction"] == "falls" and effect:
         places = ", ".join(f"{place:g}" for place in claim["places"])
-        found.append(f"the line is fitted at {places} weight layers")
+        named = {name for side in claim["sides"] for name in side["fields"]}
+        layers = " weight layers" if named == {"model.name"} else ""
+        found.append(f"the line is fitted at {places}{layers}")
     if effect and effect["interval"] and not effect["paired_by_image"]:
         found.append(
             "predictions are lacking, so the test images' part is its upper bound"
