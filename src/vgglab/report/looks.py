@@ -18,12 +18,11 @@ from vgglab.report.wording import (
 )
 from vgglab.study import ClaimRecord, ClaimsFile, StudyView
 from vgglab.study.claims.looks import seeds_of_look
+from vgglab.study.claims.verdict import Verdict
 from vgglab.study.declared import marks, study_marks
 from vgglab.study.ledger import LookLine
 from vgglab.study.looking import runs_used
 from vgglab.study.placebo import null_pair, placebo_record
-
-OPEN = "inconclusive"
 
 
 def looks_section(results: Results, claims: ClaimsFile) -> Section | None:
@@ -89,7 +88,9 @@ def _listed(values: Sequence[int]) -> str:
 def _looks_table(lines: Sequence[LookLine]) -> Table:
     rows = []
     for place, line in enumerate(lines, 1):
-        words = [f"{name}: {c.word}" for name, c in line.claims.items() if c.word != OPEN]
+        words = [
+            f"{name}: {c.word}" for name, c in line.claims.items() if c.word != Verdict.INCONCLUSIVE
+        ]
         rows.append(
             [
                 str(line.look or place),
@@ -117,7 +118,7 @@ def _claims_table(view: StudyView, claims: Sequence[ClaimRecord]) -> Table:
                 claim["claim"].replace("_", " ") + (f" ({setting})" if setting else ""),
                 "; ".join(found[claim["claim"]]),
                 claim["verdict"]
-                + (f" at look {claim['look']}" if claim["verdict"] != OPEN else ""),
+                + (f" at look {claim['look']}" if claim["verdict"] != Verdict.INCONCLUSIVE else ""),
                 f"{100 * claim['alpha_spent']:.2f}%",
             ]
         )

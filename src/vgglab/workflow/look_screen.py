@@ -7,10 +7,9 @@ from collections.abc import Callable, Collection
 from vgglab.report.wording import ArmNames, plural
 from vgglab.study import StudyView, arms
 from vgglab.study.claims.looks import seeds_of_look
+from vgglab.study.claims.verdict import Verdict
 from vgglab.study.claims.wanted import wanted
 from vgglab.study.looking import minutes_by_look, runs_used
-
-OPEN = "inconclusive"
 
 
 class LookScreen:
@@ -48,7 +47,7 @@ class LookScreen:
         new = {
             name: claim.word
             for name, claim in line.claims.items()
-            if claim.word != OPEN and name not in self._settled
+            if claim.word != Verdict.INCONCLUSIVE and name not in self._settled
         }
         self._settled |= set(new)
         words = "; ".join(f"{name} {word}" for name, word in new.items()) or "no claim got its word"

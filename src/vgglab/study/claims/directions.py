@@ -130,7 +130,17 @@ def lower_tests(parts: Sequence[Measured], margin: float) -> Evidence:
     )
 
 
-class NoBetter(Direction):
+class OfTwo(Direction):
+    """A claim on the difference of two sides."""
+
+    def pairs(self, sides: int) -> list[tuple[int, int]]:
+        return [(0, 1)]
+
+    def effect_label(self, sides: Sequence[str]) -> str:
+        return difference_label(sides[0], sides[1])
+
+
+class NoBetter(OfTwo):
     """The first side's error is not lower than the second's by more than the margin."""
 
     rule = (
@@ -138,15 +148,9 @@ class NoBetter(Direction):
         "nothing of whether the error rises."
     )
 
-    def pairs(self, sides: int) -> list[tuple[int, int]]:
-        return [(0, 1)]
-
     def evidence(self, paired: Paired, margin: float) -> Evidence:
         parts = self._parts(paired)
         return no_better_tests(parts[0], margin) if parts else NOTHING_TO_TEST
-
-    def effect_label(self, sides: Sequence[str]) -> str:
-        return difference_label(sides[0], sides[1])
 
     def bounds(self, margin: float) -> tuple[float, ...]:
         return (-margin,)
@@ -165,7 +169,7 @@ def no_better_tests(part: Measured, margin: float) -> Evidence:
     )
 
 
-class Equal(Direction):
+class Equal(OfTwo):
     """Two sides differ by less than the margin."""
 
     rule = (
@@ -174,15 +178,9 @@ class Equal(Direction):
     )
     margin_is_band = True
 
-    def pairs(self, sides: int) -> list[tuple[int, int]]:
-        return [(0, 1)]
-
     def evidence(self, paired: Paired, margin: float) -> Evidence:
         parts = self._parts(paired)
         return equal_tests(parts[0], margin) if parts else NOTHING_TO_TEST
-
-    def effect_label(self, sides: Sequence[str]) -> str:
-        return difference_label(sides[0], sides[1])
 
     def bounds(self, margin: float) -> tuple[float, ...]:
         return -margin, margin

@@ -290,8 +290,3 @@ def _is_for_want_of_images(tested: Judgement) -> bool:
     nearest = min(abs(effect.mean - bound) for bound in bounds)
     widest = float(stats.norm.isf(tested.tail) * np.sqrt(effect.image_variance))
     return 0 < nearest < widest
-
-
-def open_claims(judgements: Sequence[Judgement]) -> list[Judgement]:
-    """Those that have no word yet."""
-    return [judgement for judgement in judgements if not judgement.is_settled]
