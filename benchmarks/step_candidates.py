@@ -237,21 +237,35 @@ class Ours:
         net = net.to(memory_format=torch.channels_last)
         module = Classifier(net, config, steps_per_epoch=1).to(device)
         self.used = use_kernels(net, config.trainer).as_dict()
-        optimizer = module.configure_optimizers()
-        assert isinstance(optimizer, torch.optim.Optimizer)
         images_nchw, labels_n = batch_of(case)
         images_nchw = images_nchw.contiguous(memory_format=torch.channels_last)
         batch = Batch(images_nchw, labels_n, np.arange(case.batch), 0, case.batch)
-        low = config.trainer.precision == "bf16"
+        return bare_step_of(module, lambda: batch, device)
 
-        def step() -> None:
-            with torch.autocast(device.type, torch.bfloat16, enabled=low):
-                loss = module.training_step(batch, 0)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
 
-        return step
+def bare_step_of(module: Classifier, next_batch: Callable[[], Batch], device: torch.device) -> Step:
+    """The step of a run without Lightning and without callbacks.
+
+    Args:
+        module: on the device, with its kernels.
+        next_batch: gives the batch of each step.
+        device: where it computes.
+    """
+    optimizer = module.configure_optimizers()
+    if isinstance(optimizer, dict):
+        optimizer = optimizer["optimizer"]
+    assert isinstance(optimizer, torch.optim.Optimizer)
+    low = module.config.trainer.precision == "bf16"
+
+    def step() -> None:
+        batch = next_batch()
+        with torch.autocast(device.type, torch.bfloat16, enabled=low):
+            loss = module.training_step(batch, 0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
 
 
 class Convolutions:

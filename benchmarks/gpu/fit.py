@@ -25,6 +25,7 @@ from vgglab.training.imports import import_lightning
 import_lightning()
 
 from input import in_training  # noqa: E402
+from step_candidates import bare_step_of  # noqa: E402
 
 from vgglab.config import Config  # noqa: E402
 from vgglab.config.parse import parse  # noqa: E402
@@ -112,23 +113,9 @@ def bare_step(config: Config, device: torch.device, *, with_data: bool = False) 
         with_data: take the next batch for each step, not always the same.
     """
     module, data = made(config, device)
-    optimizer = module.configure_optimizers()
-    if isinstance(optimizer, dict):
-        optimizer = optimizer["optimizer"]
-    assert isinstance(optimizer, torch.optim.Optimizer)
-    low = config.trainer.precision == "bf16"
     batches = batches_on(data, device)
     one = next(batches)
-
-    def step() -> None:
-        batch = next(batches) if with_data else one
-        with torch.autocast(device.type, torch.bfloat16, enabled=low):
-            loss = module.training_step(batch, 0)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return step
+    return bare_step_of(module, lambda: next(batches) if with_data else one, device)
 
 
 def fit_times(config: Config, device: torch.device) -> tuple[list[float], dict[str, Any]]:
