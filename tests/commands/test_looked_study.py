@@ -115,12 +115,14 @@ def test_killed_between_looks_two_hosts_go_on_with_what_is_open(
     first.kill()
     first.wait()
     assert not psutil.wait_procs(children, timeout=60)[1]
+    # A point of the next look may have a folder and no state yet: it was killed in its first second.
+    killed = states(tmp_path)
     done = {
         path: stamp
         for path, stamp in stamps(tmp_path).items()
-        if states(tmp_path)[path.relative_to(tmp_path / "runs").parts[0]] == "finished"
+        if killed.get(path.relative_to(tmp_path / "runs").parts[0]) == "finished"
     }
-    assert {state for name, state in states(tmp_path).items() if "-s3-" not in name} == {"finished"}
+    assert {state for name, state in killed.items() if "-s3-" not in name} == {"finished"}
 
     ended = completed(tmp_path, *arguments, "study.minutes=0.01")
     assert ended.returncode == 0, ended.stdout + ended.stderr
