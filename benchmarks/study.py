@@ -45,6 +45,7 @@ def candidates(work: Path, models: str, seeds: str, epochs: int) -> dict[str, Ca
     sweep = [
         str(ROOT / "run.py"), "-m", "sweeps=quickstart", f"hydra.sweeper.params.model='{models}'",
         f"hydra.sweeper.params.seed='{seeds}'", f"recipe.epochs={epochs}", f"paths.data={data}",
+        "study.looks=[]",
     ]  # fmt: skip
     theirs = [
         str(Path(__file__).with_name("template.py")), "-m", f"model={models}", f"seed={seeds}",

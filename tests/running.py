@@ -22,6 +22,7 @@ SMALL = (
     "recipe.epochs=2",
     "recipe.batch_size=128",
     "recipe.learning_rate=0.02",
+    "recipe.schedule.warmup_epochs=0.5",
     "data.classes=6",
     "data.test_fraction=0.1",
     "trainer.precision=fp32",

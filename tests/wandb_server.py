@@ -95,7 +95,8 @@ class Server:
 
 STUDY = (
     *SMALL, "sweeps=quickstart", *grid(model="b,a_lrn,a", seed="0,1"), "launcher.jobs=2",
-    "recipe.epochs=3", "data=digits", "tracking=online", "tracking.project=online",
+    "recipe.epochs=3", "data=digits", "study.looks=[]",
+    "tracking=online", "tracking.project=online",
 )  # fmt: skip
 """A study of six runs of seconds each."""
 

@@ -88,3 +88,8 @@ def test_a_study_with_a_wrong_claim_does_not_start(command: Command, tmp_path: P
     assert ended.stderr.startswith("error: claims.lrn: model.name = a_lrm: must be")
     assert len(ended.stderr.splitlines()) == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_claim_that_is_null_is_not_asked() -> None:
+    claims = {"kept": CLAIM, "left": None}
+    assert [*parse_claims(claims)] == ["kept"]

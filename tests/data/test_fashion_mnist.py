@@ -268,3 +268,23 @@ def test_prepare_counts_it(command: Command) -> None:
     done = command("task=prepare", "data=fashion_mnist", "format=csv")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1] == "0,0,5500,500,1000"
+
+
+def test_fewer_training_images_are_the_same_share_of_each_class(
+    tmp_path: Path, tiny: dict[str, bytes]
+) -> None:
+    put(tmp_path / PLACES[0], tiny)
+    whole, part = (
+        load_splits(dataclasses.replace(CONFIG, train_images=count), tmp_path) for count in (0, 50)
+    )
+    assert len(whole.train) == 300
+    assert np.bincount(part.train.labels_n).tolist() == [5] * 10
+    assert set(part.train.originals_n) < set(whole.train.originals_n)
+    for name in ("validation", "test"):
+        ours, theirs = getattr(part, name), getattr(whole, name)
+        assert np.array_equal(ours.originals_n, theirs.originals_n)
+
+
+def test_more_training_images_than_there_are_is_refused() -> None:
+    with pytest.raises(ValueError, match="train_images = 59950: must be at most 59900"):
+        FashionMnistConfig(validation_images=100, train_images=59_950)

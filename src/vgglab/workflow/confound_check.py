@@ -30,9 +30,11 @@ def guard_study(points: Sequence[StudyPoint], *, launching: bool = False) -> Gua
         ConfigError: the study declares a field that does not exist.
     """
     study = points[0].config.study
-    swept = grid_keys(p.point.overrides for p in points)
+    # What nets were tuned to stands among their overrides and is not asked about.
+    own = {"seed", *study.tune}
+    swept = [key for key in grid_keys(p.point.overrides for p in points) if key not in own]
     declared = Declared(
-        scientific=(*study.scientific, *(key for key in swept if key != "seed")),
+        scientific=(*study.scientific, *swept),
         nuisance=(*study.nuisance, *study.tune),
     )
     present = _present() if launching else None

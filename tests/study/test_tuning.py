@@ -1,0 +1,123 @@
+"""Each net has its own best setting, and the words without tuning are known."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import study_points
+from study_points import config, missing, net
+
+from vgglab.config.claims import parse_claims
+from vgglab.study import Candidate, StudyView, Tuning, net_of
+from vgglab.study.tuning import Values
+from vgglab.study.tuning_record import tuning_record, word_without_tuning
+
+FIELDS = ("recipe.learning_rate",)
+RATES = (0.02, 0.05)
+CLAIM = {
+    "statement": "B beats A",
+    "direction": "lower",
+    "compare": [{"model.name": "b"}, {"model.name": "a"}],
+}
+
+
+def setting(rate: float) -> Values:
+    return (("recipe.learning_rate", rate),)
+
+
+def candidate(model: str, rate: float, *errors: float | None) -> Candidate:
+    found = net_of(config(model, 0, learning_rate=rate), FIELDS)
+    return Candidate(found, setting(rate), {900 + i: error for i, error in enumerate(errors)})
+
+
+def tuning(**errors: tuple[float | None, ...]) -> Tuning:
+    """Net -> its validation error at each of the rates, one tuning seed."""
+    return Tuning(
+        [
+            candidate(model, rate, error)
+            for model, of in errors.items()
+            for rate, error in zip(RATES, of, strict=True)
+        ]
+    )
+
+
+def chosen(found: Tuning) -> dict[str, float]:
+    return {dict(n)["model.name"]: dict(s)[FIELDS[0]] for n, s in found.chosen.items()}
+
+
+def test_a_net_is_the_same_under_another_seed_and_setting() -> None:
+    first = net_of(config("a", 0, learning_rate=0.1), FIELDS)
+    assert first == net_of(config("a", 7, learning_rate=0.02), FIELDS)
+    assert first != net_of(config("b", 0, learning_rate=0.1), FIELDS)
+    assert first != net_of(config("a", 0, learning_rate=0.1, batch_size=32), FIELDS)
+
+
+def test_each_net_has_its_own_best_and_all_have_one() -> None:
+    found = tuning(a=(9.0, 10.0), b=(8.0, 6.0), c=(5.0, 4.5))
+    assert chosen(found) == {"a": 0.02, "b": 0.05, "c": 0.05}
+    assert found.one_for_all == setting(0.05)  # 20.5 in all against 22
+
+
+def test_of_equal_settings_the_first_is_chosen() -> None:
+    found = tuning(a=(9.0, 9.0))
+    assert chosen(found) == {"a": 0.02}
+    assert found.one_for_all == setting(0.02)
+
+
+def test_the_mean_over_seeds_decides() -> None:
+    one, other = candidate("a", 0.02, 9.0, 11.0), candidate("a", 0.05, 9.5, 9.6)
+    assert chosen(Tuning([one, other])) == {"a": 0.05}
+
+
+def test_nothing_is_chosen_while_a_run_is_missing() -> None:
+    found = tuning(a=(9.0, None), b=(8.0, 6.0))
+    assert not found.is_complete
+    assert (found.chosen, found.one_for_all) == ({}, ())
+
+
+def tuned_study(*, control_gap: float, seeds: int = 5) -> StudyView:
+    """A at 0.02 and B at 0.05, three points better; with 0.05 for both it is ``control_gap``."""
+    claims = parse_claims({"b_beats_a": CLAIM})
+    ours: list[Any] = [
+        *net("a", 9.0, seeds=seeds, learning_rate=0.02),
+        *net("b", 6.0, seeds=seeds, learning_rate=0.05),
+    ]
+    control: list[Any] = [
+        *net("a", 6.0 + control_gap, seeds=seeds, learning_rate=0.05),
+        *ours[seeds:],
+    ]
+    view = study_points.view(*ours, claims=claims)
+    guard = dataclasses.make_dataclass("guard", ["declared"])(
+        dataclasses.make_dataclass("declared", ["nuisance"])(("seed", *FIELDS))
+    )
+    found = tuning(a=(9.0, 10.0), b=(8.0, 6.0))
+    return dataclasses.replace(view, guard=guard, tuning=found, control=control)
+
+
+def test_a_word_that_follows_from_tuning_is_known() -> None:
+    record = tuning_record(tuned_study(control_gap=0.0))
+    assert record is not None
+    assert [c["chosen"] for c in record["candidates"]] == [True, False, False, True]
+    assert record["one_for_all"] == {"recipe.learning_rate": 0.05}
+    (word,) = record["words"]
+    assert word["claim"] == "b_beats_a"
+    assert word["mean"] is not None
+    assert abs(word["mean"]) < 0.1
+    assert word["verdict"] == "inconclusive"
+    same = tuning_record(tuned_study(control_gap=3.0))
+    assert same is not None
+    assert word_without_tuning(same, "b_beats_a", {}) == "supported"
+    assert word_without_tuning(same, "another", {}) == ""
+
+
+def test_control_runs_that_are_missing_leave_the_word_open() -> None:
+    view = tuned_study(control_gap=3.0)
+    control = [*view.control[:4], missing("a", 4, learning_rate=0.05), *view.control[5:]]
+    record = tuning_record(dataclasses.replace(view, control=control))
+    assert record is not None
+    assert word_without_tuning(record, "b_beats_a", {}) == "inconclusive"
+
+
+def test_a_study_that_was_not_tuned_says_nothing() -> None:
+    assert tuning_record(study_points.view(*net("a", 9.0))) is None

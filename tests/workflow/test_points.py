@@ -1,0 +1,46 @@
+"""The points of a grid: each as if it were composed by itself."""
+
+from __future__ import annotations
+
+import pytest
+from hydra import initialize_config_dir
+from running import ROOT
+
+from vgglab.config import store
+from vgglab.config.parse import ConfigError
+from vgglab.workflow.compose import compose_point, expanded
+from vgglab.workflow.points import compose_points
+
+TRAINER = ("trainer.accelerator=cpu", "trainer.precision=fp32", "trainer.threads=1")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=a,d", "norm=none,batch", "seed=range(4)"],
+        ["init=pretrained_a", "model=d", "seed=3,1,2"],
+        # What follows from the seed, which no shortcut may miss.
+        ["model=a", "seed=1,2,3", "data.split_seed=${seed}"],
+        ["++seed=0,1,2", "model=a"],
+    ],
+)
+def test_points_are_what_each_composes(
+    overrides: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VGGLAB_ROOT", str(ROOT))
+    store.register()
+    grid = [[*TRAINER, *point] for point in expanded(overrides)]
+    with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
+        points = compose_points(grid)
+        assert [point.config for point in points] == [compose_point(point) for point in grid]
+
+
+def test_a_seed_in_the_middle_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VGGLAB_ROOT", str(ROOT))
+    store.register()
+    grid = [[*TRAINER, f"seed={seed}"] for seed in (0, 3_000_000_000, 1)]
+    with (
+        initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")),
+        pytest.raises(ConfigError, match="seed = 3000000000: must be less than"),
+    ):
+        compose_points(grid)
