@@ -89,13 +89,14 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
         if not wait_for_others(todo, console):
             failures = [p for p in todo if not p.is_done]
         view = view_of(points)
-    page = write_study_report(points, view)
+    findings = write_study_report(points, view)
     _say_what_is_missing(failures, console)
     if first.tracking.mode == "online":
         waiting = sum(waits_for_upload(p.directory.path) for p in points)
         if waiting:
             _say(console, f"W&B has not all of {waiting} runs: task=sync uploads them")
-    _say(console, f"report: {page}")
+    for line in findings:
+        _say(console, line)
     return 1 if failures else 0
 
 
