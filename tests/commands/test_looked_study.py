@@ -115,7 +115,7 @@ def test_killed_between_looks_two_hosts_go_on_with_what_is_open(
     first.kill()
     first.wait()
     assert not psutil.wait_procs(children, timeout=60)[1]
-    # A point of the next look may have a folder and no state yet: it was killed in its first second.
+    # A point of the next look that was killed at once has a folder and no state yet.
     killed = states(tmp_path)
     done = {
         path: stamp

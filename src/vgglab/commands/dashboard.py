@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from vgglab.config import Config
 from vgglab.tracking import dashboard as wandb_dashboard
-from vgglab.workflow.points import points_of_this_command
 from vgglab.workflow.reporting import view_of
+from vgglab.workflow.this_command import points_of_this_command
 from vgglab.workflow.wandb_study import dashboard_of
 
 

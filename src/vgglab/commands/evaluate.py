@@ -15,7 +15,7 @@ from vgglab.workflow.compose import has_sweep
 from vgglab.workflow.evaluation import ERRORS, catch_up, config_to_test, names, skipped_note
 from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.output import Row, print_rows
-from vgglab.workflow.points import points_of_this_command
+from vgglab.workflow.this_command import points_of_this_command
 
 
 def evaluate(config: Config) -> None:

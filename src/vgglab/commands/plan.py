@@ -25,9 +25,10 @@ from vgglab.study.forecast import PlannedPoint, Resolution, Totals, resolutions,
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.gpus import card_bytes
 from vgglab.workflow.output import Row, print_rows
-from vgglab.workflow.points import StudyPoint, points_of_this_command, slots_of, still_to_do
+from vgglab.workflow.points import StudyPoint, slots_of, still_to_do
 from vgglab.workflow.reporting import view_of
 from vgglab.workflow.run_costs import KnownCosts, net_key, net_name
+from vgglab.workflow.this_command import points_of_this_command
 
 
 @dataclass(frozen=True, kw_only=True)

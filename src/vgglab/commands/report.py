@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vgglab.config import Config
-from vgglab.workflow.points import points_of_this_command
 from vgglab.workflow.reporting import write_study_report
+from vgglab.workflow.this_command import points_of_this_command
 
 
 def report(config: Config) -> None:

@@ -10,8 +10,8 @@ from vgglab.launch.screen import status_table
 from vgglab.runs import State
 from vgglab.workflow.compose import has_sweep
 from vgglab.workflow.output import print_rows
-from vgglab.workflow.points import points_of_this_command, runs_of_this_command
 from vgglab.workflow.reporting import view_of
+from vgglab.workflow.this_command import points_of_this_command, runs_of_this_command
 
 COLUMNS = (
     "run", "state", "epoch", "epochs", "validation_error", "attempts", "host", "parent", "reason",

@@ -19,6 +19,8 @@ from vgglab.data.sources.registry import load_splits
 from vgglab.launch import slurm as slurm_jobs
 from vgglab.launch.pool import Point, Pool
 from vgglab.launch.screen import StudyScreen
+from vgglab.report.tuning import tuning_lines
+from vgglab.report.wording import plural
 from vgglab.runs import State
 from vgglab.signals import raise_on_stop
 from vgglab.tracking.local_files import waits_for_upload
@@ -35,6 +37,7 @@ from vgglab.workflow.points import (
 )
 from vgglab.workflow.pretraining import mark_pending
 from vgglab.workflow.reporting import view_of, write_study_report
+from vgglab.workflow.tuning import control_points, refuse_wrong_tuning, tuning_plan, with_chosen
 
 JOB = "SLURM job "
 """Begins the reason why a point that was submitted is pending."""
@@ -59,37 +62,22 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
     """
     console = Console()
     points = compose_points(grid)
+    refuse_wrong_tuning(points)
+    points = with_chosen(points)
     refuse_confounds(points)
     refuse_few_seeds(points)
     first = points[0].config
     done = sum(point.is_done for point in points)
     _say(console, f"study {first.study.name}: {len(points)} points, {done} already done")
-    view = declare(view_of(points), first.study_folder)  # before anything trains
-    null = null_arm(points, view)
-    told = LookScreen(functools.partial(_say, console))
-    failures: list[StudyPoint] = []
-    while not failures:
-        view = note_looks(view, first.study_folder)
-        chosen = next_points(points, view, null)
-        told.show(view, {p.directory.id for p in chosen})
-        if not chosen:
-            break
-        todo = still_to_do(chosen)
-        if (before := len(todo) - len({p.directory.id for p in chosen})) > 0:
-            _say(console, f"{before} runs that others start from come first")
-        if slurm is None:
-            refuse_without_gpus(first)
-        # Downloaded or generated once, before the points would all want it at the same time.
-        for data in {repr(p.config.data): p.config.data for p in todo}.values():
-            load_splits(data, first.paths.data_folder)
-        if slurm is None:
-            _train(todo, console)
-        elif not train_on_slurm(todo, slurm, console):
-            return 0
-        if not wait_for_others(todo, console):
-            failures = [p for p in todo if not p.is_done]
-        view = view_of(points)
-    findings = write_study_report(points, view)
+    declare(view_of(points), first.study_folder)  # before anything trains
+    try:
+        failures = _tune(points, console, slurm)
+        if not failures:
+            points = with_chosen(points)
+            failures = _train_looks(points, console, slurm)
+    except _LeftToSlurm:
+        return 0
+    findings = write_study_report(points)
     _say_what_is_missing(failures, console)
     if first.tracking.mode == "online":
         waiting = sum(waits_for_upload(p.directory.path) for p in points)
@@ -98,6 +86,87 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
     for line in findings:
         _say(console, line)
     return 1 if failures else 0
+
+
+class _LeftToSlurm(Exception):
+    """The points are in SLURM's queue, and the command does not wait for them."""
+
+
+def _tune(
+    points: Sequence[StudyPoint], console: Console, slurm: Mapping[str, Any] | None
+) -> list[StudyPoint]:
+    """Train the tuning runs of a study, and say what its nets were tuned to.
+
+    Returns:
+        Those that failed; they leave the study without its settings.
+    """
+    plan = tuning_plan(points)
+    if plan is None:
+        return []
+    runs = plan.all_points
+    while todo := [p for p in runs if not p.is_done]:
+        _say(console, f"tuning: {len(todo)} of {plural(len(runs), 'run')} to train")
+        if failures := _finish(todo, console, slurm):
+            return failures
+    for line in tuning_lines(view_of(with_chosen(points))):
+        _say(console, line)
+    return []
+
+
+def _train_looks(
+    points: Sequence[StudyPoint], console: Console, slurm: Mapping[str, Any] | None
+) -> list[StudyPoint]:
+    """Train what a study wants, look by look, until it wants no more.
+
+    Returns:
+        Points that failed; empty: it has all that it needs.
+    """
+    folder, view = points[0].config.study_folder, view_of(points)
+    null, control = null_arm(points, view), control_points(points)
+    told = LookScreen(functools.partial(_say, console))
+    while True:
+        view = note_looks(view, folder)
+        chosen = next_points(points, view, null=null, control=control)
+        told.show(view, {p.directory.id for p in chosen})
+        if not chosen:
+            return []
+        if failures := _finish(chosen, console, slurm):
+            return failures
+        view = view_of(points)
+
+
+def _finish(
+    chosen: Sequence[StudyPoint], console: Console, slurm: Mapping[str, Any] | None
+) -> list[StudyPoint]:
+    """Train points, after the runs that they start from.
+
+    Args:
+        chosen: without an outcome, or a test.
+        console: told of what happens.
+        slurm: as in ``run_study``.
+
+    Returns:
+        Those that failed. None have where others were trained by another process: look again.
+
+    Raises:
+        ConfigError: there are no such GPUs, or SLURM refuses the jobs.
+        _LeftToSlurm: the jobs are not waited for.
+    """
+    config, todo = chosen[0].config, still_to_do(chosen)
+    if (before := len(todo) - len({p.directory.id for p in chosen})) > 0:
+        _say(console, f"{before} runs that others start from come first")
+    if slurm is None:
+        refuse_without_gpus(config)
+    # Downloaded or generated once, before the points would all want it at the same time.
+    for data in {repr(p.config.data): p.config.data for p in todo}.values():
+        load_splits(data, config.paths.data_folder)
+    if slurm is None:
+        _train(todo, console)
+    elif not train_on_slurm(todo, slurm, console):
+        raise _LeftToSlurm
+    if wait_for_others(todo, console):
+        return []
+    return [p for p in todo if not p.is_done]
 
 
 def wait_for_others(todo: Sequence[StudyPoint], console: Console) -> bool:

@@ -14,8 +14,8 @@ from vgglab.tracking import server
 from vgglab.tracking.local_files import is_incomplete, is_uploaded, offline_attempts, upload
 from vgglab.tracking.session import write_out
 from vgglab.workflow.compose import has_sweep
-from vgglab.workflow.points import points_of_this_command, runs_of_this_command
 from vgglab.workflow.reporting import view_of
+from vgglab.workflow.this_command import points_of_this_command, runs_of_this_command
 from vgglab.workflow.wandb_cards import replay_offline
 from vgglab.workflow.wandb_study import publish_study
 

@@ -137,14 +137,15 @@ _ADAPTER = TypeAdapter(dict[str, Claim])
 
 
 def parse_claims(tree: Mapping[str, Any] | None) -> dict[str, Claim]:
-    """Typed claims of what ``claims=`` composed.
+    """Typed claims of what ``claims=`` composed; one that is null is not asked.
 
     Raises:
         ConfigError: names the claim, what is wrong in it and what is allowed.
     """
     try:
         # As JSON, YAML's lists may become tuples while strings stay strings, as in ``parse``.
-        return _ADAPTER.validate_json(json.dumps(tree or {}))
+        asked = {name: claim for name, claim in (tree or {}).items() if claim is not None}
+        return _ADAPTER.validate_json(json.dumps(asked))
     except ValidationError as error:
         found = [_explain(detail) for detail in error.errors()]
         raise ConfigError("; ".join(dict.fromkeys(found))) from error

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal, get_args, get_type_hints
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from vgglab.config.fields import STRICT, ImageSize, PositiveInt, Role
+from vgglab.config.fields import STRICT, ImageSize, PositiveInt, Role, Since
 
 Shift = Annotated[int, Field(ge=0, le=64), Role.NUISANCE]
 NoShift = Annotated[Literal[0], Role.NUISANCE]
@@ -92,6 +92,10 @@ class CifarConfig:
     image_size: Annotated[Literal[32], Role.SCIENTIFIC] = 32
     validation_images: Annotated[int, Field(ge=100, le=25_000), Role.FIXED] = 5_000
     """Taken from the 50,000 training images."""
+    train_images: Annotated[
+        int, Field(ge=0, le=50_000), Role.SCIENTIFIC, Since("2026-11-27", before=0)
+    ] = 0
+    """Of those that are left, the same share of each class; 0: all."""
     shift: Shift = 4
     """Training augmentation: padding before a random crop, px."""
     flip: Flip = True
@@ -101,6 +105,9 @@ class CifarConfig:
     def classes(self) -> int:
         """Number of classes: the number in the name."""
         return 10 if self.name == "cifar10" else 100
+
+    def __post_init__(self) -> None:
+        _check_split(self, published=50_000)
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -113,6 +120,10 @@ class FashionMnistConfig:
     """Side of the square input, px."""
     validation_images: Annotated[int, Field(ge=100, le=30_000), Role.FIXED] = 5_000
     """Taken from the 60,000 training images, the same share of each class."""
+    train_images: Annotated[
+        int, Field(ge=0, le=60_000), Role.SCIENTIFIC, Since("2026-11-27", before=0)
+    ] = 0
+    """Of those that are left, the same share of each class; 0: all."""
     shift: Shift = 2
     """Training augmentation: largest translation in each direction, px."""
     flip: Flip = True
@@ -122,6 +133,18 @@ class FashionMnistConfig:
     def classes(self) -> int:
         """Number of classes of Fashion-MNIST."""
         return 10
+
+    def __post_init__(self) -> None:
+        _check_split(self, published=60_000)
+
+
+def _check_split(config: CifarConfig | FashionMnistConfig, published: int) -> None:
+    left = published - config.validation_images
+    if config.train_images > left:
+        raise ValueError(
+            f"train_images = {config.train_images}: must be at most {left}, which "
+            f"validation_images = {config.validation_images} leaves"
+        )
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)

@@ -38,6 +38,7 @@ TaskName = Literal[
 ]
 Names = str | tuple[str, ...]
 """One, or a list."""
+TunedValue = bool | int | float | str
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
@@ -77,6 +78,18 @@ class StudyConfig:
     placebo: Annotated[bool, Role.INFRASTRUCTURE] = False
     """Train the net that most claims compare a second time, under seeds of its own (1000 and up):
     the difference of a net from itself, which must not be shown."""
+    tune: Annotated[dict[str, tuple[TunedValue, ...]], Role.INFRASTRUCTURE] = Field(
+        default_factory=dict
+    )
+    """Field of the recipe -> values to try. Each net is trained with every combination of them
+    under ``tuning_seeds``, and its points then have the one of lowest validation error."""
+    tuning_seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], Role.INFRASTRUCTURE
+    ] = (900,)
+    """Seeds of the runs that nets are tuned by; no point of the study has one of them."""
+    tuning_control: Annotated[bool, Role.INFRASTRUCTURE] = True
+    """Train the tuned nets also with the one combination that is best over all of them, so that the
+    report can say which words follow from the tuning."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", self.name):
@@ -92,6 +105,19 @@ class StudyConfig:
             raise ValueError(
                 f"minutes = {self.minutes:g}: is counted between looks; declare study.looks, or "
                 "leave it 0"
+            )
+        for field, values in self.tune.items():
+            if not field.startswith("recipe."):
+                raise ValueError(
+                    f"tune = {field}: must be a field of the recipe, such as recipe.learning_rate"
+                )
+            if len(set(values)) < max(2, len(values)):
+                raise ValueError(
+                    f"tune.{field} = {list(values)}: must be two or more values, each once"
+                )
+        if self.tune and len(set(self.tuning_seeds)) < max(1, len(self.tuning_seeds)):
+            raise ValueError(
+                f"tuning_seeds = {list(self.tuning_seeds)}: must be one or more seeds, each once"
             )
 
 

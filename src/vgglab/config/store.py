@@ -36,6 +36,7 @@ def register() -> None:
     node = OmegaConf.create(root)
     # A parent may have any field of a config, so an override of one needs no ``+``.
     OmegaConf.set_struct(node.init.parent, False)
+    OmegaConf.set_struct(node.study.tune, False)  # its keys are names of fields
     store.store(group="schema", name="config", node=node)
     for name in DATA_SETS:
         store.store(group="schema/data", name=name, node=data_defaults(name))

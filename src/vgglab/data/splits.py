@@ -102,6 +102,7 @@ def with_validation(
     test: tuple[Images, Labels],
     *,
     validation_images: int,
+    train_images: int,
     seed: int,
 ) -> Splits[ImageSet]:
     """The published test images, and validation taken from the published training images.
@@ -110,7 +111,8 @@ def with_validation(
         train: Images (N, C, H, W) and labels (N,).
         test: The same of the test images: originals of their own, numbered after the training ones.
         validation_images: To be taken, the same share of each class.
-        seed: Of the draw.
+        train_images: Of those that are left, the same share of each class; 0: all.
+        seed: Of the draws.
     """
     images_nchw, labels_n = train
     members = split_originals(
@@ -119,8 +121,17 @@ def with_validation(
         validation_fraction=validation_images / len(labels_n),
         seed=seed,
     )
+    left = members["train"]
+    if train_images:
+        kept = split_originals(
+            labels_n[left],
+            test_fraction=train_images / len(left),
+            validation_fraction=0.0,
+            seed=seed,
+        )
+        left = left[kept["test"]]
     train_part, validation = (
-        ImageSet(images_nchw[i], labels_n[i], i) for i in (members["train"], members["validation"])
+        ImageSet(images_nchw[i], labels_n[i], i) for i in (left, members["validation"])
     )
     test_originals = np.arange(len(test[1])) + len(labels_n)
     return Splits(train=train_part, validation=validation, test=ImageSet(*test, test_originals))

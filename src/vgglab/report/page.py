@@ -16,6 +16,7 @@ from vgglab.report.method import method_section
 from vgglab.report.results import results_of
 from vgglab.report.setup import confound_line, progress, setup_section, skipped_line
 from vgglab.report.trained import trainability_section
+from vgglab.report.tuning import tuning_section
 from vgglab.report.verdicts import verdict_section
 from vgglab.report.ways_of_testing import protocols_section
 from vgglab.study import ClaimsFile, StudyView
@@ -40,6 +41,7 @@ def build_page(view: StudyView, claims: ClaimsFile, folder: Path) -> Page:
         curves_section(results),
         errors_section(results),
         trainability_section(results),
+        tuning_section(view, claims),
         setup_section(results),
         runs_section(results, folder),
         looks_section(results, claims),

@@ -14,6 +14,7 @@ from vgglab.report.style import inline_svg
 from vgglab.runs.atomic import write_json, write_text
 from vgglab.study import StudyView, claims_record, results_table
 from vgglab.study.placebo import placebo_record
+from vgglab.study.tuning_record import tuning_record
 
 _HERE = Path(__file__).parent
 
@@ -65,7 +66,8 @@ def write_report(study: StudyView, folder: Path) -> Path:
         folder / "results.csv", results_table(study).to_csv(index=False, lineterminator="\n")
     )
     claims = claims_record(study)
-    write_json(folder / "claims.json", {**claims, "placebo": placebo_record(study)})
+    others = {"placebo": placebo_record(study), "tuning": tuning_record(study)}
+    write_json(folder / "claims.json", {**claims, **others})
     page = build_page(study, claims, folder)
     for figure in page.figures:
         _write_figure(figure, figures)

@@ -25,6 +25,7 @@ from vgglab.study.curves import Curve, Split, learning_curves, mean_curve
 from vgglab.study.estimate import Estimate, estimate
 from vgglab.study.summary import Summary, protocol_steps, summarise
 from vgglab.study.table import MEASURED, STEP_PARTS, ResultRow, result_rows, results_table
+from vgglab.study.tuning import Candidate, Tuning, net_of
 from vgglab.study.view import MissingPoint, StudyView
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "STEP_PARTS",
     "UNKNOWN",
     "Arm",
+    "Candidate",
     "ClaimRecord",
     "ClaimsFile",
     "Cost",
@@ -48,6 +50,7 @@ __all__ = [
     "Split",
     "StudyView",
     "Summary",
+    "Tuning",
     "arms",
     "claims_record",
     "compare",
@@ -56,6 +59,7 @@ __all__ = [
     "grid_keys",
     "learning_curves",
     "mean_curve",
+    "net_of",
     "norm_order",
     "protocol_steps",
     "result_rows",

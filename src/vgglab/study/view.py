@@ -12,6 +12,7 @@ from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.confounds import Guard
 from vgglab.study.declared import DeclaredLine
 from vgglab.study.ledger import LookLine
+from vgglab.study.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class StudyView:
     """Declared looks that are complete, as ``study/looking.py`` finds."""
     placebo: Sequence[RunRecord | MissingPoint] = ()
     """The null arm: a net of the study under other seeds. No table, claim or guard sees it."""
+    tuning: Tuning | None = None
+    """How its nets were tuned; None: they were not."""
+    control: Sequence[RunRecord | MissingPoint] = ()
+    """Every point with the one setting that is best over all nets, in place of its net's own. No
+    table and no claim of the study itself sees them."""
     ledger: Sequence[LookLine] = ()
     """Earlier lines of ``looks.jsonl``."""
     declared: Sequence[DeclaredLine] = ()

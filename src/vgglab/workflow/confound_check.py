@@ -33,7 +33,7 @@ def guard_study(points: Sequence[StudyPoint], *, launching: bool = False) -> Gua
     swept = grid_keys(p.point.overrides for p in points)
     declared = Declared(
         scientific=(*study.scientific, *(key for key in swept if key != "seed")),
-        nuisance=study.nuisance,
+        nuisance=(*study.nuisance, *study.tune),
     )
     present = _present() if launching else None
     facts = {p.directory.id: _fields(p, present) for p in points}

@@ -20,7 +20,7 @@ from vgglab.study.declared import DeclaredLine, declared_line, plain_claims
 from vgglab.study.ledger import LookLine, lines_to_add, look_line, plain_line
 from vgglab.study.looking import look_lines, minutes_by_look, runs_seen
 from vgglab.study.placebo import SHIFT, reference_points
-from vgglab.workflow.points import StudyPoint, with_seed
+from vgglab.workflow.points import StudyPoint, with_values
 from vgglab.workflow.provenance import commit
 
 LEDGER, DECLARED = "looks.jsonl", "declared.jsonl"
@@ -52,7 +52,7 @@ def null_arm(points: Sequence[StudyPoint], view: StudyView) -> list[StudyPoint]:
         return []
     by_id = {point.directory.id: point for point in points}
     reference = [by_id[point.id] for point in reference_points(view)]
-    return [with_seed(point, point.config.seed + SHIFT) for point in reference]
+    return [with_values(point, {"seed": point.config.seed + SHIFT}) for point in reference]
 
 
 def record_of(point: StudyPoint) -> RunRecord | MissingPoint:
@@ -122,7 +122,11 @@ def is_over_budget(view: StudyView, minutes: float) -> bool:
 
 
 def next_points(
-    points: Sequence[StudyPoint], view: StudyView, null: Sequence[StudyPoint]
+    points: Sequence[StudyPoint],
+    view: StudyView,
+    *,
+    null: Sequence[StudyPoint] = (),
+    control: Sequence[StudyPoint] = (),
 ) -> list[StudyPoint]:
     """The points that a study wants trained or tested now: all of them without declared looks.
 
@@ -130,10 +134,30 @@ def next_points(
         points: of the study.
         view: the same, from ``view_of``.
         null: points of its null arm.
+        control: each point with the setting that all nets share; empty: the study has none.
 
     Returns:
         They are of one look; none where the study is over.
     """
+    own = _next_of_the_study(points, view, null)
+    ids = {point.directory.id for point in own}
+    # A net that was dropped, or is not reached yet, is not trained with another setting either.
+    others = (
+        [
+            other
+            for point, other in zip(points, control, strict=True)
+            if other.directory.id not in ids and not other.is_done
+            if point.directory.id in ids or point.directory.read_status().state.is_outcome
+        ]
+        if control
+        else []
+    )
+    return own + others
+
+
+def _next_of_the_study(
+    points: Sequence[StudyPoint], view: StudyView, null: Sequence[StudyPoint]
+) -> list[StudyPoint]:
     if not view.looks:
         return [point for point in (*points, *null) if not point.is_done]
     # A run of another study may lack a test that this one's claims read.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from vgglab import machine
-from vgglab.config import Config
+from vgglab.config import Config, plain
 from vgglab.config.parent import ancestors
-from vgglab.config.parse import ConfigError
+from vgglab.config.parse import ConfigError, parse
 from vgglab.launch.pool import Point, PointResources, overrides_of
 from vgglab.runs import RunDirectory
-from vgglab.workflow.compose import compose_point, grid_of_this_command, has_sweep
+from vgglab.workflow.compose import compose_point
 from vgglab.workflow.evaluation import is_done
 from vgglab.workflow.gpus import card_bytes, usable_gpus
 from vgglab.workflow.micro_batch import CUDA_MIB, ESTIMATE_SHARE, step_bytes
@@ -57,37 +59,21 @@ def compose_points(grid: Sequence[Sequence[str]]) -> list[StudyPoint]:
     return list(points.values())
 
 
-def points_of_this_command(leave_out: tuple[str, ...] = ()) -> list[StudyPoint]:
-    """Every distinct run of the sweep that this command names.
-
-    Overrides that begin with one of ``leave_out`` are the command's own and not of its points.
-
-    Raises:
-        ConfigError: no sweep is named, or a point of it is wrong.
-    """
-    return compose_points(grid_of_this_command(leave_out))
-
-
-def runs_of_this_command(config: Config) -> list[RunDirectory]:
-    """The runs of the sweep that this command names; without one, every run of ``paths.runs``.
-
-    Raises:
-        ConfigError: a point of the sweep is wrong.
-    """
-    if has_sweep():
-        return [point.directory for point in points_of_this_command()]
-    statuses = sorted(config.paths.runs_folder.glob("*/status.json"))
-    return [RunDirectory(path.parent) for path in statuses]
-
-
 def _point(stage: Stage, overrides: Sequence[str]) -> StudyPoint:
     return StudyPoint(Point(stage.directory, tuple(overrides)), stage)
 
 
-def with_seed(point: StudyPoint, seed: int) -> StudyPoint:
-    """The same point under another seed."""
-    stage = stage_of(dataclasses.replace(point.config, seed=seed))
-    return _point(stage, [*point.point.overrides, f"seed={seed}"])
+def with_values(point: StudyPoint, values: Mapping[str, Any]) -> StudyPoint:
+    """The same point with other values of some fields, by their dotted names.
+
+    Raises:
+        ConfigError: a value is not allowed.
+    """
+    tree = plain(point.config)
+    for field, value in values.items():
+        *groups, name = field.split(".")
+        functools.reduce(lambda node, group: node[group], groups, tree)[name] = value
+    return _point(stage_of(parse(tree)), [*point.point.overrides, *overrides_of(values)])
 
 
 def still_to_do(points: Sequence[StudyPoint]) -> list[StudyPoint]:

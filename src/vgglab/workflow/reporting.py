@@ -23,6 +23,7 @@ from vgglab.workflow.looks import (
     refuse_few_seeds,
 )
 from vgglab.workflow.points import StudyPoint
+from vgglab.workflow.tuning import control_points, tuning_plan
 
 
 def view_of(points: Sequence[StudyPoint]) -> StudyView:
@@ -46,8 +47,15 @@ def view_of(points: Sequence[StudyPoint]) -> StudyView:
         ledger=read_ledger(folder),
         declared=read_declared(folder),
     )
-    placebo = tuple(record_of(point) for point in null_arm(points, view))
-    return with_looks(replace(view, placebo=placebo))
+    plan = tuning_plan(points)
+    return with_looks(
+        replace(
+            view,
+            placebo=tuple(record_of(point) for point in null_arm(points, view)),
+            tuning=plan.tuning() if plan else None,
+            control=tuple(record_of(point) for point in control_points(points)),
+        )
+    )
 
 
 def write_study_report(points: Sequence[StudyPoint], view: StudyView | None = None) -> list[str]:

@@ -176,8 +176,9 @@ def work_of(config: Config) -> Work:
 def published_work(config: Config, images: tuple[int, int]) -> Work:
     """Work of a run on a published data set, by its numbers of training and test images."""
     train, test = images
-    validation: int = plain(config)["data"]["validation_images"]
-    return _work(config, train - validation, validation, test)
+    data = plain(config)["data"]
+    validation: int = data["validation_images"]
+    return _work(config, data.get("train_images") or train - validation, validation, test)
 
 
 def _work(config: Config, train: int, validation: int, test: int) -> Work:

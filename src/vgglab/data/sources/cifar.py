@@ -50,6 +50,7 @@ def _splits(config: CifarConfig, folder: Path) -> Splits[ImageSet]:
         _read(config, folder, train=True),
         _read(config, folder, train=False),
         validation_images=config.validation_images,
+        train_images=config.train_images,
         seed=config.split_seed,
     )
 

@@ -151,6 +151,7 @@ def _read(config: FashionMnistConfig, folder: Path) -> Splits[ImageSet]:
         _images_and_labels(files, "train", config.image_size),
         _images_and_labels(files, "t10k", config.image_size),
         validation_images=config.validation_images,
+        train_images=config.train_images,
         seed=config.split_seed,
     )
 
