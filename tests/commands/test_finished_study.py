@@ -47,6 +47,20 @@ def test_a_second_time_trains_nothing(two_seeds: TwoSeeds) -> None:
     assert time.monotonic() - begun < 60  # no point was started: each loads torch
 
 
+def test_the_end_of_the_screen_says_what_was_found(two_seeds: TwoSeeds) -> None:
+    swept, reported = two_seeds.again("-m").stdout, two_seeds.again("task=report").stdout
+    *found, path = swept.partition("\n2 of 2 points finished.\n")[2].splitlines()
+    assert reported.splitlines()[1:] == ["2 of 2 points finished.", *found, path]
+    assert path == "report: studies/lrn/report.html"
+    _, header, net, *_ = found
+    assert " ".join(header.split()) == "net layers error, % 95% interval seeds min/run"
+    mean = results(two_seeds.folder, "lrn")["top1_error"].mean()
+    assert net.split()[:3] == ["A", "11", f"{mean:.2f}"]
+    assert net.split()[-2] == "2"
+    assert "No claim was put to this study." in found  # A-LRN has no points
+    assert max(map(len, found)) <= 80
+
+
 def test_another_study_shares_the_runs(two_seeds: TwoSeeds) -> None:
     ended = two_seeds.again("-m", "study.name=other", *grid(seed="0"))
     assert "study other: 1 points, 1 already done" in ended.stdout

@@ -40,6 +40,23 @@ def test_the_papers_claims_are_all_there() -> None:
     assert all(claim.paper.section for claim in claims.values() if claim.origin == "paper")
 
 
+def test_every_claim_has_its_topic() -> None:
+    topics: dict[str, list[str]] = {}
+    for name, claim in papers().items():
+        topics.setdefault(claim.about, []).append(name)
+    assert topics == {
+        "lrn": ["lrn"],
+        "depth": ["depth", "c_beats_b", "d_beats_c", "saturation"],
+        "filters": ["filters"],
+        "scale": ["scale_jitter"],
+        "testing": ["multi_scale", "multi_crop", "both"],
+        "norm": ["batch_norm", "batch_norm_trains"],
+    }
+    assert refusal(about="colour").startswith(
+        "claims.mine.about = 'colour': must be 'depth', 'lrn'"
+    )
+
+
 def test_the_papers_figures_are_those_of_its_table() -> None:
     table = published().nets
     for name in ("lrn", "depth", "c_beats_b", "d_beats_c", "saturation"):

@@ -22,6 +22,8 @@ PROBE = """<script>addEventListener("load", () => {
   parent.postMessage(JSON.stringify({
     width: innerWidth, scroll: document.documentElement.scrollWidth,
     cells: all("#claims td").map(box), figures: all("figure svg").map(box),
+    opening: all("#found p, #found svg").map(e => e.getBoundingClientRect())
+      .map(b => [b.left, b.top, b.right, b.bottom]),
     sections: all("section").map(e => e.id),
     labels: all("#claims tr:first-child td + td").map(e => style(e, "display")),
     ink: style(document.body, "color"), page: style(document.body, "backgroundColor"),
@@ -70,11 +72,21 @@ def brightness(colour: str) -> int:
     return sum(map(int, re.findall(r"\d+", colour)[:3]))
 
 
-def test_verdicts_come_first(page: Path) -> None:
+def test_what_was_found_comes_first_and_then_the_verdicts(page: Path) -> None:
     assert look(page, 1400)["sections"] == [
-        "claims", "depth", "differences", "cost", "curves", "errors", "trainability", "setup",
+        "found", "claims", "differences", "cost", "curves", "errors", "trainability", "setup",
         "runs", "method",
     ]  # fmt: skip
+
+
+def test_sentences_and_figure_stand_in_one_screen_side_by_side(page: Path) -> None:
+    *sentences, (left, top, _, bottom) = look(page, 1400)["opening"]
+    assert len(sentences) == 3  # depth, LRN, filters
+    assert max(right for _, _, right, _ in sentences) < left
+    assert abs(top - sentences[0][1]) < 20
+    assert max(bottom, *(end for *_, end in sentences)) < 900
+    *sentences, (_, top, _, _) = look(page, 400)["opening"]
+    assert max(end for *_, end in sentences) <= top
 
 
 @pytest.mark.parametrize(("width", "cell"), [(1400, "table-cell"), (400, "grid")])

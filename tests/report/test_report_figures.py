@@ -37,9 +37,20 @@ def test_depth_figure_labels_units_nets_and_lacking_seeds(depth: Figure) -> None
     found = texts(depth.svg)
     for text in ("top-1 test error, %", "weight layers", "11", "13", "16", "19", *"ABCDE"):
         assert text in found
-    assert found.count("2 of 3") == 2  # D and E
+    assert found.count("2/3") == 2  # D and E
     assert "A-LRN" not in found
     assert "set side by side" in depth.caption
+
+
+def test_the_papers_curve_has_a_panel_with_a_scale_of_its_own(whole_study: StudyView) -> None:
+    figure = depth_figure("depth", summarise(whole_study), with_paper=True)
+    assert figure is not None
+    found = texts(figure.svg)
+    assert {"here", "the paper", "27.0", "29.5"} <= set(found)  # its errors are of 27.0 to 29.6
+    assert [found.count(net) for net in "ABCDE"] == [2] * 5
+    assert found.count("weight layers") == 2
+    assert "on a scale of its own" in figure.caption
+    assert "ImageNet" in figure.caption
 
 
 def test_depth_figure_needs_two_nets(tmp_path: Path) -> None:

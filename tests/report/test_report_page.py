@@ -61,6 +61,7 @@ def full(whole_report: Path) -> Page:
 
 def sections(page: Page) -> list[str]:
     known = (
+        "found",
         "claims",
         "depth",
         "differences",
@@ -116,16 +117,39 @@ def test_says_how_many_finished_and_why_others_did_not(full: Page) -> None:
 def test_sections_without_data_are_left_out(tmp_path: Path) -> None:
     lrn = html(make_study(tmp_path, models=("a", "a_lrn")), tmp_path / "lrn")
     assert sections(lrn) == [
-        "claims", "differences", "cost", "curves", "errors", "setup", "runs", "method",
+        "found", "claims", "differences", "cost", "curves", "errors", "setup", "runs", "method",
     ]  # fmt: skip
+    alone = dataclasses.replace(make_study(tmp_path / "a", models=("a",)), claims={})
+    assert sections(html(alone, tmp_path / "alone"))[0] == "claims"
 
 
 def test_all_sections(tmp_path: Path) -> None:
     study = make_study(tmp_path, models=("a", "a_lrn", "b", "b_5x5"), norms=("none", "batch"))
-    page = html(study, tmp_path / "out")
+    page = html(with_dense_tests(study), tmp_path / "out")
     assert sections(page) == [
-        "claims", "depth", "differences", "cost", "curves", "errors", "setup", "runs", "method",
+        "found", "claims", "depth", "differences", "cost", "curves", "errors", "setup", "runs",
+        "method",
     ]  # fmt: skip
+
+
+def test_the_first_protocols_figure_opens_the_page_and_the_others_come_later(
+    tmp_path: Path,
+) -> None:
+    study = with_dense_tests(make_study(tmp_path, models=("a", "b")))
+    opening, _, later = html(study, tmp_path / "out").text.partition(" No claim was put ")
+    assert "Of protocol center. Each small dot" in opening
+    assert "the paper's nets on other data" in opening
+    assert "Error against depth, other settings protocol dense" in later
+    figures = {path.stem for path in (tmp_path / "out" / "figures").glob("error_vs_depth*.png")}
+    assert figures == {"error_vs_depth", "error_vs_depth_2"}
+
+
+def with_dense_tests(study: StudyView) -> StudyView:
+    """The study, of which every run was tested by dense evaluation too."""
+    for run in study.runs:
+        if "center" in run.result["errors"]:
+            run.result["errors"]["dense"] = run.result["errors"]["center"]
+    return study
 
 
 def test_nothing_has_run_yet(tmp_path: Path) -> None:

@@ -76,6 +76,13 @@ def test_a_claim_that_no_line_declares_says_so() -> None:
     ]
 
 
+def test_the_topic_of_a_claim_is_no_part_of_what_is_declared() -> None:
+    old, now = line(claims(), 0), claims(about="depth")
+    assert "about" not in old.claims["mine"]  # a study of before there were topics has its hash
+    assert plain_claims(now) == old.claims
+    assert marks(now, [old]) == {"mine": ["declared before its runs"]}
+
+
 def test_other_looks_and_claims_that_are_gone_are_the_studys_marks() -> None:
     assert study_marks(claims(), (3, 5), [line(claims(), 0)]) == []
     declared = [line(claims(), 0), line(claims(), 9, looks=(3, 5, 8))]

@@ -38,6 +38,9 @@ class Halves(Direction):
     def effect_label(self, sides: Sequence[str]) -> str:
         return f"twice {sides[0]} less {sides[1]}"
 
+    def clause(self, sides: Sequence[str], margin: float) -> str:
+        return f"{sides[0]} halves the error of {sides[1]}"
+
     def bounds(self, margin: float) -> tuple[float, ...]:
         return (-margin,)
 

@@ -68,6 +68,8 @@ def test_a_budget_is_over_after_a_look_that_took_it_and_never_before_the_first()
 def test_what_is_asked_is_declared_once_and_again_when_it_changes(tmp_path: Path) -> None:
     assert len(declare(study(0), tmp_path).declared) == 1
     assert len(declare(study(2), tmp_path).declared) == 1
+    told = {name: dataclasses.replace(c, about="depth") for name, c in claims().items()}
+    assert len(declare(dataclasses.replace(study(2), claims=told), tmp_path).declared) == 1
     changed = declare(study(2, margin=2.0), tmp_path)
     assert [line.runs_seen["alike"] for line in changed.declared] == [(0, 6), (4, 6)]
     assert changed.declared == read_declared(tmp_path)

@@ -8,9 +8,9 @@ from vgglab.workflow.this_command import points_of_this_command
 
 
 def report(config: Config) -> None:
-    """Write the report of the study that the command names.
+    """Write the report of the study that the command names, and say what was found.
 
     Raises:
         ConfigError: no study is named, or a point of it is wrong.
     """
-    print(f"report: {write_study_report(points_of_this_command())}")
+    print("\n".join(write_study_report(points_of_this_command())))

@@ -77,13 +77,14 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
             failures = _train_looks(points, console, slurm)
     except _LeftToSlurm:
         return 0
-    page = write_study_report(points)
+    findings = write_study_report(points)
     _say_what_is_missing(failures, console)
     if first.tracking.mode == "online":
         waiting = sum(waits_for_upload(p.directory.path) for p in points)
         if waiting:
             _say(console, f"W&B has not all of {waiting} runs: task=sync uploads them")
-    _say(console, f"report: {page}")
+    for line in findings:
+        _say(console, line)
     return 1 if failures else 0
 
 

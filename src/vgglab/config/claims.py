@@ -15,6 +15,7 @@ from vgglab.config.parse import ConfigError, field_owners, unknown_field
 from vgglab.config.protocol import PROTOCOLS, ProtocolName
 
 Metric = Literal["top1_error", "top5_error"]
+Topic = Literal["depth", "lrn", "filters", "scale", "testing", "norm", "other"]
 
 PROTOCOL = "protocol"
 """Key of a selector that names the protocol a net was tested under."""
@@ -86,6 +87,9 @@ class Claim:
     ignore: tuple[str, ...] = ()
     """Fields, or whole groups such as ``init``, in which the sides may differ along with those
     that they name; what the study declares as nuisance is added."""
+    about: Topic = "other"
+    """The topic under which the report's first screen tells of the claim. It changes nothing of
+    what is asked, so that no declaration holds it."""
     origin: Literal["paper", "ours"] = "ours"
     """Who made the claim."""
     paper: PaperFigures = Field(default_factory=PaperFigures)

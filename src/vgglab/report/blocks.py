@@ -73,15 +73,16 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """A figure with a table next to it, where there is room."""
+class Found:
+    """What was found, topic by topic, and a figure next to it where there is room."""
 
-    figure: Figure
-    table: Table
-    kind: str = "beside"
+    topics: Sequence[tuple[str, str]]
+    """Name of a topic and its sentences."""
+    figure: Figure | None
+    kind: str = "found"
 
 
-Block = Table | Figure | Paragraph | Bullets | Heading | Beside
+Block = Table | Figure | Paragraph | Bullets | Heading | Found
 
 
 @dataclass(frozen=True)
@@ -108,5 +109,5 @@ class Page:
     def figures(self) -> list[Figure]:
         """Every figure, in order."""
         blocks = [block for section in self.sections for block in section.blocks]
-        pictures = [b.figure if isinstance(b, Beside) else b for b in blocks]
+        pictures = [b.figure if isinstance(b, Found) else b for b in blocks]
         return [picture for picture in pictures if isinstance(picture, Figure)]

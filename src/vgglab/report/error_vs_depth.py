@@ -1,14 +1,17 @@
-"""Sections: error against weight layers, and the errors of every net."""
+"""The figure of error against weight layers; sections: its other settings, every net's errors."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 
 from vgglab.config.nets import NETS
-from vgglab.report.blocks import Beside, Block, Figure, Heading, Section
+from vgglab.report.blocks import Block, Figure, Heading, Section
+from vgglab.report.paper_numbers import published
 from vgglab.report.results import Results
 from vgglab.report.style import (
     INK,
@@ -74,7 +77,9 @@ def _limits(shown: Sequence[Summary]) -> tuple[float, float, bool]:
     return max(bottom - margin, 0.0), top + margin, cut
 
 
-def _draw_series(axes: Axes, series: Sequence[Summary], x: Mapping[Arm, float]) -> None:
+def _draw_series(
+    axes: Axes, series: Sequence[Summary], x: Mapping[Arm, float], *, seeds: bool = True
+) -> None:
     norm = series[0].arm.norm
     colour, marker = NORM_COLOURS[norm], NORM_MARKERS[norm]
     line = [(x[s.arm], s.top1.mean) for s in series if on_line(s.arm.model) and s.top1]
@@ -87,23 +92,30 @@ def _draw_series(axes: Axes, series: Sequence[Summary], x: Mapping[Arm, float]) 
             axes.vlines(at, *mean.interval, color=colour, linewidth=1.4, zorder=3)
         face = colour if on_line(summary.arm.model) else PAPER
         axes.plot(at, mean.mean, marker, markersize=6, color=colour, markerfacecolor=face, zorder=4)
+        if not seeds:
+            continue
         # Beside the interval, so that a seed on the mean is still seen.
         dots = [at + 0.5 * _DODGE] * mean.n
         axes.plot(dots, mean.values, ".", color=colour, markersize=5, alpha=0.65, zorder=3)
 
 
 def _label_models(axes: Axes, shown: Sequence[Summary], x: Mapping[Arm, float]) -> None:
-    """Each net's letter over its marks; where a seed is lacking, k of n in the series' colour."""
+    """Each net's letter over its marks; where a seed is lacking, k/n in the series' colour.
+
+    The letters stand in one row, so that no number covers the letter of the net beside it.
+    """
+    row = _lines_above(shown) - 1
     of_model: dict[str, list[Summary]] = defaultdict(list)
     for summary in shown:
         of_model[summary.arm.model].append(summary)
     for model, members in of_model.items():
         lines = [
-            (f"{s.trained} of {s.asked}", NORM_COLOURS[s.arm.norm])
+            (f"{s.trained}/{s.asked}", NORM_COLOURS[s.arm.norm])
             for s in reversed(members)
             if s.trained < s.asked
         ]
-        for height, (text, colour) in enumerate([*lines, (model_label(model), INK)]):
+        texts = [*enumerate(lines), (row, (model_label(model), INK))]
+        for height, (text, colour) in texts:
             axes.annotate(
                 text,
                 (sum(x[s.arm] for s in members) / len(members), 1.0),
@@ -116,7 +128,21 @@ def _label_models(axes: Axes, shown: Sequence[Summary], x: Mapping[Arm, float]) 
             )
 
 
-def _legend(axes: Axes, norms: Sequence[str]) -> None:
+def _lines_above(shown: Sequence[Summary]) -> int:
+    """Lines of text over the marks of a net, at most."""
+    lacking = [s.arm.model for s in shown if s.trained < s.asked]
+    return 1 + max(map(lacking.count, lacking), default=0)
+
+
+def _axis(axes: Axes, shown: Sequence[Summary], x: Mapping[Arm, float]) -> None:
+    ticks = sorted({s.weight_layers for s in shown if s.weight_layers})
+    axes.set_xticks(ticks)
+    axes.set_xlim(ticks[0] - 1, ticks[-1] + 1)
+    axes.set_xlabel("weight layers")
+    _label_models(axes, shown, x)
+
+
+def _legend(figure: Canvas, axes: Axes, norms: Sequence[str]) -> None:
     several = len(norms) > 1
     for norm in norms:
         mean = f"mean, {norm_label(norm)}" if several else "mean"
@@ -124,11 +150,41 @@ def _legend(axes: Axes, norms: Sequence[str]) -> None:
     axes.plot([], [], ".", color=INK, markersize=5, alpha=0.65, label="one seed")
     axes.plot([], [], "|", color=INK, markersize=9, label=INTERVAL)
     columns = 2 if several else 3
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, columnspacing=1.5)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.5)
 
 
-def depth_figure(name: str, summaries: Sequence[Summary]) -> Figure | None:
-    """Every seed as a dot, each arm's mean with its t-interval; None with fewer than two nets."""
+def _paper() -> list[Summary]:
+    """The paper's nets as if each were an arm of one seed: it gives neither seeds nor interval."""
+    return on_axis(
+        [
+            Summary(
+                arm=Arm(model, "none", ""),
+                protocol="",
+                weight_layers=net.weight_layers,
+                seeds=(0,),
+                states={},
+                top1_error={0: net.top1_error},
+                top5_error={},
+            )
+            for model, net in published().nets.items()
+        ]
+    )
+
+
+def depth_figure(
+    name: str, summaries: Sequence[Summary], *, with_paper: bool = False
+) -> Figure | None:
+    """Every seed as a dot, each arm's mean with its t-interval.
+
+    Args:
+        name: of the figure's files.
+        summaries: one an arm, under one protocol.
+        with_paper: whether the paper's curve stands beside it, in a panel with a scale of its own.
+
+    Returns:
+        None with fewer than two nets.
+    """
     shown = on_axis(summaries)
     if len({s.arm.model for s in shown}) < 2:
         return None
@@ -136,19 +192,40 @@ def depth_figure(name: str, summaries: Sequence[Summary]) -> Figure | None:
     x = _positions(shown)
     bottom, top, cut = _limits(shown)
     with house_style():
-        figure, (axes,) = canvas()
+        figure, (axes, *others) = (
+            canvas(1, 2, height=3.7, widths=(3, 2)) if with_paper else canvas()
+        )
         grid(axes)
         for norm in norms:
             _draw_series(axes, [s for s in shown if s.arm.norm == norm], x)
         axes.set_ylim(bottom, top)
-        ticks = sorted({s.weight_layers for s in shown if s.weight_layers})
-        axes.set_xticks(ticks)
-        axes.set_xlim(ticks[0] - 1, ticks[-1] + 1)
-        axes.set_xlabel("weight layers")
         axes.set_ylabel("top-1 test error, %")
-        _label_models(axes, shown, x)
-        _legend(axes, norms)
-        return finish(figure, name, "Top-1 test error against weight layers", _caption(shown, cut))
+        _axis(axes, shown, x)
+        _legend(figure, axes, norms)
+        caption = _caption(shown, cut)
+        for beside in others:
+            _draw_paper(beside)
+            pad = 6 + 10 * _lines_above(shown)
+            axes.set_title("here", pad=pad)
+            beside.set_title("the paper", pad=pad)
+            caption = f"{caption} {_paper_caption()}"
+        return finish(figure, name, "Top-1 test error against weight layers", caption)
+
+
+def _draw_paper(axes: Axes) -> None:
+    grid(axes)
+    nets = _paper()
+    x = _positions(nets)
+    _draw_series(axes, nets, x, seeds=False)
+    _axis(axes, nets, x)
+
+
+def _paper_caption() -> str:
+    paper = published()
+    return (
+        "Beside it, on a scale of its own, the paper's nets on other data, one run each: "
+        f"{paper.conditions}; {paper.table}."
+    )
 
 
 def _caption(shown: Sequence[Summary], cut: bool) -> str:
@@ -170,25 +247,30 @@ def _caption(shown: Sequence[Summary], cut: bool) -> str:
             names = " and ".join(labels)
             parts.append(f"{names} {have} {depth} weight layers and are set side by side.")
     if any(s.trained < s.asked for s in shown):
-        parts.append("Where seeds are lacking, the number that trained is over the marks.")
+        parts.append("Where seeds are lacking, 2/3 over the marks says that 2 of 3 trained.")
     if cut:
         parts.append("Intervals that reach the frame go on beyond it; the table has their ends.")
     return " ".join(parts)
 
 
+def first_depth_figure(results: Results) -> Figure | None:
+    """The figure of the study's first setting, with the paper's curve; None without two nets."""
+    setting, summaries = next(iter(results.by_setting().items()), (None, ()))
+    figure = depth_figure("error_vs_depth", summaries, with_paper=True)
+    heading = results.setting_heading(setting) if setting else ""
+    if figure is None or not heading:
+        return figure
+    return replace(figure, caption=f"Of {heading}. {figure.caption}")
+
+
 def depth_section(results: Results) -> Section | None:
-    """None where the study has no two nets of the depth series."""
+    """The figures of the settings after the first, which opens the page; None without one."""
     blocks: list[Block] = []
     for i, (setting, summaries) in enumerate(results.by_setting().items(), start=1):
-        figure = depth_figure("error_vs_depth" if i == 1 else f"error_vs_depth_{i}", summaries)
-        if figure is None:
-            continue
-        models = list(dict.fromkeys(s.arm.model for s in summaries))
-        heading = results.setting_heading(setting)
-        blocks += [Heading(heading)] if heading else []
-        paper = paper_table(models) if i == 1 else None  # once: it is of one way of testing
-        blocks.append(Beside(figure, paper) if paper else figure)
-    return Section("depth", "Error against depth", blocks) if blocks else None
+        figure = depth_figure(f"error_vs_depth_{i}", summaries) if i > 1 else None
+        if figure:
+            blocks += [Heading(results.setting_heading(setting)), figure]
+    return Section("depth", "Error against depth, other settings", blocks) if blocks else None
 
 
 def errors_section(results: Results) -> Section | None:
@@ -204,4 +286,6 @@ def errors_section(results: Results) -> Section | None:
         heading = results.setting_heading(setting)
         blocks += [Heading(heading)] if heading else []
         blocks.append(error_table(summaries, results.names, caption))
+    if paper := paper_table(list(dict.fromkeys(s.arm.model for s in results.summaries))):
+        blocks += [Heading("The paper's nets"), paper]
     return Section("errors", "Error of every net", blocks) if blocks else None

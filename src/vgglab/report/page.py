@@ -9,6 +9,7 @@ from vgglab.report.costs import cost_section
 from vgglab.report.differences import forest_section
 from vgglab.report.error_vs_depth import depth_section, errors_section
 from vgglab.report.every_run import runs_section
+from vgglab.report.found import found_section
 from vgglab.report.learning_curves import curves_section
 from vgglab.report.looks import looks_section
 from vgglab.report.method import method_section
@@ -31,6 +32,7 @@ def build_page(view: StudyView, claims: ClaimsFile, folder: Path) -> Page:
     """
     results = results_of(view)
     sections = (
+        found_section(results, claims),
         verdict_section(claims),
         depth_section(results),
         forest_section(claims),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,7 +70,12 @@ def house_style() -> Iterator[None]:
 
 
 def canvas(
-    rows: int = 1, columns: int = 1, height: float = 3.4, *, share: bool = True
+    rows: int = 1,
+    columns: int = 1,
+    height: float = 3.4,
+    *,
+    share: bool = True,
+    widths: Sequence[float] | None = None,
 ) -> tuple[Canvas, list[Axes]]:
     """An empty figure of the house width, and its panels row by row.
 
@@ -79,9 +84,17 @@ def canvas(
         columns: of panels.
         height: of the figure, inches.
         share: whether panels share both axes, not the vertical one alone.
+        widths: relative, of columns that each have axes of their own; None: equal, and shared.
     """
     figure = Canvas(figsize=(WIDTH, height), layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=share, sharey=True, squeeze=False)
+    shared = widths is None
+    axes = figure.subplots(
+        *(rows, columns),
+        sharex=share and shared,
+        sharey=shared,
+        squeeze=False,
+        width_ratios=widths,
+    )
     return figure, [axis for row in axes for axis in row]
 
 

@@ -84,9 +84,28 @@ def signed_span(interval: Sequence[float] | None) -> str:
     """``-0.89 to +0.03``; an end near zero gets the decimals that show which side it is on."""
     if interval is None:
         return NONE
-    return " to ".join(
-        signed(end, next((d for d in range(2, 7) if round(end, d)), 2)) for end in interval
-    )
+    return " to ".join(signed(end, _decimals(end)) for end in interval)
+
+
+def _decimals(end: float) -> int:
+    return next((d for d in range(2, 7) if round(end, d)), 2)
+
+
+def less_or_more(difference: float) -> str:
+    """``2.48 points less``, ``0.95 points more``."""
+    return f"{number(abs(difference))} points {'less' if difference < 0 else 'more'}"
+
+
+def unsigned_span(interval: Sequence[float]) -> str:
+    """``2.90 to 4.40`` on one side of zero, which the mean names; ``0.14 less to 1.75 more``."""
+    ends = sorted(interval, key=abs)
+    low, high = (number(abs(end), _decimals(end)) for end in ends)
+    if min(interval) < 0 < max(interval):
+        low, high = (
+            f"{number(abs(end), _decimals(end))} {'less' if end < 0 else 'more'}"
+            for end in interval
+        )
+    return f"{low} to {high}"
 
 
 def p_text(p_value: float) -> str:
@@ -171,7 +190,11 @@ def compared(claim: ClaimRecord, *, brief: bool = False) -> str:
 
     ``brief``: without the nets that it is averaged over.
     """
-    labels = side_labels(claim)
-    averaged = [field_label(n, v) for values in claim["averaged_over"] for n, v in values.items()]
-    mean = f", mean of {' '.join(averaged)}" if averaged and not brief else ""
-    return DIRECTIONS[claim["direction"]].effect_label(labels) + mean
+    label = DIRECTIONS[claim["direction"]].effect_label(side_labels(claim))
+    return label if brief else label + averaged(claim)
+
+
+def averaged(claim: ClaimRecord) -> str:
+    """``, mean of A B``: the nets that a claim is averaged over; empty where it is of one."""
+    nets = [field_label(n, v) for values in claim["averaged_over"] for n, v in values.items()]
+    return f", mean of {' '.join(nets)}" if nets else ""

@@ -32,10 +32,16 @@ class DeclaredLine:
 
 
 def plain_claims(claims: Claims) -> dict[str, dict[str, Any]]:
-    """Every field of every claim, as JSON keeps it."""
+    """Every field of every claim that decides what is asked, as JSON keeps it.
+
+    The topic of a claim only says where it is told of: a study whose claims get another one, or
+    their first, still asks the same.
+    """
     found: dict[str, dict[str, Any]] = json.loads(
         json.dumps({name: asdict(claim) for name, claim in claims.items()})
     )
+    for fields in found.values():
+        del fields["about"]
     return found
 
 

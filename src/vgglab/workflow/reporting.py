@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from vgglab.report import write_report
+from vgglab.report import screen_lines, write_report
 from vgglab.runs import RunRecord
 from vgglab.study import MissingPoint, StudyView
 from vgglab.study.looking import with_looks
@@ -58,10 +58,11 @@ def view_of(points: Sequence[StudyPoint]) -> StudyView:
     )
 
 
-def write_study_report(points: Sequence[StudyPoint], view: StudyView | None = None) -> Path:
-    """Write ``studies/<study>/``, tell W&B, and return the path of its page.
+def write_study_report(points: Sequence[StudyPoint], view: StudyView | None = None) -> list[str]:
+    """Write ``studies/<study>/``, tell W&B, and return what the screen says of it at the end.
 
-    ``view``: of the points as they are now, if it is known already.
+    ``view``: of the points as they are now, if it is known already. The last line has the page's
+    path.
     """
     config, folder = points[0].config, points[0].config.study_folder
     view = note_looks(declare(view or view_of(points), folder), folder)
@@ -73,4 +74,6 @@ def write_study_report(points: Sequence[StudyPoint], view: StudyView | None = No
         from vgglab.workflow.wandb_study import publish_study
 
         publish_study(config, view, folder)
-    return page
+    # The record that the page was written from: judged once, the same on the screen.
+    record = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    return [*screen_lines(view, record), "", f"report: {page}"]

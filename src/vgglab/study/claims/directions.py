@@ -74,6 +74,14 @@ class Direction(ABC):
         """The name of the effect, from short names of the sides."""
 
     @abstractmethod
+    def clause(self, sides: Sequence[str], margin: float) -> str:
+        """The claim as a clause that can follow "that", from short names of the sides."""
+
+    def ends(self, sides: Sequence[str]) -> tuple[str, str] | None:
+        """The two whose error the effect compares, first less second; None where it is another."""
+        return None
+
+    @abstractmethod
     def bounds(self, margin: float) -> tuple[float, ...]:
         """The values that the effect's interval has to clear, percentage points."""
 
@@ -99,6 +107,10 @@ def difference_label(first: str, second: str) -> str:
     return f"{first} \N{MINUS SIGN} {second}"
 
 
+def _by_more_than(margin: float) -> str:
+    return f" by more than {margin:.3g} points" if margin else ""
+
+
 class Lower(Direction):
     """The first side's error is lower than each other side's, by more than the margin."""
 
@@ -114,6 +126,14 @@ class Lower(Direction):
     def effect_label(self, sides: Sequence[str]) -> str:
         first, *others = sides
         return difference_label(first, others[0] if len(others) == 1 else "nearest other")
+
+    def clause(self, sides: Sequence[str], margin: float) -> str:
+        lowest = "lower" if len(sides) == 2 else "lowest"
+        return f"{sides[0]} has the {lowest} error{_by_more_than(margin)}"
+
+    def ends(self, sides: Sequence[str]) -> tuple[str, str]:
+        first, *others = sides
+        return first, others[0] if len(others) == 1 else "the nearest other"
 
     def bounds(self, margin: float) -> tuple[float, ...]:
         return (-margin,)
@@ -139,6 +159,9 @@ class OfTwo(Direction):
     def effect_label(self, sides: Sequence[str]) -> str:
         return difference_label(sides[0], sides[1])
 
+    def ends(self, sides: Sequence[str]) -> tuple[str, str]:
+        return sides[0], sides[1]
+
 
 class NoBetter(OfTwo):
     """The first side's error is not lower than the second's by more than the margin."""
@@ -151,6 +174,9 @@ class NoBetter(OfTwo):
     def evidence(self, paired: Paired, margin: float) -> Evidence:
         parts = self._parts(paired)
         return no_better_tests(parts[0], margin) if parts else NOTHING_TO_TEST
+
+    def clause(self, sides: Sequence[str], margin: float) -> str:
+        return f"{sides[0]} does not improve on {sides[1]}{_by_more_than(margin)}"
 
     def bounds(self, margin: float) -> tuple[float, ...]:
         return (-margin,)
@@ -181,6 +207,9 @@ class Equal(OfTwo):
     def evidence(self, paired: Paired, margin: float) -> Evidence:
         parts = self._parts(paired)
         return equal_tests(parts[0], margin) if parts else NOTHING_TO_TEST
+
+    def clause(self, sides: Sequence[str], margin: float) -> str:
+        return f"{sides[0]} and {sides[1]} differ by less than {margin:.3g} points"
 
     def bounds(self, margin: float) -> tuple[float, ...]:
         return -margin, margin
@@ -227,6 +256,12 @@ class Falls(Direction):
 
     def effect_label(self, sides: Sequence[str]) -> str:
         return f"{sides[0]} to {sides[-1]}, fitted"
+
+    def clause(self, sides: Sequence[str], margin: float) -> str:
+        return f"the error falls from {sides[0]} to {sides[-1]}"
+
+    def ends(self, sides: Sequence[str]) -> tuple[str, str]:
+        return f"along a fitted line {sides[-1]}", sides[0]
 
     def bounds(self, margin: float) -> tuple[float, ...]:
         return (0.0,)
@@ -301,6 +336,9 @@ class Trains(Direction):
     def effect_label(self, sides: Sequence[str]) -> str:
         first, *others = sides
         return f"runs that trained, {first} against {' and '.join(others)}"
+
+    def clause(self, sides: Sequence[str], margin: float) -> str:
+        return f"more runs train with {sides[0]}"
 
     def bounds(self, margin: float) -> tuple[float, ...]:
         return ()

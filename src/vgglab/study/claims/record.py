@@ -73,6 +73,8 @@ class ClaimRecord(TypedDict):
 
     claim: str
     statement: str
+    about: str
+    """Its topic, one of ``config.claims.Topic``."""
     origin: str
     setting: dict[str, Any]
     averaged_over: list[dict[str, Any]]
@@ -158,6 +160,7 @@ def _claim(found: Judgement) -> ClaimRecord:
     return {
         "claim": comparison.name,
         "statement": claim.statement,
+        "about": claim.about,
         "origin": claim.origin,
         "setting": dict(comparison.setting),
         "averaged_over": [dict(values) for values in comparison.averaged if values],
