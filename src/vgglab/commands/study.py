@@ -1,6 +1,7 @@
 """``python run.py -m ...``: a study, from what is missing of it to its report.
 
-No task of its own: Hydra's launcher calls it with the points of the sweep.
+No task of its own: Hydra's launcher calls it with the points of the sweep, or with a batch of them
+where a sweeper chooses the next points by the errors of the last.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import load_splits
 from vgglab.launch import slurm as slurm_jobs
+from vgglab.launch.chosen import PointFailed, failed, lowest_validation_error
 from vgglab.launch.pool import Point, Pool
 from vgglab.launch.screen import StudyScreen
 from vgglab.runs import State
 from vgglab.signals import raise_on_stop
 from vgglab.tracking.local_files import waits_for_upload
-from vgglab.workflow.confound_check import refuse_confounds
+from vgglab.workflow.confound_check import refuse_confounds, refuse_mixed_code
 from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.look_screen import LookScreen
 from vgglab.workflow.looks import declare, next_points, note_looks, null_arm, refuse_few_seeds
@@ -75,16 +77,7 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
         if not chosen:
             break
         todo = still_to_do(chosen)
-        if (before := len(todo) - len({p.directory.id for p in chosen})) > 0:
-            _say(console, f"{before} runs that others start from come first")
-        if slurm is None:
-            refuse_without_gpus(first)
-        # Downloaded or generated once, before the points would all want it at the same time.
-        for data in {repr(p.config.data): p.config.data for p in todo}.values():
-            load_splits(data, first.paths.data_folder)
-        if slurm is None:
-            _train(todo, console)
-        elif not train_on_slurm(todo, slurm, console):
+        if not _carry_out(todo, len({p.directory.id for p in chosen}), slurm, console):
             return 0
         if not wait_for_others(todo, console):
             failures = [p for p in todo if not p.is_done]
@@ -97,6 +90,115 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
             _say(console, f"W&B has not all of {waiting} runs: task=sync uploads them")
     _say(console, f"report: {page}")
     return 1 if failures else 0
+
+
+class ChosenPoints:
+    """The points of a sweep whose sweeper chooses them by the errors of those before.
+
+    No study: there are no looks, and no claim may rest on points that were chosen by their errors.
+    """
+
+    def __init__(self, sweeper: str, slurm: Mapping[str, Any] | None = None) -> None:
+        self._sweeper, self._slurm = sweeper, slurm
+        self._console = Console()
+        self._points: list[StudyPoint] = []
+
+    def train(self, batch: Sequence[Sequence[str]]) -> list[float | ConfigError | PointFailed]:
+        """Train what is missing of a batch of points.
+
+        Args:
+            batch: the overrides of each point.
+
+        Returns:
+            For each point its lowest validation error (``lowest_validation_error``), or why it has
+            none; in the batch's order, a point that is there twice included.
+
+        Raises:
+            ConfigError: the points ask for what only a study has, or their code differs from that
+                of earlier ones.
+        """
+        found = [_point_or_mistake(overrides) for overrides in batch]
+        points = list({p.directory.id: p for p in found if isinstance(p, StudyPoint)}.values())
+        self._points += points
+        if points:
+            _refuse_questions_of_a_study(points[0].config, self._sweeper)
+            refuse_mixed_code(self._points)
+        done = sum(point.is_done for point in points)
+        _say(self._console, f"{self._sweeper} chose {len(batch)} points, {done} already done")
+        failures: list[StudyPoint] = []
+        while not failures and (missing := [p for p in points if not p.is_done]):
+            todo = still_to_do(missing)
+            _carry_out(todo, len(missing), self._slurm, self._console)
+            if not wait_for_others(todo, self._console):
+                failures = [p for p in todo if not p.is_done]
+        _say_what_is_missing(failures, self._console)
+        return [self._told(point) for point in found]
+
+    def _told(self, point: StudyPoint | ConfigError) -> float | ConfigError | PointFailed:
+        if isinstance(point, ConfigError):
+            _say(self._console, f"a point is refused: {point}")
+            failed.add(str(point))
+            return point
+        name = point.directory.id
+        if not point.is_done:
+            failed.add(name)
+            return PointFailed(f"{name}: {_why_not_done(point)}")
+        failed.discard(name)  # it was asked for again
+        error = lowest_validation_error(point.directory, point.config.data.classes)
+        _say(self._console, f"{name}: lowest validation error {error:.2f}%")
+        return error
+
+
+def _point_or_mistake(overrides: Sequence[str]) -> StudyPoint | ConfigError:
+    try:
+        return compose_points([overrides])[0]
+    except ConfigError as error:
+        return error
+
+
+def _refuse_questions_of_a_study(config: Config, sweeper: str) -> None:
+    study = config.study
+    asked = {
+        f"study.looks = {list(study.looks)}": bool(study.looks),
+        "study.placebo = true": study.placebo,
+        "launcher.wait = false": config.launcher.name == "slurm" and not config.launcher.wait,
+    }
+    if wrong := [field for field, is_asked in asked.items() if is_asked]:
+        raise ConfigError(
+            f"{', '.join(wrong)}: {sweeper} chooses each point by the errors of those before, and "
+            "waits for them; leave it out, or take hydra/sweeper=basic"
+        )
+
+
+def _carry_out(
+    todo: Sequence[StudyPoint],
+    wanted: int,
+    slurm: Mapping[str, Any] | None,
+    console: Console,
+) -> bool:
+    """Train points here, or have SLURM do it.
+
+    Args:
+        todo: from ``still_to_do``.
+        wanted: how many of them are not only there because others start from them.
+        slurm: options of the job array; None: this machine trains them.
+        console: told of what happens.
+
+    Returns:
+        Whether their processes were waited for.
+    """
+    config = todo[0].config
+    if (before := len(todo) - wanted) > 0:
+        _say(console, f"{before} runs that others start from come first")
+    if slurm is None:
+        refuse_without_gpus(config)
+    # Downloaded or generated once, before the points would all want it at the same time.
+    for data in {repr(p.config.data): p.config.data for p in todo}.values():
+        load_splits(data, config.paths.data_folder)
+    if slurm is not None:
+        return train_on_slurm(todo, slurm, console)
+    _train(todo, console)
+    return True
 
 
 def wait_for_others(todo: Sequence[StudyPoint], console: Console) -> bool:
@@ -115,13 +217,17 @@ def wait_for_others(todo: Sequence[StudyPoint], console: Console) -> bool:
 
 
 def _say_what_is_missing(failures: Sequence[StudyPoint], console: Console) -> None:
-    for failed in failures:
-        status = failed.directory.read_status()
-        reason = "a test is missing" if status.state.is_outcome else status.reason
-        _say(console, f"{failed.directory.id}: {status.state}: {reason}")
-        _say(console, f"    log: {failed.directory.log}")
+    for point in failures:
+        _say(console, f"{point.directory.id}: {_why_not_done(point)}")
+        _say(console, f"    log: {point.directory.log}")
     if failures:
         _say(console, "run the same command again to finish what is missing")
+
+
+def _why_not_done(point: StudyPoint) -> str:
+    status = point.directory.read_status()
+    reason = "a test is missing" if status.state.is_outcome else status.reason
+    return f"{status.state}: {reason}"
 
 
 def _say(console: Console, text: str) -> None:
