@@ -80,16 +80,21 @@ _LINES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("recipe.epochs", "{} epochs"),
             ("recipe.batch_size", "batch {}"),
+            ("recipe.optimizer", "{}"),
             ("recipe.learning_rate", "learning rate {:g}"),
             ("recipe.schedule.name", "{} schedule"),
             ("recipe.momentum", "momentum {:g}"),
             ("recipe.weight_decay", "weight decay {:g}"),
+            ("recipe.label_smoothing", "label smoothing {:g}"),
+            ("recipe.clip_gradients", "gradients clipped at {:g}"),
             ("recipe.select", "{} epoch tested"),
         ),
     ),
     ("nets", (("model.width", "width {:g} of the paper's"), ("model.dropout", "dropout {:g}"))),
 )
 """Line -> fields and how a value is spelt; a field that not every config has is skipped."""
+_OFF_AT_ZERO = {"recipe.label_smoothing", "recipe.clip_gradients"}
+"""Fields that are skipped where no run uses them."""
 
 
 def hardware_values(view: StudyView) -> dict[str, list[str]]:
@@ -105,7 +110,7 @@ def _line(fields: Sequence[tuple[str, str]], values: dict[str, dict[Any, list[Ar
     parts = []
     for name, spelling in fields:
         known = [value for value in values.get(name, {}) if value is not None]
-        if known:
+        if any(known) or (known and name not in _OFF_AT_ZERO):
             parts.append(" or ".join(spelling.format(value) for value in known))
     return ", ".join(parts)
 
