@@ -124,7 +124,8 @@ def _factors(view: StudyView) -> str:
     return "; ".join([" ".join(models), " and ".join(norms), " and ".join(inits)])
 
 
-def _facts(view: StudyView) -> Table:
+def facts_of(view: StudyView) -> Table:
+    """Nets, data, recipe and hardware of the study's runs, a line each."""
     values = values_by_arm(view)
     rows = [[title, _line(fields, values)] for title, fields in _LINES]
     rows = [["models", _factors(view)], *rows]
@@ -190,5 +191,5 @@ def setup_section(results: Results) -> Section:
     """Build the section on what points share, where they differ and which have no result."""
     view = results.view
     unequal = confound_blocks(view.guard) if view.guard else _unequal(view, results.names)
-    blocks = [_facts(view), *unequal, *_without_result(results)]
+    blocks = [facts_of(view), *unequal, *_without_result(results)]
     return Section("setup", "What was run", blocks)
