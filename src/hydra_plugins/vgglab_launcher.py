@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from vgglab.commands.chosen_points import ChosenPoints
+
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+"""What Hydra itself chooses: every point of a grid, at once."""
 
 
 class ProcessLauncher(Launcher):
@@ -21,22 +28,54 @@ class ProcessLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Does nothing: each point is composed anew from its overrides.
+        """Note who chooses the points; each is composed anew from its overrides.
 
         Args:
             hydra_context: Hydra's loader and callbacks.
             task_function: The application.
             config: The composed config.
         """
+        self._sweeper = str(config.hydra.runtime.choices["hydra/sweeper"])
+        self._has_whole_grid = config.hydra.sweeper._target_ == BASIC_SWEEPER
+        self._folder = Path(config.hydra.sweep.dir)
+        self._chosen: ChosenPoints | None = None
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Run the study, then leave with its exit code: the sweeper has nothing to add."""
+        """Train points.
+
+        Hydra's basic sweeper hands over the whole grid: that is a study, after which it has nothing
+        to add, and the process leaves with the study's exit code. Another sweeper chooses its next
+        points by what these return.
+
+        Args:
+            job_overrides: The overrides of each point.
+            initial_job_idx: The number of points before these.
+
+        Returns:
+            For each point, in order, the lowest validation error of its run, percent; or, as a
+            failure, why it has none.
+        """
         # Hydra loads every plugin at the start of every command; most need no study.
+        from vgglab.commands.chosen_points import ChosenPoints
         from vgglab.commands.study import run_study
 
-        raise SystemExit(run_study(job_overrides, slurm=self.slurm))
+        if self._has_whole_grid:
+            raise SystemExit(run_study(job_overrides, slurm=self.slurm))
+        self._folder.mkdir(parents=True, exist_ok=True)  # Optuna's writes its best point there
+        if self._chosen is None:
+            self._chosen = ChosenPoints(f"hydra/sweeper={self._sweeper}", self.slurm)
+        return [
+            JobReturn(
+                overrides=overrides,
+                status=JobStatus.FAILED if isinstance(value, Exception) else JobStatus.COMPLETED,
+                _return_value=value,
+            )
+            for overrides, value in zip(
+                job_overrides, self._chosen.train(job_overrides), strict=True
+            )
+        ]
 
 
 ConfigStore.instance().store(

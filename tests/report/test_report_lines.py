@@ -7,7 +7,8 @@ import dataclasses
 from study_points import run, view
 
 from vgglab.report.every_run import certificate_lines
-from vgglab.report.setup import skipped_line
+from vgglab.report.setup import facts_of, skipped_line
+from vgglab.runs import RunRecord
 from vgglab.runs.records import Certificate, Interruption, UnreadableTestImages
 
 
@@ -50,3 +51,20 @@ def test_it_says_how_many_test_images_were_lost() -> None:
         "2 of 50 test images could not be read (data.on_error=skip): each counts as an error "
         "under every protocol in 1 of 2 runs; skipped.csv in a run's folder names them."
     )
+
+
+def test_the_recipe_says_what_it_has_beside_the_papers() -> None:
+    plain = run("a", 0, 5.0)
+    recipe = dataclasses.replace(
+        plain.config.recipe, optimizer="adamw", label_smoothing=0.1, clip_gradients=2.0
+    )
+    other = dataclasses.replace(plain, config=dataclasses.replace(plain.config, recipe=recipe))
+
+    def recipe_line(*runs: RunRecord) -> str:
+        return next(str(row[1]) for row in facts_of(view(*runs)).rows if row[0] == "recipe")
+
+    assert ", sgd, learning rate " in recipe_line(plain)
+    assert "smoothing" not in recipe_line(plain)
+    assert "clipped" not in recipe_line(plain)
+    assert ", adamw, learning rate " in recipe_line(other)
+    assert ", label smoothing 0.1, gradients clipped at 2, " in recipe_line(other)

@@ -82,12 +82,13 @@ def train(
     double: bool = True,
     **changes: Any,
 ) -> Trained:
-    """Train in ``world`` processes; ``trainer`` and ``norm`` replace the config's."""
+    """Train in ``world`` processes; ``trainer``, ``recipe`` and ``norm`` replace the config's."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "model": {"name": "a", "width": 0.0625, "dropout": 0.5},
         "data": {"name": "digits", "classes": 6, "test_fraction": 0.1},
-        "recipe": {"epochs": 1, "batch_size": 125, "learning_rate": 0.02 if double else 0.002},
+        "recipe": {"epochs": 1, "batch_size": 125, "learning_rate": 0.02 if double else 0.002}
+        | changes.get("recipe", {}),
         "norm": {"name": changes.get("norm", "none")},
         "trainer": {
             "accelerator": "cpu",
@@ -194,6 +195,22 @@ def test_the_same_run_in_parts(
         assert tables[0][column].equals(tables[1][column])
     values = [np.stack(table["log_probabilities"].to_numpy()) for table in tables]
     np.testing.assert_allclose(values[0], values[1], atol=1e-6 if double else 1e-2)
+
+
+@pytest.mark.slow
+def test_a_clipped_step_is_that_of_all_processes_together(tmp_path: Path, datasets: Path) -> None:
+    recipe = {
+        "optimizer": "nesterov",
+        "clip_gradients": 0.2,
+        "label_smoothing": 0.1,
+        "decay_biases_and_norms": False,
+    }
+    one = train(tmp_path / "one", datasets, 1, recipe=recipe)
+    two = train(tmp_path / "two", datasets, 2, recipe=recipe, trainer={"accumulate": 2})
+    free = train(tmp_path / "free", datasets, 1, recipe=recipe | {"clip_gradients": 0.0})
+    assert 0 < max(distances(two, one).values()) < 1e-12
+    assert distances(free, one)["all"] > 1e-3, "the limit was never reached"
+    assert step_losses(two) == pytest.approx(step_losses(one), rel=1e-6)
 
 
 def step_losses(run: Trained) -> list[float]:

@@ -123,6 +123,20 @@ def test_it_ends_at_that_step(
     assert max(record["step"] for record in read_metrics(run.metrics)) == STEPS
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_it_ends_at_that_step_where_gradients_are_clipped(
+    at_once: bool, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clipped infinity would be NaN, and a clipped NaN spoils every gradient."""
+    run = directory(tmp_path)
+    recipe = dataclasses.replace(config.recipe, clip_gradients=0.1)
+    spoilt(monkeypatch, "gradients", math.inf, 15, at_once=at_once)
+    with pytest.raises(Diverged, match="gradients are not finite at step 15"):
+        experiment.run_experiment(dataclasses.replace(config, recipe=recipe), run, Status(), [])
+    assert checkpoint_step(run.finite_checkpoint) == 14
+    assert finite(net_state(run.finite_checkpoint))
+
+
 def test_a_trained_net_is_copied_without_the_watch(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from torch.nn import Parameter
 from torch.optim import Optimizer
 from training_runs import MemorySink, assert_same_bits, directory, steady, weights
 
@@ -25,11 +24,14 @@ from vgglab.training.trainability import TrainabilityWatch
 from vgglab.training.try_step import first_that_fits
 from vgglab.world import ALONE
 
+if TYPE_CHECKING:
+    from vgglab.training.optimisation import Groups
+
 BUILT: list[tuple[float, bool]] = []
 """Learning rate and fusing of each that was built."""
 
 
-def _adam(recipe: RecipeConfig, parameters: Iterable[Parameter], fused: bool) -> Optimizer:
+def _adam(recipe: RecipeConfig, parameters: Groups, fused: bool) -> Optimizer:
     BUILT.append((recipe.learning_rate, fused))
     return torch.optim.Adam(parameters, lr=recipe.learning_rate, fused=fused)
 
@@ -61,7 +63,9 @@ def test_every_name_has_a_row() -> None:
 
 
 def test_a_name_without_a_row_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"recipe\.optimizer = \"adam\": must be 'sgd'"):
+    with pytest.raises(
+        ConfigError, match=r"recipe\.optimizer = \"adam\": must be 'sgd', 'nesterov' or 'adamw'"
+    ):
         parse({"recipe": {"optimizer": "adam"}})
 
 

@@ -22,6 +22,7 @@ from vgglab.config import store
 from vgglab.config.experiment import TaskName
 from vgglab.config.parse import ConfigError, shortened, unknown_field
 from vgglab.data.errors import DataError
+from vgglab.launch.chosen import PointFailed, failed
 from vgglab.launch.ranks import RankFailed
 from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.workflow.compose import checked
@@ -58,7 +59,7 @@ def main(root: Path) -> None:
         # Caught here: Hydra would print a line of its own for an exception that passes it.
         code = exit_code_of(lambda: dispatch(composed))
 
-    code = exit_code_of(command) or code
+    code = exit_code_of(command) or code or (FAILED if failed else DONE)
     if code == INTERRUPTED:
         # It has stopped and said so; once more Ctrl-C, while Python winds up, changes nothing.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -86,7 +87,7 @@ def exit_code_of(action: Callable[[], None]) -> int:
         return _complain(str(error), USER_MISTAKE)
     except (HydraException, OmegaConfBaseException) as error:
         return _complain(shortened(explain_hydra(error)), USER_MISTAKE)
-    except RankFailed as error:
+    except (RankFailed, PointFailed) as error:
         return _complain(str(error), error.code)
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", INTERRUPTED)

@@ -1,6 +1,7 @@
 """``python run.py -m ...``: a study, from what is missing of it to its report.
 
-No task of its own: Hydra's launcher calls it with the points of the sweep.
+No task of its own: Hydra's launcher calls it with the points of the sweep, or with a batch of them
+where a sweeper chooses the next points by the errors of the last.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
     refuse_few_seeds(points)
     first = points[0].config
     done = sum(point.is_done for point in points)
-    _say(console, f"study {first.study.name}: {len(points)} points, {done} already done")
+    say(console, f"study {first.study.name}: {len(points)} points, {done} already done")
     declare(view_of(points), first.study_folder)  # before anything trains
     try:
         failures = _tune(points, console, slurm)
@@ -78,13 +79,13 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
     except _LeftToSlurm:
         return 0
     findings = write_study_report(points)
-    _say_what_is_missing(failures, console)
+    say_what_is_missing(failures, console)
     if first.tracking.mode == "online":
         waiting = sum(waits_for_upload(p.directory.path) for p in points)
         if waiting:
-            _say(console, f"W&B has not all of {waiting} runs: task=sync uploads them")
+            say(console, f"W&B has not all of {waiting} runs: task=sync uploads them")
     for line in findings:
-        _say(console, line)
+        say(console, line)
     return 1 if failures else 0
 
 
@@ -105,11 +106,11 @@ def _tune(
         return []
     runs = plan.all_points
     while todo := [p for p in runs if not p.is_done]:
-        _say(console, f"tuning: {len(todo)} of {plural(len(runs), 'run')} to train")
-        if failures := _finish(todo, console, slurm):
+        say(console, f"tuning: {len(todo)} of {plural(len(runs), 'run')} to train")
+        if failures := finish(todo, console, slurm):
             return failures
     for line in tuning_lines(view_of(with_chosen(points))):
-        _say(console, line)
+        say(console, line)
     return []
 
 
@@ -123,19 +124,19 @@ def _train_looks(
     """
     folder, view = points[0].config.study_folder, view_of(points)
     null, control = null_arm(points, view), control_points(points)
-    told = LookScreen(functools.partial(_say, console))
+    told = LookScreen(functools.partial(say, console))
     while True:
         view = note_looks(view, folder)
         chosen = next_points(points, view, null=null, control=control)
         told.show(view, {p.directory.id for p in chosen})
         if not chosen:
             return []
-        if failures := _finish(chosen, console, slurm):
+        if failures := finish(chosen, console, slurm):
             return failures
         view = view_of(points)
 
 
-def _finish(
+def finish(
     chosen: Sequence[StudyPoint], console: Console, slurm: Mapping[str, Any] | None
 ) -> list[StudyPoint]:
     """Train points, after the runs that they start from.
@@ -154,7 +155,7 @@ def _finish(
     """
     config, todo = chosen[0].config, still_to_do(chosen)
     if (before := len(todo) - len({p.directory.id for p in chosen})) > 0:
-        _say(console, f"{before} runs that others start from come first")
+        say(console, f"{before} runs that others start from come first")
     if slurm is None:
         refuse_without_gpus(config)
     # Downloaded or generated once, before the points would all want it at the same time.
@@ -177,24 +178,28 @@ def wait_for_others(todo: Sequence[StudyPoint], console: Console) -> bool:
     """
     elsewhere = [p for p in todo if not p.is_done and p.directory.is_claimed()]
     for point in elsewhere:
-        _say(console, f"{point.directory.id}: another process trains it; waiting")
+        say(console, f"{point.directory.id}: another process trains it; waiting")
     for point in elsewhere:
         while point.directory.is_claimed() and not point.is_done:
             time.sleep(OTHERS_SECONDS)
     return bool(elsewhere)
 
 
-def _say_what_is_missing(failures: Sequence[StudyPoint], console: Console) -> None:
-    for failed in failures:
-        status = failed.directory.read_status()
-        reason = "a test is missing" if status.state.is_outcome else status.reason
-        _say(console, f"{failed.directory.id}: {status.state}: {reason}")
-        _say(console, f"    log: {failed.directory.log}")
+def say_what_is_missing(failures: Sequence[StudyPoint], console: Console) -> None:
+    for point in failures:
+        say(console, f"{point.directory.id}: {why_not_done(point)}")
+        say(console, f"    log: {point.directory.log}")
     if failures:
-        _say(console, "run the same command again to finish what is missing")
+        say(console, "run the same command again to finish what is missing")
 
 
-def _say(console: Console, text: str) -> None:
+def why_not_done(point: StudyPoint) -> str:
+    status = point.directory.read_status()
+    reason = "a test is missing" if status.state.is_outcome else status.reason
+    return f"{status.state}: {reason}"
+
+
+def say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -238,11 +243,11 @@ def train_on_slurm(
     submitted = slurm_jobs.submit([p.point for p in new], resolved_overrides(config), options)
     for point, job in zip(new, submitted, strict=True):
         mark_pending(point.stage, f"{JOB}{job}")
-        _say(console, f"{point.directory.id}: {JOB}{job}")
+        say(console, f"{point.directory.id}: {JOB}{job}")
     for name, job in queued.items():
-        _say(console, f"{name}: in the queue already as {JOB}{job}")
+        say(console, f"{name}: in the queue already as {JOB}{job}")
     if not config.launcher.wait:
-        _say(
+        say(
             console,
             f"see what becomes of them: python run.py task=runs paths.runs={config.paths.runs}",
         )

@@ -12,7 +12,11 @@ from vgglab.config.names import one_of
 
 ScheduleName = Literal["plateau", "step", "cosine"]
 
-OPTIMIZERS: dict[str, str] = {"sgd": "SGD with momentum"}
+OPTIMIZERS: dict[str, str] = {
+    "sgd": "SGD with momentum",
+    "nesterov": "SGD with Nesterov's momentum (Sutskever et al. 2013)",
+    "adamw": "Adam with decoupled weight decay (Loshchilov and Hutter 2019)",
+}
 """Name -> description. How each is built and what it needs: ``training/optimisation.py``."""
 OptimizerName = Annotated[str, one_of(OPTIMIZERS)]
 
@@ -43,11 +47,23 @@ class RecipeConfig:
     batch_size: Annotated[int, Field(ge=2, le=65_536), Role.NUISANCE] = 64
     """Global: over all devices and accumulation steps."""
     optimizer: Annotated[OptimizerName, Role.NUISANCE, Since("2026-11-26", before="sgd")] = "sgd"
-    """What updates the weights."""
+    """What updates the weights: ``sgd`` as in the paper, ``nesterov`` or ``adamw``."""
     learning_rate: Annotated[float, Field(gt=0, le=100), Role.NUISANCE] = 0.02
     momentum: Annotated[Fraction, Role.NUISANCE] = 0.9
+    """``adamw``: its first beta; the second is 0.999."""
     weight_decay: Annotated[Fraction, Role.NUISANCE] = 5e-4
-    """L2 penalty on every parameter, including biases and batch-norm scales, as in the paper."""
+    """L2 penalty on every parameter, including biases and batch-norm scales, as in the paper.
+    ``adamw``: share that each weight loses in a step, times the learning rate."""
+    decay_biases_and_norms: Annotated[bool, Role.NUISANCE, Since("2026-11-27", before=True)] = True
+    """``false``: ``weight_decay`` spares biases and batch norm's scales and shifts."""
+    clip_gradients: Annotated[
+        float, Field(ge=0, le=1e6), Role.NUISANCE, Since("2026-11-27", before=0.0)
+    ] = 0.0
+    """Largest L2 norm of a step's gradient, over all parameters together; a longer one is scaled
+    down to it. 0: as it is."""
+    label_smoothing: Annotated[Fraction, Role.NUISANCE, Since("2026-11-27", before=0.0)] = 0.0
+    """Share of a training image's label that is spread evenly over all classes (Szegedy et al.
+    2016, section 7). The validation loss is without it."""
     scale_min: Annotated[int, Field(ge=0, le=4096), Role.NUISANCE] = 0
     """Smallest shorter side S that a training image is rescaled to, px; 0: the image as it is."""
     scale_max: Annotated[int, Field(ge=0, le=4096), Role.NUISANCE] = 0
@@ -73,6 +89,11 @@ class RecipeConfig:
         return (self.scale_min + self.scale_max) // 2
 
     def __post_init__(self) -> None:
+        if self.optimizer == "nesterov" and not self.momentum:
+            raise ValueError(
+                "optimizer = nesterov, momentum = 0: there is no momentum to look ahead by; set "
+                "momentum above 0, or optimizer = sgd"
+            )
         low, high = self.scale_min, self.scale_max
         if (low == 0) != (high == 0):
             raise ValueError(

@@ -80,16 +80,21 @@ _LINES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("recipe.epochs", "{} epochs"),
             ("recipe.batch_size", "batch {}"),
+            ("recipe.optimizer", "{}"),
             ("recipe.learning_rate", "learning rate {:g}"),
             ("recipe.schedule.name", "{} schedule"),
             ("recipe.momentum", "momentum {:g}"),
             ("recipe.weight_decay", "weight decay {:g}"),
+            ("recipe.label_smoothing", "label smoothing {:g}"),
+            ("recipe.clip_gradients", "gradients clipped at {:g}"),
             ("recipe.select", "{} epoch tested"),
         ),
     ),
     ("nets", (("model.width", "width {:g} of the paper's"), ("model.dropout", "dropout {:g}"))),
 )
 """Line -> fields and how a value is spelt; a field that not every config has is skipped."""
+_OFF_AT_ZERO = {"recipe.label_smoothing", "recipe.clip_gradients"}
+"""Fields that are skipped where no run uses them."""
 
 
 def hardware_values(view: StudyView) -> dict[str, list[str]]:
@@ -105,7 +110,7 @@ def _line(fields: Sequence[tuple[str, str]], values: dict[str, dict[Any, list[Ar
     parts = []
     for name, spelling in fields:
         known = [value for value in values.get(name, {}) if value is not None]
-        if known:
+        if any(known) or (known and name not in _OFF_AT_ZERO):
             parts.append(" or ".join(spelling.format(value) for value in known))
     return ", ".join(parts)
 
@@ -119,7 +124,8 @@ def _factors(view: StudyView) -> str:
     return "; ".join([" ".join(models), " and ".join(norms), " and ".join(inits)])
 
 
-def _facts(view: StudyView) -> Table:
+def facts_of(view: StudyView) -> Table:
+    """Nets, data, recipe and hardware of the study's runs, a line each."""
     values = values_by_arm(view)
     rows = [[title, _line(fields, values)] for title, fields in _LINES]
     rows = [["models", _factors(view)], *rows]
@@ -185,5 +191,5 @@ def setup_section(results: Results) -> Section:
     """Build the section on what points share, where they differ and which have no result."""
     view = results.view
     unequal = confound_blocks(view.guard) if view.guard else _unequal(view, results.names)
-    blocks = [_facts(view), *unequal, *_without_result(results)]
+    blocks = [facts_of(view), *unequal, *_without_result(results)]
     return Section("setup", "What was run", blocks)

@@ -272,3 +272,18 @@ def load_runs(folder: Path) -> list[RunRecord]:
         with contextlib.suppress(ConfigError):  # of a version with other fields: nothing to compare
             found.append(load_run(path.parent))
     return found
+
+
+def lowest_validation_error(directory: RunDirectory, classes: int) -> float:
+    """The top-1 error, percent, by which settings are chosen; of a run that has an outcome.
+
+    Args:
+        directory: of the run.
+        classes: of its data.
+
+    Returns:
+        The lowest over the run's epochs; that of guessing where it diverged or was untrainable.
+    """
+    if directory.read_status().state is not State.FINISHED:
+        return 100 * (1 - 1 / classes)
+    return read_result(directory)["validation"]["best_top1_error"]

@@ -17,7 +17,7 @@ from vgglab.data.loaders import Batch
 from vgglab.models.batch_norm import share_running_moments
 from vgglab.models.dropout import dropout_layers, keyed_dropout
 from vgglab.training.meters import SplitMeter
-from vgglab.training.optimisation import lambda_rule, optimiser_of
+from vgglab.training.optimisation import lambda_rule, optimizer_of
 from vgglab.training.outcomes import Diverged
 from vgglab.training.result import SELECTION_METRIC
 
@@ -55,7 +55,10 @@ class Classifier(pl.LightningModule):
 
     def _loss_sum(self, batch: Batch, split: str) -> Tensor:
         logits_nk = self(batch.images_nchw).float()
-        loss = nn.functional.cross_entropy(logits_nk, batch.labels_n, reduction="sum")
+        smoothing = self.config.recipe.label_smoothing if split == "train" else 0.0
+        loss = nn.functional.cross_entropy(
+            logits_nk, batch.labels_n, reduction="sum", label_smoothing=smoothing
+        )
         self._meter(split).update(logits_nk.detach(), batch.labels_n, loss.detach())
         return loss
 
@@ -140,12 +143,28 @@ class Classifier(pl.LightningModule):
         if self.global_rank:
             self.train_meter.reset()  # the first process has the sums of all
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Scale a step's gradient down, after all that looks at it has seen it whole.
+
+        Lightning's own refuses a fused optimiser in bf16, because of a scaling that only fp16 has.
+
+        Args:
+            optimizer: about to use the gradients.
+            gradient_clip_val: Lightning's setting, which is not used.
+            gradient_clip_algorithm: Lightning's setting, which is not used.
+        """
+        if self.config.recipe.clip_gradients:
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.config.recipe.clip_gradients)
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The recipe's optimiser and, but for ``plateau``, its schedule."""
         recipe = self.config.recipe
-        optimizer = optimiser_of(recipe).build(
-            recipe, self.net.parameters(), self.config.trainer.fused_optimizer
-        )
+        optimizer = optimizer_of(recipe, self.net.parameters(), self.config.trainer.fused_optimizer)
         if recipe.schedule.name == "plateau":
             return optimizer  # the rule is a callback: see PlateauRule
         rule = lambda_rule(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LambdaLR
 
+    Groups = Iterable[Parameter] | Iterable[dict[str, Any]]
+    """Parameters, or groups of them with options of their own, as torch's optimisers take them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Optimiser:
     """Everything that the rest of the harness has to know of an optimiser."""
 
-    build: Callable[[RecipeConfig, Iterable[Parameter], bool], Optimizer]
-    """From the recipe, the parameters and whether its update is fused into one kernel."""
+    build: Callable[[RecipeConfig, Groups, bool], Optimizer]
+    """From the recipe, the parameters (or groups that differ in their weight decay) and whether its
+    update is fused into one kernel. Called by ``optimizer_of`` alone."""
     state_values: int
     """Values that it keeps for each parameter, and that a checkpoint holds."""
     step_bound: Callable[[RecipeConfig, float], float]
@@ -31,8 +36,14 @@ class Optimiser:
     """Whether the fused update leaves out a step where ``found_inf`` is 1 on the device."""
 
 
-def _sgd(recipe: RecipeConfig, parameters: Iterable[Parameter], fused: bool) -> Optimizer:
-    """SGD as torch and the paper have it: the learning rate multiplies the momentum buffer."""
+def _sgd(recipe: RecipeConfig, parameters: Groups, fused: bool) -> Optimizer:
+    """SGD as torch and the paper have it: the learning rate multiplies the momentum buffer.
+
+    Args:
+        recipe: its ``optimizer`` says whether the momentum is Nesterov's.
+        parameters: to be updated.
+        fused: one kernel for all of them.
+    """
     import torch
 
     return torch.optim.SGD(
@@ -40,22 +51,59 @@ def _sgd(recipe: RecipeConfig, parameters: Iterable[Parameter], fused: bool) -> 
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
+        nesterov=recipe.optimizer == "nesterov",
         # Unfused, CPU SGD makes a temporary as large as the largest weight.
         fused=fused,
     )
 
 
 def _sgd_step_bound(recipe: RecipeConfig, relative_gradient: float) -> float:
-    """Bound of a step in the limit of equal gradients: the buffer is their geometric series."""
+    """Bound of a step in the limit of equal gradients: the buffer is their geometric series.
+
+    Nesterov's step is then the same: the gradient and ``momentum`` times the buffer are the buffer.
+    """
     return recipe.learning_rate / (1 - recipe.momentum) * relative_gradient
 
 
+def _adamw(recipe: RecipeConfig, parameters: Groups, fused: bool) -> Optimizer:
+    """AdamW as torch has it.
+
+    Args:
+        recipe: its ``momentum`` is the first beta.
+        parameters: to be updated.
+        fused: one kernel for all of them.
+    """
+    import torch
+
+    return torch.optim.AdamW(
+        parameters,
+        lr=recipe.learning_rate,
+        betas=(recipe.momentum, 0.999),
+        weight_decay=recipe.weight_decay,
+        fused=fused,
+    )
+
+
+def _adamw_step_bound(recipe: RecipeConfig, relative_gradient: float) -> float:
+    """No bound but where there is no gradient at all: a small one moves a weight as far as any."""
+    return sys.float_info.max if relative_gradient else 0.0
+
+
+_SGD = Optimiser(
+    build=_sgd,
+    state_values=1,
+    step_bound=_sgd_step_bound,
+    fused_skips_steps=True,
+)
+
 OPTIMISERS: dict[str, Optimiser] = {
-    "sgd": Optimiser(
-        build=_sgd,
-        state_values=1,
-        step_bound=_sgd_step_bound,
-        fused_skips_steps=True,
+    "sgd": _SGD,
+    "nesterov": _SGD,
+    "adamw": Optimiser(
+        build=_adamw,
+        state_values=2,
+        step_bound=_adamw_step_bound,
+        fused_skips_steps=False,  # torch's code reads found_inf; not tried on a GPU
     ),
 }
 """A row for each name in ``config.recipe.OPTIMIZERS``."""
@@ -64,6 +112,26 @@ OPTIMISERS: dict[str, Optimiser] = {
 def optimiser_of(recipe: RecipeConfig) -> Optimiser:
     """The row of a recipe's optimiser."""
     return OPTIMISERS[recipe.optimizer]
+
+
+def optimizer_of(recipe: RecipeConfig, parameters: Iterable[Parameter], fused: bool) -> Optimizer:
+    """A recipe's optimiser of some parameters.
+
+    Args:
+        recipe: names it, and says which parameters its weight decay spares.
+        parameters: to be updated.
+        fused: one kernel for all of them.
+    """
+    build = optimiser_of(recipe).build
+    if recipe.decay_biases_and_norms:
+        return build(recipe, parameters, fused)
+    # A bias, a scale and a shift have one axis; filters and matrices have more.
+    found = list(parameters)
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in found if p.ndim > 1]},
+        {"params": [p for p in found if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return build(recipe, groups, fused)
 
 
 def skips_steps_on_device(config: Config) -> bool:

@@ -27,7 +27,7 @@ from vgglab.machine import gpu_share
 from vgglab.memory import is_out_of_memory
 from vgglab.models.build import build
 from vgglab.models.kernels.select import use_kernels
-from vgglab.training.optimisation import optimiser_of
+from vgglab.training.optimisation import optimizer_of
 from vgglab.training.process import prepare_process
 from vgglab.training.trainer import searches_convolutions
 
@@ -82,9 +82,7 @@ def _steps(config: Config, images: int) -> None:
     net = net.to(device).to(memory_format=form)
     # Eager where the run may be compiled: that takes more memory, and no minute to compile.
     use_kernels(net, trainer, steps=0)
-    optimizer = optimiser_of(config.recipe).build(
-        config.recipe, net.parameters(), trainer.fused_optimizer
-    )
+    optimizer = optimizer_of(config.recipe, net.parameters(), trainer.fused_optimizer)
     shape = (channels(data), data.image_size, data.image_size)
 
     def logits(count: int) -> torch.Tensor:

@@ -18,13 +18,16 @@ LIBRARIES = ("numpy", "pytorch-lightning", "torch", "torchmetrics", "torchvision
 """Libraries whose versions can change a run's numbers."""
 
 
-def guard_study(points: Sequence[StudyPoint], *, launching: bool = False) -> Guard:
+def guard_study(
+    points: Sequence[StudyPoint], *, launching: bool = False, chosen: bool = False
+) -> Guard:
     """Compare the points of a study, those that are to be trained by this code with the others.
 
     Args:
         points: all of the study.
         launching: points without an outcome count as computed by the present code. Otherwise code
             is compared between those that have been computed.
+        chosen: a sweeper chose the points; all but their code may differ.
 
     Raises:
         ConfigError: the study declares a field that does not exist.
@@ -40,6 +43,8 @@ def guard_study(points: Sequence[StudyPoint], *, launching: bool = False) -> Gua
     present = _present() if launching else None
     facts = {p.directory.id: _fields(p, present) for p in points}
     known = {name for fields in facts.values() for name in fields}
+    if chosen:
+        declared = Declared(scientific=tuple(n for n in known if not n.startswith("code.")))
     try:  # not of the grid: it also varies what is no field of a run, such as its experiment
         Declared(scientific=study.scientific, nuisance=study.nuisance).check(known)
     except ValueError as error:
@@ -59,6 +64,20 @@ def refuse_confounds(points: Sequence[StudyPoint]) -> None:
             f"study {points[0].config.study.name}: {found.complaint}; name them in "
             "study.scientific or study.nuisance, or launch with study.allow_confounds=true, "
             "and the report will say so"
+        )
+
+
+def refuse_mixed_code(points: Sequence[StudyPoint]) -> None:
+    """Let a sweeper compare points only if the same code computes them, or the study allows it.
+
+    Raises:
+        ConfigError: other code has computed some of them.
+    """
+    found = guard_study(points, launching=True, chosen=True)
+    if found.confounds and not found.allowed:
+        raise ConfigError(
+            f"the points that the sweeper compares are computed by different code: {found.listed}; "
+            "take another paths.runs, or study.allow_confounds=true"
         )
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from vgglab.config import flatten, plain
 from vgglab.config.parse import ConfigError
-from vgglab.runs import State, load_run
+from vgglab.runs.records import lowest_validation_error
 from vgglab.study import Candidate, Tuning, net_of
 from vgglab.study.tuning import Values
 from vgglab.workflow.points import StudyPoint, with_values
@@ -117,11 +117,6 @@ def control_points(points: Sequence[StudyPoint]) -> list[StudyPoint]:
 
 
 def _validation_error(point: StudyPoint) -> float | None:
-    """The lowest validation error of a run, percent; that of guessing where it did not train."""
-    state = point.directory.read_status().state
-    if not state.is_outcome:
+    if not point.directory.read_status().state.is_outcome:
         return None
-    validation = load_run(point.directory.path, planned=point.config).result.get("validation")
-    if state is State.FINISHED and validation:
-        return validation["best_top1_error"]
-    return 100.0 * (1 - 1 / point.config.data.classes)
+    return lowest_validation_error(point.directory, point.config.data.classes)
