@@ -154,7 +154,7 @@ def claims_of(asked: Mapping[str, Claim], errors: Mapping[str, float]) -> dict[s
     """Claims on nets as ``Study`` takes them, margins in points; those on other fields are left."""
     found = {}
     for name, claim in asked.items():
-        nets = [side.get("model.name") for side in claim.compare]
+        nets = [str(side.get("model.name")) for side in claim.compare]
         if all(len(side) == 1 for side in claim.compare) and set(nets) <= set(errors):
             reference = errors[nets[0 if claim.direction == "falls" else -1]]
             margin = claim.margin or claim.margin_share / 100 * reference
