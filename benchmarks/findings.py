@@ -1,0 +1,76 @@
+"""Puts what finished studies found into docs/findings.md, as ``task=report`` says it.
+
+    python benchmarks/findings.py studies/quickstart studies/fashion
+
+For each study a block between ``<!-- study NAME -->`` and ``<!-- end -->`` becomes the end of its
+screen, its tuning if it was tuned, and its figure, which is copied beside the other pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "findings.md"
+FIGURE = "error_vs_depth.svg"
+
+
+def screen(study: Path) -> str:
+    """What ``task=report`` prints of a study, without the path of its page.
+
+    Raises:
+        CalledProcessError: it fails.
+    """
+    told = subprocess.run(
+        [
+            *(sys.executable, str(ROOT / "run.py"), "task=report", f"sweeps={study.name}"),
+            *("tracking=off", "paths.runs=runs"),
+        ],
+        cwd=study.resolve().parent.parent,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return told.stdout.partition("\nreport: ")[0].strip()
+
+
+def tuning(study: Path) -> str:
+    """The section of a study's page on its tuning; empty where it was not tuned."""
+    page = (study / "report.md").read_text(encoding="utf-8")
+    found = re.search(r"^## Tuned alike\n(.*?)(?=^## )", page, re.DOTALL | re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+def block(study: Path) -> str:
+    """What stands on the page of findings of a study."""
+    told = screen(study)
+    record = json.loads((study / "claims.json").read_text(encoding="utf-8"))
+    picture = PAGE.parent / "pictures" / f"{study.name}.svg"
+    shutil.copyfile(study / "figures" / FIGURE, picture)
+    parts = [f"![{record['study']}: error against depth](pictures/{picture.name})"]
+    parts += [f"```\n{told}\n```", tuning(study)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("studies", nargs="+", type=Path, help="folders of studies, in studies/")
+    page = PAGE.read_text(encoding="utf-8")
+    for study in parser.parse_args().studies:
+        begin = f"<!-- study {study.name} -->"
+        head, found, rest = page.partition(begin)
+        if not found:
+            raise SystemExit(f"{PAGE}: has no {begin}")
+        tail = rest.partition("<!-- end -->")[2]
+        page = f"{head}{begin}\n{block(study)}\n<!-- end -->{tail}"
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
