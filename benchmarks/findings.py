@@ -2,8 +2,9 @@
 
     python benchmarks/findings.py studies/quickstart studies/fashion
 
-For each study a block between ``<!-- study NAME -->`` and ``<!-- end -->`` becomes the end of its
-screen, its tuning if it was tuned, and its figure, which is copied beside the other pictures.
+Between ``<!-- study NAME -->`` and ``<!-- end -->`` stand the end of a study's screen, its tuning
+if it was tuned, and its figure, which is copied beside the other pictures; between
+``<!-- NAME lrn -->`` and ``<!-- end -->`` what it says on that topic.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from vgglab.report.found import TOPICS, topics
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "findings.md"
@@ -58,17 +61,29 @@ def block(study: Path) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def told_of(study: Path) -> dict[str, str]:
+    """Topic -> what a study found on it."""
+    claims = json.loads((study / "claims.json").read_text(encoding="utf-8"))["claims"]
+    titles = {title: key for key, title in TOPICS.items()}
+    return {titles[title]: text for title, text in topics(claims)}
+
+
+def filled(page: str, marker: str, text: str) -> str:
+    """The page with a text between a marker and the next end; as it is without the marker."""
+    head, found, rest = page.partition(f"<!-- {marker} -->\n")
+    if not found:
+        return page
+    return f"{head}{found}{text}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("studies", nargs="+", type=Path, help="folders of studies, in studies/")
     page = PAGE.read_text(encoding="utf-8")
     for study in parser.parse_args().studies:
-        begin = f"<!-- study {study.name} -->"
-        head, found, rest = page.partition(begin)
-        if not found:
-            raise SystemExit(f"{PAGE}: has no {begin}")
-        tail = rest.partition("<!-- end -->")[2]
-        page = f"{head}{begin}\n{block(study)}\n<!-- end -->{tail}"
+        page = filled(page, f"study {study.name}", block(study))
+        for topic, text in told_of(study).items():
+            page = filled(page, f"{study.name} {topic}", text)
     PAGE.write_text(page, encoding="utf-8")
 
 
