@@ -141,7 +141,10 @@ def asking_unchecked(config: Config, scales: tuple[int, ...]) -> Config:
     return dataclasses.replace(config, task=task, protocol=protocol)
 
 
-STUDY = ("sweeps=depth", *SMALL, *grid(model="a", seed="0,1"), "recipe.epochs=1")
+STUDY = (
+    "sweeps=depth", *SMALL, *grid(model="a", seed="0,1"), "recipe.epochs=1",
+    "data.test_images=4000",
+)  # fmt: skip
 
 
 @pytest.mark.slow

@@ -23,7 +23,13 @@ class TwoSeeds:
 
     def again(self, *overrides: str) -> subprocess.CompletedProcess[str]:
         """The study's command in its folder once more, with other overrides after its own."""
-        study = (*SMALL, "sweeps=lrn", "recipe.epochs=1", "launcher.jobs=2")
+        study = (
+            *SMALL,
+            "sweeps=lrn",
+            "data.test_images=4000",
+            "recipe.epochs=1",
+            "launcher.jobs=2",
+        )
         chosen = {item.partition("=")[0]: item for item in (*NETS, *overrides)}
         return completed(self.folder, f"paths.data={self.datasets}", *study, *chosen.values())
 

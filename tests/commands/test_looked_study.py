@@ -15,12 +15,12 @@ import pytest
 from rich.console import Console
 from running import SMALL, Command, completed, grid, stamps, started, wait_for
 
-from vgglab.commands import study
 from vgglab.config import Config
 from vgglab.launch.pool import Point
 from vgglab.runs import claim as claims
 from vgglab.runs.lines import read_lines
 from vgglab.study.ledger import look_line
+from vgglab.workflow import train_points
 from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.pretraining import stage_of
 
@@ -157,7 +157,7 @@ def test_a_null_arm_among_the_grids_own_seeds_is_refused(command: Command) -> No
 def test_a_point_that_another_host_trains_is_waited_for(
     small_config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study, "OTHERS_SECONDS", 0.05)
+    monkeypatch.setattr(train_points, "OTHERS_SECONDS", 0.05)
     stage = stage_of(small_config)
     folder = stage.directory.path
     folder.mkdir(parents=True)
@@ -169,6 +169,6 @@ def test_a_point_that_another_host_trains_is_waited_for(
     released = threading.Timer(1.0, lambda: os.utime(theirs, (claims.RELEASED, claims.RELEASED)))
     released.start()
     begun = time.monotonic()
-    assert study.wait_for_others([point], console)
+    assert train_points.wait_for_others([point], console)
     assert time.monotonic() - begun > 0.8
-    assert not study.wait_for_others([point], console)  # it is free now: nobody trains it
+    assert not train_points.wait_for_others([point], console)  # it is free now: nobody trains it

@@ -12,7 +12,7 @@ from vgglab.commands import plan as plan_command
 from vgglab.launch.pool import PointResources
 from vgglab.study.forecast import Totals
 
-STUDY = (*SMALL, "sweeps=lrn", "recipe.epochs=1", "launcher.jobs=2")
+STUDY = (*SMALL, "sweeps=lrn", "data.test_images=4000", "recipe.epochs=1", "launcher.jobs=2")
 NETS = grid(model="a", seed="0,1")
 
 

@@ -11,7 +11,10 @@ import psutil
 import pytest
 from running import SMALL, Command, completed, results, stamps, started, wait_for
 
-STUDY = (*SMALL, "-m", "sweeps=depth", "model=a,b", "seed=0,1", "launcher.jobs=2")
+STUDY = (
+    *SMALL, "-m", "sweeps=depth", "model=a,b", "seed=0,1", "launcher.jobs=2",
+    "data.test_images=4000",
+)  # fmt: skip
 
 
 def attempts(folder: Path) -> dict[str, int]:

@@ -17,7 +17,10 @@ from vgglab.tracking import server
 from vgglab.tracking.dashboard import REPORT, SAVED, WORKSPACE, Dashboard, save, write
 from vgglab.tracking.panels import sections
 
-STUDY = (*SMALL, "sweeps=lrn", "recipe.epochs=1", "tracking=offline", *grid(seed="0"))
+STUDY = (
+    *SMALL, "sweeps=lrn", "data.test_images=4000", "recipe.epochs=1", "tracking=offline",
+    *grid(seed="0"),
+)  # fmt: skip
 SPEC = Dashboard(
     study="lrn",
     asks="Does it help?",

@@ -10,13 +10,13 @@ from typing import Any
 
 from rich.console import Console
 
-from vgglab.commands.study import finish, say, say_what_is_missing, why_not_done
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.launch.chosen import PointFailed, failed
 from vgglab.runs.records import lowest_validation_error
 from vgglab.workflow.confound_check import refuse_mixed_code
 from vgglab.workflow.points import StudyPoint, compose_points
+from vgglab.workflow.train_points import finish, say, say_what_is_missing, why_not_done
 
 
 class ChosenPoints:
