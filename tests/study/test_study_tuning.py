@@ -10,6 +10,7 @@ from study_points import config, missing, net
 
 from vgglab.config.claims import parse_claims
 from vgglab.study import Candidate, StudyView, Tuning, net_of
+from vgglab.study.claims.comparisons import comparisons
 from vgglab.study.tuning import Values
 from vgglab.study.tuning_record import tuning_record, word_without_tuning
 
@@ -117,6 +118,31 @@ def test_control_runs_that_are_missing_leave_the_word_open() -> None:
     record = tuning_record(dataclasses.replace(view, control=control))
     assert record is not None
     assert word_without_tuning(record, "b_beats_a", {}) == "inconclusive"
+
+
+def test_nets_of_any_setting_are_averaged_over() -> None:
+    """Batch norm against none, over A and B, each of the four tuned to a rate of its own."""
+    claim = {
+        "statement": "batch norm helps",
+        "direction": "lower",
+        "compare": [{"norm.name": "batch"}, {"norm.name": "none"}],
+        "average_over": ["model.name"],
+    }
+    rates = {("a", "batch"): 0.02, ("b", "batch"): 0.05, ("a", "none"): 0.05, ("b", "none"): 0.02}
+    runs: list[Any] = [
+        run
+        for (model, norm), rate in rates.items()
+        for run in net(model, 9.0 if norm == "none" else 6.0, norm=norm, learning_rate=rate)
+    ]
+    view = study_points.view(*runs, claims=parse_claims({"norm": claim}))
+    found, _ = comparisons(dataclasses.replace(view, tuning=tuning(a=(9.0, 10.0), b=(8.0, 6.0))))
+    (comparison,) = found
+    assert [dict(side.fields) for side in comparison.sides] == [
+        {"norm.name": "batch"},
+        {"norm.name": "none"},
+    ]
+    assert len(comparison.points) == len(runs)
+    assert len(comparisons(view)[0]) != 1  # without tuning they differ in what nobody declared
 
 
 def test_a_study_that_was_not_tuned_says_nothing() -> None:

@@ -44,6 +44,11 @@ class Tuning:
     candidates: Sequence[Candidate]
 
     @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that nets are tuned in."""
+        return tuple(name for name, _ in self.candidates[0].setting)
+
+    @property
     def is_complete(self) -> bool:
         """Whether every tuning run has an outcome."""
         return all(None not in candidate.errors.values() for candidate in self.candidates)

@@ -77,9 +77,8 @@ def tuning_record(view: StudyView) -> TuningRecord | None:
 def tuned_arms(view: StudyView) -> dict[Values, Arm]:
     """Net that was tuned -> its arm."""
     assert view.tuning is not None
-    fields = [name for name, _ in view.tuning.candidates[0].setting]
     arm_of = arms(view)
-    return {net_of(point.config, fields): arm_of[point.id] for point in view.points}
+    return {net_of(point.config, view.tuning.fields): arm_of[point.id] for point in view.points}
 
 
 def words_with_one_setting(view: StudyView) -> list[WordRecord]:

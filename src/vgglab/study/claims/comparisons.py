@@ -93,7 +93,12 @@ def comparisons(view: StudyView) -> tuple[list[Comparison], list[Unanswered]]:
     """
     found: list[Comparison] = []
     unanswered: list[Unanswered] = []
-    fields = {p.id: _fields(p) for p in view.points}
+    # A tuned net has one setting, which follows from the net: it tells no runs apart.
+    tuned = view.tuning.fields if view.tuning else ()
+    fields = {
+        p.id: {name: value for name, value in _fields(p).items() if name not in tuned}
+        for p in view.points
+    }
     known = {name for values in fields.values() for name in values}
     nuisance = view.guard.declared.nuisance if view.guard else ()
     for claim_name, claim in view.claims.items():
