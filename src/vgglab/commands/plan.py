@@ -29,6 +29,7 @@ from vgglab.workflow.points import StudyPoint, slots_of, still_to_do
 from vgglab.workflow.reporting import view_of
 from vgglab.workflow.run_costs import KnownCosts, net_key, net_name
 from vgglab.workflow.this_command import points_of_this_command
+from vgglab.workflow.tuning import control_points, tuning_plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,9 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
     """
     refuse_confounds(points)
     overhead = machine.process_seconds()
-    todo = [p for p in still_to_do(points) if not p.directory.read_status().state.is_outcome]
+    tuning = tuning_plan(points)
+    every = [*(tuning.all_points if tuning else ()), *points, *control_points(points)]
+    todo = [p for p in still_to_do(every) if not p.directory.read_status().state.is_outcome]
     done = sum(p.directory.read_status().state.is_outcome for p in points)
     first = points[0].config
     slots = slots_of([p.config for p in todo] or [first])
@@ -98,7 +101,7 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
         waiting=waiting,
         total=total,
         claims=tuple(resolutions(view)),
-        notes=(*known.notes, *card_notes(total, slots), *_look_note(view)),
+        notes=(*known.notes, *card_notes(total, slots), *_look_note(view), *_tuning_note(view)),
     )
 
 
@@ -118,6 +121,19 @@ def _look_note(view: StudyView) -> list[str]:
         return []
     looks = ", ".join(map(str, view.looks))
     return [f"judged at {looks} seeds: it may stop by itself after any look; this is all of them"]
+
+
+def _tuning_note(view: StudyView) -> list[str]:
+    if view.tuning is None:
+        return []
+    runs = sum(len(candidate.errors) for candidate in view.tuning.candidates)
+    text = f"{runs} of all runs tune the nets, on seeds of their own"
+    if not view.tuning.is_complete:
+        text += (
+            "; a net that is not tuned to what is best over all is trained with that too "
+            "(study.tuning_control), which is not counted yet"
+        )
+    return [text]
 
 
 FIGURES_SECONDS = 3.0
