@@ -1,7 +1,6 @@
 """``python run.py -m ...``: a study, from what is missing of it to its report.
 
-No task of its own: Hydra's launcher calls it with the points of the sweep, or with a batch of them
-where a sweeper chooses the next points by the errors of the last.
+No task of its own: Hydra's launcher calls it with the points of the sweep.
 """
 
 from __future__ import annotations
@@ -18,10 +17,7 @@ from vgglab.tracking.local_files import waits_for_upload
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.look_screen import LookScreen
 from vgglab.workflow.looks import declare, next_points, note_looks, null_arm, refuse_few_seeds
-from vgglab.workflow.points import (
-    StudyPoint,
-    compose_points,
-)
+from vgglab.workflow.points import StudyPoint, compose_points
 from vgglab.workflow.reporting import view_of, write_study_report
 from vgglab.workflow.train_points import LeftToSlurm, finish, say, say_what_is_missing
 from vgglab.workflow.tuning import control_points, refuse_wrong_tuning, tuning_plan, with_chosen

@@ -18,12 +18,7 @@ from vgglab.launch.screen import StudyScreen
 from vgglab.runs import State
 from vgglab.signals import raise_on_stop
 from vgglab.workflow.gpus import refuse_without_gpus
-from vgglab.workflow.points import (
-    StudyPoint,
-    resolved_overrides,
-    slots_of,
-    still_to_do,
-)
+from vgglab.workflow.points import StudyPoint, resolved_overrides, slots_of, still_to_do
 from vgglab.workflow.pretraining import mark_pending
 
 JOB = "SLURM job "

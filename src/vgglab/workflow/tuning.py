@@ -44,7 +44,7 @@ def tuning_plan(points: Sequence[StudyPoint]) -> TuningPlan | None:
     """The tuning runs of the study of these points; None where it is not tuned.
 
     Raises:
-        ConfigError: its grid varies a tuned field or has a tuning seed, or a value is not allowed.
+        ConfigError: a value is not allowed.
     """
     study = points[0].config.study
     if not study.tune:
