@@ -23,3 +23,17 @@ def test_nothing_is_loaded_that_training_does_not_use() -> None:
     loaded = set(ended.stdout.split())
     assert {"torch", "pytorch_lightning", "torchmetrics"} <= loaded
     assert not loaded & (UNUSED | {"pandas", "wandb", "wandb_workspaces", "sklearn", "jinja2"})
+
+
+def test_a_package_that_is_loaded_already_stays_whole() -> None:
+    """A study's statistics load scipy before a command comes to Lightning."""
+    code = (
+        "import scipy.stats\n"
+        "from vgglab.training.imports import import_lightning\n"
+        "import_lightning()\n"
+        "import scipy.signal, torchmetrics\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr

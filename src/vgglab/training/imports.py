@@ -30,14 +30,14 @@ def import_lightning() -> None:
 
 
 class _Without:
-    """A finder of ``sys.meta_path`` that finds no modules and no metadata of ``UNUSED``."""
+    """A finder of ``sys.meta_path`` that finds no modules and no metadata of some packages."""
 
-    def __init__(self, finder: Any) -> None:
-        self._finder = finder
+    def __init__(self, finder: Any, hidden: frozenset[str]) -> None:
+        self._finder, self._hidden = finder, hidden
 
     def find_spec(self, name: str, *arguments: Any) -> ModuleSpec | None:
         """The wrapped finder's spec of a module; None for the hidden ones."""
-        if name.partition(".")[0] in UNUSED:
+        if name.partition(".")[0] in self._hidden:
             return None
         spec: ModuleSpec | None = self._finder.find_spec(name, *arguments)
         return spec
@@ -48,7 +48,7 @@ class _Without:
         """The wrapped finder's distributions, if it has any; none for the hidden ones."""
         context = context or DistributionFinder.Context()
         find = getattr(self._finder, "find_distributions", None)
-        if find is None or context.name in UNUSED:
+        if find is None or context.name in self._hidden:
             return ()
         found: Iterable[Distribution] = find(context)
         return found
@@ -59,9 +59,12 @@ class _Without:
 
 @contextlib.contextmanager
 def _hidden() -> Iterator[None]:
-    """Hide ``UNUSED`` from imports and from queries of installed versions."""
-    before = sys.meta_path[:]
-    sys.meta_path[:] = [_Without(finder) for finder in before]
+    """Hide ``UNUSED`` from imports and from queries of installed versions.
+
+    A package that is loaded already would be found without its parts: it stays in sight.
+    """
+    before, hidden = sys.meta_path[:], UNUSED - sys.modules.keys()
+    sys.meta_path[:] = [_Without(finder, hidden) for finder in before]
     try:
         yield
     finally:
