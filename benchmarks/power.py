@@ -26,6 +26,7 @@ from vgglab import checkout
 from vgglab.config.claims import Claim
 from vgglab.config.store import register
 from vgglab.runs import load_runs
+from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.verdict import Verdict
 from vgglab.workflow.compose import composed_claims
@@ -156,7 +157,7 @@ def claims_of(asked: Mapping[str, Claim], errors: Mapping[str, float]) -> dict[s
     for name, claim in asked.items():
         nets = [str(side.get("model.name")) for side in claim.compare]
         if all(len(side) == 1 for side in claim.compare) and set(nets) <= set(errors):
-            reference = errors[nets[0 if claim.direction == "falls" else -1]]
+            reference = errors[nets[DIRECTIONS[claim.direction].reference]]
             margin = claim.margin or claim.margin_share / 100 * reference
             found[name] = {"direction": claim.direction, "nets": tuple(nets), "margin": margin}
     return found

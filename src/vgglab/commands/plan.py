@@ -69,7 +69,7 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
     refuse_confounds(points)
     overhead = machine.process_seconds()
     tuning = tuning_plan(points)
-    every = [*(tuning.all_points if tuning else ()), *points, *control_points(points)]
+    every = [*(tuning.all_points if tuning else ()), *points, *control_points(points, tuning)]
     todo = [p for p in still_to_do(every) if not p.directory.read_status().state.is_outcome]
     done = sum(p.directory.read_status().state.is_outcome for p in points)
     first = points[0].config

@@ -13,14 +13,15 @@ from rich.console import Console
 
 from vgglab.report.tuning import tuning_lines
 from vgglab.report.wording import plural
+from vgglab.study import StudyView
 from vgglab.tracking.local_files import waits_for_upload
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.look_screen import LookScreen
 from vgglab.workflow.looks import declare, next_points, note_looks, null_arm, refuse_few_seeds
-from vgglab.workflow.points import StudyPoint, compose_points
+from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.reporting import view_of, write_study_report
 from vgglab.workflow.train_points import LeftToSlurm, finish, say, say_what_is_missing
-from vgglab.workflow.tuning import control_points, refuse_wrong_tuning, tuning_plan, with_chosen
+from vgglab.workflow.tuning import control_points, tuned_points, tuning_plan, with_chosen
 
 
 def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = None) -> int:
@@ -39,23 +40,22 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
             are no such GPUs.
     """
     console = Console()
-    points = compose_points(grid)
-    refuse_wrong_tuning(points)
-    points = with_chosen(points)
+    points = tuned_points(grid)
     refuse_confounds(points)
     refuse_few_seeds(points)
     first = points[0].config
     done = sum(point.is_done for point in points)
     say(console, f"study {first.study.name}: {len(points)} points, {done} already done")
     declare(view_of(points), first.study_folder)  # before anything trains
+    view = None
     try:
         failures = _tune(points, console, slurm)
         if not failures:
             points = with_chosen(points)
-            failures = _train_looks(points, console, slurm)
+            view, failures = _train_looks(points, console, slurm)
     except LeftToSlurm:
         return 0
-    findings = write_study_report(points)
+    findings = write_study_report(points, view)
     say_what_is_missing(failures, console)
     if first.tracking.mode == "online":
         waiting = sum(waits_for_upload(p.directory.path) for p in points)
@@ -69,7 +69,7 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
 def _tune(
     points: Sequence[StudyPoint], console: Console, slurm: Mapping[str, Any] | None
 ) -> list[StudyPoint]:
-    """Train the tuning runs of a study, and say what its nets were tuned to.
+    """Train the tuning runs of a study.
 
     Returns:
         Those that failed; they leave the study without its settings.
@@ -82,28 +82,29 @@ def _tune(
         say(console, f"tuning: {len(todo)} of {plural(len(runs), 'run')} to train")
         if failures := finish(todo, console, slurm):
             return failures
-    for line in tuning_lines(view_of(with_chosen(points))):
-        say(console, line)
     return []
 
 
 def _train_looks(
     points: Sequence[StudyPoint], console: Console, slurm: Mapping[str, Any] | None
-) -> list[StudyPoint]:
-    """Train what a study wants, look by look, until it wants no more.
+) -> tuple[StudyView, list[StudyPoint]]:
+    """Say what the nets were tuned to; train what a study wants, until it wants no more.
 
     Returns:
-        Points that failed; empty: it has all that it needs.
+        The study as it then is, and points that failed; none: it has all that it needs.
     """
     folder, view = points[0].config.study_folder, view_of(points)
+    for line in tuning_lines(view):
+        say(console, line)
     null, control = null_arm(points, view), control_points(points)
     told = LookScreen(functools.partial(say, console))
-    while True:
+    failures: list[StudyPoint] = []
+    while not failures:
         view = note_looks(view, folder)
         chosen = next_points(points, view, null=null, control=control)
         told.show(view, {p.directory.id for p in chosen})
         if not chosen:
-            return []
-        if failures := finish(chosen, console, slurm):
-            return failures
+            break
+        failures = finish(chosen, console, slurm)
         view = view_of(points)
+    return view, failures

@@ -20,14 +20,18 @@ from vgglab.report.tuning import tuning_section
 from vgglab.report.verdicts import verdict_section
 from vgglab.report.ways_of_testing import protocols_section
 from vgglab.study import ClaimsFile, StudyView
+from vgglab.study.tuning_record import TuningRecord
 
 
-def build_page(view: StudyView, claims: ClaimsFile, folder: Path) -> Page:
+def build_page(
+    view: StudyView, claims: ClaimsFile, tuning: TuningRecord | None, folder: Path
+) -> Page:
     """Build the report of a study.
 
     Args:
         view: the study.
         claims: its judged claims.
+        tuning: how its nets were tuned; None: they were not.
         folder: where the report will be; links are relative to it.
     """
     results = results_of(view)
@@ -41,7 +45,7 @@ def build_page(view: StudyView, claims: ClaimsFile, folder: Path) -> Page:
         curves_section(results),
         errors_section(results),
         trainability_section(results),
-        tuning_section(view, claims),
+        tuning_section(view, claims, tuning),
         setup_section(results),
         runs_section(results, folder),
         looks_section(results, claims),

@@ -12,14 +12,20 @@ from vgglab.study.tuning import Values
 from vgglab.study.tuning_record import (
     TuningRecord,
     tuned_arms,
-    tuning_record,
     word_without_tuning,
 )
 
 
-def tuning_section(view: StudyView, claims: ClaimsFile) -> Section | None:
-    """The section; None of a study that was not tuned."""
-    record = tuning_record(view)
+def tuning_section(
+    view: StudyView, claims: ClaimsFile, record: TuningRecord | None
+) -> Section | None:
+    """The section; None of a study that was not tuned.
+
+    Args:
+        view: the study.
+        claims: its judged claims.
+        record: its tuning, from ``tuning_record``.
+    """
     if view.tuning is None or record is None:
         return None
     blocks: list[Block] = [Paragraph(_how(view.tuning)), _table(view, view.tuning)]

@@ -66,9 +66,10 @@ def write_report(study: StudyView, folder: Path) -> Path:
         folder / "results.csv", results_table(study).to_csv(index=False, lineterminator="\n")
     )
     claims = claims_record(study)
-    others = {"placebo": placebo_record(study), "tuning": tuning_record(study)}
+    tuning = tuning_record(study)
+    others = {"placebo": placebo_record(study), "tuning": tuning}
     write_json(folder / "claims.json", {**claims, **others})
-    page = build_page(study, claims, folder)
+    page = build_page(study, claims, tuning, folder)
     for figure in page.figures:
         _write_figure(figure, figures)
     return _write_page(page, folder)

@@ -285,5 +285,10 @@ def lowest_validation_error(directory: RunDirectory, classes: int) -> float:
         The lowest over the run's epochs; that of guessing where it diverged or was untrainable.
     """
     if directory.read_status().state is not State.FINISHED:
-        return 100 * (1 - 1 / classes)
+        return guessing_error(classes)
     return read_result(directory)["validation"]["best_top1_error"]
+
+
+def guessing_error(classes: int, k: int = 1) -> float:
+    """Top-k error of guessing among all classes, percent."""
+    return 100.0 * (1 - min(k, classes) / classes)

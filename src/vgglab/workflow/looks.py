@@ -142,16 +142,12 @@ def next_points(
     own = _next_of_the_study(points, view, null)
     ids = {point.directory.id for point in own}
     # A net that was dropped, or is not reached yet, is not trained with another setting either.
-    others = (
-        [
-            other
-            for point, other in zip(points, control, strict=True)
-            if other.directory.id not in ids and not other.is_done
-            if point.directory.id in ids or point.directory.read_status().state.is_outcome
-        ]
-        if control
-        else []
-    )
+    others = [
+        other
+        for point, other in zip(points, control, strict=bool(control))
+        if other.directory.id not in ids and not other.is_done
+        if point.directory.id in ids or point.directory.read_status().state.is_outcome
+    ]
     return own + others
 
 

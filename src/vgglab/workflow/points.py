@@ -20,6 +20,9 @@ from vgglab.workflow.gpus import card_bytes, usable_gpus
 from vgglab.workflow.micro_batch import CUDA_MIB, ESTIMATE_SHARE, step_bytes
 from vgglab.workflow.pretraining import Stage, stage_of, stages_of, still_to_train
 
+SEED = "seed="
+"""Begins the override of a seed."""
+
 
 @dataclasses.dataclass(frozen=True)
 class StudyPoint:
@@ -73,18 +76,14 @@ def _composed(grid: Sequence[Sequence[str]]) -> list[Config]:
     for members in arms.values():
         first, last = members[0], members[-1]
         found |= {index: compose_point(grid[index]) for index in (first, last)}
-        seeds = {index: [o for o in grid[index] if o.startswith(SEED)] for index in members}
         follows = found[last] == dataclasses.replace(found[first], seed=found[last].seed)
         for index in members[1:-1]:
-            if follows and len(seeds[index]) == 1 and (text := seeds[index][0][5:]).isdigit():
-                found[index] = parse(plain(found[first]) | {"seed": int(text)})
+            seeds = [o.removeprefix(SEED) for o in grid[index] if o.startswith(SEED)]
+            if follows and len(seeds) == 1 and seeds[0].isdigit():
+                found[index] = _replaced(found[first], {"seed": int(seeds[0])})
             else:
                 found[index] = compose_point(grid[index])
     return [found[index] for index in range(len(grid))]
-
-
-SEED = "seed="
-"""Begins the override of a seed."""
 
 
 def _point(stage: Stage, overrides: Sequence[str]) -> StudyPoint:
@@ -97,11 +96,17 @@ def with_values(point: StudyPoint, values: Mapping[str, Any]) -> StudyPoint:
     Raises:
         ConfigError: a value is not allowed.
     """
-    tree = plain(point.config)
+    stage = stage_of(_replaced(point.config, values))
+    return _point(stage, [*point.point.overrides, *overrides_of(values)])
+
+
+def _replaced(config: Config, values: Mapping[str, Any]) -> Config:
+    """The config with other values of some fields, checked anew."""
+    tree = plain(config)
     for field, value in values.items():
         *groups, name = field.split(".")
         functools.reduce(lambda node, group: node[group], groups, tree)[name] = value
-    return _point(stage_of(parse(tree)), [*point.point.overrides, *overrides_of(values)])
+    return parse(tree)
 
 
 def still_to_do(points: Sequence[StudyPoint]) -> list[StudyPoint]:

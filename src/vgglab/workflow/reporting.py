@@ -53,7 +53,7 @@ def view_of(points: Sequence[StudyPoint]) -> StudyView:
             view,
             placebo=tuple(record_of(point) for point in null_arm(points, view)),
             tuning=plan.tuning() if plan else None,
-            control=tuple(record_of(point) for point in control_points(points)),
+            control=tuple(record_of(point) for point in control_points(points, plan)),
         )
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from vgglab.config import Config
 from vgglab.runs import RunDirectory
 from vgglab.workflow.compose import grid_of_this_command, has_sweep
-from vgglab.workflow.points import StudyPoint, compose_points
-from vgglab.workflow.tuning import refuse_wrong_tuning, with_chosen
+from vgglab.workflow.points import StudyPoint
+from vgglab.workflow.tuning import tuned_points
 
 
 def points_of_this_command(leave_out: tuple[str, ...] = ()) -> list[StudyPoint]:
@@ -18,9 +18,7 @@ def points_of_this_command(leave_out: tuple[str, ...] = ()) -> list[StudyPoint]:
     Raises:
         ConfigError: no sweep is named, or a point of it is wrong.
     """
-    points = compose_points(grid_of_this_command(leave_out))
-    refuse_wrong_tuning(points)
-    return with_chosen(points)
+    return tuned_points(grid_of_this_command(leave_out))
 
 
 def runs_of_this_command(config: Config) -> list[RunDirectory]:

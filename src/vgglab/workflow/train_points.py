@@ -81,6 +81,7 @@ def wait_for_others(todo: Sequence[StudyPoint], console: Console) -> bool:
 
 
 def say_what_is_missing(failures: Sequence[StudyPoint], console: Console) -> None:
+    """Say why points are not done, and where their logs are."""
     for point in failures:
         say(console, f"{point.directory.id}: {why_not_done(point)}")
         say(console, f"    log: {point.directory.log}")
@@ -89,12 +90,14 @@ def say_what_is_missing(failures: Sequence[StudyPoint], console: Console) -> Non
 
 
 def why_not_done(point: StudyPoint) -> str:
+    """Its state, and the reason."""
     status = point.directory.read_status()
     reason = "a test is missing" if status.state.is_outcome else status.reason
     return f"{status.state}: {reason}"
 
 
 def say(console: Console, text: str) -> None:
+    """Print a line as it is."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 

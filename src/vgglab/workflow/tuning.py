@@ -12,7 +12,7 @@ from vgglab.config.parse import ConfigError
 from vgglab.runs.records import lowest_validation_error
 from vgglab.study import Candidate, Tuning, net_of
 from vgglab.study.tuning import Values
-from vgglab.workflow.points import StudyPoint, with_values
+from vgglab.workflow.points import StudyPoint, compose_points, with_values
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,13 @@ def refuse_wrong_tuning(points: Sequence[StudyPoint]) -> None:
         ConfigError: its grid varies a tuned field, has a tuning seed, or a field does not exist.
     """
     study, batch = points[0].config.study, "recipe.batch_size"
-    known = dict(flatten(plain(points[0].config)))
+    if not study.tune:
+        return
+    fields = [dict(flatten(plain(p.config))) for p in points]
     for field in study.tune:
-        if field not in known:
+        if field not in fields[0]:
             raise ConfigError(f"study.tune = {field}: no such field of a run")
-        if len({dict(flatten(plain(p.config)))[field] for p in points}) > 1:
+        if len({of_point[field] for of_point in fields}) > 1:
             raise ConfigError(
                 f"study.tune = {field}: the grid varies it as well; a field is tuned or asked about"
             )
@@ -85,11 +87,22 @@ def refuse_wrong_tuning(points: Sequence[StudyPoint]) -> None:
             "micro_batch and trainer.accumulate"
         )
     seeds = {p.config.seed for p in points}
-    if study.tune and (both := seeds & set(study.tuning_seeds)):
+    if both := seeds & set(study.tuning_seeds):
         raise ConfigError(
             f"study.tuning_seeds = {list(study.tuning_seeds)}: seed {min(both)} is one of the "
             "grid; a net is tuned on seeds of its own"
         )
+
+
+def tuned_points(grid: Sequence[Sequence[str]]) -> list[StudyPoint]:
+    """Every distinct run of a grid, with what its nets were tuned to.
+
+    Raises:
+        ConfigError: a point is wrong, or the study may not be tuned so.
+    """
+    points = compose_points(grid)
+    refuse_wrong_tuning(points)
+    return with_chosen(points)
 
 
 def with_chosen(points: Sequence[StudyPoint]) -> list[StudyPoint]:
@@ -104,12 +117,14 @@ def with_chosen(points: Sequence[StudyPoint]) -> list[StudyPoint]:
     return [with_values(point, dict(chosen[net_of(point.config, plan.fields)])) for point in points]
 
 
-def control_points(points: Sequence[StudyPoint]) -> list[StudyPoint]:
+def control_points(
+    points: Sequence[StudyPoint], plan: TuningPlan | None = None
+) -> list[StudyPoint]:
     """The points of a tuned study with one setting for all nets, in the order of the points.
 
-    Empty where it is not asked for, or not known yet.
+    Empty where it is not asked for, or not known yet. ``plan``: of these points, if it is known.
     """
-    plan = tuning_plan(points)
+    plan = plan or tuning_plan(points)
     if not plan or not points[0].config.study.tuning_control:
         return []
     setting = plan.tuning().one_for_all

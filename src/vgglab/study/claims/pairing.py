@@ -13,7 +13,7 @@ from vgglab.config import Config
 from vgglab.config.claims import Metric
 from vgglab.config.nets import NETS, Conv
 from vgglab.runs import RunRecord, State
-from vgglab.runs.records import ProtocolErrors
+from vgglab.runs.records import ProtocolErrors, guessing_error
 from vgglab.study.claims.comparisons import UNTRAINED, Comparison, Point, Side
 from vgglab.study.claims.contrast import Group, Measured, noise_of_images, sums_of_originals
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
@@ -247,8 +247,8 @@ def _errors(point: Point, side: Side) -> ProtocolErrors:
 
 def _guessing(comparison: Comparison) -> float:
     """Error of guessing among all classes, percent."""
-    k, classes = TOP_K[comparison.claim.metric], comparison.points[0].config.data.classes
-    return 100.0 * (1 - min(k, classes) / classes)
+    classes = comparison.points[0].config.data.classes
+    return guessing_error(classes, TOP_K[comparison.claim.metric])
 
 
 def _first_weights(config: Config) -> Hashable:
