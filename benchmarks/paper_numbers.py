@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from vgglab.config import Config, plain
 from vgglab.config.claims import Claims, parse_claims
-from vgglab.config.nets import NETS
 from vgglab.config.parse import parse
 from vgglab.report import write_report
 from vgglab.runs import RunDirectory, load_runs, write_result
@@ -169,7 +168,7 @@ def write_tested_run(
         pq.write_table(pa.table(table), predictions / f"{protocol}.parquet", compression="zstd")
     (folder / "config.yaml").write_text(yaml.safe_dump(plain(config)), encoding="utf-8")
     (folder / "status.json").write_text(json.dumps({"state": "finished"}), encoding="utf-8")
-    cost: NetSize = {"weight_layers": NETS[config.model.name].weight_layers}
+    cost: NetSize = {"weight_layers": config.model.net.weight_layers}
     write_result(RunDirectory(folder), {"errors": errors, "cost": cost})
 
 

@@ -25,10 +25,9 @@ from side_by_side import Worker, alternate, markdown, median, ratio
 from step_candidates import TIMM, Case, Convolutions, Ours, Peer
 
 from vgglab.config.model import ModelConfig, NormConfig
-from vgglab.config.nets import NETS
 from vgglab.models.cost import describe
 
-CHOICES = tuple(NETS)[:6]
+CHOICES = ("a", "a_lrn", "b", "c", "d", "e")
 CASES = {224: (1.0, 8, 1), 32: (0.25, 128, 4)}
 """By image size: width, batch, steps."""
 

@@ -12,12 +12,12 @@ from on_device import Step, wait_for
 from torch import Tensor, nn
 
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
-from vgglab.config.nets import NETS, Conv
+from vgglab.config.nets import Conv
 from vgglab.config.parse import parse
 from vgglab.data.loaders import Batch
 from vgglab.models.build import build
 from vgglab.models.kernels.select import use_kernels
-from vgglab.models.layers import HIDDEN_UNITS, map_size, scaled
+from vgglab.models.layers import map_size, scaled
 from vgglab.training.allocator import keep_freed_memory, use_allocator
 from vgglab.training.module import Classifier
 from vgglab.workflow.resolve import resolve
@@ -62,7 +62,7 @@ def plain_net(case: Case) -> nn.Sequential:
     """The net as one writes it down; at width 1 and 224 px, torchvision's."""
     modules: list[nn.Module] = []
     channels = 3
-    for layer in NETS[case.net].layers:
+    for layer in ModelConfig(name=case.net).net.layers:
         if isinstance(layer, Conv):
             out = scaled(layer.channels, case.width)
             modules += [
@@ -73,9 +73,9 @@ def plain_net(case: Case) -> nn.Sequential:
             channels = out
         else:
             modules.append(nn.MaxPool2d(2, 2))
-    inputs = channels * map_size(case.net, case.size) ** 2
+    inputs = channels * map_size(ModelConfig(name=case.net), case.size) ** 2
     modules.append(nn.Flatten())
-    for hidden in HIDDEN_UNITS:
+    for hidden in ModelConfig().hidden:
         units = scaled(hidden, case.width)
         modules += [nn.Linear(inputs, units), nn.ReLU(inplace=True), nn.Dropout(0.5)]
         inputs = units
@@ -287,7 +287,7 @@ class Convolutions:
 
     def _made(self, case: Case) -> list[Step]:
         made, side, channels = [], case.size, 3
-        for layer in NETS[case.net].layers:
+        for layer in ModelConfig(name=case.net).net.layers:
             if isinstance(layer, Conv):
                 out = scaled(layer.channels, case.width)
                 made.append(convolution(case, channels, out, side, layer.kernel))

@@ -13,15 +13,14 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
-from vgglab.config.nets import NETS
+from vgglab.config.nets import shipped
 from vgglab.models.build import build
 from vgglab.models.cost import NetCost, describe
-from vgglab.models.layers import weight_layers
 from vgglab.models.lrn import LocalResponseNorm
 from vgglab.models.vgg import VGG
 
 NormName = Literal["none", "batch"]
-NAMES = tuple(NETS)
+NAMES = shipped()
 
 # Parameters, the same without biases, and MACs / 1e9 at 224 px and 1,000 classes:
 # shared/reference/published.yaml, vgg2014, exact counts of arXiv:1409.1556v6's Table 2.
@@ -192,8 +191,14 @@ def test_as_dict_is_json_with_the_contracts_keys(name: str) -> None:
     }  # fmt: skip
     required = {"name", "type", "output_shape", "parameters", "macs", "receptive_field"}
     assert all(required <= set(row) for row in plain["layers"])
-    assert sum(row["type"] in ("conv", "fc") for row in plain["layers"]) == weight_layers(name)
-    assert (plain["model"], plain["weight_layers"]) == (name, weight_layers(name))
+    assert (
+        sum(row["type"] in ("conv", "fc") for row in plain["layers"])
+        == ModelConfig(name=name).net.weight_layers
+    )
+    assert (plain["model"], plain["weight_layers"]) == (
+        name,
+        ModelConfig(name=name).net.weight_layers,
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from vgglab.config import InitConfig, ModelConfig, NormConfig
-from vgglab.config.nets import NETS
+from vgglab.config.nets import shipped
 from vgglab.models.build import build
 from vgglab.models.fully_convolutional import FullyConvolutional, total_stride
 from vgglab.models.vgg import VGG
@@ -46,7 +46,7 @@ def images(count: int, size: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", shipped())
 @torch.inference_mode()
 def test_at_the_crop_it_gives_the_plain_scores(name: str, norm: Norm) -> None:
     worst = 0.0

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vgglab.config.nets import NETS, Conv, Pool
-from vgglab.models.layers import convolutions, map_size, scaled, shared_with_a, weight_layers
+from vgglab.config.model import ModelConfig
+from vgglab.config.nets import Conv, Pool, shipped
+from vgglab.models.layers import map_size, scaled
 
 # arXiv:1409.1556v6, Table 1, row "weight layers"; b_5x5 is section 4.1's shallow net.
 DEPTHS: dict[str, int] = {
@@ -19,21 +20,26 @@ CHATFIELDS: dict[str, int] = {"vgg_f": 8, "vgg_m": 8, "vgg_s": 8}
 CONF = Path(__file__).resolve().parents[2] / "conf" / "model"
 
 
-def test_every_row_has_its_yaml_and_every_yaml_its_row() -> None:
-    assert set(NETS) == {path.stem for path in CONF.glob("*.yaml")} >= set(DEPTHS | CHATFIELDS)
-    for name in NETS:
-        assert yaml.safe_load((CONF / f"{name}.yaml").read_text("utf-8")) == {"name": name}
+def test_every_net_is_a_file_that_says_its_name() -> None:
+    names = {path.stem for path in CONF.glob("*.yaml")}
+    assert names == {*shipped(), "plain"} == {*DEPTHS, *CHATFIELDS, "plain"}
+    for name in names:
+        assert yaml.safe_load((CONF / f"{name}.yaml").read_text("utf-8"))["name"] == name
 
 
 @pytest.mark.parametrize(("name", "depth"), (DEPTHS | CHATFIELDS).items())
 def test_depth_is_the_papers(name: str, depth: int) -> None:
-    assert weight_layers(name) == depth
+    assert ModelConfig(name=name).net.weight_layers == depth
+
+
+def convolutions(name: str) -> tuple[Conv, ...]:
+    return ModelConfig(name=name).net.convolutions
 
 
 @pytest.mark.parametrize("name", DEPTHS)
 def test_blocks_of_one_width_each_end_in_a_pool(name: str) -> None:
     blocks: list[set[int]] = [set()]
-    for layer in NETS[name].layers:
+    for layer in ModelConfig(name=name).net.layers:
         if isinstance(layer, Pool):
             blocks.append(set())
         else:
@@ -49,13 +55,13 @@ def test_c_and_d_differ_in_the_kernel_of_three_layers_only() -> None:
 
 def test_a_lrn_is_a_with_lrn_after_the_first_convolution() -> None:
     assert [conv.lrn for conv in convolutions("a_lrn")] == [True] + 7 * [False]
-    assert NETS["a_lrn"].layers[1:] == NETS["a"].layers[1:]
+    assert convolutions("a_lrn")[1:] == convolutions("a")[1:]
 
 
 def test_b_5x5_is_b_with_each_pair_as_one_5x5() -> None:
     pairs = convolutions("b")
     assert pairs[::2] == pairs[1::2]
-    expected = [Conv(conv.channels, kernel=5) for conv in pairs[::2]]
+    expected = tuple(Conv(conv.channels, kernel=5) for conv in pairs[::2])
     assert convolutions("b_5x5") == expected
 
 
@@ -73,14 +79,10 @@ def test_scaled_rounds_to_nearest_and_never_to_zero(
     ("image_size", "expected"), [(32, 1), (63, 1), (64, 2), (224, 7), (255, 7), (256, 8)]
 )
 def test_map_size_is_five_floored_halvings(image_size: int, expected: int) -> None:
-    assert {map_size(name, image_size) for name in DEPTHS} == {expected}
+    assert {map_size(ModelConfig(name=name), image_size) for name in DEPTHS} == {expected}
 
 
 @pytest.mark.parametrize(("size", "floor", "ceil"), [(7, 3, 3), (8, 3, 4), (2, 0, 1), (1, 0, 0)])
 def test_a_window_that_is_not_full_counts_with_ceil_alone(size: int, floor: int, ceil: int) -> None:
-    assert Pool(kernel=3, stride=2).size(size) == floor
-    assert Pool(kernel=3, stride=2, ceil=True).size(size) == ceil
-
-
-def test_the_nets_that_have_the_layers_pre_training_copies_from_a() -> None:
-    assert {name for name in NETS if shared_with_a(name)} == {"b", "c", "d", "e"}
+    assert Pool(pool=3, stride=2).size(size) == floor
+    assert Pool(pool=3, stride=2, ceil=True).size(size) == ceil

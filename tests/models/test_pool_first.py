@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from vgglab.config import TrainerConfig
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
-from vgglab.config.nets import NETS
+from vgglab.config.nets import shipped
 from vgglab.models.build import build
 from vgglab.models.kernels.build import build_kernel
 from vgglab.models.kernels.select import use_kernels
 from vgglab.models.vgg import VGG, Features
 
-NAMES = tuple(NETS)
+NAMES = shipped()
 IN_CPP = ("a_lrn", "d", "vgg_m", "vgg_s")
 """Nets that the kernel of max-pooling is tested in: with and without poolings that it computes."""
 

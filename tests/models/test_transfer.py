@@ -10,8 +10,11 @@ from torch import Tensor
 
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.models.build import build
-from vgglab.models.transfer import COPIED_FROM_A, copy_all, copy_from_a, modules_by_layer
+from vgglab.models.transfer import copy_all, copy_from_a, modules_by_layer
 from vgglab.models.vgg import VGG
+
+COPIED = ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8")
+"""A's first four convolutions and its fully connected layers (section 3.1)."""
 
 
 def net(name: str, norm: Literal["none", "batch"], seed: int) -> VGG:
@@ -38,7 +41,7 @@ def test_the_seven_layers_of_a_and_no_others(name: str, norm: Literal["none", "b
     a, child, untouched = net("a", norm, 1), net(name, norm, 2), net(name, norm, 2)
     copy_from_a(child, ModelConfig(name=name, width=1 / 32), NormConfig(name=norm), a.state_dict())
     for layer in modules_by_layer(child, ModelConfig(name=name)):
-        copied = layer in COPIED_FROM_A
+        copied = layer in COPIED
         expected = of_layer(a, "a", layer) if copied else of_layer(untouched, name, layer)
         pairs = zip(of_layer(child, name, layer), expected, strict=True)
         assert all(torch.equal(ours, theirs) for ours, theirs in pairs), layer

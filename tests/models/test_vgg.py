@@ -10,13 +10,13 @@ import torchvision
 from torch import Tensor, nn
 
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
-from vgglab.config.nets import NETS
+from vgglab.config.nets import shipped
 from vgglab.models.build import build
 from vgglab.models.lrn import LocalResponseNorm
 from vgglab.models.vgg import VGG
 
 NormName = Literal["none", "batch"]
-NAMES = tuple(NETS)
+NAMES = shipped()
 TORCHVISIONS: dict[str, str] = {"a": "vgg11", "b": "vgg13", "d": "vgg16", "e": "vgg19"}
 
 

@@ -11,11 +11,14 @@ import torch
 from vgglab.commands.train import train
 from vgglab.config import Config, InitConfig, ModelConfig
 from vgglab.models.build import build
-from vgglab.models.transfer import COPIED_FROM_A, modules_by_layer
+from vgglab.models.transfer import modules_by_layer
 from vgglab.models.vgg import VGG
 from vgglab.runs import RunDirectory, State, read_metrics
 from vgglab.training.net import start_from
 from vgglab.workflow.pretraining import stages_of
+
+COPIED = ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8")
+"""A's first four convolutions and its fully connected layers (section 3.1)."""
 
 
 def brief(config: Config, init: InitConfig, learning_rate: float = 0.02) -> Config:
@@ -64,9 +67,7 @@ def test_a_chain_is_trained_from_its_beginning_and_once(
     assert torch.equal(begun["features.0.weight"], of_a["features.0.weight"])  # conv1_1
     assert torch.equal(begun["features.7.weight"], of_a["features.4.weight"])  # conv2_1
     layers = modules_by_layer(net_of(pretrained, a.best_checkpoint), pretrained.model)
-    drawn = {
-        name for layer, names in layers.items() if layer not in COPIED_FROM_A for name in names
-    }
+    drawn = {name for layer, names in layers.items() if layer not in COPIED for name in names}
     moved = net_of(tuned, d.best_checkpoint).state_dict()
     assert all(torch.equal(value, stored(d)[key]) for key, value in moved.items())
     assert not torch.equal(begun["features.3.weight"], stored(d)["features.3.weight"])

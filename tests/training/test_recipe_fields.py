@@ -16,6 +16,7 @@ from vgglab.config.parse import ConfigError, parse
 from vgglab.data.loaders import Batch
 from vgglab.models.cost import BYTES_A_VALUE
 from vgglab.runs import RunDirectory, Status
+from vgglab.training.averaging import AveragedNet
 from vgglab.training.experiment import run_experiment
 from vgglab.training.module import Classifier
 from vgglab.training.net_cost import net_cost
@@ -34,6 +35,13 @@ def trained(config: Config, run: RunDirectory) -> MemorySink:
     sink = MemorySink()
     run_experiment(config, run, Status(), [sink])
     return sink
+
+
+def trained_in(config: Config, folder: Path) -> RunDirectory:
+    """The folder of a run that was trained to its end."""
+    run = directory(folder.parent, folder.name)
+    trained(config, run)
+    return run
 
 
 def assert_resumes_exactly(config: Config, tmp_path: Path) -> dict[str, Any]:
@@ -97,11 +105,44 @@ def test_a_run_with_another_optimiser_learns_and_resumes_exactly(
     assert state.keys() == kept
 
 
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_averaged_weights_are_tested_and_a_run_with_them_resumes_exactly(
+    norm: str, small_config: Config, tmp_path: Path
+) -> None:
+    tree = plain(with_recipe(small_config, average_weights=0.5))
+    config = parse(tree | {"norm": {"name": norm}})
+    state = assert_resumes_exactly(config, tmp_path)
+    averaged, current = state["state_dict"], state["current_net"]
+    assert current.keys() == {name for name in averaged if name.startswith("net.")}
+    assert not torch.equal(averaged["net.features.0.weight"], current["net.features.0.weight"])
+    alone = weights(trained_in(with_recipe(config, average_weights=0.0), tmp_path / "alone"))
+    for name, value in alone["state_dict"].items():  # training itself is as without
+        if name.startswith("net."):
+            assert torch.equal(value, current[name]), name
+
+
+def test_the_mean_is_an_exponential_one(small_config: Config) -> None:
+    config = with_recipe(small_config, average_weights=0.75)
+    net, callback = nn.Linear(1, 1), AveragedNet(0.75)
+    module = Classifier(net, config, steps_per_epoch=3)
+    trainer: Any = type("Steps", (), {"global_step": 0})
+    callback.setup(trainer, module, "fit")
+    for step, value in enumerate((4.0, 8.0, 0.0), 1):
+        trainer.global_step = step
+        nn.init.constant_(net.weight, value)
+        callback.on_train_batch_end(trainer, module, None, None, step - 1)
+    assert callback._average_model is not None
+    averaged: Any = callback._average_model.module
+    assert averaged.weight.item() == 3.75  # (4 -> 5) * 3 / 4
+
+
 def test_the_state_of_adamw_counts_twice_in_memory(small_config: Config) -> None:
     cost = net_cost(with_recipe(small_config, optimizer="adamw"))
     assert cost.memory()["weights_training"] == 4 * cost.parameters * BYTES_A_VALUE
     nesterov = net_cost(with_recipe(small_config, optimizer="nesterov"))
     assert nesterov.memory()["weights_training"] == 3 * cost.parameters * BYTES_A_VALUE
+    averaged = net_cost(with_recipe(small_config, average_weights=0.9))
+    assert averaged.memory()["weights_training"] == 4 * cost.parameters * BYTES_A_VALUE
 
 
 def test_adamw_leaves_a_net_be_unless_no_gradient_reaches_it() -> None:

@@ -97,9 +97,10 @@ def _table(title: str, columns: str, *, words: Sequence[int] = (0,)) -> Table:
 
 def _title(config: Config, cost: NetCost, in_channels: int) -> str:
     size, colours = config.data.image_size, f" x {in_channels}"
-    norm = "with batch norm" if config.norm.name == "batch" else "without batch norm"
+    norm = "without batch norm" if config.norm.name == "none" else f"with {config.norm.name} norm"
     return (
-        f"{config.model.name}: {cost.weight_layers} weight layers, width {config.model.width:g}, "
+        f"{config.model.full_name}: {cost.weight_layers} weight layers, "
+        f"width {config.model.width:g}, "
         f"{norm}; {size} x {size}{colours} px, {config.data.classes:,} classes"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -33,7 +34,14 @@ class Since:
     """
 
     date: str
-    before: Any
+    before: Any = None
+    is_before: Callable[[Any], bool] | None = None
+    """Of a field whose value of before depends on the others: whether this owner has it. In files
+    without the field its dataclass then fills it in."""
+
+    def leaves_out(self, owner: Any, value: Any) -> bool:
+        """Whether the field's value is left out of its owner's hash."""
+        return self.is_before(owner) if self.is_before else bool(value == self.before)
 
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

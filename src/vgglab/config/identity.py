@@ -13,6 +13,7 @@ from typing import Any
 
 from vgglab.config.experiment import Config
 from vgglab.config.fields import Role, marks_of
+from vgglab.config.nets import as_text
 
 SCHEMA_VERSION = 2
 """Raised when the same config comes to mean another computation."""
@@ -41,10 +42,12 @@ def _semantic(config: Any, *, hashed: bool) -> dict[str, Any]:
         value = getattr(config, field.name)
         if field.role is not None and not field.role.is_semantic:
             continue
-        if hashed and field.since is not None and value == field.since.before:
+        if hashed and field.since is not None and field.since.leaves_out(config, value):
             continue
-        is_group = dataclasses.is_dataclass(value)
-        kept[field.name] = _semantic(value, hashed=hashed) if is_group else value
+        if dataclasses.is_dataclass(value):
+            kept[field.name] = _semantic(value, hashed=hashed)
+        else:
+            kept[field.name] = json.loads(json.dumps(value, default=dataclasses.asdict))
     return kept
 
 
@@ -63,6 +66,7 @@ def semantic_fields(config: Config) -> dict[str, Any]:
     Of a resolved config. How a step is divided is among them where it changes the result.
     """
     fields = dict(flatten(_semantic(config, hashed=False)))
+    fields["model.blocks"] = as_text(config.model.blocks)
     divided = division(config)
     if batch_norm := divided.get("batch_norm"):
         fields["trainer.accumulate"] = batch_norm["micro_batches"]

@@ -18,7 +18,7 @@ CHANGEABLE = ("seed", "model", "norm", "init", "data", "recipe", "protocol")
 """What a parent may have different."""
 
 _USUALLY: dict[str, dict[str, Any]] = {
-    "pretrained_a": {"model": {"name": "a"}},
+    "pretrained_a": {"model": {"name": "a", "blocks": [], "layers": 0}},
     "from_run": {},
 }
 
@@ -39,6 +39,8 @@ def parent_of(config: Config) -> Config | None:
     tree = plain(config)
     tree["init"] = {"name": "gaussian"}
     tree["protocol"]["also"] = []  # further tests of this run: no reason to test the other
+    if init.parent.get("model", {}).get("name", config.model.name) != config.model.name:
+        tree["model"] |= {"blocks": [], "layers": 0}  # its table is that of its name, not ours
     changes = _merged(_USUALLY[init.name], init.parent)
     if changes.get("data", {}).get("name", config.data.name) != config.data.name:
         del tree["data"]  # another data set has other fields

@@ -57,7 +57,7 @@ def _as_before(schema: type, values: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(values)
     for field in marks_of(schema):
         if field.name not in found:
-            if field.since is not None:
+            if field.since is not None and field.since.is_before is None:
                 found[field.name] = field.since.before
         elif isinstance(below := found[field.name], Mapping):
             kinds = _children(schema, field.name)
@@ -135,10 +135,13 @@ def _explain(detail: Any, values: Mapping[str, Any]) -> str:
 
 
 def _path(location: tuple[str | int, ...], values: Mapping[str, Any]) -> str:
-    """The dotted path of a field; the name of the data set, which pydantic puts in, left out."""
+    """The dotted path of a field; the name of the data set and the kind of layer, which pydantic
+    puts in, left out."""
     parts, node = [], values
     for part in location:
         if isinstance(node, Mapping) and part not in node and node.get("name") == part:
+            continue
+        if str(part).startswith("<"):  # the kind of layer that pydantic took an item for
             continue
         parts.append(str(part))
         node = node.get(str(part), {}) if isinstance(node, Mapping) else {}

@@ -64,6 +64,9 @@ class RecipeConfig:
     label_smoothing: Annotated[Fraction, Role.NUISANCE, Since("2026-11-27", before=0.0)] = 0.0
     """Share of a training image's label that is spread evenly over all classes (Szegedy et al.
     2016, section 7). The validation loss is without it."""
+    average_weights: Annotated[Fraction, Role.NUISANCE, Since("2026-11-27", before=0.0)] = 0.0
+    """Validates and tests an exponential mean of the weights over the steps, of which each step
+    leaves this share as it was (Polyak and Juditsky 1992): 0.99 averages about 100. 0: none."""
     scale_min: Annotated[int, Field(ge=0, le=4096), Role.NUISANCE] = 0
     """Smallest shorter side S that a training image is rescaled to, px; 0: the image as it is."""
     scale_max: Annotated[int, Field(ge=0, le=4096), Role.NUISANCE] = 0

@@ -33,6 +33,7 @@ def register() -> None:
     store = ConfigStore.instance()
     root = defaults_of(Config)
     del root["data"]  # its fields depend on the data set
+    root["model"]["blocks"] = []  # a net of the user's need not say what its blocks are not
     node = OmegaConf.create(root)
     # A parent may have any field of a config, so an override of one needs no ``+``.
     OmegaConf.set_struct(node.init.parent, False)

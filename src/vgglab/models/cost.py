@@ -8,7 +8,7 @@ from typing import Any
 
 from vgglab.config.model import ModelConfig, NormConfig
 from vgglab.models.layer_costs import BYTES_A_VALUE, LayerCost, LayerType, layer_costs
-from vgglab.models.layers import check_sizes, weight_layers
+from vgglab.models.layers import check_sizes
 
 __all__ = ["BYTES_A_VALUE", "LayerCost", "LayerType", "NetCost", "describe"]
 
@@ -110,8 +110,8 @@ def describe(
     """Compute the cost of the net that ``build`` makes of the same arguments, for one image.
 
     Args:
-        model: row of the table of nets and its width.
-        norm: normalisation between a convolution and its ReLU.
+        model: the net and its width.
+        norm: normalisation between a convolution and its activation.
         classes: units of the last layer.
         image_size: side of the square image, in pixels.
         in_channels: of the image.
@@ -123,11 +123,11 @@ def describe(
     Raises:
         ValueError: ``classes``, ``image_size`` or ``in_channels`` out of range.
     """
-    check_sizes(model.name, classes=classes, image_size=image_size, in_channels=in_channels)
+    check_sizes(model, classes=classes, image_size=image_size, in_channels=in_channels)
     rows = layer_costs(model, norm, classes, image_size, in_channels)
     return NetCost(
         model=model.name,
-        weight_layers=weight_layers(model.name),
+        weight_layers=model.net.weight_layers,
         layers=tuple(rows),
         state_values=state_values,
     )

@@ -12,7 +12,7 @@ from vgglab.models.vgg import VGG
 
 class FullyConvolutional(nn.Module):
     """A net with its fully connected layers as convolutions: the first over the map of a training
-    crop (7x7 at 224 px), the other two 1x1.
+    crop (7x7 at 224 px), the others 1x1.
 
     Shares the parameters of ``net`` and stays in evaluation mode; dropout is left out.
     """
@@ -41,7 +41,7 @@ def _convolutions(net: VGG) -> nn.Sequential:
             case nn.Linear():
                 layers.append(_as_convolution(module, side))
                 side = 1
-            case nn.ReLU():
+            case nn.ReLU() | nn.GELU() | nn.SiLU():
                 layers.append(module)
             case nn.Dropout():  # does nothing in evaluation mode
                 pass
@@ -62,5 +62,7 @@ def _as_convolution(linear: nn.Linear, side: int) -> nn.Conv2d:
 
 def total_stride(net: VGG) -> int:
     """Pixels of the image between neighbours of the last map; 32 for the paper's nets."""
-    steps = [m.stride for m in net.features if isinstance(m, (nn.Conv2d, nn.MaxPool2d))]
+    steps = [
+        m.stride for m in net.features if isinstance(m, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d)
+    ]
     return math.prod(step if isinstance(step, int) else step[0] for step in steps)

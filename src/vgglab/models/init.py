@@ -31,9 +31,9 @@ def initialise(net: nn.Module, init: InitConfig, seed: int) -> None:
       training starts from an even guess; with fan_in it is 1 to 3. Fully connected layers take
       fan_in: fan_out would make the logits' scale depend on the number of classes.
 
-    Biases are 0; batch norm starts as the identity (weight 1, bias 0, running mean 0 and
-    variance 1). Draws come from a generator of its own, in the order of the modules, so the
-    global one is untouched, and norms, which draw nothing, leave the other weights the same.
+    Biases are 0; norms start as the identity (weight 1, bias 0, running mean 0 and variance 1).
+    Draws come from a generator of its own, in the order of the modules, so the global one is
+    untouched, and norms, which draw nothing, leave the other weights the same.
 
     Args:
         net: on the CPU.
@@ -49,7 +49,7 @@ def initialise(net: nn.Module, init: InitConfig, seed: int) -> None:
             _draw(module.weight, init, isinstance(module, nn.Conv2d), generator)
             if module.bias is not None:
                 draw.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
             module.reset_parameters()  # the running statistics too; draws nothing
         elif next(module.parameters(recurse=False), None) is not None:
             raise TypeError(f"{name} is a {type(module).__name__}: no rule for its parameters")

@@ -7,22 +7,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from vgglab.config.model import ModelConfig, NormConfig
-from vgglab.config.nets import NETS, Conv, Pool
-from vgglab.models.layers import HIDDEN_UNITS, places, scaled
+from vgglab.config.model import ModelConfig, NormConfig, NormName
+from vgglab.config.nets import Conv, Pool
+from vgglab.models.layers import scaled
 
-LayerType = Literal["input", "conv", "batch_norm", "lrn", "pool", "fc"]
+LayerType = Literal["input", "conv", "batch_norm", "group_norm", "layer_norm", "lrn", "pool", "fc"]
+_NORMS: dict[NormName, tuple[str, LayerType]] = {
+    "batch": ("bn", "batch_norm"),
+    "group": ("gn", "group_norm"),
+    "layer": ("ln", "layer_norm"),
+}
+"""Norm -> what its layers are called."""
 
 BYTES_A_VALUE = 4
 """Size of a value in fp32; autocast to bf16 halves the outputs, but not the weights."""
 
-FIRST_FC = 6
-"""Number of the first fully connected layer, after five blocks or five convolutions."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCost:
-    """The cost of one image in one layer. ReLU and dropout work in place and have no row."""
+    """The cost of one image in one layer. Activation and dropout have no
+    row."""
 
     name: str
     """The layer as the VGG group writes it: conv3_1 is the first convolution of the third block."""
@@ -31,7 +35,7 @@ class LayerCost:
     """(C, H, W), or (units,) of a fully connected layer."""
     parameters: int = 0
     parameters_without_biases: int = 0
-    """Batch norm's shift counts as a bias."""
+    """A norm's shift counts as a bias."""
     macs: int = 0
     """Multiply-accumulates; counted for convolutions and fully connected layers only."""
     receptive_field: int
@@ -60,8 +64,8 @@ def layer_costs(
     """List the input, then every layer in order.
 
     Args:
-        model: row of the table of nets and its width.
-        norm: normalisation between a convolution and its ReLU.
+        model: the net and its width.
+        norm: normalisation between a convolution and its activation.
         classes: units of the last layer.
         image_size: side of the square image, in pixels; large enough for the net.
         in_channels: of the image.
@@ -85,7 +89,7 @@ def _feature_rows(
     model: ModelConfig, norm: NormConfig, channels: int, size: int
 ) -> Iterator[LayerCost]:
     field, step = 1, 1  # receptive field, and input pixels between neighbours of the map
-    for place, layer in places(model.name):
+    for place, layer in model.net.places():
         field += (layer.kernel - 1) * step
         size, step = layer.size(size), step * layer.stride
         match layer:
@@ -124,30 +128,26 @@ def _conv_rows(
         macs=weights * height * width,
         receptive_field=field,
     )
-    match norm.name:
-        case "none":
-            pass
-        case "batch":
-            yield LayerCost(
-                name=f"bn{place}",
-                type="batch_norm",
-                output_shape=shape,
-                parameters=2 * channels,
-                parameters_without_biases=channels,
-                receptive_field=field,
-            )
-        case other:
-            assert_never(other)
+    if norm.name != "none":
+        short, kind = _NORMS[norm.name]
+        yield LayerCost(
+            name=f"{short}{place}",
+            type=kind,
+            output_shape=shape,
+            parameters=2 * channels,
+            parameters_without_biases=channels,
+            receptive_field=field,
+        )
     if conv.lrn:
         yield LayerCost(name=f"lrn{place}", type="lrn", output_shape=shape, receptive_field=field)
 
 
 def _head_rows(model: ModelConfig, last: LayerCost, classes: int) -> Iterator[LayerCost]:
-    step = math.prod(layer.stride for layer in NETS[model.name].layers)
+    step = math.prod(layer.stride for layer in model.net.layers)
     field = last.receptive_field + (last.output_shape[-1] - 1) * step
     inputs = last.activations
-    hidden = [scaled(units, model.width) for units in HIDDEN_UNITS]
-    for number, units in enumerate([*hidden, classes], start=FIRST_FC):
+    hidden = [scaled(units, model.width) for units in model.hidden]
+    for number, units in enumerate([*hidden, classes], start=model.net.first_fc):
         yield LayerCost(
             name=f"fc{number}",
             type="fc",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from vgglab.config.model import ModelConfig, NormConfig
-from vgglab.config.nets import NETS
-from vgglab.models.layers import convolutions, scaled
+from vgglab.config.nets import shipped
+from vgglab.models.layers import scaled
 
 SOURCE = "torchvision:"
-NAMES = tuple(
-    f"{net.torchvision}{norm}" for net in NETS.values() if net.torchvision for norm in ("", "_bn")
-)
-"""Names of torchvision's weights for nets of ours: of A, B, D and E."""
+DEPTHS = (11, 13, 16, 19)
+"""Weight layers of torchvision's nets, which are A, B, D and E."""
+NAMES = tuple(f"vgg{depth}{norm}" for depth in DEPTHS for norm in ("", "_bn"))
+"""Names of torchvision's weights for nets of ours."""
 TORCHVISION_MEAN = (0.485, 0.456, 0.406)
 TORCHVISION_DEVIATION = (0.229, 0.224, 0.225)
 """Mean and deviation of ImageNet's RGB in [0, 1], by which torchvision normalised its images."""
@@ -93,6 +93,17 @@ def _downloaded(name: str) -> dict[str, Tensor]:
     return state
 
 
+def torchvision_net(model: ModelConfig, norm: NormConfig) -> str:
+    """What torchvision calls the net, ``vgg16_bn``; empty where it has none with these layers."""
+    depth = model.net.weight_layers
+    same = replace(model, name="plain", blocks=(), layers=depth) if depth in DEPTHS else None
+    usual = ModelConfig(name=model.name, blocks=model.blocks, layers=model.layers)
+    is_usual = replace(usual, width=model.width, dropout=model.dropout, lrn=model.lrn) == model
+    if same is None or same.net != model.net or not is_usual or norm.name not in ("none", "batch"):
+        return ""
+    return f"vgg{depth}{'_bn' if norm.name == 'batch' else ''}"
+
+
 def net_of(state: Mapping[str, Tensor]) -> PublishedNet:
     """Find the net and the width that a state dict belongs to.
 
@@ -105,8 +116,8 @@ def net_of(state: Mapping[str, Tensor]) -> PublishedNet:
         raise WeightsError("weights: not of a VGG: need features.* and three of classifier.*")
     shapes = [(kernel.shape[0], kernel.shape[-1]) for kernel in kernels]
     channels = [count for count, _ in shapes]
-    for name in NETS:
-        table = convolutions(name)
+    for name in shipped():
+        table = ModelConfig(name=name).net.convolutions
         width = channels[0] / table[0].channels
         has_lrn = any(conv.lrn for conv in table)  # it has no weights, so none would be told apart
         if not has_lrn and [(scaled(c.channels, width), c.kernel) for c in table] == shapes:

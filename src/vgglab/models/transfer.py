@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from vgglab.config.model import ModelConfig, NormConfig
 from vgglab.config.nets import Conv
-from vgglab.models.layer_costs import FIRST_FC
-from vgglab.models.layers import CONVOLUTIONS_OF_A, places
+from vgglab.models.layers import CONVOLUTIONS_OF_A
 from vgglab.models.vgg import VGG
-
-COPIED_FROM_A = (*(f"conv{place}" for place in CONVOLUTIONS_OF_A), "fc6", "fc7", "fc8")
-"""A's first four convolutions and its three fully connected layers (section 3.1)."""
 
 
 def copy_all(net: VGG, state: Mapping[str, Tensor]) -> None:
@@ -27,8 +24,9 @@ def copy_from_a(
 ) -> None:
     """Give a deeper net the layers of A that the paper copied; the others stay as they are.
 
-    Layers are matched by place, the first of block 2 to the first of block 2; matched by order,
-    their shapes would differ. Batch norm is copied with the convolution before it (section 3.1).
+    These are A's first four convolutions and all of its fully connected layers. They are matched by
+    place, the first of block 2 to the first of block 2; matched by order, their shapes would
+    differ. A norm is copied with the convolution before it (section 3.1).
 
     Args:
         net: a net for which ``shared_with_a`` holds; changed in place.
@@ -36,7 +34,8 @@ def copy_from_a(
         norm: normalisation of both nets.
         state: state dict of A with the same width, last map and classes.
     """
-    model_a = ModelConfig(name="a", width=model.width, dropout=model.dropout)
+    a_table = ModelConfig(name="a").blocks
+    model_a = replace(model, name="a", blocks=a_table, layers=0)
     last = [module for module in net.classifier if isinstance(module, nn.Linear)][-1]
     first = next(module for module in net.features if isinstance(module, nn.Conv2d))
     with torch.device("meta"):
@@ -49,7 +48,8 @@ def copy_from_a(
         )
     theirs, ours = modules_by_layer(a, model_a), modules_by_layer(net, model)
     merged = net.state_dict()
-    for layer in COPIED_FROM_A:
+    fully_connected = [layer for layer in theirs if layer.startswith("fc")]
+    for layer in (*(f"conv{place}" for place in CONVOLUTIONS_OF_A), *fully_connected):
         for source, target in zip(theirs[layer], ours[layer], strict=True):
             for key, value in state.items():
                 if key.startswith(f"{source}."):
@@ -60,14 +60,14 @@ def copy_from_a(
 def modules_by_layer(net: VGG, model: ModelConfig) -> dict[str, list[str]]:
     """Map each layer to the modules with its weights: a convolution and its norm, or a Linear."""
     found: dict[str, list[str]] = {}
-    convolutions = [place for place, layer in places(model.name) if isinstance(layer, Conv)]
+    convolutions = [place for place, layer in model.net.places() if isinstance(layer, Conv)]
     current: list[str] = []
     for index, module in enumerate(net.features):
         if isinstance(module, nn.Conv2d):
             current = found.setdefault(f"conv{convolutions[len(found)]}", [])
         if next(module.parameters(), None) is not None:
             current.append(f"features.{index}")
-    number = FIRST_FC
+    number = model.net.first_fc
     for index, module in enumerate(net.classifier):
         if isinstance(module, nn.Linear):
             found[f"fc{number}"] = [f"classifier.{index}"]

@@ -71,8 +71,8 @@ def _bands(summaries: Sequence[Summary], suffix: str) -> list[Band]:
     bands = []
     for norm in dict.fromkeys(s.arm.norm for s in shown):
         of_norm = [s for s in shown if s.arm.norm == norm]
-        line = [s for s in of_norm if on_line(s.arm.model)]
-        others = [s for s in of_norm if not on_line(s.arm.model)]
+        line = [s for s in of_norm if on_line(s.arm)]
+        others = [s for s in of_norm if not on_line(s.arm)]
         bands += [_band(norm_label(norm) + suffix, line)] if line else []
         bands += [
             _band(f"{model_label(s.arm.model)}, {norm_label(norm)}{suffix}", [s]) for s in others

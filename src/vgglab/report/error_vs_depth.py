@@ -9,7 +9,7 @@ from dataclasses import replace
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from vgglab.config.nets import NETS
+from vgglab.config.model import ModelConfig
 from vgglab.report.blocks import Block, Figure, Heading, Section
 from vgglab.report.paper_numbers import published
 from vgglab.report.results import Results
@@ -31,15 +31,15 @@ _DODGE = 0.35
 """Weight layers between two marks that would cover each other."""
 
 
-def on_line(model: str) -> bool:
-    """Whether a net is of 3x3 convolutions only; C's extra layers are 1x1, so it is beside it."""
-    return model in NETS and NETS[model].depth_series == "line"
+def on_line(arm: Arm) -> bool:
+    """Whether a net is of the family that depth alone tells apart: C's extra layers are 1x1, A-LRN
+    has LRN, so they stand beside it."""
+    return not arm.differs
 
 
 def on_axis(summaries: Sequence[Summary]) -> list[Summary]:
-    """Those that the figure shows: nets of the depth series of which a seed trained."""
-    shown = {name for name, net in NETS.items() if net.depth_series != "none"}
-    return [s for s in summaries if s.arm.model in shown and s.weight_layers and s.top1]
+    """Those that the figure shows: nets of which a seed trained."""
+    return [s for s in summaries if s.weight_layers and s.top1]
 
 
 def _positions(shown: Sequence[Summary]) -> dict[Arm, float]:
@@ -82,7 +82,7 @@ def _draw_series(
 ) -> None:
     norm = series[0].arm.norm
     colour, marker = NORM_COLOURS[norm], NORM_MARKERS[norm]
-    line = [(x[s.arm], s.top1.mean) for s in series if on_line(s.arm.model) and s.top1]
+    line = [(x[s.arm], s.top1.mean) for s in series if on_line(s.arm) and s.top1]
     axes.plot(*zip(*line, strict=True), color=colour, linewidth=1.2, zorder=2)
     for summary in series:
         mean, at = summary.top1, x[summary.arm]
@@ -90,7 +90,7 @@ def _draw_series(
             continue
         if mean.interval:
             axes.vlines(at, *mean.interval, color=colour, linewidth=1.4, zorder=3)
-        face = colour if on_line(summary.arm.model) else PAPER
+        face = colour if on_line(summary.arm) else PAPER
         axes.plot(at, mean.mean, marker, markersize=6, color=colour, markerfacecolor=face, zorder=4)
         if not seeds:
             continue
@@ -159,7 +159,7 @@ def _paper() -> list[Summary]:
     return on_axis(
         [
             Summary(
-                arm=Arm(model, "none", ""),
+                arm=Arm(model, "none", "", differs=ModelConfig(name=model).net.differs),
                 protocol="",
                 weight_layers=net.weight_layers,
                 seeds=(0,),
@@ -232,16 +232,14 @@ def _caption(shown: Sequence[Summary], cut: bool) -> str:
     has_interval = any(s.top1 and s.top1.interval for s in shown)
     with_interval = f" with its {INTERVAL}" if has_interval else ""
     parts = [f"Each small dot is a training seed; the large mark is their mean{with_interval}."]
-    models = {s.arm.model: s.weight_layers for s in shown}
-    nets = {NETS[name]: layers for name, layers in models.items()}
-    parts += [
-        f"The line joins the nets of 3x3 convolutions only; {net.label}, {net.differs}, is the "
-        "hollow mark beside it."
-        for net in nets
-        if net.depth_series == "beside"
-    ]
+    nets = {model_label(s.arm.model): s.weight_layers for s in shown}
+    beside = {model_label(s.arm.model): s.arm.differs for s in shown if s.arm.differs}
+    if beside:
+        named = "; ".join(f"{label}, {differs}" for label, differs in beside.items())
+        marks = "is the hollow mark" if len(beside) == 1 else "are hollow marks"
+        parts.append(f"The line joins nets of 3x3 convolutions alone; {named}, {marks} beside it.")
     for depth in sorted({layers for layers in nets.values() if layers}):
-        labels = sorted(net.label for net, layers in nets.items() if layers == depth)
+        labels = sorted(label for label, layers in nets.items() if layers == depth)
         if len(labels) > 1:
             have = "both have" if len(labels) == 2 else "all have"
             names = " and ".join(labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from vgglab.config.nets import NETS
+from vgglab.config.model import net_label
 from vgglab.study import CONFIDENCE, Arm, ClaimRecord, Estimate
 from vgglab.study.claims.directions import DIRECTIONS, difference_label
 
@@ -16,11 +16,8 @@ INTERVAL = f"{CONFIDENCE:.0%} interval"
 
 
 def model_label(model: str) -> str:
-    """The name of a net as its paper writes it: A-LRN for ``a_lrn``.
-
-    A net of an old run that ``NETS`` no longer has keeps its own name, in capitals.
-    """
-    return NETS[model].label if model in NETS else model.upper().replace("_", "-")
+    """The name of a net as its paper writes it: A-LRN for ``a_lrn``; plain-22 as it is."""
+    return net_label(model)
 
 
 def norm_label(norm: str) -> str:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from vgglab.config import SCHEMA_VERSION, Config, division, semantic
+from vgglab.config.model import NormName
 
 
 def canonical_json(value: Any) -> str:
@@ -47,9 +48,12 @@ def content_hash(config: Config, fingerprint: str, parent: str = "") -> str:
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
+_MARKS: dict[NormName, str] = {"none": "", "batch": "-bn", "group": "-gn", "layer": "-ln"}
+
+
 def arm_name(config: Config) -> str:
-    """``a_lrn-bn``: model, batch norm if any; what seeds repeat."""
-    return config.model.name + ("-bn" if config.norm.name == "batch" else "")
+    """``a_lrn-bn``: model, norm if any; what seeds repeat."""
+    return config.model.full_name + _MARKS[config.norm.name]
 
 
 def readable_name(config: Config) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vgglab.config import arm_fields
 from vgglab.study.view import StudyView
 
-FACTORS = ("model.name", "norm.name", "init.name")
+FACTORS = ("model.name", "model.layers", "norm.name", "init.name")
 """Fields that an arm is named after."""
 
 
@@ -28,6 +28,8 @@ class Arm:
     init: str
     variant: str = ""
     """``field=value, ...`` where model, norm and init do not tell the arms apart."""
+    differs: str = field(default="", compare=False)
+    """What sets its net apart from the plain family, as a clause; empty: nothing."""
 
     def __lt__(self, other: Arm) -> bool:
         return self._order < other._order
@@ -42,10 +44,11 @@ def arms(view: StudyView) -> dict[str, Arm]:
     variant = _variants(view)
     return {
         point.id: Arm(
-            model=point.config.model.name,
+            model=point.config.model.full_name,
             norm=point.config.norm.name,
             init=point.config.init.name,
             variant=variant[point.id],
+            differs=point.config.model.net.differs,
         )
         for point in view.points
     }
@@ -95,7 +98,7 @@ def values_by_arm(view: StudyView) -> dict[str, dict[Any, list[Arm]]]:
     found: dict[str, dict[Any, set[Arm]]] = defaultdict(lambda: defaultdict(set))
     for point in view.points:
         for name, value in arm_fields(point.config).items():
-            if name not in FACTORS:
+            if name not in (*FACTORS, "model.blocks"):  # what the net's name stands for
                 found[name][value].add(arm_of[point.id])
     return {
         name: {value: sorted(members) for value, members in by_value.items()}

@@ -32,7 +32,7 @@ class Summary:
 
     arm: Arm
     protocol: str
-    weight_layers: int | None
+    weight_layers: int
     seeds: tuple[int, ...]
     """Seeds that the study asks for."""
     states: Mapping[str, int]

@@ -45,7 +45,7 @@ class ResultRow:
     reason: str
     parent: str
     """Id of the run whose weights this one started from; empty if it drew its own."""
-    weight_layers: int | None
+    weight_layers: int
     protocol: str
     top1_error: float | None
     top5_error: float | None
@@ -92,7 +92,7 @@ _DTYPES: dict[Any, str] = {
 }
 
 
-def _about_point(point: RunRecord | MissingPoint, weight_layers: int | None) -> dict[str, Any]:
+def _about_point(point: RunRecord | MissingPoint) -> dict[str, Any]:
     """The columns that hold under every protocol."""
     config = point.config
     status = point.status if isinstance(point, RunRecord) else Status(state=point.state)
@@ -101,7 +101,7 @@ def _about_point(point: RunRecord | MissingPoint, weight_layers: int | None) -> 
     hardware, validation = result.get("hardware", {}), result.get("validation", {})
     return {
         "run": point.id,
-        "model": config.model.name,
+        "model": config.model.full_name,
         "norm": config.norm.name,
         "init": config.init.name,
         "width": config.model.width,
@@ -111,7 +111,7 @@ def _about_point(point: RunRecord | MissingPoint, weight_layers: int | None) -> 
         "state": status.state.value,
         "reason": status.reason,
         "parent": status.parent,
-        "weight_layers": weight_layers,
+        "weight_layers": config.model.net.weight_layers,
         "best_epoch": validation.get("best_epoch"),
         "validation_top1_error": validation.get("best_top1_error"),
         **{name: cost.get(name) for name in ("parameters", "macs", "activations_all")},
@@ -124,18 +124,12 @@ def _about_point(point: RunRecord | MissingPoint, weight_layers: int | None) -> 
     }
 
 
-def _weight_layers(view: StudyView) -> dict[str, int]:
-    """Model -> weight layers, from any run that knows: a point without a result has them too."""
-    known = ((run.config.model.name, run.result.get("cost", {})) for run in view.runs)
-    return {model: cost["weight_layers"] for model, cost in known if "weight_layers" in cost}
-
-
 def result_rows(view: StudyView) -> tuple[ResultRow, ...]:
     """One row a run and protocol, ordered by arm, seed, run and protocol."""
-    arm_of, layers = arms(view), _weight_layers(view)
+    arm_of = arms(view)
     rows: list[ResultRow] = []
     for point in sorted(view.points, key=lambda p: (arm_of[p.id], p.config.seed, p.id)):
-        about = _about_point(point, layers.get(point.config.model.name))
+        about = _about_point(point)
         untested: dict[str, ProtocolErrors] = {"": {}}
         for protocol, found in sorted((point.result.get("errors") or untested).items()):
             rows.append(

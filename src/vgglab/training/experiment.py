@@ -18,6 +18,7 @@ from vgglab.models.kernels.select import use_kernels
 from vgglab.models.vgg import VGG, parameters_by_block
 from vgglab.runs import MetricsLog, Result, RunDirectory, Status, read_metrics
 from vgglab.signals import StopRequest
+from vgglab.training.averaging import AveragedNet
 from vgglab.training.callbacks import Heartbeat, PlateauRule, Recorder, Sink
 from vgglab.training.ceiling import ceiling, flops_per_image, hardware
 from vgglab.training.checkpoints import (
@@ -105,6 +106,7 @@ def run_experiment(
     gradients = _gradient_norms(config, module)
     speed = SpeedMeter(ideal=_ideal_speed(config, group, cost))
     callbacks: list[pl.Callback | None] = [
+        AveragedNet(config.recipe.average_weights) if config.recipe.average_weights else None,
         FiniteWatch(
             directory,
             group,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vgglab.config import Config
 from vgglab.data.sources.registry import channels
 from vgglab.models.cost import NetCost, describe
-from vgglab.training.optimisation import optimiser_of
+from vgglab.training.optimisation import state_values
 
 
 def net_cost(config: Config) -> NetCost:
@@ -16,5 +16,5 @@ def net_cost(config: Config) -> NetCost:
         classes=config.data.classes,
         image_size=config.data.image_size,
         in_channels=channels(config.data),
-        state_values=optimiser_of(config.recipe).state_values,
+        state_values=state_values(config.recipe),
     )

@@ -114,6 +114,11 @@ def optimiser_of(recipe: RecipeConfig) -> Optimiser:
     return OPTIMISERS[recipe.optimizer]
 
 
+def state_values(recipe: RecipeConfig) -> int:
+    """Values kept for each parameter besides itself: the optimiser's, and its mean if any."""
+    return optimiser_of(recipe).state_values + bool(recipe.average_weights)
+
+
 def optimizer_of(recipe: RecipeConfig, parameters: Iterable[Parameter], fused: bool) -> Optimizer:
     """A recipe's optimiser of some parameters.
 

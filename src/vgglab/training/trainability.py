@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from vgglab.config import Config
 from vgglab.data.loaders import Batch
 from vgglab.models.dropout import dropout_layers, keyed_dropout
-from vgglab.models.vgg import VGG
+from vgglab.models.vgg import VGG, Features
 from vgglab.training.distributed import ProcessGroup
 from vgglab.training.meters import StepLoss
 from vgglab.training.optimisation import optimiser_of
@@ -242,18 +242,22 @@ def relative_gradients(module: nn.Module) -> list[float]:
     return values
 
 
-def before_relus(module: nn.Module) -> list[nn.Module]:
+def before_relus(module: nn.Module) -> list[nn.Module | None]:
     """The module before each ReLU, or before the max-pooling in front of it (``Features``).
 
-    A value above 0 there passes the ReLU, whichever of the two goes first.
+    A value above 0 there passes the ReLU, whichever of the two goes first. None where a shortcut is
+    added in between, so that the module's output is not what the ReLU gets.
     """
-    return [
-        before
-        for part in module.modules()
-        if isinstance(part, nn.Sequential)
-        for before, after in itertools.pairwise(part)
-        if isinstance(after, nn.ReLU)
-    ]
+    found: list[nn.Module | None] = []
+    for part in module.modules():
+        added = set(part.shortcuts.values()) if isinstance(part, Features) else set()
+        if isinstance(part, nn.Sequential):
+            found += [
+                None if index in added else before
+                for index, (before, after) in enumerate(itertools.pairwise(part), start=1)
+                if isinstance(after, nn.ReLU)
+            ]
+    return found
 
 
 @torch.no_grad()
@@ -280,7 +284,8 @@ class DeadUnits:
             return  # another micro-batch of the same step
         # strict=False: no ReLU after the last layer
         for name, before in zip(self._layers, before_relus(module), strict=False):
-            self._hooks.append(before.register_forward_hook(self._counter(name)))
+            if before is not None:
+                self._hooks.append(before.register_forward_hook(self._counter(name)))
 
     def _counter(self, name: str) -> Any:
         def count(module: nn.Module, inputs: Any, output: Tensor) -> None:

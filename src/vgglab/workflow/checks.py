@@ -6,11 +6,15 @@ import dataclasses
 from pathlib import Path
 
 from vgglab.config import Config, FilesConfig
-from vgglab.config.nets import NETS
+from vgglab.config.model import ModelConfig
+from vgglab.config.nets import shipped
 from vgglab.config.parent import parent_of
 from vgglab.config.parse import ConfigError, shown
 from vgglab.data.sources.registry import channels
 from vgglab.models.layers import check_sizes, map_size, shared_with_a
+
+SHAPES = ("name", "blocks", "layers", "hidden", "width", "pooling")
+"""Fields of a model that decide the shapes of its weights."""
 
 
 def check_net(config: Config) -> None:
@@ -21,7 +25,7 @@ def check_net(config: Config) -> None:
     """
     try:
         check_sizes(
-            config.model.name,
+            config.model,
             classes=config.data.classes,
             image_size=config.data.image_size,
             in_channels=channels(config.data),
@@ -39,38 +43,41 @@ def check_net(config: Config) -> None:
 
 
 def _check_pretrained(config: Config, parent: Config) -> None:
-    if not shared_with_a(config.model.name):
-        allowed = ", ".join(name for name in NETS if shared_with_a(name))
+    if not shared_with_a(config.model):
+        allowed = ", ".join(name for name in shipped() if shared_with_a(ModelConfig(name=name)))
         raise ConfigError(
             f"init=pretrained_a: model={config.model.name} has not the layers of A that it copies; "
-            f"must be one of {allowed}"
+            f"must be one of {allowed}, or a net with these"
         )
     if parent.model.name != "a":
         raise ConfigError(
             f"init.parent.model.name = {parent.model.name}: init=pretrained_a copies from a"
         )
-    as_a = dataclasses.replace(parent.model, name=config.model.name)
-    _check_same_net(config, dataclasses.replace(parent, model=as_a))
+    ours = config.model
+    as_ours = dataclasses.replace(
+        parent.model, name=ours.name, blocks=ours.blocks, layers=ours.layers
+    )
+    _check_same_net(config, dataclasses.replace(parent, model=as_ours))
 
 
 def _check_same_net(config: Config, parent: Config) -> None:
-    for field, ours, theirs in (
-        ("model.name", config.model.name, parent.model.name),
-        ("model.width", config.model.width, parent.model.width),
+    ours, theirs = config.model, parent.model
+    for field, wanted, found in (
+        *((f"model.{name}", getattr(ours, name), getattr(theirs, name)) for name in SHAPES),
         ("norm.name", config.norm.name, parent.norm.name),
         ("data.classes", config.data.classes, parent.data.classes),
         ("colour channels", channels(config.data), channels(parent.data)),
         ("map before the first fully connected layer", _last_map(config), _last_map(parent)),
     ):
-        if ours != theirs:
+        if wanted != found:
             raise ConfigError(
-                f"init={config.init.name}: its parent's {field} is {theirs}, must be {ours} "
+                f"init={config.init.name}: its parent's {field} is {found}, must be {wanted} "
                 "for its weights to fit"
             )
 
 
 def _last_map(config: Config) -> int:
-    return map_size(config.model.name, config.data.image_size)
+    return map_size(config.model, config.data.image_size)
 
 
 def check_paths(config: Config) -> None:

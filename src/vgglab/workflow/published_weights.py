@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from vgglab.config import Config, FolderConfig, plain
-from vgglab.config.nets import NETS
 from vgglab.config.parse import ConfigError, parse
 from vgglab.data.normalise import Normalisation
 from vgglab.data.sources.registry import channels, listing_of, load_splits
@@ -98,7 +97,7 @@ def config_for(about: PublishedNet, config: Config) -> Config:
     side = config.data.image_size
     fits = {
         f"data.classes = {config.data.classes}": about.classes == config.data.classes,
-        f"data.image_size = {side}": about.map_size == map_size(about.model.name, side),
+        f"data.image_size = {side}": about.map_size == map_size(about.model, side),
         f"data={config.data.name}": about.in_channels == channels(config.data),
     }
     for what, does in fits.items():
@@ -110,7 +109,7 @@ def config_for(about: PublishedNet, config: Config) -> Config:
             )
     tree = plain(config)
     tree["task"] = {"name": "train"}  # the protocols are checked as those of a run are
-    tree["model"] |= {"name": about.model.name, "width": about.model.width}
+    tree["model"] = plain(about.model)
     tree["norm"] = dataclasses.asdict(about.norm)
     if not config.recipe.scale_min:
         scale = round(side * TORCHVISION_RESIZE / TORCHVISION_CROP)
@@ -127,12 +126,10 @@ def _directory(config: Config) -> RunDirectory:
 def torchvision_name(config: Config) -> str:
     """What torchvision calls the weights, if their name says that they are its own: ``vgg16_bn`` of
     ``torchvision:vgg16_bn`` and of its file ``vgg16_bn-6c64b313.pth``; else empty."""
-    batch_norm = "_bn" if config.norm.name == "batch" else ""
-    plain_name = NETS[config.model.name].torchvision
-    name = plain_name + batch_norm
+    name = published.torchvision_net(config.model, config.norm)
     said = Path(config.weights).stem.removeprefix("torchvision:").partition("-")[0]
     is_whole = config.model.width == 1 and config.data.classes == 1000
-    return name if plain_name and said == name and is_whole else ""
+    return name if said == name and is_whole else ""
 
 
 def _row(config: Config, label: str, found: Row) -> Row:

@@ -18,7 +18,7 @@ from vgglab.launch.pool import Point, PointResources, overrides_of
 from vgglab.runs import RunRecord, State, load_runs
 from vgglab.study.forecast import DoneRun, Measurement, Timing, Work, from_runs, measurement
 from vgglab.training.net_cost import net_cost
-from vgglab.training.optimisation import optimiser_of
+from vgglab.training.optimisation import state_values
 from vgglab.workflow.compose import compose_point
 from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.micro_batch import CUDA_MIB
@@ -43,7 +43,7 @@ def net_key(config: Config) -> str:
 
 def net_name(config: Config) -> str:
     """``e, norm batch, width 0.125``."""
-    return f"{config.model.name}, norm {config.norm.name}, width {config.model.width:g}"
+    return f"{config.model.full_name}, norm {config.norm.name}, width {config.model.width:g}"
 
 
 class KnownCosts:
@@ -120,7 +120,7 @@ class KnownCosts:
                 self._slots,
                 resolved,
                 Path(folder),
-                optimiser_of(config.recipe).state_values,
+                state_values(config.recipe),
             )
             for pilot in pool.run(points):
                 yield by_overrides[pilot.measured], pilot
@@ -195,7 +195,7 @@ def stand_in_overrides(config: Config) -> tuple[str, ...]:
     return tuple(
         overrides_of(
             {
-                "model": config.model.name,
+                "model": config.model.full_name,
                 "norm": config.norm.name,
                 "model.width": config.model.width,
                 "recipe.batch_size": min(config.recipe.batch_size, REFERENCE_BATCH),

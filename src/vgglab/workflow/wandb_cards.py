@@ -105,7 +105,7 @@ def run_card(config: Config, directory: RunDirectory, status: Status) -> RunCard
         name=readable_name(config),
         group=config.study.name,
         job_type="train",
-        tags=(config.model.name, config.norm.name, config.data.name, config.init.name),
+        tags=(config.model.full_name, config.norm.name, config.data.name, config.init.name),
         notes=command_line(),
         config=without_home_in(plain(config) | about),
         data=data,

@@ -11,7 +11,7 @@ from torch import nn
 
 from vgglab.config import TrainerConfig
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
-from vgglab.config.nets import NETS
+from vgglab.config.nets import shipped
 from vgglab.models.build import build
 from vgglab.models.fully_convolutional import FullyConvolutional
 from vgglab.models.kernels.packed import Packed
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(), reason="torch is built without oneDNN"
 )
 
-NAMES = tuple(NETS)
+NAMES = shipped()
 
 
 def net_of(name: str, norm: Literal["none", "batch"]) -> VGG:

@@ -12,13 +12,14 @@ release of torch that changes them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vgglab.models.fully_convolutional import FullyConvolutional
 from vgglab.models.lrn import LocalResponseNorm
-from vgglab.models.vgg import VGG, pools_before_relus
+from vgglab.models.vgg import VGG, Shortcut, Step, pools_before_relus
 
 Layer = Callable[[Tensor], Tensor]
 
@@ -32,7 +33,7 @@ class Packed(nn.Module):
 
     def __init__(self, net: VGG | FullyConvolutional) -> None:
         super().__init__()
-        self._features = _layers(net.features)
+        self._features = _layers(net.features.steps)
         self._classifier = _layers(net.classifier)
         self._flattens = isinstance(net, VGG)
 
@@ -40,8 +41,14 @@ class Packed(nn.Module):
     def forward(self, images_nchw: Tensor) -> Tensor:
         """Compute scores of images (N, C, H, W) in bf16, in the shape that the net gives."""
         values = images_nchw.bfloat16()
+        kept = values
         for layer in self._features:
-            values = layer(values)
+            if layer is Shortcut.LEAVES:
+                kept = values
+            elif layer is Shortcut.IS_ADDED:
+                values = values + kept
+            else:
+                values = layer(values)
         if self._flattens:
             values = values.flatten(1)
         for layer in self._classifier:
@@ -49,24 +56,36 @@ class Packed(nn.Module):
         return values
 
 
-def _layers(modules: Iterable[nn.Module]) -> list[Layer]:
+def _layers(steps: Iterable[Step]) -> list[Any]:
     """Pack weights; a ReLU is computed by the kernel of the convolution or Linear before it."""
-    kept = [module for module in modules if not isinstance(module, nn.Dropout)]
-    layers: list[Layer | nn.Module] = []
-    for before, module, after in zip([None, *kept], kept, [*kept[1:], None], strict=False):
+    kept = [step for step in steps if not isinstance(step, nn.Dropout)]
+    layers: list[Layer | Step] = []
+    for before, step, after in zip([None, *kept], kept, [*kept[1:], None], strict=False):
         activation = "relu" if isinstance(after, nn.ReLU) else "none"
-        match module:
+        match step:
             case nn.Conv2d():
-                layers.append(_convolution(module, activation))
+                layers.append(_convolution(step, activation))
             case nn.Linear():
-                layers.append(_linear(module, activation))
+                layers.append(_linear(step, activation))
             case nn.ReLU() if isinstance(before, nn.Conv2d | nn.Linear):
                 pass
-            case nn.ReLU() | nn.MaxPool2d() | nn.BatchNorm2d() | LocalResponseNorm():
-                layers.append(module)
+            case Shortcut() | nn.ReLU() | nn.GELU() | nn.SiLU() | nn.MaxPool2d() | nn.AvgPool2d():
+                layers.append(step)
+            case nn.BatchNorm2d() | LocalResponseNorm():
+                layers.append(step)
+            case nn.GroupNorm():
+                layers.append(_group_norm(step))
             case _:
-                raise TypeError(f"{type(module).__name__}: unknown how autocast computes it")
+                raise TypeError(f"{type(step).__name__}: unknown how autocast computes it")
     return pools_before_relus(layers)
+
+
+def _group_norm(module: nn.GroupNorm) -> Layer:
+    def run(images_nchw: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):  # computes it in fp32
+            return module(images_nchw)  # type: ignore[no-any-return]
+
+    return run
 
 
 def _convolution(module: nn.Conv2d, activation: str) -> Layer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any
@@ -99,6 +99,9 @@ def comparisons(view: StudyView) -> tuple[list[Comparison], list[Unanswered]]:
         p.id: {name: value for name, value in _fields(p).items() if name not in tuned}
         for p in view.points
     }
+    if _names_tell_nets(fields.values()):
+        for values in fields.values():
+            del values["model.blocks"]
     known = {name for values in fields.values() for name in values}
     nuisance = view.guard.declared.nuisance if view.guard else ()
     for claim_name, claim in view.claims.items():
@@ -109,6 +112,12 @@ def comparisons(view: StudyView) -> tuple[list[Comparison], list[Unanswered]]:
         if not candidates:
             unanswered.append(Unanswered(claim_name, why))
     return found, unanswered
+
+
+def _names_tell_nets(fields: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a net's table follows from its name, so that a claim on names need not name it."""
+    tables = {(values["model.name"], values["model.blocks"]) for values in fields}
+    return len(tables) == len({name for name, _ in tables})
 
 
 def _fields(point: Point) -> dict[str, Any]:

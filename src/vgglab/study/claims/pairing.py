@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vgglab.config import Config
 from vgglab.config.claims import Metric
-from vgglab.config.nets import NETS, Conv
+from vgglab.config.nets import Conv
 from vgglab.runs import RunRecord, State
 from vgglab.runs.records import ProtocolErrors, guessing_error
 from vgglab.study.claims.comparisons import UNTRAINED, Comparison, Point, Side
@@ -253,23 +253,22 @@ def _guessing(comparison: Comparison) -> float:
 
 def _first_weights(config: Config) -> Hashable:
     """What decides the shapes of a net's first weights: LRN and normalisation do not."""
-    name, width = config.model.name, config.model.width
-    if name not in NETS:  # of an old run
-        return name, width
-    layers = NETS[name].layers
-    return width, tuple(
-        dataclasses.replace(x, lrn=False) if isinstance(x, Conv) else x for x in layers
+    net, width = config.model.net, config.model.width
+    layers = tuple(
+        dataclasses.replace(layer, lrn=False) if isinstance(layer, Conv) else layer
+        for layer in net.layers
     )
+    return width, layers, net.hidden
 
 
 def _places(comparison: Comparison) -> tuple[float, ...]:
-    """Weight layers where the sides are nets, the field's value where one with numbers tells them
+    """Weight layers where sides are nets, the field's value where one with numbers tells them
     apart, else their number in the order of the claim."""
     fields = [side.fields for side in comparison.sides]
     telling = [n for n in fields[0] if len({repr(f.get(n)) for f in fields}) > 1]
     found: list[float] = []
-    if telling == ["model.name"]:
-        found = [_weight_layers(f["model.name"]) for f in fields]
+    if telling and set(telling) <= {"model.name", "model.layers", "model.blocks"}:
+        found = [_weight_layers(side) for side in comparison.sides]
     elif len(telling) == 1 and all(isinstance(f[telling[0]], int | float) for f in fields):
         found = [float(f[telling[0]]) for f in fields]
     if len(set(found)) > 1 and sorted(found) == found:
@@ -277,8 +276,9 @@ def _places(comparison: Comparison) -> tuple[float, ...]:
     return tuple(float(place) for place in range(len(fields)))
 
 
-def _weight_layers(model: str) -> float:
-    return float(NETS[model].weight_layers) if model in NETS else 0.0
+def _weight_layers(side: Side) -> float:
+    points = [point for net in side.nets for point in net.values()]
+    return float(points[0].config.model.net.weight_layers) if points else 0.0
 
 
 def _images_tested(comparison: Comparison) -> int | None:
