@@ -7,6 +7,8 @@ from pathlib import Path
 
 VARIABLE = "VGGLAB_ROOT"
 """Environment variable that holds the folder: Hydra's search path reads it."""
+USER_FOLDER = "VGGLAB_CONFIG_DIR"
+"""Environment variable with the folder of ``--config-dir``, absolute, for processes below."""
 
 
 def enter(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import re
@@ -50,7 +51,7 @@ def main(root: Path) -> None:
     checkout.enter(root)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own printer
     store.register()
-    sys.argv[1:] = multirun_first(sys.argv[1:])
+    sys.argv[1:] = with_user_folder(multirun_first(sys.argv[1:]))
     code = DONE
 
     @hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")
@@ -70,6 +71,21 @@ def multirun_first(arguments: Sequence[str]) -> list[str]:
     """The same arguments with ``-m`` in front: Hydra refuses it between two overrides."""
     flags = {"-m", "--multirun"}
     return sorted(arguments, key=lambda argument: argument not in flags)
+
+
+def with_user_folder(arguments: Sequence[str]) -> list[str]:
+    """The same arguments; ``--config-dir`` of the command that has started this one is kept.
+
+    Points and ranks find a user's own nets and experiments where their study did.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd")
+    found, _ = parser.parse_known_args(list(arguments))
+    if found.config_dir is not None:
+        os.environ[checkout.USER_FOLDER] = str(Path(found.config_dir).absolute())
+        return list(arguments)
+    inherited = os.environ.get(checkout.USER_FOLDER)
+    return ["--config-dir", inherited, *arguments] if inherited else list(arguments)
 
 
 def dispatch(composed: DictConfig) -> None:

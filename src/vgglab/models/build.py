@@ -24,7 +24,7 @@ def build(
     The global random generator is neither read nor advanced.
 
     Args:
-        model: row of the table of nets, width, dropout, LRN.
+        model: the net.
         norm: normalisation between a convolution and its ReLU.
         init: distribution of the initial weights.
         classes: units of the last layer.

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from vgglab.config.model import ModelConfig, NormConfig
+from vgglab.config.nets import shipped
 from vgglab.models.cost import BYTES_A_VALUE, NetCost
 
 _UNITS = {
@@ -49,15 +50,17 @@ def is_published_size(
     """Tell whether a net has the size that published figures are about.
 
     Args:
-        model: row of the table of nets and its width.
-        norm: normalisation between a convolution and its ReLU.
+        model: the net and its width.
+        norm: normalisation between a convolution and its activation.
         classes: units of the last layer.
         image_size: side of the square images, in pixels.
         in_channels: of the images.
 
     Returns:
-        Whether it is of width 1, without batch norm, for 1,000 classes and RGB images of 224 px.
+        Whether it is of its name's table and width 1, without batch norm, for 1,000 classes and RGB images of 224 px.
     """
+    if model.name not in shipped() or model.net != ModelConfig(name=model.name).net:
+        return False
     return (model.width, norm.name, classes, image_size, in_channels) == (1, "none", 1000, 224, 3)
 
 
