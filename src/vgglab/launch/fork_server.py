@@ -2,7 +2,8 @@
 
 It computes nothing: it has no CUDA, no threads of torch or OpenMP, no files and no service of W&B.
 Threads that a library starts when it is imported (OpenBLAS, pyarrow's allocator) end in a fork by
-the library's own means. ``forked.py`` is the other end of its socket.
+the library's own means. All points have its hash seed, where each cold process draws its own: no
+result depends on it. ``forked.py`` is the other end of its socket.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ torch's builder of extensions: its import asks CUDA for its devices."""
 
 def load_of(config: Config) -> str:
     """What a fork server for the points of a study is to load; empty for none."""
-    if not config.launcher.warm_start:
+    if not config.launcher.warm_start or config.launcher.name == "slurm":  # its jobs start cold
         return ""
     load = import_all if config.tracking.mode == "off" else import_all_and_wandb
     return f"{__name__}:{load.__name__}"
