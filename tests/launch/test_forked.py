@@ -197,6 +197,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 def test_a_run_has_the_same_bits_and_the_same_torch(
     tmp_path: Path, small_config: Config, datasets: Path
 ) -> None:
