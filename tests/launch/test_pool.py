@@ -98,7 +98,7 @@ from pathlib import Path
 name = next(a.partition("=")[2] for a in sys.argv if a.startswith("name="))
 folder = Path(__file__).parent / "runs" / name
 (folder / "started").touch()
-time.sleep(0.3)
+time.sleep(0.7)  # longer than a poll: those that may run at once are seen at once
 if "broken" in name:
     sys.exit(3)
 (folder / "status.json").write_text(json.dumps({"state": "finished"}))

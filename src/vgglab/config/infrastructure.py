@@ -117,6 +117,9 @@ class LauncherConfig:
     """Points trained at a time; 0: one a core, or one a GPU, or 256 under SLURM. More than there
     are GPUs share them. ``auto``: on GPUs as many as their memory and the cores suffice for, at
     most 8 on each; else as 0."""
+    warm_start: Annotated[bool, Role.INFRASTRUCTURE] = True
+    """Points begin as forks of a process that has imported the libraries; ``false``: each imports
+    them itself. Linux alone has the former."""
     partition: Annotated[str | None, Role.INFRASTRUCTURE] = None
     """SLURM's; null: the cluster's default. Its other options are ``hydra.launcher.*``."""
     minutes: Annotated[int, Field(ge=1, le=100_000), Role.INFRASTRUCTURE] = 240

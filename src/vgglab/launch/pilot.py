@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from vgglab.launch.forked import PointProcess
 from vgglab.launch.pool import Point, PointResources, start_point, stop_points
 from vgglab.runs import Record, RunDirectory, read_metrics
 
@@ -111,7 +111,9 @@ class PilotPool:
     """Folder of their runs, which are removed."""
     state_values: int = 1
     """Values that the optimiser keeps for each parameter."""
-    _running: dict[int, tuple[Pilot, subprocess.Popen[bytes]]] = field(default_factory=dict)
+    load: str = ""
+    """What a fork server imports for them; empty: each starts cold."""
+    _running: dict[int, tuple[Pilot, PointProcess]] = field(default_factory=dict)
 
     def run(self, points: Sequence[Point]) -> Iterator[Pilot]:
         """Yield each pilot when it has ended, not necessarily in order."""
@@ -149,8 +151,8 @@ class PilotPool:
         )
 
     def _start(self, pilot: Pilot, slot: int) -> None:
-        pilot.spawned = time.time()
-        process = start_point(pilot.point, self.extra_overrides, self.resources, slot)
+        process = start_point(pilot.point, self.extra_overrides, self.resources, slot, self.load)
+        pilot.spawned = time.time()  # not before: the first may have waited for the fork server
         self._running[slot] = pilot, process
 
     def _poll(self) -> Iterator[Pilot]:
@@ -175,7 +177,7 @@ def _is_filler(pilot: Pilot) -> bool:
     return pilot.point.directory.path.parent.name.startswith("filler-")
 
 
-def _observe(pilot: Pilot, process: subprocess.Popen[bytes]) -> None:
+def _observe(pilot: Pilot, process: PointProcess) -> None:
     for child, peak in peak_memory_mib(process.pid).items():
         pilot.peaks.setdefault(child, []).append(peak)
     if pilot.asked_to_stop is None:

@@ -1,4 +1,4 @@
-"""Runs a limited number of points at a time, each in a fresh process."""
+"""Runs a limited number of points at a time, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vgglab import checkout
+from vgglab.launch.forked import PointProcess, warm_start
 from vgglab.launch.point import LAUNCHED, PARENT
 from vgglab.machine import SHARING, VISIBLE
 from vgglab.runs import RunDirectory, State, Status
@@ -59,14 +60,16 @@ class PointResources:
     def _places(self) -> int:
         return max(1, len(self.gpus) // self.devices)
 
+    @property
+    def shared_environment(self) -> dict[str, str]:
+        """The environment of every point, as far as they do not differ."""
+        threads = str(self.threads)
+        own = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        return without_world(os.environ) | own
+
     def environment(self, slot: int) -> dict[str, str]:
-        """Return the variables of the process in a slot: its threads, and its GPUs if any."""
-        variables = {
-            PARENT: str(os.getpid()),
-            LAUNCHED: repr(time.time()),
-            "OMP_NUM_THREADS": str(self.threads),
-            "MKL_NUM_THREADS": str(self.threads),
-        }
+        """Return the variables of the process in a slot alone: its start, and its GPUs if any."""
+        variables = {PARENT: str(os.getpid()), LAUNCHED: repr(time.time())}
         if self.gpus:
             first = slot % self._places * self.devices
             variables[VISIBLE] = ",".join(self.gpus[first : first + self.devices])
@@ -81,7 +84,9 @@ class Pool:
     resources: PointResources
     extra_overrides: Sequence[str]
     """Put before the overrides of each point, which win."""
-    _running: dict[int, tuple[Point, subprocess.Popen[bytes]]] = field(default_factory=dict)
+    load: str = ""
+    """What a fork server imports for the points, ``module:function``; empty: each starts cold."""
+    _running: dict[int, tuple[Point, PointProcess]] = field(default_factory=dict)
 
     def run(
         self, points: Sequence[Point]
@@ -97,7 +102,8 @@ class Pool:
                 free = [slot for slot in range(self.resources.jobs) if slot not in self._running]
                 for slot in free:
                     if (point := self._next(waiting)) is not None:
-                        process = start_point(point, self.extra_overrides, self.resources, slot)
+                        overrides, shares = self.extra_overrides, self.resources
+                        process = start_point(point, overrides, shares, slot, self.load)
                         self._running[slot] = point, process
                 blocked = self._take_blocked(waiting)
                 ended = self._reap()
@@ -140,16 +146,13 @@ class Pool:
     def _stop_all(self) -> None:
         stop_points([process for _, process in self._running.values()])
         for point, process in self._running.values():
-            record_death(point.directory, process.returncode)
+            record_death(point.directory, process.wait())
         self._running.clear()
 
 
 def start_point(
-    point: Point,
-    extra_overrides: Sequence[str],
-    resources: PointResources,
-    slot: int,
-) -> subprocess.Popen[bytes]:
+    point: Point, extra_overrides: Sequence[str], resources: PointResources, slot: int, load: str
+) -> PointProcess:
     """Start a point's process, which trains as if its command had been typed alone.
 
     Args:
@@ -157,24 +160,28 @@ def start_point(
         extra_overrides: Put before the overrides of the point, which win.
         resources: Share of the machine.
         slot: Index of the point among those that run at the same time, from 0.
+        load: What a fork server imports for it; empty: it starts cold.
 
     Returns:
         The process; its output goes to the log of the run.
     """
     point.directory.path.mkdir(parents=True, exist_ok=True)
+    command, environment = point.command(extra_overrides), resources.shared_environment
+    warm_start.prepare(load, environment)
     with point.directory.log.open("ab") as output:
-        return subprocess.Popen(
-            point.command(extra_overrides),
+        process = warm_start.start(command, lambda: resources.environment(slot), output)
+        return process or subprocess.Popen(
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=without_world(os.environ) | resources.environment(slot),
+            env=environment | resources.environment(slot),
             # The launcher passes on Ctrl-C at the terminal, once.
             start_new_session=True,
         )
 
 
-def stop_points(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+def stop_points(processes: Sequence[PointProcess]) -> None:
     """Ask points to write their checkpoints; return when all have ended.
 
     Those that take longer than ``GRACE_SECONDS`` are killed; a second Ctrl-C kills all at once.

@@ -54,6 +54,7 @@ def source() -> str:
     return digest.hexdigest()[:16]
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Versions of Python and of every library that can change a result."""
     found = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
@@ -69,6 +70,7 @@ def write_config(directory: RunDirectory, config: Config) -> None:
     write_text(directory.config, yaml.safe_dump(tree, sort_keys=False))
 
 
+@functools.cache
 def commit() -> str:
     """The checkout's commit, with ``+changes`` if files differ from it; empty outside git."""
     try:

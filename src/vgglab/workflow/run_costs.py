@@ -24,6 +24,7 @@ from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.micro_batch import CUDA_MIB
 from vgglab.workflow.points import StudyPoint, resolved_overrides
 from vgglab.workflow.pretraining import directory_of
+from vgglab.workflow.warm_up import load_of
 
 NET_GROUPS = ("model", "norm", "data", "protocol", "trainer")
 NET_FIELDS = ("recipe.batch_size", "recipe.scale_min", "recipe.scale_max")
@@ -121,6 +122,7 @@ class KnownCosts:
                 resolved,
                 Path(folder),
                 state_values(config.recipe),
+                load_of(config),
             )
             for pilot in pool.run(points):
                 yield by_overrides[pilot.measured], pilot

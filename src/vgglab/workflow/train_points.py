@@ -13,6 +13,7 @@ from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import load_splits
 from vgglab.launch import slurm as slurm_jobs
+from vgglab.launch.forked import warm_start
 from vgglab.launch.pool import Point, Pool
 from vgglab.launch.screen import StudyScreen
 from vgglab.runs import State
@@ -20,6 +21,7 @@ from vgglab.signals import raise_on_stop
 from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.points import StudyPoint, resolved_overrides, slots_of, still_to_do
 from vgglab.workflow.pretraining import mark_pending
+from vgglab.workflow.warm_up import load_of
 
 JOB = "SLURM job "
 """Begins the reason why a point that was submitted is pending."""
@@ -53,6 +55,8 @@ def finish(
         say(console, f"{before} runs that others start from come first")
     if slurm is None:
         refuse_without_gpus(config)
+        # It imports while this process looks for the data.
+        warm_start.prepare(load_of(config), slots_of([p.config for p in todo]).shared_environment)
     # Downloaded or generated once, before the points would all want it at the same time.
     for data in {repr(p.config.data): p.config.data for p in todo}.values():
         load_splits(data, config.paths.data_folder)
@@ -111,7 +115,7 @@ def _train(todo: Sequence[StudyPoint], console: Console) -> None:
     with (
         raise_on_stop("the running points write their checkpoints; once more ends them at once"),
         StudyScreen(config.study.name, points, console) as screen,
-        contextlib.closing(Pool(slots, resolved).run(points)) as progress,
+        contextlib.closing(Pool(slots, resolved, load_of(config)).run(points)) as progress,
     ):
         for running, ended in progress:
             screen.update(running, ended)

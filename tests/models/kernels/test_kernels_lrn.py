@@ -157,3 +157,11 @@ def test_two_processes_build_once_and_a_third_finds_it(
     third = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert (third.stdout, third.stderr) == ("['cpp', 'cpp']\n", "")
     assert built.stat().st_mtime_ns == stamp
+
+
+def test_a_kernel_whose_source_was_changed_meanwhile_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(cpp, "IMPORTED", {cpp.HERE / "lrn.cpp": b"// as it was imported"})
+    assert not cpp.build_kernel.__wrapped__("lrn", "LRN")
+    assert "its source was changed after this program began" in caplog.text

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
 SHARED = "cpu_kernels.h"
+IMPORTED = {path: path.read_bytes() for path in HERE.iterdir() if path.suffix in (".cpp", ".h")}
+"""Source as it was with the rest of this program's source, which a run's record names."""
 TYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 # Instructions by what torch itself found the processor to have, not by what the compiler finds
@@ -79,6 +81,8 @@ def supports(images_nchw: Tensor) -> bool:
 def _load(name: str, purpose: str, flags: list[str]) -> None:
     extension = _extension()
     library, source = f"vgglab_{name}", HERE / f"{name}.cpp"
+    if any(path.read_bytes() != text for path, text in IMPORTED.items()):
+        raise RuntimeError("its source was changed after this program began")
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or extension.get_default_build_root()
     folder = Path(root) / f"{library}_{digest(source, flags)}"
     folder.mkdir(parents=True, exist_ok=True)
