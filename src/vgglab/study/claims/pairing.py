@@ -272,7 +272,8 @@ def _places(comparison: Comparison) -> tuple[float, ...]:
         found = [_weight_layers(f["model.name"]) for f in fields]
     elif len(telling) == 1 and all(isinstance(f[telling[0]], int | float) for f in fields):
         found = [float(f[telling[0]]) for f in fields]
-    if len(set(found)) > 1 and sorted(found) == found:
+    in_order = sorted(found) == found or comparison.claim.direction == "best_at"
+    if len(set(found)) > 1 and in_order:
         return tuple(found)
     return tuple(float(place) for place in range(len(fields)))
 

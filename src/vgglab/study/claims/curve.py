@@ -1,0 +1,167 @@
+"""A smooth curve through errors along an order, its band, and where it is lowest.
+
+The curve is a parabola in the logarithm of the place (in the place itself where one is not above
+zero), fitted by least squares: what it says at a place, and how steep it is there, are weighted
+sums of the errors with weights that are known beforehand. Their intervals are those of any other
+claim, seeds, test images and all.
+
+The curve may be lowest wherever it is neither shown to fall nor shown to rise (Fieller 1954): no
+division by a curvature that may be zero, and an interval that is as wide as the data leave it.
+Where it goes to the end of what was tried it is open there; of a flat curve it is everything.
+
+A parabola is a model, and a curve with a cliff has none: where one of the errors is shown to lie
+off it, there is no curve. No word hangs on it: see ``best.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgglab.study.claims.inference import ALPHA
+from vgglab.study.claims.pairing import Paired
+
+LEAST_PLACES = 4
+"""A parabola goes through any three."""
+STEPS = 24
+"""Along which the curve is drawn and its lowest point looked for."""
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A parabola through errors; percent, at ``STEPS`` + 1 places."""
+
+    places: tuple[float, ...]
+    errors: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    """Ends of the 95% interval of the error at that place."""
+    lowest: float
+    """Where the curve is lowest between the first place and the last."""
+    ends: tuple[float, float]
+    """First and last place where it may be lowest, at 95%."""
+
+
+@dataclass(frozen=True)
+class Parabola:
+    """Least squares on these places: the weights of the errors in what the curve says."""
+
+    places: tuple[float, ...]
+    """In the order of the errors; three or more different ones."""
+
+    @property
+    def is_log(self) -> bool:
+        return min(self.places) > 0
+
+    def at(self, places: Iterable[float]) -> Values:
+        """Where places stand on the curve's own axis."""
+        values = np.asarray([*places], dtype=np.float64)
+        return np.log(values) if self.is_log else values
+
+    @property
+    def coefficients(self) -> Values:
+        """(3, places): weights of the errors in the constant, the slope and the curvature."""
+        return np.asarray(np.linalg.pinv(_powers(self._scaled(self.places))))
+
+    def _scaled(self, places: Iterable[float]) -> Values:
+        own = self.at(self.places)
+        return np.asarray((self.at(places) - own.mean()) / np.ptp(own))
+
+    def error_weights(self, place: float) -> Values:
+        """Weights of the errors in the curve's value at a place."""
+        return np.asarray(_powers(self._scaled([place]))[0] @ self.coefficients)
+
+    def slope_weights(self, place: float) -> Values:
+        """Weights of the errors in the curve's slope at a place, its axis scaled to length 1."""
+        (at,) = self._scaled([place])
+        return np.asarray(np.array([0.0, 1.0, 2 * at]) @ self.coefficients)
+
+    def misfit_weights(self) -> Values:
+        """(places, places): weights of the errors in what each lies off the curve."""
+        fitted = _powers(self._scaled(self.places)) @ self.coefficients
+        return np.asarray(np.eye(len(self.places)) - fitted)
+
+    def steps(self) -> Values:
+        """Places along the curve, evenly spaced on its own axis."""
+        own = self.at(self.places)
+        along = np.linspace(own.min(), own.max(), STEPS + 1)
+        steps = np.exp(along) if self.is_log else along
+        steps[[0, -1]] = min(self.places), max(self.places)
+        return np.asarray(steps)
+
+
+def _powers(at: Values) -> Values:
+    return np.stack([np.ones_like(at), at, at**2], axis=1)
+
+
+def curve_of(paired: Paired, alpha: float = ALPHA) -> Curve | None:
+    """The curve through a comparison's sides, placed along its order.
+
+    Args:
+        paired: the errors of the sides.
+        alpha: one less the level of its intervals.
+
+    Returns:
+        None with fewer than four places, with one seed, and where an error lies off the parabola.
+    """
+    if len(set(paired.places)) < LEAST_PLACES:
+        return None
+    parabola = Parabola(paired.places)
+    if is_off(paired, parabola, alpha) is not False:
+        return None
+    steps = parabola.steps()
+    errors, low, high, may_be = [], [], [], []
+    for place in steps:
+        value = paired.contrast(tuple(parabola.error_weights(float(place))))
+        assert value is not None  # every side has an error, as ``is_off`` has seen
+        ends = value.interval_of(alpha / 2, alpha / 2)
+        assert ends is not None
+        errors.append(value.mean)
+        low.append(ends[0])
+        high.append(ends[1])
+        may_be.append(may_be_lowest(paired, parabola, float(place), alpha))
+    lowest = float(steps[int(np.argmin(errors))])
+    kept = [float(place) for place, keep in zip(steps, may_be, strict=True) if keep] or [lowest]
+    return Curve(
+        places=tuple(map(float, steps)),
+        errors=tuple(errors),
+        low=tuple(low),
+        high=tuple(high),
+        lowest=lowest,
+        ends=(kept[0], kept[-1]),
+    )
+
+
+def may_be_lowest(paired: Paired, parabola: Parabola, place: float, alpha: float) -> bool:
+    """Whether the curve is neither shown to fall at a place nor shown to rise.
+
+    Args:
+        paired: the errors of the sides.
+        parabola: on their places.
+        place: to ask of.
+        alpha: one less the level.
+    """
+    slope = paired.contrast(tuple(parabola.slope_weights(place)))
+    return slope is not None and min(slope.p_below(0), slope.p_above(0)) > alpha / 2
+
+
+def is_off(paired: Paired, parabola: Parabola, alpha: float) -> bool | None:
+    """Whether any error is shown not to lie on the parabola; None where no noise is known.
+
+    Args:
+        paired: the errors of the sides.
+        parabola: on their places.
+        alpha: level, over all sides (Bonferroni).
+    """
+    weights = parabola.misfit_weights()
+    for row in weights:
+        off = paired.contrast(tuple(row))
+        if off is None or off.seeds < 2:
+            return None
+        if 2 * len(weights) * min(off.p_below(0), off.p_above(0)) <= alpha:
+            return True
+    return False
