@@ -29,6 +29,7 @@ from vgglab.study import ClaimRecord, ClaimsFile
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.evidence import Direction
 from vgglab.study.claims.verdict import Verdict
+from vgglab.study.fits import FitRecord
 
 TOPICS: dict[Topic, str] = {
     "depth": "Depth",
@@ -44,9 +45,20 @@ MOST = 4
 """Sentences of a topic; of what is beyond them their words are counted."""
 
 
-def found_section(results: Results, record: ClaimsFile) -> Section | None:
-    """None of a study that asks nothing and has no two nets of the depth series."""
-    block = Found(topics(record["claims"]), first_depth_figure(results))
+def found_section(
+    results: Results, record: ClaimsFile, fits: Sequence[FitRecord] = ()
+) -> Section | None:
+    """What a study found.
+
+    Args:
+        results: of the study.
+        record: its judged claims.
+        fits: along its orders.
+
+    Returns:
+        None of a study that asks nothing and has no two nets of the depth series.
+    """
+    block = Found(topics(record["claims"]), first_depth_figure(results, fits))
     return Section("found", "What was found", [block]) if block.topics or block.figure else None
 
 

@@ -20,7 +20,7 @@ from vgglab.study.claims.best import Best, best_of
 from vgglab.study.claims.comparisons import Comparison, Point, Side
 from vgglab.study.claims.curve import Curve, curve_of
 from vgglab.study.claims.inference import ALPHA
-from vgglab.study.claims.pairing import Paired, pair
+from vgglab.study.claims.pairing import pair
 from vgglab.study.summary import Summary, summarise
 from vgglab.study.view import StudyView
 
@@ -106,9 +106,7 @@ def _orders(
 ) -> Iterator[tuple[str, dict[Arm, float]]]:
     """Factor, and the place of each arm along it, ascending."""
     line = {
-        s.arm: float(s.weight_layers)
-        for s in summaries
-        if s.weight_layers and on_line(s.arm.model)
+        s.arm: float(s.weight_layers) for s in summaries if s.weight_layers and on_line(s.arm.model)
     }
     fields = {s.arm: arm_fields(next(iter(points[s.arm].values())).config) for s in summaries}
     tuned = frozenset(view.tuning.fields if view.tuning else ())
@@ -156,7 +154,7 @@ def _fit(
         Side({name: arm.model if factor == LAYERS else place}, protocol, (points[arm],))
         for arm, place in places.items()
     )
-    paired = pair(Comparison("fit", _CLAIM, {}, ({},), sides), view.reader)
+    paired = pair(Comparison("fit", _CLAIM, {}, ({},), sides), view.reader).condensed()
     best = best_of(paired)
     if best is None or best.seeds < 2:
         return None

@@ -78,7 +78,7 @@ class Best:
 
 def best_of(paired: Paired) -> Best | None:
     """The best of a comparison's sides, placed along its order; None where one has no error."""
-    sides = range(paired.sides)
+    sides, paired = range(paired.sides), paired.condensed()
     shown = np.ones((paired.sides, paired.sides))
     seeds = []
     for first in sides:

@@ -110,7 +110,7 @@ def curve_of(paired: Paired, alpha: float = ALPHA) -> Curve | None:
     """
     if len(set(paired.places)) < LEAST_PLACES:
         return None
-    parabola = Parabola(paired.places)
+    parabola, paired = Parabola(paired.places), paired.condensed()
     if is_off(paired, parabola, alpha) is not False:
         return None
     steps = parabola.steps()
