@@ -79,6 +79,7 @@ class Best:
 def best_of(paired: Paired) -> Best | None:
     """The best of a comparison's sides, placed along its order; None where one has no error."""
     sides, paired = range(paired.sides), paired.condensed()
+    # That the first of two has more error than the second.
     shown = np.ones((paired.sides, paired.sides))
     seeds = []
     for first in sides:
@@ -87,8 +88,9 @@ def best_of(paired: Paired) -> Best | None:
             if difference is None:
                 return None
             seeds.append(difference.seeds)
-            shown[first, second] = difference.p_above(0)  # that the second has less error
-            shown[second, first] = difference.p_below(0)
+            worse, better = (first, second) if difference.mean > 0 else (second, first)
+            p_value = difference.p_above(0) if worse == first else difference.p_below(0)
+            shown[worse, better], shown[better, worse] = p_value, 1 - p_value
     tests = []
     for side in sides:
         others = [other for other in sides if other != side]

@@ -40,8 +40,10 @@ class BestAt(Direction):
 
     def evidence(self, paired: Paired, margin: float) -> Evidence:
         found = best_of(paired)
-        if found is None:
-            return NOTHING_TO_TEST
+        return self.tested(found, margin) if found else NOTHING_TO_TEST
+
+    def tested(self, found: Best, margin: float) -> Evidence:
+        """Test the claim on what is known of the best; the margin is in units of the order."""
         within = [test for test, place in zip(found.tests, found.places, strict=True)
                   if self._has(place, margin)]  # fmt: skip
         against = [test for test, place in zip(found.tests, found.places, strict=True)

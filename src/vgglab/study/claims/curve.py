@@ -7,7 +7,7 @@ claim, seeds, test images and all.
 
 The curve may be lowest wherever it is neither shown to fall nor shown to rise (Fieller 1954): no
 division by a curvature that may be zero, and an interval that is as wide as the data leave it.
-Where it goes to the end of what was tried it is open there; of a flat curve it is everything.
+Where that goes to the end of what was tried it is open there; of a flat curve it is everything.
 
 A parabola is a model, and a curve with a cliff has none: where one of the errors is shown to lie
 off it, there is no curve. No word hangs on it: see ``best.py``.
@@ -15,8 +15,9 @@ off it, there is no curve. No word hangs on it: see ``best.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ LEAST_PLACES = 4
 """A parabola goes through any three."""
 STEPS = 24
 """Along which the curve is drawn and its lowest point looked for."""
+_HALVINGS = 6
+"""By which an end is found between two steps."""
 Values = NDArray[np.float64]
 
 
@@ -62,7 +65,7 @@ class Parabola:
         values = np.asarray([*places], dtype=np.float64)
         return np.log(values) if self.is_log else values
 
-    @property
+    @cached_property
     def coefficients(self) -> Values:
         """(3, places): weights of the errors in the constant, the slope and the curvature."""
         return np.asarray(np.linalg.pinv(_powers(self._scaled(self.places))))
@@ -84,6 +87,18 @@ class Parabola:
         """(places, places): weights of the errors in what each lies off the curve."""
         fitted = _powers(self._scaled(self.places)) @ self.coefficients
         return np.asarray(np.eye(len(self.places)) - fitted)
+
+    def lowest(self, errors: Sequence[float]) -> float:
+        """Where the curve through these errors is lowest, from the first place to the last."""
+        _, slope, curvature = self.coefficients @ np.asarray(errors)
+        own = self.at(self.places)
+        ends = self._scaled([min(self.places), max(self.places)])
+        candidates = [*ends] + ([-slope / (2 * curvature)] if curvature > 0 else [])
+        within = [at for at in candidates if ends[0] <= at <= ends[1]]
+        best = min(within, key=lambda at: slope * at + curvature * at**2)
+        where = float(best * np.ptp(own) + own.mean())
+        place = float(np.exp(where)) if self.is_log else where
+        return min(max(place, min(self.places)), max(self.places))
 
     def steps(self) -> Values:
         """Places along the curve, evenly spaced on its own axis."""
@@ -114,7 +129,7 @@ def curve_of(paired: Paired, alpha: float = ALPHA) -> Curve | None:
     if is_off(paired, parabola, alpha) is not False:
         return None
     steps = parabola.steps()
-    errors, low, high, may_be = [], [], [], []
+    errors, low, high = [], [], []
     for place in steps:
         value = paired.contrast(tuple(parabola.error_weights(float(place))))
         assert value is not None  # every side has an error, as ``is_off`` has seen
@@ -123,21 +138,56 @@ def curve_of(paired: Paired, alpha: float = ALPHA) -> Curve | None:
         errors.append(value.mean)
         low.append(ends[0])
         high.append(ends[1])
-        may_be.append(may_be_lowest(paired, parabola, float(place), alpha))
-    lowest = float(steps[int(np.argmin(errors))])
-    kept = [float(place) for place, keep in zip(steps, may_be, strict=True) if keep] or [lowest]
     return Curve(
         places=tuple(map(float, steps)),
         errors=tuple(errors),
         low=tuple(low),
         high=tuple(high),
-        lowest=lowest,
-        ends=(kept[0], kept[-1]),
+        lowest=parabola.lowest([paired.error(side) or 0.0 for side in range(paired.sides)]),
+        ends=lowest_ends(paired, parabola, alpha),
     )
 
 
-def may_be_lowest(paired: Paired, parabola: Parabola, place: float, alpha: float) -> bool:
-    """Whether the curve is neither shown to fall at a place nor shown to rise.
+def lowest_ends(paired: Paired, parabola: Parabola, alpha: float = ALPHA) -> tuple[float, float]:
+    """First and last place where the curve may be lowest.
+
+    Those where it is neither shown to fall nor shown to rise, all between them, the last place
+    where it is shown to fall there (it may be lowest there, or further on) and the first where it
+    is shown to rise.
+
+    Args:
+        paired: the errors of the sides.
+        parabola: on their places.
+        alpha: one less the level.
+    """
+    steps = [float(place) for place in parabola.steps()]
+    slopes = [shown_slope(paired, parabola, place, alpha) for place in steps]
+    may_be = [slope == 0 for slope in slopes]
+    may_be[0] |= slopes[0] > 0
+    may_be[-1] |= slopes[-1] < 0
+    kept = [i for i, keep in enumerate(may_be) if keep]
+    if not kept:  # it is shown to fall at one step and to rise at the next
+        turn = max(i for i, slope in enumerate(slopes) if slope < 0)
+        return steps[turn], steps[turn + 1]
+
+    def edge(inside: int, outside: int) -> float:
+        """Between two neighbouring steps, where a slope begins to be shown."""
+        if not 0 <= outside < len(steps) or slopes[inside]:
+            return steps[inside]
+        near, far = steps[inside], steps[outside]
+        for _ in range(_HALVINGS):
+            middle = (near + far) / 2
+            if shown_slope(paired, parabola, middle, alpha):
+                far = middle
+            else:
+                near = middle
+        return far
+
+    return edge(kept[0], kept[0] - 1), edge(kept[-1], kept[-1] + 1)
+
+
+def shown_slope(paired: Paired, parabola: Parabola, place: float, alpha: float = ALPHA) -> int:
+    """-1 where the curve is shown to fall at a place, 1 where it is shown to rise, else 0.
 
     Args:
         paired: the errors of the sides.
@@ -146,7 +196,11 @@ def may_be_lowest(paired: Paired, parabola: Parabola, place: float, alpha: float
         alpha: one less the level.
     """
     slope = paired.contrast(tuple(parabola.slope_weights(place)))
-    return slope is not None and min(slope.p_below(0), slope.p_above(0)) > alpha / 2
+    if slope is None:
+        return 0
+    falls = slope.mean < 0
+    p_value = slope.p_below(0) if falls else slope.p_above(0)
+    return (-1 if falls else 1) if p_value <= alpha / 2 else 0
 
 
 def is_off(paired: Paired, parabola: Parabola, alpha: float) -> bool | None:
@@ -162,6 +216,7 @@ def is_off(paired: Paired, parabola: Parabola, alpha: float) -> bool | None:
         off = paired.contrast(tuple(row))
         if off is None or off.seeds < 2:
             return None
-        if 2 * len(weights) * min(off.p_below(0), off.p_above(0)) <= alpha:
+        p_value = off.p_below(0) if off.mean < 0 else off.p_above(0)
+        if 2 * len(weights) * p_value <= alpha:
             return True
     return False
