@@ -26,7 +26,7 @@ SELECTION = 0.005
 
 
 @dataclass(frozen=True)
-class Test:
+class Beaten:
     """That a place is not the best, shown by its strongest rival."""
 
     p_value: float
@@ -40,7 +40,7 @@ class Test:
         return min(1.0, self.p_value * self.rivals)
 
 
-NOT_SHOWN = Test(1.0, 1)
+NOT_SHOWN = Beaten(1.0, 1)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Best:
     """Ascending."""
     errors: tuple[float, ...]
     """Mean error at each, percent."""
-    tests: tuple[Test, ...]
+    tests: tuple[Beaten, ...]
     """For each place, that it is not the best."""
     seeds: int
     """Fewest of any place."""
@@ -90,13 +90,15 @@ def best_of(paired: Paired) -> Best | None:
             seeds.append(difference.seeds)
             worse, better = (first, second) if difference.mean > 0 else (second, first)
             p_value = difference.p_above(0) if worse == first else difference.p_below(0)
-            shown[worse, better], shown[better, worse] = p_value, 1 - p_value
+            shown[worse, better] = p_value
+            if difference.seeds > 1:
+                shown[better, worse] = 1 - p_value
     tests = []
     for side in sides:
         others = [other for other in sides if other != side]
         worse = [shown[other, side] <= SELECTION / len(others) for other in others]
         tests.append(
-            Test(min(float(shown[side, other]) for other in others), max(1, worse.count(False)))
+            Beaten(min(float(shown[side, other]) for other in others), max(1, worse.count(False)))
         )
     order = sorted(sides, key=lambda side: paired.places[side])
     return Best(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vgglab.config.claims import BestPlace
-from vgglab.study.claims.best import NOT_SHOWN, Best, Test, best_of
+from vgglab.study.claims.best import NOT_SHOWN, Beaten, Best, best_of
 from vgglab.study.claims.evidence import (
     CLAIMED,
     NOTHING_TO_TEST,
@@ -110,7 +110,7 @@ class BestAt(Direction):
         )
 
 
-def _none_is_best(tests: Sequence[Test], share: float) -> OneSided:
+def _none_is_best(tests: Sequence[Beaten], share: float) -> OneSided:
     """That none of some places is the best: as well shown as of the one that is shown worst."""
     weakest = max(tests, key=lambda test: test.corrected, default=NOT_SHOWN)
     return OneSided(weakest.p_value, weakest.rivals / share)

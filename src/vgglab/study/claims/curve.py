@@ -96,9 +96,10 @@ class Parabola:
         candidates = [*ends] + ([-slope / (2 * curvature)] if curvature > 0 else [])
         within = [at for at in candidates if ends[0] <= at <= ends[1]]
         best = min(within, key=lambda at: slope * at + curvature * at**2)
+        if best in ends:  # as it was given, not to and fro through a logarithm
+            return (min if best == ends[0] else max)(self.places)
         where = float(best * np.ptp(own) + own.mean())
-        place = float(np.exp(where)) if self.is_log else where
-        return min(max(place, min(self.places)), max(self.places))
+        return float(np.exp(where)) if self.is_log else where
 
     def steps(self) -> Values:
         """Places along the curve, evenly spaced on its own axis."""
