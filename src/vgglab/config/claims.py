@@ -45,7 +45,7 @@ DIRECTIONS = {
     "trains": Needs(),
     "best_at": Needs(least=3, best=True),
 }
-"""``study/claims/directions.py`` has a class for each, which says how it is tested."""
+"""``study/claims/directions.py`` has an instance of each, whose class says how it is tested."""
 _SPELT = {2: "two", 3: "three"}
 
 PLACES = ("at", "at_or_below", "at_or_beyond")

@@ -28,8 +28,10 @@ from vgglab.study.claims.pairing import Paired
 LEAST_PLACES = 4
 """A parabola goes through any three."""
 STEPS = 24
-"""Along which the curve is drawn and its lowest point looked for."""
-_HALVINGS = 6
+"""Along which the curve is drawn."""
+COARSE = 2
+"""Steps at a time by which the ends of where it may be lowest are looked for."""
+_HALVINGS = 7
 """By which an end is found between two steps."""
 Values = NDArray[np.float64]
 
@@ -161,7 +163,7 @@ def lowest_ends(paired: Paired, parabola: Parabola, alpha: float = ALPHA) -> tup
         parabola: on their places.
         alpha: one less the level.
     """
-    steps = [float(place) for place in parabola.steps()]
+    steps = [float(place) for place in parabola.steps()[::COARSE]]
     slopes = [shown_slope(paired, parabola, place, alpha) for place in steps]
     may_be = [slope == 0 for slope in slopes]
     may_be[0] |= slopes[0] > 0
