@@ -26,7 +26,7 @@ from simulated_studies import Population, fit, mistakes, scores
 
 from vgglab.runs import load_runs
 from vgglab.study.claims.contrast import Group, Measured
-from vgglab.study.claims.directions import OTHER
+from vgglab.study.claims.evidence import OTHER
 from vgglab.study.claims.inference import ALPHA, holm
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.verdict import Judgement, judged

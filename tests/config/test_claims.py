@@ -65,6 +65,13 @@ def test_the_papers_figures_are_those_of_its_table() -> None:
         assert claim.paper.errors == tuple(table[net].top1_error for net in nets)
 
 
+BEST: dict[str, Any] = {
+    "direction": "best_at",
+    "compare": [{"model.name": model} for model in "abd"],
+    "best": {"at": 16},
+}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -84,6 +91,12 @@ def test_the_papers_figures_are_those_of_its_table() -> None:
         ({"direction": "higher"}, "direction = 'higher'"),
         ({"direction": "equal"}, "equal needs a margin above 0"),
         ({"direction": "falls"}, "falls needs three or more sides"),
+        ({"direction": "best_at", "best": {"at": 16}}, "best_at needs three or more sides"),
+        ({**BEST, "best": None}, "best: missing; best_at needs one of at, at_or_below, at_or_b"),
+        ({**BEST, "best": {"at": 16, "at_or_below": 16}}, "must have one of at, at_or_below"),
+        ({**BEST, "best": {"beyond": 16}}, "claims.mine.best.beyond"),
+        ({**BEST, "margin_share": 5.0}, "best_at has a margin in units of the order"),
+        ({"best": {"at": 16}}, "best: lower has none; only best_at says where it is"),
         ({"margin": 0.5}, "a margin of 0.5 needs one"),
         ({"margn": 0.5}, "margn: no such field of a claim"),
         ({"paper": {"errors": [1.0]}}, "paper.errors: must be 2"),

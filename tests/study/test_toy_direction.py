@@ -15,7 +15,7 @@ from vgglab.report.method import method_section
 from vgglab.report.verdicts import verdict_section
 from vgglab.study import StudyView, claims_record
 from vgglab.study.claims import directions
-from vgglab.study.claims.directions import NOTHING_TO_TEST, Direction, Evidence, OneSided
+from vgglab.study.claims.evidence import NOTHING_TO_TEST, Direction, Evidence, OneSided
 from vgglab.study.claims.pairing import Paired
 from vgglab.study.forecast import resolutions
 

@@ -33,6 +33,8 @@ class Needs:
     most: int | None = None
     margin: bool = False
     """Whether the margin must be above 0."""
+    best: bool = False
+    """Whether ``best`` must say where the least error is; else it must not be given."""
 
 
 DIRECTIONS = {
@@ -41,9 +43,13 @@ DIRECTIONS = {
     "equal": Needs(most=2, margin=True),
     "falls": Needs(least=3),
     "trains": Needs(),
+    "best_at": Needs(least=3, best=True),
 }
-"""``study/claims/directions.py`` has a class for each, which says how it is tested."""
+"""``study/claims/directions.py`` has an instance of each, whose class says how it is tested."""
 _SPELT = {2: "two", 3: "three"}
+
+PLACES = ("at", "at_or_below", "at_or_beyond")
+"""What ``best`` may say of the least error."""
 
 Selector = dict[str, Any]
 """Field -> value, list of values, or ``{above|below|equals: number or other field}``."""
@@ -60,6 +66,22 @@ class PaperFigures:
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
+class BestPlace:
+    """Where along an order the error is said to be least; exactly one of them is set.
+
+    In units of the order: weight layers, or the values of the field that tells the sides apart.
+    """
+
+    at: float | None = None
+    at_or_below: float | None = None
+    at_or_beyond: float | None = None
+
+    def __post_init__(self) -> None:
+        if sum(getattr(self, name) is not None for name in PLACES) != 1:
+            raise ValueError(f"must have one of {', '.join(PLACES)}")
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
 class Claim:
     """A statement about errors that runs can support or contradict."""
 
@@ -68,7 +90,8 @@ class Claim:
     """One of ``DIRECTIONS``. ``lower``: the first side's error is lower than each other side's.
     ``no_better``: the first side's error is not lower than the second's by more than the margin.
     ``equal``: two sides differ by less than the margin. ``falls``: the error falls along three or
-    more sides. ``trains``: more of the first side's runs train than of each other side's."""
+    more sides. ``trains``: more of the first side's runs train than of each other side's.
+    ``best_at``: of three or more sides along an order the least error is where ``best`` says."""
     compare: tuple[Selector, ...]
     """The sides; each selects runs. Runs are compared that are equal in every field that no side
     names."""
@@ -77,7 +100,10 @@ class Claim:
     """The first of these that every run in question was tested under; a side may name its own."""
     margin: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Percentage points. ``lower``: by more than this. ``no_better``: not by more than this.
-    ``equal``: by less. ``falls``: no step may rise by more."""
+    ``equal``: by less. ``falls``: no step may rise by more. ``best_at``: not points, but units of
+    the order, such as weight layers: so far from the place the best may lie."""
+    best: BestPlace | None = None
+    """``best_at`` alone has it: ``{at: 16}``, ``{at_or_beyond: 19}`` or ``{at_or_below: 11}``."""
     margin_share: Annotated[float, Field(ge=0, le=100)] = 0.0
     """The same as a share of the reference's error, percent, so that it fits any data. The
     reference is the last side; with ``falls`` the first."""
@@ -113,6 +139,7 @@ class Claim:
                 f"margin = 0.0: {self.direction} needs a margin above 0, in percentage points, or "
                 "a margin_share, in percent of the reference's error"
             )
+        self._check_best(needs)
         if margin and not self.margin_reason:
             raise ValueError(f"margin_reason: missing; a margin of {margin} needs one")
         if self.paper.errors and len(self.paper.errors) != sides:
@@ -123,6 +150,17 @@ class Claim:
             _check_side(side)
         for path in (*self.average_over, *(p for p in self.ignore if p not in GROUPS)):
             _field_types(path)
+
+    def _check_best(self, needs: Needs) -> None:
+        if needs.best and self.best is None:
+            raise ValueError(f"best: missing; {self.direction} needs one of {', '.join(PLACES)}")
+        if self.best is not None and not needs.best:
+            raise ValueError(f"best: {self.direction} has none; only best_at says where it is")
+        if needs.best and self.margin_share:
+            raise ValueError(
+                f"margin_share = {self.margin_share}: {self.direction} has a margin in units of "
+                "the order, such as weight layers: set margin"
+            )
 
 
 def _sides_needed(needs: Needs) -> str:

@@ -57,7 +57,8 @@ def is_published_size(
         in_channels: of the images.
 
     Returns:
-        Whether it is of its name's table and width 1, without batch norm, for 1,000 classes and RGB images of 224 px.
+        Whether it is of its name's table and width 1, without batch norm, for 1,000 classes and RGB
+        images of 224 px.
     """
     if model.name not in shipped() or model.net != ModelConfig(name=model.name).net:
         return False

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vgglab.report.error_vs_depth import on_axis, on_line
+from vgglab.report.error_vs_depth import on_axis
 from vgglab.report.results import Results, results_of
 from vgglab.report.wording import model_label, norm_label
 from vgglab.study import Estimate, StudyView, Summary
+from vgglab.study.fits import on_line
 
 ERROR_COLUMNS = (
     "net", "model", "norm", "init", "variant", "protocol", "weight_layers", "seeds", "trained",

@@ -6,11 +6,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from vgglab.config.model import ModelConfig
 from vgglab.report.blocks import Block, Figure, Heading, Section
+from vgglab.report.fitted import caption_of, draw_fit, fit_of
 from vgglab.report.paper_numbers import published
 from vgglab.report.results import Results
 from vgglab.report.style import (
@@ -26,15 +28,10 @@ from vgglab.report.style import (
 from vgglab.report.tables import error_table, paper_table
 from vgglab.report.wording import INTERVAL, model_label, norm_label
 from vgglab.study import Arm, Summary, norm_order
+from vgglab.study.fits import FitRecord, on_line
 
 _DODGE = 0.35
 """Weight layers between two marks that would cover each other."""
-
-
-def on_line(arm: Arm) -> bool:
-    """Whether a net is of the family that depth alone tells apart: C's extra layers are 1x1, A-LRN
-    has LRN, so they stand beside it."""
-    return not arm.differs
 
 
 def on_axis(summaries: Sequence[Summary]) -> list[Summary]:
@@ -173,13 +170,18 @@ def _paper() -> list[Summary]:
 
 
 def depth_figure(
-    name: str, summaries: Sequence[Summary], *, with_paper: bool = False
+    name: str,
+    summaries: Sequence[Summary],
+    fits: Sequence[FitRecord] = (),
+    *,
+    with_paper: bool = False,
 ) -> Figure | None:
-    """Every seed as a dot, each arm's mean with its t-interval.
+    """Every seed as a dot, each arm's mean with its t-interval, and where the best depth is.
 
     Args:
         name: of the figure's files.
         summaries: one an arm, under one protocol.
+        fits: of the study; those along the lines of this figure are drawn.
         with_paper: whether the paper's curve stands beside it, in a panel with a scale of its own.
 
     Returns:
@@ -191,18 +193,25 @@ def depth_figure(
     norms = sorted({s.arm.norm for s in shown}, key=norm_order)
     x = _positions(shown)
     bottom, top, cut = _limits(shown)
+    drawn: list[FitRecord] = []
     with house_style():
         figure, (axes, *others) = (
             canvas(1, 2, height=3.7, widths=(3, 2)) if with_paper else canvas()
         )
         grid(axes)
         for norm in norms:
-            _draw_series(axes, [s for s in shown if s.arm.norm == norm], x)
+            series = [s for s in shown if s.arm.norm == norm]
+            _draw_series(axes, series, x)
+            line = {s.arm: x[s.arm] - (s.weight_layers or 0) for s in series if on_line(s.arm)}
+            if fit := fit_of(fits, [*line], shown[0].protocol):
+                colour, shift = NORM_COLOURS[norm], float(np.mean([*line.values()]))
+                draw_fit(axes, fit, colour, shift=shift, row=len(drawn))
+                drawn.append(fit)
         axes.set_ylim(bottom, top)
         axes.set_ylabel("top-1 test error, %")
         _axis(axes, shown, x)
         _legend(figure, axes, norms)
-        caption = _caption(shown, cut)
+        caption = " ".join(filter(None, (_caption(shown, cut), caption_of(drawn))))
         for beside in others:
             _draw_paper(beside)
             pad = 6 + 10 * _lines_above(shown)
@@ -251,21 +260,21 @@ def _caption(shown: Sequence[Summary], cut: bool) -> str:
     return " ".join(parts)
 
 
-def first_depth_figure(results: Results) -> Figure | None:
+def first_depth_figure(results: Results, fits: Sequence[FitRecord] = ()) -> Figure | None:
     """The figure of the study's first setting, with the paper's curve; None without two nets."""
     setting, summaries = next(iter(results.by_setting().items()), (None, ()))
-    figure = depth_figure("error_vs_depth", summaries, with_paper=True)
+    figure = depth_figure("error_vs_depth", summaries, fits, with_paper=True)
     heading = results.setting_heading(setting) if setting else ""
     if figure is None or not heading:
         return figure
     return replace(figure, caption=f"Of {heading}. {figure.caption}")
 
 
-def depth_section(results: Results) -> Section | None:
+def depth_section(results: Results, fits: Sequence[FitRecord] = ()) -> Section | None:
     """The figures of the settings after the first, which opens the page; None without one."""
     blocks: list[Block] = []
     for i, (setting, summaries) in enumerate(results.by_setting().items(), start=1):
-        figure = depth_figure(f"error_vs_depth_{i}", summaries) if i > 1 else None
+        figure = depth_figure(f"error_vs_depth_{i}", summaries, fits) if i > 1 else None
         if figure:
             blocks += [Heading(results.setting_heading(setting)), figure]
     return Section("depth", "Error against depth, other settings", blocks) if blocks else None

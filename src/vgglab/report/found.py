@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from vgglab.config.claims import Topic
+from vgglab.config.claims import PLACES, BestPlace, Topic
 from vgglab.report.blocks import Found, Section
 from vgglab.report.error_vs_depth import first_depth_figure
 from vgglab.report.results import Results
@@ -22,11 +22,14 @@ from vgglab.report.wording import (
     side_labels,
     signed,
     signed_span,
+    unit_of,
     unsigned_span,
 )
 from vgglab.study import ClaimRecord, ClaimsFile
 from vgglab.study.claims.directions import DIRECTIONS
+from vgglab.study.claims.evidence import Direction
 from vgglab.study.claims.verdict import Verdict
+from vgglab.study.fits import FitRecord
 
 TOPICS: dict[Topic, str] = {
     "depth": "Depth",
@@ -42,9 +45,20 @@ MOST = 4
 """Sentences of a topic; of what is beyond them their words are counted."""
 
 
-def found_section(results: Results, record: ClaimsFile) -> Section | None:
-    """None of a study that asks nothing and has no two nets of the depth series."""
-    block = Found(topics(record["claims"]), first_depth_figure(results))
+def found_section(
+    results: Results, record: ClaimsFile, fits: Sequence[FitRecord] = ()
+) -> Section | None:
+    """What a study found.
+
+    Args:
+        results: of the study.
+        record: its judged claims.
+        fits: along its orders.
+
+    Returns:
+        None of a study that asks nothing and has no two nets of the depth series.
+    """
+    block = Found(topics(record["claims"]), first_depth_figure(results, fits))
     return Section("found", "What was found", [block]) if block.topics or block.figure else None
 
 
@@ -75,7 +89,7 @@ def sentence(claim: ClaimRecord, instead: str = "") -> str:
 
     ``instead``: said in place of the grounds of its word.
     """
-    direction, labels = DIRECTIONS[claim["direction"]], side_labels(claim)
+    direction, labels = direction_of(claim), side_labels(claim)
     setting = setting_label(claim["setting"])
     parts = [f"with {setting}, " if setting else "", _numbers(claim)]
     parts.append(f"that {direction.clause(labels, claim['margin'])} is {_word(claim)}")
@@ -83,6 +97,13 @@ def sentence(claim: ClaimRecord, instead: str = "") -> str:
         parts.append(f", {why}" if instead else f" ({why})")
     text = f"{''.join(parts)}."
     return text[0].upper() + text[1:]
+
+
+def direction_of(claim: ClaimRecord) -> Direction:
+    """The direction of a claim, aimed at the place that it names where it names one."""
+    best = claim["best"]
+    named = BestPlace(**{name: best[name] for name in PLACES}) if best else None  # type: ignore[literal-required]
+    return DIRECTIONS[claim["direction"]].aimed(named)
 
 
 def _why(claim: ClaimRecord) -> str:
@@ -95,6 +116,8 @@ def _why(claim: ClaimRecord) -> str:
 def _numbers(claim: ClaimRecord) -> str:
     """The difference with its interval, before a colon; empty where there is none."""
     direction, effect = DIRECTIONS[claim["direction"]], claim["effect"]
+    if claim["best"]:
+        return _place(claim)
     if direction.counts_runs:
         return f"trained: {our_numbers(claim)}; "
     if effect is None:
@@ -108,6 +131,16 @@ def _numbers(claim: ClaimRecord) -> str:
     return f"{ends[0]} has {less_or_more(mean)} error than {ends[1]}{averaged(claim)}{shown}: "
 
 
+def _place(claim: ClaimRecord) -> str:
+    """``of 11, 13, 16, 19 weight layers the least error is at 16; the best is 13 to 16: ``."""
+    best = claim["best"]
+    if best is None or best["place"] is None:
+        return ""
+    among = ", ".join(f"{place:g}" for place in sorted(claim["places"]))
+    text = f"; the best is {best['text']}" if best["text"] else ""
+    return f"of {among} {unit_of(claim)} the least error is at {best['place']:g}{text}: "
+
+
 def _word(claim: ClaimRecord) -> str:
     return "not settled" if claim["verdict"] == Verdict.INCONCLUSIVE else word(claim)
 
@@ -115,6 +148,8 @@ def _word(claim: ClaimRecord) -> str:
 def _would_settle(claim: ClaimRecord) -> str:
     """What it would take, of a claim whose record gives no other reason."""
     bounds = DIRECTIONS[claim["direction"]].bounds(claim["margin"])
+    if claim["best"]:
+        return "it takes more seeds, until no other may be the best"
     if claim["decisive"] is None or not bounds:
         return "it takes more runs"
     return (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from vgglab.report.blocks import Block, Bullets, Section
 from vgglab.report.paper_numbers import published
 from vgglab.report.wording import INTERVAL
-from vgglab.study.claims.directions import CLAIMED, DIRECTIONS, OTHER
+from vgglab.study.claims.directions import DIRECTIONS
+from vgglab.study.claims.evidence import CLAIMED, OTHER
 from vgglab.study.claims.pairing import AT_CHANCE
 
 

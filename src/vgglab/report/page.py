@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from vgglab.report.blocks import Page
@@ -9,6 +10,7 @@ from vgglab.report.costs import cost_section
 from vgglab.report.differences import forest_section
 from vgglab.report.error_vs_depth import depth_section, errors_section
 from vgglab.report.every_run import runs_section
+from vgglab.report.fitted import fits_section
 from vgglab.report.found import found_section
 from vgglab.report.learning_curves import curves_section
 from vgglab.report.looks import looks_section
@@ -20,25 +22,32 @@ from vgglab.report.tuning import tuning_section
 from vgglab.report.verdicts import verdict_section
 from vgglab.report.ways_of_testing import protocols_section
 from vgglab.study import ClaimsFile, StudyView
+from vgglab.study.fits import FitRecord
 from vgglab.study.tuning_record import TuningRecord
 
 
 def build_page(
-    view: StudyView, claims: ClaimsFile, tuning: TuningRecord | None, folder: Path
+    view: StudyView,
+    claims: ClaimsFile,
+    fits: Sequence[FitRecord],
+    tuning: TuningRecord | None,
+    folder: Path,
 ) -> Page:
     """Build the report of a study.
 
     Args:
         view: the study.
         claims: its judged claims.
+        fits: its errors along every order of its arms.
         tuning: how its nets were tuned; None: they were not.
         folder: where the report will be; links are relative to it.
     """
     results = results_of(view)
     sections = (
-        found_section(results, claims),
+        found_section(results, claims, fits),
         verdict_section(claims),
-        depth_section(results),
+        depth_section(results, fits),
+        fits_section(fits, results.names),
         forest_section(claims),
         protocols_section(results),
         cost_section(results),

@@ -99,17 +99,27 @@ def _claims(claims: Sequence[ClaimRecord]) -> list[str]:
 
 
 def _claim(claim: ClaimRecord) -> list[str]:
-    effect = claim["effect"]
     counts_runs = DIRECTIONS[claim["direction"]].counts_runs
     what = our_numbers(claim) if counts_runs else compared(claim, brief=True)
     setting = setting_label(claim["setting"])
     return [
         f"{claim['claim'].replace('_', ' ')}: {what}" + (f", {setting}" if setting else ""),
         claim["verdict"] + ("*" if word(claim) != claim["verdict"] else ""),
-        signed(effect["mean"] if effect else None),
-        signed_span(effect["interval"] if effect else None),
+        *_numbers(claim),
         " ".join(number(error, 1) for error in claim["paper"]["errors"]) or NONE,
     ]
+
+
+def _numbers(claim: ClaimRecord) -> tuple[str, str]:
+    """The effect and its interval: points, or of a claim on the best place, places."""
+    effect, best = claim["effect"], claim["best"]
+    if best:
+        place = best["place"]
+        return (NONE if place is None else f"at {place:g}"), best["text"] or NONE
+    return (
+        signed(effect["mean"] if effect else None),
+        signed_span(effect["interval"] if effect else None),
+    )
 
 
 def _why_open(claims: Sequence[ClaimRecord]) -> list[str]:

@@ -8,8 +8,11 @@ from vgglab.report.blocks import Block, Bullets, Cell, Paragraph, Section, Table
 from vgglab.report.wording import (
     HARD_SPACE,
     INTERVAL,
+    LAYERS,
     NONE,
+    best_of_claim,
     compared,
+    ends_of,
     number,
     other_states,
     p_text,
@@ -18,8 +21,10 @@ from vgglab.report.wording import (
     side_labels,
     signed,
     signed_span,
+    unit_of,
 )
 from vgglab.study import ClaimRecord, ClaimsFile
+from vgglab.study.claims.best import range_text
 from vgglab.study.claims.directions import DIRECTIONS
 
 MARKS = {
@@ -80,14 +85,17 @@ def claim_rows(record: ClaimsFile) -> list[list[str | int | float | None]]:
     """The claims as plain rows of ``CLAIM_COLUMNS``, for whoever tabulates them anew."""
     rows: list[list[str | int | float | None]] = []
     for claim in record["claims"]:
-        effect = claim["effect"]
+        effect, best = claim["effect"], claim["best"]
         low, high = (effect["interval"] if effect else None) or (None, None)
+        mean = effect["mean"] if effect else None
+        if best:  # places along the order
+            mean, (low, high) = best["place"], ends_of(best) or (None, None)
         rows.append(
             [
                 *(claim["claim"], statement(claim), paper_numbers(claim), our_numbers(claim)),
                 *(
                     compared(claim),
-                    effect["mean"] if effect else None,
+                    mean,
                     low,
                     high,
                     claim["p_holm"],
@@ -133,6 +141,8 @@ def our_numbers(claim: ClaimRecord) -> str:
 
 
 def _effect(claim: ClaimRecord) -> str:
+    if claim["best"]:
+        return f"{compared(claim)}: {best_of_claim(claim)}"
     effect = claim["effect"]
     if effect is None:
         return NONE
@@ -175,7 +185,8 @@ def reason(claim: ClaimRecord) -> str:
         parts.append(f"{signed(claim['relative'], 1)}% of the error of {side_labels(claim)[1]}")
     if claim["margin"]:
         share = f", {claim['margin_share']:g}% of the error of {_reference(claim)}"
-        points = f"margin {claim['margin']:.3g} points{share if claim['margin_share'] else ''}"
+        unit = unit_of(claim) if claim["best"] else "points"
+        points = f"margin {claim['margin']:.3g} {unit}{share if claim['margin_share'] else ''}"
         parts.append(f"{points}: {claim['margin_reason']}")
     parts += _untrained(claim) + _caveats(claim)
     return "; ".join(parts) + "."
@@ -187,7 +198,10 @@ def _reference(claim: ClaimRecord) -> str:
 
 def _decisive(claim: ClaimRecord) -> list[str]:
     """The interval that decides, where the claim's own one would suggest another word."""
-    effect, decisive = claim["effect"], claim["decisive"]
+    effect, decisive, best = claim["effect"], claim["decisive"], claim["best"]
+    if best and decisive and list(decisive) != list(ends_of(best) or ()):
+        counts = range_text(decisive, sorted(claim["places"]))
+        return [f"the places that count, all claims together, are {counts}"]
     if not effect or not effect["interval"] or not decisive:
         return []
     bounds = DIRECTIONS[claim["direction"]].bounds(claim["margin"])
@@ -220,9 +234,8 @@ def _caveats(claim: ClaimRecord) -> list[str]:
     effect = claim["effect"]
     if claim["direction"] == "falls" and effect:
         places = ", ".join(f"{place:g}" for place in claim["places"])
-        named = {name for side in claim["sides"] for name in side["fields"]}
-        layers = " weight layers" if named == {"model.name"} else ""
-        found.append(f"the line is fitted at {places}{layers}")
+        unit = f" {unit_of(claim)}" if unit_of(claim) == LAYERS else ""
+        found.append(f"the line is fitted at {places}{unit}")
     if effect and effect["interval"] and not effect["paired_by_image"]:
         found.append(
             "predictions are lacking, so the test images' part is its upper bound"

@@ -7,7 +7,9 @@ from typing import Any
 
 from vgglab.config.model import net_label
 from vgglab.study import CONFIDENCE, Arm, ClaimRecord, Estimate
-from vgglab.study.claims.directions import DIRECTIONS, difference_label
+from vgglab.study.claims.directions import DIRECTIONS
+from vgglab.study.claims.evidence import difference_label
+from vgglab.study.claims.record import BestRecord
 
 HARD_SPACE = "\N{NO-BREAK SPACE}"
 NONE = "\N{EM DASH}"
@@ -189,6 +191,29 @@ def compared(claim: ClaimRecord, *, brief: bool = False) -> str:
     """
     label = DIRECTIONS[claim["direction"]].effect_label(side_labels(claim))
     return label if brief else label + averaged(claim)
+
+
+LAYERS = "weight layers"
+
+
+def unit_of(claim: ClaimRecord) -> str:
+    """The order along which a claim's sides stand: weight layers, or a field's name."""
+    names = sorted({name for side in claim["sides"] for name in side["fields"]})
+    telling = [n for n in names if len({repr(s["fields"].get(n)) for s in claim["sides"]}) > 1]
+    return telling[0] if len(telling) == 1 and telling != ["model.name"] else LAYERS
+
+
+def ends_of(best: BestRecord) -> tuple[float, float] | None:
+    """First and last place that may be the best; None with one seed."""
+    return (best["may_be"][0], best["may_be"][-1]) if best["may_be"] else None
+
+
+def best_of_claim(claim: ClaimRecord) -> str:
+    """``16 (13 to 16)``: the place with the least error, and those that may have it."""
+    best = claim["best"]
+    if best is None or best["place"] is None:
+        return NONE
+    return f"{best['place']:g} ({best['text'] or 'no interval'})"
 
 
 def averaged(claim: ClaimRecord) -> str:

@@ -13,6 +13,7 @@ from vgglab.report.page import build_page
 from vgglab.report.style import inline_svg
 from vgglab.runs.atomic import write_json, write_text
 from vgglab.study import StudyView, claims_record, results_table
+from vgglab.study.fits import fits_record
 from vgglab.study.placebo import placebo_record
 from vgglab.study.tuning_record import tuning_record
 
@@ -66,10 +67,10 @@ def write_report(study: StudyView, folder: Path) -> Path:
         folder / "results.csv", results_table(study).to_csv(index=False, lineterminator="\n")
     )
     claims = claims_record(study)
-    tuning = tuning_record(study)
-    others = {"placebo": placebo_record(study), "tuning": tuning}
+    tuning, fits = tuning_record(study), fits_record(study)
+    others = {"placebo": placebo_record(study), "tuning": tuning, "fits": fits}
     write_json(folder / "claims.json", {**claims, **others})
-    page = build_page(study, claims, tuning, folder)
+    page = build_page(study, claims, fits, tuning, folder)
     for figure in page.figures:
         _write_figure(figure, figures)
     return _write_page(page, folder)

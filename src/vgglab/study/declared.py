@@ -42,6 +42,8 @@ def plain_claims(claims: Claims) -> dict[str, dict[str, Any]]:
     )
     for fields in found.values():
         del fields["about"]
+        if fields["best"] is None:  # claims of before 27 November 2026 asked the same without it
+            del fields["best"]
     return found
 
 

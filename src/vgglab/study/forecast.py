@@ -233,8 +233,9 @@ def _typical(known: Sequence[Noise]) -> Noise | None:
 def _resolution(found: Judgement, seeds: int, typical: Noise | None, family: int) -> Resolution:
     effect, direction = found.evidence.effect, found.direction
     own = effect.noise if effect else None
-    noise = None if direction.counts_runs else own or typical
     bounds = len(direction.bounds(found.margin))
+    # Without a bound there is no one difference to show: of shares of runs, or of many places.
+    noise = (own or typical) if bounds else None
     tail = max(direction.tails(ALPHA / family))
     return Resolution(
         claim=found.comparison.name,

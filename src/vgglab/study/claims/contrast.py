@@ -141,7 +141,7 @@ def sums_of_originals(
 
 
 def noise_of_images(
-    sums_gso: Sequence[NDArray[np.float64]], images: int
+    sums_gso: Sequence[NDArray[np.float64]], images: int, originals: int | None = None
 ) -> tuple[float, tuple[float, ...]]:
     """The test images' part in a contrast, and their luck under one seed.
 
@@ -151,23 +151,24 @@ def noise_of_images(
     Args:
         sums_gso: for each group (its seeds, originals), as ``sums_of_originals`` makes them.
         images: test images in all.
+        originals: that they were made from, where the sums are condensed to fewer columns.
 
     Returns:
         The variance of the contrast from the choice of originals, shared by all seeds and never
         below zero, and for each group the variance of one seed's value from the rest. Points^2.
     """
-    originals = sums_gso[0].shape[-1]
+    originals = originals or sums_gso[0].shape[-1]
     total_o = np.sum([sums_so.mean(axis=0) for sums_so in sums_gso], axis=0)
     between = float(np.square(total_o).sum()) / (originals - 1)
-    rests = [_rest(sums_so) for sums_so in sums_gso]
+    rests = [_rest(sums_so, originals) for sums_so in sums_gso]
     luck = math.fsum(rest / len(so) for rest, so in zip(rests, sums_gso, strict=True))
     scale = originals / images**2
     return max(between - luck, 0.0) * scale, tuple(rest * scale for rest in rests)
 
 
-def _rest(sums_so: NDArray[np.float64]) -> float:
+def _rest(sums_so: NDArray[np.float64], originals: int) -> float:
     """Variance of what neither the seed nor the original explains; 0 with one seed."""
-    seeds, originals = sums_so.shape
+    seeds = len(sums_so)
     if seeds < 2:
         return 0.0
     rest_so = sums_so - sums_so.mean(axis=0)

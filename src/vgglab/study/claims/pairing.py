@@ -40,6 +40,8 @@ class Cell:
     """Percent, in the order of ``seeds``."""
     sums_so: NDArray[np.float64] | None
     """(seeds, originals), of ``sums_of_originals``; None where predictions are lacking."""
+    condensed_from: int | None = None
+    """Originals that there were, where ``sums_so`` is condensed to fewer columns."""
 
     @property
     def error(self) -> float | None:
@@ -104,7 +106,7 @@ class Paired:
         values = [_values(part, seeds) for part, seeds in grouped]
         if self.images and all(cell.sums_so is not None for cell in used):
             sums = [_sums(part, seeds) for part, seeds in grouped]
-            variance, lucks = noise_of_images(sums, self.images)
+            variance, lucks = noise_of_images(sums, self.images, used[0].condensed_from)
             groups = tuple(map(Group, values, lucks))
             return Measured(groups, variance, self.images, paired=True, by_seed=by_seed)
         bound = 0.0
@@ -114,6 +116,25 @@ class Paired:
             bound = sum(w**2 * e * (100 - e) for e, w in errors) / self.images
         groups = tuple(map(Group, values))
         return Measured(groups, bound, self.images, paired=False, by_seed=by_seed)
+
+    def condensed(self) -> Paired:
+        """The same in fewer numbers, for many contrasts: none of them comes out otherwise.
+
+        The noise of a contrast hangs on the inner products of what the images add to each run. A
+        rotation keeps them, and so many runs have no more than so many directions.
+        """
+        rows = [cell.sums_so for cell in self.cells if cell.sums_so is not None]
+        if len(rows) < len(self.cells) or sum(map(len, rows)) >= rows[0].shape[-1]:
+            return self
+        few = np.linalg.qr(np.concatenate(rows).T, mode="r").T
+        starts = np.cumsum([len(row) for row in rows])[:-1]
+        return dataclasses.replace(
+            self,
+            cells=tuple(
+                dataclasses.replace(cell, sums_so=part, condensed_from=rows[0].shape[-1])
+                for cell, part in zip(self.cells, np.split(few, starts), strict=True)
+            ),
+        )
 
     def _used(self, sides: Sequence[int]) -> list[Cell]:
         """Cells of nets that every side has, with two seeds or, where none has two, with one."""
@@ -271,7 +292,8 @@ def _places(comparison: Comparison) -> tuple[float, ...]:
         found = [_weight_layers(side) for side in comparison.sides]
     elif len(telling) == 1 and all(isinstance(f[telling[0]], int | float) for f in fields):
         found = [float(f[telling[0]]) for f in fields]
-    if len(set(found)) > 1 and sorted(found) == found:
+    in_order = sorted(found) == found or comparison.claim.direction == "best_at"
+    if len(set(found)) > 1 and in_order:
         return tuple(found)
     return tuple(float(place) for place in range(len(fields)))
 

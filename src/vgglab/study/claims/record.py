@@ -34,6 +34,23 @@ class MeasuredRecord(TypedDict):
     paired_by_image: bool
 
 
+class BestRecord(TypedDict):
+    """Where along an order the error is least."""
+
+    at: float | None
+    at_or_below: float | None
+    at_or_beyond: float | None
+    """What the claim says; the others are null."""
+    place: float | None
+    """With the least mean error."""
+    may_be: list[float]
+    """Places that are not shown not to have the least error, at 95% over all looks so far."""
+    text: str
+    """The same in words; where an end was tried last the best may lie beyond it."""
+    p_values: list[float]
+    """At this look, for each place, ascending, that it is not the best; for all its rivals."""
+
+
 class SideRecord(TypedDict):
     """One side of a comparison."""
 
@@ -92,6 +109,8 @@ class ClaimRecord(TypedDict):
     relative: float | None
     """The difference as a share of the second side's error, percent."""
     parts: list[MeasuredRecord]
+    best: BestRecord | None
+    """Of a claim on where the least error is, whose margin and intervals are of places."""
     places: list[float]
     """Where the sides stand along an order."""
     look: int
@@ -179,6 +198,7 @@ def _claim(found: Judgement) -> ClaimRecord:
         "effect": _measured(evidence.effect, found.tail) if evidence.effect else None,
         "relative": _rounded_or_none(_relative(found)),
         "parts": [_measured(part, found.tail) for part in evidence.parts],
+        "best": _best(found),
         "places": list(found.paired.places),
         "look": found.look,
         "alpha_spent": _rounded(ALPHA * found.spent),
@@ -197,6 +217,23 @@ def _relative(found: Judgement) -> float | None:
     if effect is None or not base or len(found.sides) > 2:
         return None
     return 100 * effect.mean / base
+
+
+def _best(found: Judgement) -> BestRecord | None:
+    claimed, best = found.comparison.claim.best, found.evidence.best
+    if claimed is None:
+        return None
+    level = 2 * found.tail
+    is_known = best is not None and best.seeds > 1
+    return {
+        "at": claimed.at,
+        "at_or_below": claimed.at_or_below,
+        "at_or_beyond": claimed.at_or_beyond,
+        "place": best.place if best else None,
+        "may_be": list(best.may_be(level)) if best and is_known else [],
+        "text": best.text(level) if best and is_known else "",
+        "p_values": [_rounded(test.corrected) for test in best.tests] if best else [],
+    }
 
 
 def _paper(found: PaperFigures) -> PaperRecord:

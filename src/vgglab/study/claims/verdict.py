@@ -12,7 +12,8 @@ import numpy as np
 from scipy import stats
 
 from vgglab.study.claims.comparisons import Comparison, Side, Unanswered, comparisons
-from vgglab.study.claims.directions import DIRECTIONS, Direction, Evidence, OneSided
+from vgglab.study.claims.directions import DIRECTIONS
+from vgglab.study.claims.evidence import Direction, Evidence, OneSided
 from vgglab.study.claims.inference import ALPHA, holm
 from vgglab.study.claims.looks import Seeds, looks_of
 from vgglab.study.claims.mistakes import MistakesReader
@@ -82,7 +83,7 @@ class Judgement:
 
     @property
     def direction(self) -> Direction:
-        return DIRECTIONS[self.comparison.claim.direction]
+        return _direction(self.comparison)
 
     @property
     def is_settled(self) -> bool:
@@ -92,6 +93,10 @@ class Judgement:
     def is_of_trained_runs(self) -> bool:
         """Whether runs of a side did not train, so that the word is about the others alone."""
         return not self.direction.counts_runs and any(side.untrained for side in self.sides)
+
+
+def _direction(comparison: Comparison) -> Direction:
+    return DIRECTIONS[comparison.claim.direction].aimed(comparison.claim.best)
 
 
 def share_interval(count: int, of: int) -> Interval:
@@ -155,7 +160,7 @@ def _has_begun(now: Mapping[int, Judgement], looks: Sequence[Sequence[Seeds]]) -
 def _test(comparison: Comparison, look: int, rule: Spending, reader: MistakesReader) -> Judgement:
     """The tests of a comparison by itself, without a verdict."""
     claim = comparison.claim
-    direction = DIRECTIONS[claim.direction]
+    direction = _direction(comparison)
     paired = pair(comparison, reader)
     margin = claim.margin
     if claim.margin_share:
@@ -223,11 +228,10 @@ def _with_words(now: Mapping[int, Judgement], family: int, rule: Spending) -> di
     for place, i in enumerate(order):
         level = ALPHA / (family - min(int(ranks[place]), shown))
         below, above = (rule.tail(t, now[i].look) for t in now[i].direction.tails(level))
-        effect = now[i].evidence.effect
         judgement = replace(
             now[i],
             p_holm=float(adjusted[place]),
-            decisive=effect.interval_of(below, above) if effect else None,
+            decisive=now[i].evidence.interval_of(below, above),
         )
         found[i] = _with_word(judgement, rule, family)
     return found
@@ -261,14 +265,14 @@ def _why_untestable(tested: Judgement) -> str:
 def _why_no_error(tested: Judgement) -> str:
     """Why the errors of runs that trained cannot be compared; empty where they can."""
     without = sum(not side.trained for side in tested.sides)
-    effect = tested.evidence.effect
+    seeds = tested.evidence.seeds
     if without == len(tested.sides):
         return "no net trained"
     if without:
         return "no run of a side trained: there is no error to compare"
-    if effect is None:
+    if seeds is None:
         return "no net that is averaged over trained on every side"
-    return "one seed: no noise is known, whatever the difference" if effect.seeds < 2 else ""
+    return "one seed: no noise is known, whatever the difference" if seeds < 2 else ""
 
 
 def _why_open(tested: Judgement, family: int, *, against: bool) -> str:

@@ -1,0 +1,124 @@
+"""What every kind of claim has: its tests, what they rest on, and how it is told."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vgglab.config.claims import BestPlace
+from vgglab.study.claims.best import Best
+from vgglab.study.claims.contrast import Measured
+from vgglab.study.claims.pairing import Paired
+
+CLAIMED, OTHER = 0.8, 0.2
+"""Of a claim's 5%, what its own side may spend, and what the other side may.
+
+At a true difference that lies exactly on the bound both words are false, so that the two share 5%.
+``benchmarks/calibration.py`` has what other divisions settle."""
+
+
+@dataclass(frozen=True)
+class OneSided:
+    """A one-sided test: its p-value at this look, and what it is multiplied by."""
+
+    p_value: float
+    factor: float = 1.0
+    """One over the share of alpha that the test may spend, times the differences looked at."""
+
+
+NO_TEST = OneSided(1.0)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The effect of one comparison, and the tests for and against the claim."""
+
+    effect: Measured | None
+    """Difference (or, along an order, the fitted change from first to last), percentage points."""
+    parts: tuple[Measured, ...]
+    """Every difference that the claim is made of: first less each other, or each step."""
+    supports: OneSided
+    contradicts: OneSided
+    best: Best | None = None
+    """Of a claim on where the least error is: what is shown of that, in place of an effect."""
+
+    @property
+    def seeds(self) -> int | None:
+        """Fewest of any part; None where there are no errors to compare."""
+        found = self.best or self.effect
+        return found.seeds if found else None
+
+    def interval_of(self, below: float, above: float) -> tuple[float, float] | None:
+        """The effect's interval with these chances to miss on each side; of the best, its places.
+
+        None where there is no effect, or one seed.
+        """
+        if self.best:
+            return self.best.ends(below + above) if self.best.seeds > 1 else None
+        return self.effect.interval_of(below, above) if self.effect else None
+
+
+NOTHING_TO_TEST = Evidence(None, (), NO_TEST, NO_TEST)
+
+
+class Direction(ABC):
+    """One kind of claim: its differences, its tests, its words."""
+
+    rule: str
+    """When such a claim is supported, in a sentence of the report."""
+    margin_is_band: bool = False
+    """Whether the margin lies on both sides of zero: the claim is that there is no difference."""
+    reference: int = -1
+    """The side whose error a relative margin is a share of."""
+    counts_runs: bool = False
+    """Whether it is about the runs that trained, and not about their errors."""
+
+    def aimed(self, best: BestPlace | None) -> Direction:
+        """The same direction for a claim that says where the least error is."""
+        return self
+
+    @abstractmethod
+    def pairs(self, sides: int) -> list[tuple[int, int]]:
+        """The differences between its sides that a claim is made of: first side less second."""
+
+    @abstractmethod
+    def evidence(self, paired: Paired, margin: float) -> Evidence:
+        """Test the claim on errors; the margin is in percentage points."""
+
+    @abstractmethod
+    def effect_label(self, sides: Sequence[str]) -> str:
+        """The name of the effect, from short names of the sides."""
+
+    @abstractmethod
+    def clause(self, sides: Sequence[str], margin: float) -> str:
+        """The claim as a clause that can follow "that", from short names of the sides."""
+
+    def ends(self, sides: Sequence[str]) -> tuple[str, str] | None:
+        """The two whose error the effect compares, first less second; None where it is another."""
+        return None
+
+    @abstractmethod
+    def bounds(self, margin: float) -> tuple[float, ...]:
+        """The values that the effect's interval has to clear, percentage points."""
+
+    def tails(self, level: float) -> tuple[float, float]:
+        """Chances below and above of the interval that decides at a claim's level."""
+        return level * OTHER, level * CLAIMED
+
+    def basis(self, evidence: Evidence, margin: float, *, against: bool) -> str:
+        """The reason for a word in a few words; empty where the effect alone says it."""
+        return ""
+
+    def lacking(self, evidence: Evidence, margin: float) -> str:
+        """Why nothing is shown, where the effect alone does not say it."""
+        return ""
+
+    def _parts(self, paired: Paired) -> tuple[Measured, ...]:
+        found = [paired.difference(first, second) for first, second in self.pairs(paired.sides)]
+        return tuple(part for part in found if part) if all(found) else ()
+
+
+def difference_label(first: str, second: str) -> str:
+    """``A-LRN - A``, with a real minus sign."""
+    return f"{first} \N{MINUS SIGN} {second}"
