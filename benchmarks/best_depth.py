@@ -269,20 +269,20 @@ def main() -> None:
     found = {name: [done[name, seeds] for seeds in SEEDS] for name in TRUTHS}
     heads = " | ".join(f"{seeds} seeds" for seeds in SEEDS)
     print(f"\n| the best is in, %; places left | {heads} |\n|---|--:|--:|--:|")
-    for name, cells in found.items():
-        row(name, [f"{c.covers:.1f}; {c.kept:.1f}" for c in cells])
+    for name, row_cells in found.items():
+        row(name, [f"{c.covers:.1f}; {c.kept:.1f}" for c in row_cells])
     print(f"\n| curve: its lowest is in, %; drawn, % | {heads} |\n|---|--:|--:|--:|")
-    for name, cells in found.items():
+    for name, row_cells in found.items():
         row(
             name,
             [
                 f"{'' if c.curve_covers is None else f'{c.curve_covers:.1f}'}; {c.has_curve:.0f}"
-                for c in cells
+                for c in row_cells
             ],
         )
     print(f"\n| a true claim supported, %; any false word, % | {heads} |\n|---|--:|--:|--:|")
-    for name, cells in found.items():
-        row(name, [f"{c.right:.1f}; {c.false:.1f}" for c in cells])
+    for name, row_cells in found.items():
+        row(name, [f"{c.right:.1f}; {c.false:.1f}" for c in row_cells])
     print(f"\n| bootstrap: the best is in, % | {heads} |\n|---|--:|--:|--:|")
     for name in ("4 depths, lowest at 15", "4 depths, flat", "4 depths, 16 and 19 equal"):
         random, truth = np.random.default_rng(0), TRUTHS[name]

@@ -23,7 +23,7 @@ from vgglab.study.fits import fits_record
 LAYERS = {"a": 11, "b": 13, "d": 16, "e": 19}
 
 
-def study(*errors: float, best: dict[str, float] | None = None, **fields: Any) -> StudyView:
+def study(*errors: float, best: Any = None, **fields: Any) -> StudyView:
     points = [
         point
         for (model, layers), error in zip(LAYERS.items(), errors, strict=True)

@@ -226,7 +226,7 @@ INSIDE, TIE, FALLS, RISES, FLAT = (
     ],
 )
 def test_words(errors: Errors, best: dict[str, float], margin: float, verdict: str) -> None:
-    fields = {"margin": float(margin)} if margin else {}
+    fields: dict[str, Any] = {"margin": float(margin)} if margin else {}
     assert judged(errors, best=best, **fields)["verdict"] == verdict
 
 

@@ -6,6 +6,7 @@ Every number is one of ``claims.json``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -72,7 +73,7 @@ def draw_fit(axes: Axes, fit: FitRecord, colour: str, *, shift: float = 0.0, row
         axes.fill_between(x, curve["low"], curve["high"], color=colour, alpha=0.12, linewidth=0)
         axes.plot(x, curve["errors"], "--", color=colour, linewidth=1.0, zorder=2)
     low, high = fit["may_be"][0] + shift, fit["may_be"][-1] + shift
-    foot = {"transform": axes.get_xaxis_transform(), "clip_on": False, "zorder": 5}
+    foot: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False, "zorder": 5}
     at = 0.03 + _ROW * row
     axes.plot([low, high], [at, at], "-", color=colour, linewidth=2.2, **foot)
     for place, end, mark in ((low, 0, "<"), (high, -1, ">")):

@@ -200,8 +200,8 @@ def _decisive(claim: ClaimRecord) -> list[str]:
     """The interval that decides, where the claim's own one would suggest another word."""
     effect, decisive, best = claim["effect"], claim["decisive"], claim["best"]
     if best and decisive and list(decisive) != list(ends_of(best) or ()):
-        counts = range_text(decisive, sorted(claim["places"]))
-        return [f"the places that count, all claims together, are {counts}"]
+        among = range_text(decisive, sorted(claim["places"]))
+        return [f"the best that counts, all claims together, is {among}"]
     if not effect or not effect["interval"] or not decisive:
         return []
     bounds = DIRECTIONS[claim["direction"]].bounds(claim["margin"])

@@ -96,9 +96,11 @@ def best_of(paired: Paired) -> Best | None:
     tests = []
     for side in sides:
         others = [other for other in sides if other != side]
-        worse = [shown[other, side] <= SELECTION / len(others) for other in others]
+        is_worse = [shown[other, side] <= SELECTION / len(others) for other in others]
         tests.append(
-            Beaten(min(float(shown[side, other]) for other in others), max(1, worse.count(False)))
+            Beaten(
+                min(float(shown[side, other]) for other in others), max(1, is_worse.count(False))
+            )
         )
     order = sorted(sides, key=lambda side: paired.places[side])
     return Best(

@@ -126,7 +126,7 @@ class Paired:
         rows = [cell.sums_so for cell in self.cells if cell.sums_so is not None]
         if len(rows) < len(self.cells) or sum(map(len, rows)) >= rows[0].shape[-1]:
             return self
-        few = np.linalg.qr(np.concatenate(rows).T, mode="r").T
+        few = np.transpose(np.asarray(np.linalg.qr(np.concatenate(rows).T, mode="r")))
         starts = np.cumsum([len(row) for row in rows])[:-1]
         return dataclasses.replace(
             self,
