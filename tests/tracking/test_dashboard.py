@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,24 +13,28 @@ import pytest
 from offline_file import of_kind
 from running import ROOT, SMALL, completed, grid
 
-from vgglab.config import TrackingConfig
+from vgglab.config import TrackingConfig, arm_fields, flatten
 from vgglab.config.parse import ConfigError
+from vgglab.runs import RunDirectory, read_config
 from vgglab.tracking import server
-from vgglab.tracking.dashboard import REPORT, SAVED, WORKSPACE, Dashboard, save, write
+from vgglab.tracking.cards import Dashboard
+from vgglab.tracking.dashboard import REPORT, SAVED, WORKSPACE, save, write
 from vgglab.tracking.panels import sections
 
 STUDY = (
-    *SMALL, "sweeps=lrn", "data.test_images=4000", "recipe.epochs=1", "tracking=offline",
-    *grid(seed="0"),
+    *SMALL[1:], "sweeps=lrn", "data.test_images=4000", "recipe.epochs=1", "tracking=offline",
+    "++hydra.sweeper.params={model:a,model.width:'0.0625,0.03125',init:'he,glorot',seed:'0'}",
 )  # fmt: skip
 SPEC = Dashboard(
     study="lrn",
     asks="Does it help?",
     paper="It does not.",
     runs=("a-s0-00", "a_lrn-s0-11"),
+    seeds=(1, 1),
     protocols=("center",),
     top_k=(1, 5),
     figures=("error_vs_depth",),
+    charts=("error_vs_depth",),
 )
 
 
@@ -68,6 +74,37 @@ def logged(folder: Path) -> tuple[set[str], set[str]]:
             for item in run.config.update:
                 config |= set(flat_keys(json.loads(item.value_json), item.key))
     return metrics, config
+
+
+def configs(folder: Path) -> dict[str, dict[str, Any]]:
+    """W&B id of each training run under a folder -> its config as it was logged, flat."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in folder.rglob("*.wandb"):
+        for run in of_kind(path, "run"):
+            if run.job_type == "train":
+                logged = {item.key: json.loads(item.value_json) for item in run.config.update}
+                found[run.run_id] = dict(flatten(logged))
+    return found
+
+
+def mixed(spec: dict[str, Any], runs: dict[str, dict[str, Any]]) -> set[str]:
+    """Titles of the panels that average over runs which differ in more than their seed."""
+    arm_of = {
+        name: arm_fields(read_config(RunDirectory(Path(config["cfg.paths.runs"]) / name)))
+        for name, config in runs.items()
+    }
+    found: set[str] = set()
+    for panel in panels(spec):
+        about = panel["config"]
+        if not about.get("aggregate"):
+            continue
+        key = about["groupBy"].replace("cfg.value.", "cfg.")
+        groups: dict[Any, list[Any]] = defaultdict(list)
+        for name, config in runs.items():
+            groups[config[key]].append(arm_of[name])
+        if any(arm != group[0] for group in groups.values() for arm in group):
+            found.add(about["chartTitle"])
+    return found
 
 
 def panels(spec: dict[str, Any]) -> list[dict[str, Any]]:
@@ -113,6 +150,20 @@ def test_every_panel_is_about_something_that_runs_log(study: Path, name: str) ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", [WORKSPACE, REPORT])
+def test_no_panel_averages_over_two_widths_or_two_initialisations(study: Path, name: str) -> None:
+    runs = configs(study)
+    assert {(c["cfg.model.width"], c["cfg.init.name"]) for c in runs.values()} == {
+        (width, init) for width in (0.0625, 0.03125) for init in ("he", "glorot")
+    }
+    spec = json.loads((study / "studies" / "lrn" / name).read_text())
+    assert sum(bool(panel["config"].get("aggregate")) for panel in panels(spec)) > 15
+    assert mixed(spec, runs) == set()
+    by_width = json.loads(json.dumps(spec).replace("value.arm", "value.model.width"))
+    assert "validation loss; mean and standard error, n = 1" in mixed(by_width, runs)
+
+
+@pytest.mark.slow
 def test_the_sections_that_were_asked_for(study: Path) -> None:
     spec = json.loads((study / "studies" / "lrn" / WORKSPACE).read_text())
     sections = spec["section"]["panelBankConfig"]["sections"]
@@ -124,7 +175,8 @@ def test_the_sections_that_were_asked_for(study: Path) -> None:
     grouped = [
         p["config"] for p in panels(spec) if p["viewType"] in ("Bar Chart", "Run History Line Plot")
     ]
-    assert {(c["groupAgg"], c["groupArea"]) for c in grouped} == {("mean", "stddev")}
+    assert {(c["groupAgg"], c["groupArea"], c["limit"]) for c in grouped} == {("mean", "stderr", 5)}
+    assert spec["section"]["workspaceSettings"] == 1
 
 
 @pytest.mark.slow
@@ -201,8 +253,9 @@ def test_a_server_that_is_away_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_documentation_lists_the_panels() -> None:
     documented = (ROOT / "docs" / "wandb.md").read_text(encoding="utf-8")
-    for section in sections(("center",), (1, 5), ("error_vs_depth", "curves")):
+    for section in sections(dataclasses.replace(SPEC, figures=("error_vs_depth", "curves"))):
         assert f"| {section.name} |" in documented
         for panel in section.panels:
-            title = getattr(panel, "title", "")
+            title, _, about = getattr(panel, "title", "").partition("; ")
             assert title in documented
+            assert about in ("", "mean and standard error, n = 1")
