@@ -169,11 +169,12 @@ def test_two_widths_and_two_initialisations_are_four_groups_of_two_seeds(
     small_config: Config, tmp_path: Path
 ) -> None:
     runs = []
-    for width, init, seed in itertools.product((0.0625, 0.125), ("he", "glorot"), (0, 1)):
+    inits = (InitConfig(name="he"), InitConfig(name="glorot"))
+    for width, init, seed in itertools.product((0.0625, 0.125), inits, (0, 1)):
         config = dataclasses.replace(
             small_config,
             model=dataclasses.replace(small_config.model, width=width),
-            init=InitConfig(name=init),
+            init=init,
             seed=seed,
         )
         card = run_card(config, directory_of(config), Status(state=State.FINISHED))
