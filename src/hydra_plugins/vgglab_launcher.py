@@ -15,8 +15,8 @@ from omegaconf import DictConfig
 if TYPE_CHECKING:
     from vgglab.commands.chosen_points import ChosenPoints
 
-BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-"""What Hydra itself chooses: every point of a grid, at once."""
+STUDY_SWEEPER = "hydra_plugins.vgglab_sweeper.DesignSweeper"
+"""Hands over all points of a study at once; conf/config.yaml chooses it."""
 
 
 class ProcessLauncher(Launcher):
@@ -36,7 +36,7 @@ class ProcessLauncher(Launcher):
             config: The composed config.
         """
         self._sweeper = str(config.hydra.runtime.choices["hydra/sweeper"])
-        self._has_whole_grid = config.hydra.sweeper._target_ == BASIC_SWEEPER
+        self._has_whole_study = config.hydra.sweeper._target_ == STUDY_SWEEPER
         self._folder = Path(config.hydra.sweep.dir)
         self._chosen: ChosenPoints | None = None
 
@@ -45,8 +45,8 @@ class ProcessLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         """Train points.
 
-        Hydra's basic sweeper hands over the whole grid: that is a study, after which it has nothing
-        to add, and the process leaves with the study's exit code. Another sweeper chooses its next
+        Our own sweeper hands over a whole study, after which it has nothing to add, and the process
+        leaves with the study's exit code. Another sweeper chooses its next
         points by what these return.
 
         Args:
@@ -61,7 +61,7 @@ class ProcessLauncher(Launcher):
         from vgglab.commands.chosen_points import ChosenPoints
         from vgglab.commands.study import run_study
 
-        if self._has_whole_grid:
+        if self._has_whole_study:
             raise SystemExit(run_study(job_overrides, slurm=self.slurm))
         self._folder.mkdir(parents=True, exist_ok=True)  # Optuna's writes its best point there
         if self._chosen is None:

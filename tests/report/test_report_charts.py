@@ -26,6 +26,14 @@ def test_bands_are_the_means_and_intervals_of_the_table(whole_study: StudyView) 
         assert line.low[i] < line.mean[i] < line.high[i]
 
 
+def test_a_line_a_treatment_says_how_many_seeds_and_how_sure(whole_study: StudyView) -> None:
+    line, c = charts_of(whole_study).depth
+    assert line.seeds == (3, 3, 2, 2)  # d has a seed less, e's third diverged
+    b = results_table(whole_study).query("model == 'b'").top1_error.tolist()
+    assert line.standard_error[1] == pytest.approx(statistics.stdev(b) / 3**0.5)
+    assert len(c.standard_error) == 1
+
+
 def test_one_seed_has_a_band_without_width(tmp_path: Path) -> None:
     (line,) = charts_of(make_study(tmp_path, models=("a", "b"), seeds=(0,))).depth
     assert line.low == line.mean == line.high

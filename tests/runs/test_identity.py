@@ -10,7 +10,7 @@ import pytest
 from vgglab.config import Config, semantic
 from vgglab.config.fields import Role, marks_of
 from vgglab.config.parse import parse
-from vgglab.runs import content_hash, run_id
+from vgglab.runs import arm_hash, content_hash, run_id
 
 RESOLVED = {"trainer": {"precision": "fp32"}}
 BASE = parse(RESOLVED)
@@ -133,3 +133,9 @@ def test_the_name_is_readable() -> None:
     assert name == "a_lrn-bn-s3"
     assert len(digest) == 16
     assert int(digest, 16) >= 0
+
+
+def test_an_arm_is_all_of_it_but_the_seed() -> None:
+    assert arm_hash(changed("seed", 7), "data") == arm_hash(BASE, "data")
+    other = {arm_hash(changed(path, v), "data") for path, v in OTHER.items() if v is not None}
+    assert len({arm_hash(BASE, "data"), *other}) == 1 + sum(v is not None for v in OTHER.values())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vgglab.study import UNKNOWN, Declaration, Declared, Guard, compare, grid_keys
+from vgglab.study import UNKNOWN, Declaration, Declared, Guard, compare, free_keys, grid_keys
 
 
 def fields(model: str = "a", seed: int = 0, norm: str = "none", **other: Any) -> dict[str, Any]:
@@ -92,6 +92,48 @@ def test_grid_keys_are_those_that_vary_and_the_last_of_a_key_counts() -> None:
         ("norm=batch", "model=b", "+recipe.epochs=3", "norm=batch"),
     ]
     assert grid_keys(grid) == ("model", "recipe.epochs")
+
+
+MODELS, WIDTHS = ("model=a", "model=b"), ("model.width=1", "model.width=2")
+TOGETHER = list(zip(MODELS, WIDTHS, strict=True))
+CROSSED = [(model, width) for model in MODELS for width in WIDTHS]
+
+
+@pytest.mark.parametrize(
+    ("grid", "scientific", "nuisance", "undeclared"),
+    [
+        (TOGETHER, (), (), ["model.width"]),
+        (TOGETHER, ("model.name",), (), ["model.width"]),
+        (TOGETHER, ("model.width",), (), ["model.name"]),
+        (TOGETHER, ("model",), (), []),
+        (TOGETHER, ("model.name", "model.width"), (), []),
+        (TOGETHER, (), ("model.width",), []),
+        (TOGETHER, (), ("model.name",), []),
+        (CROSSED, (), (), []),
+        (CROSSED[:3], (), (), []),  # one factor at a time
+        (CROSSED, (), ("model.width",), []),
+    ],
+)
+def test_of_factors_that_move_together_all_but_the_first_are_declared(
+    grid: list[tuple[str, str]],
+    scientific: tuple[str, ...],
+    nuisance: tuple[str, ...],
+    undeclared: list[str],
+) -> None:
+    keys = grid_keys(grid)
+    stated = Declared(scientific=scientific, nuisance=nuisance)
+    free = free_keys(grid, keys, stated)
+    declared = Declared(
+        scientific=(*scientific, *free),
+        nuisance=nuisance,
+        tied=tuple(key for key in keys if key not in free),
+    )
+    points = {
+        str(point): {f"{key}.name" if key == "model" else key: value for key, value in pairs}
+        for point in grid
+        for pairs in [[text.split("=") for text in point]]
+    }
+    assert confounds(compare(points, declared)) == undeclared
 
 
 def test_many_values_are_counted_not_listed() -> None:

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from offline_file import of_kind
-from running import ROOT, SMALL, completed, grid
+from running import ROOT, SMALL, completed
 
-from vgglab.config import TrackingConfig
+from vgglab.config import Config, InitConfig, TrackingConfig, flatten
 from vgglab.config.parse import ConfigError
+from vgglab.runs import State, Status
 from vgglab.tracking import server
-from vgglab.tracking.dashboard import REPORT, SAVED, WORKSPACE, Dashboard, save, write
+from vgglab.tracking.cards import Dashboard
+from vgglab.tracking.dashboard import REPORT, SAVED, WORKSPACE, save, write
 from vgglab.tracking.panels import sections
+from vgglab.workflow.pretraining import directory_of
+from vgglab.workflow.wandb_cards import run_card
 
 STUDY = (
-    *SMALL, "sweeps=lrn", "data.test_images=4000", "recipe.epochs=1", "tracking=offline",
-    *grid(seed="0"),
+    *SMALL[1:], "sweeps=lrn", "data.test_images=4000", "recipe.epochs=1", "tracking=offline",
+    "++hydra.sweeper.params={model:a,model.width:'0.0625,0.03125',init:'he,glorot',seed:'0'}",
+    "study.design=zip", "study.nuisance=[seed,init]",
 )  # fmt: skip
 SPEC = Dashboard(
     study="lrn",
     asks="Does it help?",
     paper="It does not.",
     runs=("a-s0-00", "a_lrn-s0-11"),
+    seeds=(1, 1),
     protocols=("center",),
     top_k=(1, 5),
     figures=("error_vs_depth",),
+    charts=("error_vs_depth",),
 )
 
 
@@ -68,6 +78,37 @@ def logged(folder: Path) -> tuple[set[str], set[str]]:
             for item in run.config.update:
                 config |= set(flat_keys(json.loads(item.value_json), item.key))
     return metrics, config
+
+
+TREATMENT = ("model.name", "norm.name", "model.width", "init.name")
+"""Fields that the studies of this file vary, the seed apart."""
+
+
+def configs(folder: Path) -> Iterator[dict[str, Any]]:
+    """The config of each training run under a folder as it was logged, flat."""
+    for path in folder.rglob("*.wandb"):
+        if path.parent.is_symlink():
+            continue
+        for run in of_kind(path, "run"):
+            if run.job_type == "train":
+                logged = {item.key: json.loads(item.value_json) for item in run.config.update}
+                yield dict(flatten(logged))
+
+
+def mixed(spec: dict[str, Any], runs: Iterable[dict[str, Any]]) -> set[str]:
+    """Titles of the panels that average over runs which differ in more than their seed."""
+    found: set[str] = set()
+    for panel in panels(spec):
+        about = panel["config"]
+        if not about.get("aggregate"):
+            continue
+        key = about["groupBy"].replace("cfg.value.", "cfg.")
+        groups: dict[Any, set[tuple[Any, ...]]] = defaultdict(set)
+        for config in runs:
+            groups[config[key]].add(tuple(config[f"cfg.{field}"] for field in TREATMENT))
+        if any(len(treatments) > 1 for treatments in groups.values()):
+            found.add(about["chartTitle"])
+    return found
 
 
 def panels(spec: dict[str, Any]) -> list[dict[str, Any]]:
@@ -113,6 +154,44 @@ def test_every_panel_is_about_something_that_runs_log(study: Path, name: str) ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", [WORKSPACE, REPORT])
+def test_no_panel_averages_over_two_treatments(study: Path, name: str) -> None:
+    runs = list(configs(study))
+    spec = json.loads((study / "studies" / "lrn" / name).read_text())
+    assert len({run["cfg.arm"] for run in runs}) == len(runs) == 2
+    assert sum(bool(panel["config"].get("aggregate")) for panel in panels(spec)) > 15
+    assert mixed(spec, runs) == set()
+    by_norm = json.loads(json.dumps(spec).replace("value.arm", "value.norm.name"))
+    assert "validation loss; mean and standard error, n = 1" in mixed(by_norm, runs)
+
+
+def test_two_widths_and_two_initialisations_are_four_groups_of_two_seeds(
+    small_config: Config, tmp_path: Path
+) -> None:
+    runs = []
+    inits = (InitConfig(name="he"), InitConfig(name="glorot"))
+    for width, init, seed in itertools.product((0.0625, 0.125), inits, (0, 1)):
+        config = dataclasses.replace(
+            small_config,
+            model=dataclasses.replace(small_config.model, width=width),
+            init=init,
+            seed=seed,
+        )
+        card = run_card(config, directory_of(config), Status(state=State.FINISHED))
+        assert card.name == f"{card.config['arm']}-s{seed}"
+        runs.append({f"cfg.{key}": value for key, value in flatten(card.config)})
+    names = [run["cfg.arm"] for run in runs]
+    assert names[::2] == names[1::2]
+    assert len(set(names)) == 4
+    write(dataclasses.replace(SPEC, runs=names, seeds=(2, 2, 2, 2)), tmp_path)
+    for name in (WORKSPACE, REPORT):
+        assert mixed(json.loads((tmp_path / name).read_text()), runs) == set()
+    spec = json.loads((tmp_path / WORKSPACE).read_text())
+    assert spec["section"]["settings"]["maxRuns"] == 9  # the study's own run among them
+    assert "learning rate; mean and standard error, n = 2" in json.dumps(spec)
+
+
+@pytest.mark.slow
 def test_the_sections_that_were_asked_for(study: Path) -> None:
     spec = json.loads((study / "studies" / "lrn" / WORKSPACE).read_text())
     sections = spec["section"]["panelBankConfig"]["sections"]
@@ -124,7 +203,7 @@ def test_the_sections_that_were_asked_for(study: Path) -> None:
     grouped = [
         p["config"] for p in panels(spec) if p["viewType"] in ("Bar Chart", "Run History Line Plot")
     ]
-    assert {(c["groupAgg"], c["groupArea"]) for c in grouped} == {("mean", "stddev")}
+    assert {(c["groupAgg"], c["groupArea"], c["limit"]) for c in grouped} == {("mean", "stderr", 3)}
 
 
 @pytest.mark.slow
@@ -201,8 +280,9 @@ def test_a_server_that_is_away_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_documentation_lists_the_panels() -> None:
     documented = (ROOT / "docs" / "wandb.md").read_text(encoding="utf-8")
-    for section in sections(("center",), (1, 5), ("error_vs_depth", "curves")):
+    for section in sections(dataclasses.replace(SPEC, figures=("error_vs_depth", "curves"))):
         assert f"| {section.name} |" in documented
         for panel in section.panels:
-            title = getattr(panel, "title", "")
+            title, _, about = getattr(panel, "title", "").partition("; ")
             assert title in documented
+            assert about in ("", "mean and standard error, n = 1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,13 +40,13 @@ def tracked(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
 def test_a_run_is_in_wandb_as_it_is_on_disk(tracked: Path) -> None:
     run = only(tracked, "run")
     assert run.run_id == tracked.name
-    assert run.display_name == "a-bn-s0"
+    assert re.fullmatch(r"a-bn-w0\.0625-.*-[0-9a-f]{8}-s0", run.display_name)
     assert (run.project, run.run_group, run.job_type) == ("vgglab", "depth", "train")
     config = {item.key: json.loads(item.value_json) for item in run.config.update}
     assert config["cfg"]["model"]["lrn"]["size"] == 5
     assert config["cfg"]["run"] == tracked.name
     assert config.keys() - {"_wandb"} == {"cfg"}
-    assert config["cfg"]["arm"] == "a-bn"
+    assert run.display_name == f"{config['cfg']['arm']}-s0"
     assert config["cfg"]["net"]["weight_layers"] == 11
     assert config["cfg"]["versions"].keys() >= {"python", "torch", "wandb"}
     assert run.notes == config["cfg"]["command"]

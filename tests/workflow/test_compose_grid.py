@@ -7,7 +7,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from vgglab.config.parse import ConfigError
-from vgglab.workflow.compose import expanded
+from vgglab.workflow.designs import combined, listed
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ from vgglab.workflow.compose import expanded
 def test_points_are_those_of_hydras_sweeper(overrides: list[str]) -> None:
     parsed = OverridesParser.create().parse_overrides(overrides)
     (wanted,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-    assert expanded(overrides) == [list(point) for point in wanted]
+    assert combined(listed(overrides)) == [list(point) for point in wanted]
 
 
 def test_an_interval_is_no_grid() -> None:
     with pytest.raises(ConfigError, match=r"recipe\.learning_rate=interval\(0, 1\): a grid takes"):
-        expanded(["recipe.learning_rate=interval(0, 1)"])
+        listed(["recipe.learning_rate=interval(0, 1)"])

@@ -8,7 +8,8 @@ from running import ROOT
 
 from vgglab.config import store
 from vgglab.config.parse import ConfigError
-from vgglab.workflow.compose import compose_point, expanded
+from vgglab.workflow.compose import compose_point
+from vgglab.workflow.designs import combined, listed
 from vgglab.workflow.points import compose_points
 
 TRAINER = ("trainer.accelerator=cpu", "trainer.precision=fp32", "trainer.threads=1")
@@ -29,7 +30,7 @@ def test_points_are_what_each_composes(
 ) -> None:
     monkeypatch.setenv("VGGLAB_ROOT", str(ROOT))
     store.register()
-    grid = [[*TRAINER, *point] for point in expanded(overrides)]
+    grid = [[*TRAINER, *point] for point in combined(listed(overrides))]
     with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
         points = compose_points(grid)
         assert [point.config for point in points] == [compose_point(point) for point in grid]

@@ -13,8 +13,8 @@ from vgglab.config import store
 from vgglab.config.parse import ConfigError
 from vgglab.runs import State, Status, write_result
 from vgglab.study import Declaration
-from vgglab.workflow.compose import expanded
 from vgglab.workflow.confound_check import guard_study
+from vgglab.workflow.designs import combined, listed
 from vgglab.workflow.looks import next_points
 from vgglab.workflow.points import StudyPoint, compose_points
 from vgglab.workflow.provenance import write_config
@@ -43,7 +43,7 @@ def inside_hydra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
 
 
 def points_of(*overrides: str) -> list[StudyPoint]:
-    grid = expanded(overrides or ("model=a,b", "seed=0,1"))
+    grid = combined(listed(overrides or ("model=a,b", "seed=0,1")))
     return compose_points([[*STUDY, *point] for point in grid])
 
 

@@ -91,5 +91,5 @@ def _refuse_questions_of_a_study(config: Config, sweeper: str) -> None:
     if wrong := [field for field, is_asked in asked.items() if is_asked]:
         raise ConfigError(
             f"{', '.join(wrong)}: {sweeper} chooses each point by the errors of those before, and "
-            "waits for them; leave it out, or take hydra/sweeper=basic"
+            "waits for them; leave it out, or take hydra/sweeper=designs"
         )

@@ -15,6 +15,7 @@ from vgglab.config.data import (
 from vgglab.config.experiment import Config
 from vgglab.config.identity import (
     SCHEMA_VERSION,
+    SEED,
     arm_fields,
     division,
     flatten,
@@ -35,6 +36,7 @@ __all__ = [
     "OPTIMIZERS",
     "PROTOCOLS",
     "SCHEMA_VERSION",
+    "SEED",
     "CifarConfig",
     "ClutteredDigitsConfig",
     "Config",

@@ -68,6 +68,11 @@ class StudyConfig:
     such as a learning rate tuned for each net. The report says so."""
     allow_confounds: Annotated[bool, Role.INFRASTRUCTURE] = False
     """Launch although points differ in fields that are not declared. The report says so."""
+    design: Annotated[Literal["grid", "one_at_a_time", "zip"], Role.INFRASTRUCTURE] = "grid"
+    """Points that are made of the values that the sweep lists; every seed crosses with each.
+    ``grid``: all combinations. ``one_at_a_time``: a base, and what differs from it in one factor;
+    the base has the value that the config has without the list, or else the list's first. ``zip``:
+    the first values together, the second ones together, and so on; the lists are equally long."""
     looks: Annotated[tuple[int, ...], Role.INFRASTRUCTURE] = ()
     """Numbers of seeds at which the study is judged, ascending. After each look the nets that no
     open claim needs are dropped; the study ends when every claim has its word. Empty: it is judged

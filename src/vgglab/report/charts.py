@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,10 @@ class Band:
     low: tuple[float, ...]
     """The mean itself where one seed gives no interval."""
     high: tuple[float, ...]
+    seeds: tuple[int, ...]
+    """Runs that each mean is over."""
+    standard_error: tuple[float, ...]
+    """Of those with two or more seeds."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ def _bands(summaries: Sequence[Summary], suffix: str) -> list[Band]:
 
 def _band(name: str, summaries: Sequence[Summary]) -> Band:
     means = [s.top1 for s in summaries if s.top1]
+    spreads = [(m.sd, len(m.values)) for m in means]
     ends = [m.interval or (m.mean, m.mean) for m in means]
     return Band(
         name,
@@ -90,6 +96,8 @@ def _band(name: str, summaries: Sequence[Summary]) -> Band:
         tuple(m.mean for m in means),
         tuple(low for low, _ in ends),
         tuple(high for _, high in ends),
+        tuple(n for _, n in spreads),
+        tuple(sd / math.sqrt(n) for sd, n in spreads if sd is not None),
     )
 
 

@@ -64,6 +64,18 @@ def _item(found: FieldDifference) -> str:
     return f"{found}{tied if found.tied_to else ''}"
 
 
+DESIGNS = {
+    "one_at_a_time": (
+        "One factor at a time: every net differs from a base in one factor, or is the base. What "
+        "two factors do together was not measured."
+    ),
+    "zip": (
+        "The listed values were taken together, place by place, and not crossed. Of factors that "
+        "move together the effects cannot be told apart."
+    ),
+}
+"""What a reader is told of a design that is not the full grid."""
+
 _LINES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
         "data",
@@ -191,5 +203,6 @@ def setup_section(results: Results) -> Section:
     """Build the section on what points share, where they differ and which have no result."""
     view = results.view
     unequal = confound_blocks(view.guard) if view.guard else _unequal(view, results.names)
-    blocks = [facts_of(view), *unequal, *_without_result(results)]
+    design = [Paragraph(DESIGNS[view.design])] if view.design in DESIGNS else []
+    blocks = [facts_of(view), *design, *unequal, *_without_result(results)]
     return Section("setup", "What was run", blocks)

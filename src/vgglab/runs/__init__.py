@@ -3,8 +3,9 @@
 Must not know torch, how nets are built or trained, studies, or W&B.
 """
 
+from vgglab.runs.arm import arm_name
 from vgglab.runs.directory import RunDirectory
-from vgglab.runs.identity import arm_name, content_hash, readable_name, run_id
+from vgglab.runs.identity import arm_hash, content_hash, net_name, run_id
 from vgglab.runs.metrics import MetricsLog, Record, read_metrics
 from vgglab.runs.records import (
     Certificate,
@@ -28,14 +29,15 @@ __all__ = [
     "RunRecord",
     "State",
     "Status",
+    "arm_hash",
     "arm_name",
     "content_hash",
     "load_run",
     "load_runs",
+    "net_name",
     "read_config",
     "read_metrics",
     "read_result",
-    "readable_name",
     "run_id",
     "write_result",
 ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from vgglab.config import SCHEMA_VERSION, Config, division, semantic
+from vgglab.config import SCHEMA_VERSION, SEED, Config, division, semantic
 from vgglab.config.model import NormName
 
 
@@ -29,6 +30,26 @@ def content_hash(config: Config, fingerprint: str, parent: str = "") -> str:
         ValueError: precision or devices are still to be chosen; the hash would depend on the
             machine.
     """
+    return _sha256(_content(config, fingerprint, parent))
+
+
+def arm_hash(config: Config, fingerprint: str, parent: str = "") -> str:
+    """``content_hash`` without the seed: equal for the runs of an arm, and for no others.
+
+    Args:
+        config: of a run of the arm, resolved.
+        fingerprint: of its data.
+        parent: ``arm_hash`` of the run that its first weights come from, if any.
+
+    Raises:
+        ValueError: as ``content_hash``.
+    """
+    content = _content(config, fingerprint, parent)
+    del content["config"][SEED]
+    return _sha256(content)
+
+
+def _content(config: Config, fingerprint: str, parent: str) -> dict[str, Any]:
     if config.devices == 0:
         raise ValueError("devices = 0: must be resolved before a run has a name")
     if config.trainer.precision == "auto":
@@ -36,7 +57,7 @@ def content_hash(config: Config, fingerprint: str, parent: str = "") -> str:
     described = semantic(config)
     # How a parent is described is not what it is: its id says that.
     del described["init"]["parent"]
-    content = {
+    content: dict[str, Any] = {
         "config": described,
         "data_fingerprint": fingerprint,
         "schema_version": SCHEMA_VERSION,
@@ -45,20 +66,24 @@ def content_hash(config: Config, fingerprint: str, parent: str = "") -> str:
         content["division"] = divided
     if parent:
         content["parent"] = parent
+    return content
+
+
+def _sha256(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
 _MARKS: dict[NormName, str] = {"none": "", "batch": "-bn", "group": "-gn", "layer": "-ln"}
 
 
-def arm_name(config: Config) -> str:
-    """``a_lrn-bn``: model, norm if any; what seeds repeat."""
+def net_name(config: Config) -> str:
+    """``a_lrn-bn``: model, norm if any. Arms may share it; ``arm_name`` tells them apart."""
     return config.model.full_name + _MARKS[config.norm.name]
 
 
 def readable_name(config: Config) -> str:
-    """``a_lrn-bn-s0``: the arm and the seed."""
-    return f"{arm_name(config)}-s{config.seed}"
+    """``a_lrn-bn-s0``: what a run's id begins with, net and seed."""
+    return f"{net_name(config)}-s{config.seed}"
 
 
 def run_id(config: Config, fingerprint: str, parent: str = "") -> str:

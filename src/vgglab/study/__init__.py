@@ -18,6 +18,7 @@ from vgglab.study.confounds import (
     FieldDifference,
     Guard,
     compare,
+    free_keys,
     grid_keys,
 )
 from vgglab.study.cost import Cost, costs
@@ -56,6 +57,7 @@ __all__ = [
     "compare",
     "costs",
     "estimate",
+    "free_keys",
     "grid_keys",
     "learning_curves",
     "mean_curve",

@@ -8,7 +8,7 @@ or undeclared: a confound until somebody says otherwise.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -39,10 +39,13 @@ class Declared:
 
     scientific: tuple[str, ...] = ()
     nuisance: tuple[str, ...] = (SEED,)
+    tied: tuple[str, ...] = ()
+    """What moves with something scientific; only a longer name makes a field of it scientific."""
 
     def of(self, field: str) -> Declaration:
         """The study's word on a field; scientific where it says both."""
-        if is_covered(field, self.scientific):
+        tied = max((len(name) for name in self.tied if is_covered(field, [name])), default=-1)
+        if is_covered(field, [name for name in self.scientific if len(name) > tied]):
             return Declaration.SCIENTIFIC
         return Declaration.NUISANCE if is_covered(field, self.nuisance) else Declaration.NONE
 
@@ -156,7 +159,7 @@ def _differing(points: Mapping[str, Fields]) -> dict[str, dict[Any, tuple[str, .
     """Field -> value -> points, of the fields that have more than one value."""
     names = {name for fields in points.values() for name in fields}
     found = {}
-    for name in names:
+    for name in sorted(names):
         by_value: dict[Any, list[str]] = defaultdict(list)
         for point, fields in points.items():
             if fields.get(name) != UNKNOWN:
@@ -194,6 +197,47 @@ def grid_keys(grid: Iterable[Sequence[str]]) -> tuple[str, ...]:
         for key, value in dict(map(_key_and_value, overrides)).items():  # the last of a key counts
             values[key].add(value)
     return tuple(sorted(key for key, found in values.items() if len(found) > 1))
+
+
+def free_keys(
+    grid: Iterable[Sequence[str]], keys: Collection[str], declared: Declared
+) -> tuple[str, ...]:
+    """Keys of a grid whose effects it can tell apart; a study asks about them without a word.
+
+    Where two keys move together (``study.design=zip``), the first counts and the other one has to
+    be declared: by itself the grid does not say which of them is asked about.
+
+    Args:
+        grid: overrides of each point.
+        keys: those that take more than one value, without the seed.
+        declared: what the study says that it varies.
+    """
+    points = [dict(map(_key_and_value, overrides)) for overrides in grid]
+    in_order = [key for key in dict.fromkeys(k for point in points for k in point) if key in keys]
+    asked, nuisance = (_declared(keys, n) for n in (declared.scientific, declared.nuisance))
+    free: list[str] = []
+    # What the study asks about comes first, its nuisances last.
+    for key in sorted(in_order, key=lambda k: (k not in asked, k in nuisance)):
+        if key in asked or not any(_decides(other, key, points) for other in free):
+            free.append(key)
+    return tuple(free)
+
+
+def _declared(keys: Collection[str], names: Iterable[str]) -> set[str]:
+    """The keys of a grid that a declaration is about: by name, by group, or by what they set."""
+    found: set[str] = set()
+    for name in names:
+        found |= {key for key in keys if is_covered(key, [name])}
+        found |= {max((key for key in keys if is_covered(name, [key])), key=len, default="")}
+    return found
+
+
+def _decides(one: str, other: str, points: Iterable[Mapping[str, str]]) -> bool:
+    """Whether the value of one key leaves the other one only one value."""
+    at: dict[str | None, set[str | None]] = defaultdict(set)
+    for point in points:
+        at[point.get(one)].add(point.get(other))
+    return all(len(values) == 1 for values in at.values())
 
 
 def _key_and_value(override: str) -> tuple[str, str]:

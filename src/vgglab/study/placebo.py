@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from vgglab.config import arm_fields
 from vgglab.config.claims import PROTOCOL, Claim
-from vgglab.runs import RunRecord, State, arm_name
+from vgglab.runs import RunRecord, State, net_name
 from vgglab.study.arms import Arm, arms
 from vgglab.study.claims.comparisons import Comparison, Point, Side, comparisons
 from vgglab.study.claims.contrast import Measured
@@ -83,7 +83,7 @@ def null_pair(view: StudyView) -> NullPair | None:
     others = [p for p in view.placebo if p.config.seed - SHIFT in seeds]
     label = _label([*points, *others])
     return NullPair(
-        net=arm_name(view.placebo[0].config),
+        net=net_name(view.placebo[0].config),
         protocol=label,
         points=sorted(points, key=lambda p: p.config.seed),
         other_points=sorted(others, key=lambda p: p.config.seed),

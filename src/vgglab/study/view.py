@@ -48,6 +48,8 @@ class StudyView:
     missing: Sequence[MissingPoint] = ()
     guard: Guard | None = None
     """Differences between the points; None where they have not been compared."""
+    design: str = "grid"
+    """How its points are made of the values that its sweep lists: ``study.design``."""
     claims: Claims = field(default_factory=dict)
     """Claims that the study is to support or contradict, by name."""
     looks: tuple[int, ...] = ()

@@ -87,3 +87,21 @@ class StudyCard:
     """PNG files."""
     page: Path
     """The offline page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dashboard:
+    """The content of a study's workspace and report."""
+
+    study: str
+    asks: str
+    paper: str
+    runs: Sequence[str]
+    """W&B ids of the study's runs."""
+    seeds: Sequence[int]
+    """Runs that there are of each arm."""
+    protocols: Sequence[str]
+    top_k: Sequence[int]
+    figures: Sequence[str]
+    charts: Sequence[str]
+    """Of the study's own run: names of its line charts."""

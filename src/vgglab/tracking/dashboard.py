@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +15,11 @@ from vgglab.config import TrackingConfig
 from vgglab.config.parse import ConfigError
 from vgglab.runs.atomic import write_json
 from vgglab.tracking import server, wandb_internals
-from vgglab.tracking.panels import ARM, PanelSection, sections
+from vgglab.tracking.cards import Dashboard
+from vgglab.tracking.panels import ARM, sections, shown_runs
 from vgglab.tracking.study_run import study_run_id
 
 WORKSPACE, REPORT, SAVED = "workspace.json", "wandb-report.json", "dashboard.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dashboard:
-    """The content of a study's workspace and report."""
-
-    study: str
-    asks: str
-    paper: str
-    runs: Sequence[str]
-    """W&B ids of the study's runs."""
-    protocols: Sequence[str]
-    top_k: Sequence[int]
-    figures: Sequence[str]
 
 
 def write(dashboard: Dashboard, folder: Path) -> None:
@@ -108,7 +93,7 @@ def _saved(path: Path, entity: str, project: str) -> dict[str, str]:
 
 def _workspace(dashboard: Dashboard, entity: str, project: str) -> Any:
     """Return a ``ws.Workspace``, whose methods have no types."""
-    found = _sections(dashboard)
+    found = sections(dashboard)
     workspace = ws.Workspace(
         entity=entity,
         project=project,
@@ -117,7 +102,7 @@ def _workspace(dashboard: Dashboard, entity: str, project: str) -> Any:
             ws.Section(name=section.name, panels=list(section.panels), is_open=i < 2)
             for i, section in enumerate(found)
         ],
-        settings=ws.WorkspaceSettings(x_axis="epoch", max_runs=100),
+        settings=ws.WorkspaceSettings(x_axis="epoch", max_runs=shown_runs(dashboard)),
         runset_settings=ws.RunsetSettings(
             filters=_of_study(dashboard),
             groupby=[expr.Config(ARM.name)],
@@ -126,10 +111,6 @@ def _workspace(dashboard: Dashboard, entity: str, project: str) -> Any:
     )
     wandb_internals.set_runset_id(workspace, f"study-{dashboard.study}")
     return workspace
-
-
-def _sections(dashboard: Dashboard) -> list[PanelSection]:
-    return sections(dashboard.protocols, dashboard.top_k, dashboard.figures)
 
 
 def _of_study(dashboard: Dashboard) -> str:
@@ -148,7 +129,7 @@ def _report(dashboard: Dashboard, entity: str, project: str) -> Any:
         wr.P(dashboard.asks or "No question was written down."),
         *([wr.P(f"The paper: {dashboard.paper}")] if dashboard.paper else []),
     ]
-    for section in _sections(dashboard):
+    for section in sections(dashboard):
         runset = wr.Runset(
             entity=entity,
             project=project,

@@ -20,11 +20,18 @@ log = logging.getLogger(__name__)
 JOB_TYPE = "report"
 PAGE = "report"
 """Media key of the page."""
+LINES = "wandb/lineseries/v0"
+"""W&B's name of the chart that ``wandb.plot.line_series`` draws."""
 
 
 def study_run_id(study: str) -> str:
     """Return the id of a study's own run; a new report updates the run of the last one."""
     return f"{JOB_TYPE}-{study}"
+
+
+def chart_key(name: str) -> str:
+    """Return the key that a chart of a study is logged under; its table has ``_table`` after it."""
+    return f"charts/{name}"
 
 
 def publish(tracking: TrackingConfig, card: StudyCard, folder: Path) -> str | None:
@@ -80,8 +87,8 @@ def _notes(about: str, links: list[list[str]]) -> str:
 def _media(card: StudyCard, tables: Mapping[str, Table]) -> dict[str, Any]:
     return {
         **{f"tables/{name}": _table(table) for name, table in tables.items()},
-        **{f"charts/{name}": _lines(chart) for name, chart in card.lines.items()},
-        **{f"charts/{name}": _bars(chart) for name, chart in card.bars.items()},
+        **{chart_key(name): _lines(chart) for name, chart in card.lines.items()},
+        **{chart_key(name): _bars(chart) for name, chart in card.bars.items()},
         **{f"figures/{name}": wandb.Image(str(path)) for name, path in card.figures.items()},
         PAGE: wandb.Html(str(card.page), inject=False),
     }

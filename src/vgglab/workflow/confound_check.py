@@ -10,7 +10,7 @@ from vgglab.config import semantic_fields
 from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import fingerprint
 from vgglab.runs import State, Status
-from vgglab.study import UNKNOWN, Declared, Guard, compare, grid_keys
+from vgglab.study import UNKNOWN, Declared, Guard, compare, free_keys, grid_keys
 from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.provenance import commit, knows, source, versions
 
@@ -35,10 +35,14 @@ def guard_study(
     study = points[0].config.study
     # What nets were tuned to stands among their overrides and is not asked about.
     own = {"seed", *study.tune}
-    swept = [key for key in grid_keys(p.point.overrides for p in points) if key not in own]
+    grid = [p.point.overrides for p in points]
+    swept = [key for key in grid_keys(grid) if key not in own]
+    stated = Declared(scientific=study.scientific, nuisance=(*study.nuisance, *study.tune))
+    free = free_keys(grid, swept, stated)
     declared = Declared(
-        scientific=(*study.scientific, *swept),
-        nuisance=(*study.nuisance, *study.tune),
+        scientific=(*stated.scientific, *free),
+        nuisance=stated.nuisance,
+        tied=tuple(key for key in swept if key not in free),
     )
     present = _present() if launching else None
     facts = {p.directory.id: _fields(p, present) for p in points}

@@ -10,7 +10,7 @@ from vgglab.config import Config
 from vgglab.config.parent import ancestors, parent_of
 from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import fingerprint
-from vgglab.runs import RunDirectory, State, Status, run_id, write_result
+from vgglab.runs import RunDirectory, State, Status, arm_hash, arm_name, run_id, write_result
 from vgglab.training.result import result_without_errors
 from vgglab.workflow.provenance import write_config
 
@@ -48,6 +48,14 @@ def parent_id(config: Config) -> str:
     """Id of the run that a resolved config's first weights come from; empty where there is none."""
     parent = stage_of(config).parent
     return parent.id if parent else ""
+
+
+def arm_of(config: Config) -> str:
+    """The name of the arm that a resolved config's run is of, in all studies and projects."""
+    digest = ""
+    for each in [*reversed(ancestors(config)), config]:
+        digest = arm_hash(each, fingerprint(each.data, each.paths.data_folder), digest)
+    return arm_name(config, digest)
 
 
 def directory_of(config: Config) -> RunDirectory:

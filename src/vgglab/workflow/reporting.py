@@ -43,6 +43,7 @@ def view_of(points: Sequence[StudyPoint]) -> StudyView:
         runs=tuple(r for r in records if isinstance(r, RunRecord)),
         missing=tuple(r for r in records if isinstance(r, MissingPoint)),
         guard=guard_study(points),
+        design=study.design,
         looks=study.looks,
         ledger=read_ledger(folder),
         declared=read_declared(folder),

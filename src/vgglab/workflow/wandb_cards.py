@@ -15,16 +15,15 @@ from vgglab.runs import (
     Result,
     RunDirectory,
     Status,
-    arm_name,
     read_config,
     read_metrics,
     read_result,
-    readable_name,
 )
 from vgglab.tracking.cards import DataCard, RunCard
 from vgglab.tracking.server import agent_run_id
 from vgglab.tracking.wandb_run import Prediction, WandbSink
 from vgglab.training.net_cost import net_cost
+from vgglab.workflow.pretraining import arm_of
 from vgglab.workflow.provenance import command_line
 
 SUMMARY_ROOMS = {"validation": "validation", "cost": "cost", "whole_run": "speed"}
@@ -88,11 +87,12 @@ def run_card(config: Config, directory: RunDirectory, status: Status) -> RunCard
         url=source_url(config.data),
         config=without_home_in(plain(config)["data"]),
     )
+    arm = arm_of(config)
     cost = net_cost(config).as_dict()
     about = {
         "run": directory.id,
         "job_type": "train",
-        "arm": arm_name(config),
+        "arm": arm,
         "command": command_line(),
         "commit": status.commit,
         "versions": status.versions,
@@ -102,7 +102,7 @@ def run_card(config: Config, directory: RunDirectory, status: Status) -> RunCard
     }
     return RunCard(
         id=agent_run_id() or directory.id,
-        name=readable_name(config),
+        name=f"{arm}-s{config.seed}",
         group=config.study.name,
         job_type="train",
         tags=(config.model.full_name, config.norm.name, config.data.name, config.init.name),

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vgglab.config import Config
-from vgglab.report.charts import ERROR_COLUMNS, Charts, charts_of
+from vgglab.report.charts import ERROR_COLUMNS, Band, Charts, charts_of
 from vgglab.report.verdicts import CLAIM_COLUMNS, claim_rows
-from vgglab.study import StudyView, claims_record, results_table
+from vgglab.study import StudyView, arms, claims_record, results_table
 from vgglab.tracking import dashboard
-from vgglab.tracking.cards import Bars, Lines, RunCard, StudyCard, Table
-from vgglab.tracking.dashboard import Dashboard
+from vgglab.tracking.cards import Bars, Dashboard, Lines, RunCard, StudyCard, Table
 from vgglab.tracking.local_files import link_runs
 from vgglab.tracking.study_run import JOB_TYPE, publish, study_run_id
 from vgglab.workflow.provenance import command_line
 
-EDGES = ("mean", "lower end", "upper end")
-"""The lines of a band: W&B's line charts have no intervals, so each end is a line of its own."""
+DEPTH = "error_vs_depth"
+ENDS = f"{DEPTH}_intervals"
+EDGES = ("lower end", "upper end")
+"""W&B's line charts have no intervals, so each end is a line of its own, in a chart of its own."""
 
 
 def publish_study(config: Config, view: StudyView, folder: Path) -> str | None:
@@ -48,15 +50,19 @@ def dashboard_of(config: Config, view: StudyView, folder: Path) -> Dashboard:
     Returns:
         The study's runs, its protocols and its figures.
     """
+    arm_of = arms(view)
+    seeds = Counter(arm_of[run.id] for run in view.runs)
     tested = {protocol for run in view.runs for protocol in run.result.get("errors", {})}
     return Dashboard(
         study=view.name,
         asks=view.asks,
         paper=view.paper,
         runs=sorted(point.id for point in view.points),
+        seeds=sorted(seeds.values()),
         protocols=sorted(tested | {config.protocol.name}),
         top_k=config.protocol.top_k,
         figures=sorted(path.stem for path in folder.glob("figures/*.png")),
+        charts=[DEPTH] if charts_of(view).depth else [],
     )
 
 
@@ -82,7 +88,7 @@ def study_card(config: Config, view: StudyView, folder: Path) -> StudyCard:
             "claims": Table(columns=CLAIM_COLUMNS, rows=claim_rows(claims_record(view))),
             "errors": Table(columns=ERROR_COLUMNS, rows=charts.errors),
         },
-        lines={"error_vs_depth": _depth(charts)} if charts.depth else {},
+        lines={DEPTH: _depth(charts), ENDS: _ends(charts)} if charts.depth else {},
         bars={"lrn": _lrn(charts)} if charts.lrn else {},
         figures={path.stem: path for path in sorted(folder.glob("figures/*.png"))},
         page=folder / "report.html",
@@ -110,12 +116,35 @@ def _run_card(config: Config, view: StudyView) -> RunCard:
 
 
 def _depth(charts: Charts) -> Lines:
+    """A line a treatment, with its seeds and the standard errors of its means in the legend."""
+    return Lines(
+        title="Top-1 test error, %, against weight layers",
+        x_label="weight layers",
+        series={_legend(band): (band.weight_layers, band.mean) for band in charts.depth},
+    )
+
+
+def _legend(band: Band) -> str:
+    """``batch norm: n = 3 to 6, standard error 0.20 to 0.35``."""
+    text = f"{band.name}: n = {_range(map(str, sorted(band.seeds)))}"
+    errors = [f"{error:.2f}" for error in sorted(band.standard_error)]
+    return text + (f", standard error {_range(errors)}" if errors else "")
+
+
+def _range(values: Iterable[str]) -> str:
+    known = list(values)
+    return " to ".join(dict.fromkeys((known[0], known[-1])))
+
+
+def _ends(charts: Charts) -> Lines:
     series: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
     for band in charts.depth:
-        for edge, values in zip(EDGES, (band.mean, band.low, band.high), strict=True):
+        for edge, values in zip(EDGES, (band.low, band.high), strict=True):
             series[f"{band.name}: {edge}"] = band.weight_layers, values
     return Lines(
-        title="Top-1 test error, %, against weight layers", x_label="weight layers", series=series
+        title="Top-1 test error, %, against weight layers: ends of the intervals",
+        x_label="weight layers",
+        series=series,
     )
 
 

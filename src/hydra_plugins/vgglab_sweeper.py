@@ -1,0 +1,68 @@
+"""``hydra/sweeper=designs``: hands the launcher the points of a study, in the study's design.
+
+In place of Hydra's basic sweeper, which knows the full grid alone and composes every point of it
+before the launcher does.
+"""
+
+# No annotations of the future here: Hydra loads plugins in a way in which a dataclass cannot
+# look its own up.
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+
+class DesignSweeper(Sweeper):
+    """Makes the points of a study of the values that its sweep and the command list."""
+
+    launcher: Launcher
+
+    def __init__(self, params: DictConfig | None) -> None:
+        self._params: dict[Any, Any] = dict(params or {})
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Make the launcher.
+
+        Args:
+            hydra_context: Hydra's loader and callbacks.
+            task_function: The application.
+            config: The composed config.
+        """
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: Sequence[str]) -> Any:
+        """Hand all points of the command with these overrides to the launcher, at once."""
+        # Hydra loads every plugin at the start of every command; most need no design.
+        from vgglab.workflow.designs import designed
+
+        assert self.config is not None
+        points = designed([f"{key}={value}" for key, value in self._params.items()], arguments)
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")  # as Hydra's own sweeper does
+        return [self.launcher.launch(points, initial_job_idx=0)]
+
+
+@dataclass
+class DesignSweeperConf:
+    """The sweeper's config node: as that of Hydra's own."""
+
+    _target_: str = f"{__name__}.{DesignSweeper.__name__}"
+    params: dict[str, str] | None = None
+
+
+ConfigStore.instance().store(
+    group="hydra/sweeper", name="designs", node=DesignSweeperConf, provider="vgglab"
+)
