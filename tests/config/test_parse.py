@@ -23,7 +23,7 @@ from vgglab.config.parse import ConfigError, parse
         ({"data": {"name": "digits", "classes": 4}}, "protocol.top_k = [1, 5]: top-5 error needs"),
         ({"data": {"name": "digits", "image_size": 16}}, "data.image_size = 16: must be greater"),
         ({"data": {"name": "mnist"}}, "data.name: must be one of digits, cluttered_digits"),
-        ({"model": {"name": "f"}}, "model.name = \"f\": must be 'a', 'a_lrn'"),
+        ({"model": {"name": "f"}}, "model.name = f: must be 'a', 'a_lrn'"),
         ({"model": {"lrn": {"size": 4}}}, "model.lrn.size = 4: must be odd"),
         ({"recipe": {"learning_rate": float("nan")}}, "recipe.learning_rate = nan: must be a fin"),
         ({"study": {"name": "../x"}}, "study.name = '../x': must be 1 to 64 letters"),

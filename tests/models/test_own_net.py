@@ -131,7 +131,7 @@ def test_the_familys_rule_at_every_depth() -> None:
     ("model", "said"),
     [
         ({"name": "toy"}, r"^model.name = toy: must be 'a', .* or 'vgg_s', or set blocks$"),
-        ({"name": "Toy!", "blocks": [[64]]}, "^model.name = .*match pattern"),
+        ({"name": "Toy!", "blocks": [[64]]}, "^model.name = .*must be a name of at most"),
         ({"name": "toy", "blocks": [[64, -3]]}, r"^model.blocks.0.1 = -3: must be greater than"),
         ({"name": "toy", "blocks": [[64], []]}, "^model.blocks.1: must begin with a convolution$"),
         ({"name": "toy", "blocks": [[{"pool": 2}]]}, "^model.blocks.0: must begin with a conv"),

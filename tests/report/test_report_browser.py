@@ -74,8 +74,8 @@ def brightness(colour: str) -> int:
 
 def test_what_was_found_comes_first_and_then_the_verdicts(page: Path) -> None:
     assert look(page, 1400)["sections"] == [
-        "found", "claims", "differences", "cost", "curves", "errors", "trainability", "setup",
-        "runs", "method",
+        "found", "claims", "best", "differences", "cost", "curves", "errors", "trainability",
+        "setup", "runs", "method",
     ]  # fmt: skip
 
 

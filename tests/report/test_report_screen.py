@@ -107,7 +107,7 @@ def test_points_that_are_missing_or_did_not_train() -> None:
     lines = screen(of_two(run("a", 0, None, state=State.DIVERGED), missing("b", 0)))
     assert lines[1] == "0 of 2 points finished; 1 pending, 1 diverged."
     assert lines[4].split() == ["A", "11", "-", "-", "0", "of", "1", "-"]
-    assert lines[5].split()[:2] == ["B", "-"]
+    assert lines[5].split()[:2] == ["B", "13"]
     assert lines[-1] == "inconclusive: 1 of its runs have no outcome yet"
 
 

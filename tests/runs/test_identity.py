@@ -17,6 +17,12 @@ BASE = parse(RESOLVED)
 
 OTHER: dict[str, Any] = {
     "model.name": "b",
+    "model.blocks": [[64], [128]],
+    "model.layers": 22,
+    "model.hidden": [256],
+    "model.skip": "identity",
+    "model.activation": "gelu",
+    "model.pooling": "average",
     "model.lrn.convention": "mean",
     "model.lrn.size": 7,
     "norm.name": "batch",
@@ -29,6 +35,7 @@ OTHER: dict[str, Any] = {
     "recipe.optimizer": "adamw",
     "recipe.decay_biases_and_norms": False,
     "recipe.label_smoothing": 0.1,
+    "recipe.average_weights": 0.9,
     "recipe.select": "last",
     "recipe.scale_min": None,  # not without the other; tested below
     "recipe.scale_max": None,

@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from vgglab.config.fields import STRICT, Fraction, PositiveInt, Role, Since
+from vgglab.config.names import OWN_NAME
 from vgglab.config.nets import (
     FEWEST_PLAIN,
     Blocks,
@@ -27,7 +28,7 @@ NormName = Literal["none", "batch", "group", "layer"]
 ActivationName = Literal["relu", "gelu", "silu"]
 SkipName = Literal["none", "identity"]
 
-NetName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+NetName = Annotated[str, OWN_NAME]
 """Of a file in ``conf/model/``, or of the user's own."""
 
 

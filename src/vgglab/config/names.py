@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
+
+
+def _checked_name(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9_]{0,39}", value):
+        return value
+    raise PydanticCustomError(
+        "name", "Input should be a name of at most 40 lower-case letters, digits and _"
+    )
+
+
+OWN_NAME = BeforeValidator(_checked_name)
+"""Accepts what a user may call a thing of their own; it becomes part of folders' names."""
 
 
 def one_of(names: Collection[str]) -> BeforeValidator:

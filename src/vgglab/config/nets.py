@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, assert_never
 
 import yaml
@@ -337,6 +339,13 @@ def digest(blocks: Blocks) -> str:
 def is_as_before(name: str, blocks: Blocks) -> bool:
     """Whether a table is the one that this name alone stood for."""
     return DIGESTS.get(name) == digest(blocks)
+
+
+def nets_on_disk() -> list[str]:
+    """Names of every net that ``model=`` finds: of ``conf/model/`` and of the user's folder."""
+    folders = [checkout.root() / "conf"]
+    folders += [Path(user)] if (user := os.environ.get(checkout.USER_FOLDER)) else []
+    return sorted({path.stem for folder in folders for path in (folder / "model").glob("*.yaml")})
 
 
 @cache

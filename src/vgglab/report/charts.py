@@ -70,9 +70,9 @@ def _lrn(summaries: Sequence[Summary]) -> list[Summary]:
 
 
 def _bands(summaries: Sequence[Summary], suffix: str) -> list[Band]:
-    """A line for each norm through the nets of 3x3 convolutions; C by itself, beside it."""
+    """A line for each norm through nets of 3x3 convolutions alone; others beside it."""
     shown = on_axis(summaries)
-    if len({s.arm.model for s in shown}) < 2:
+    if len({s.arm.model for s in shown if on_line(s.arm)}) < 2:
         return []
     bands = []
     for norm in dict.fromkeys(s.arm.norm for s in shown):

@@ -185,10 +185,10 @@ def depth_figure(
         with_paper: whether the paper's curve stands beside it, in a panel with a scale of its own.
 
     Returns:
-        None with fewer than two nets.
+        None with fewer than two nets that depth tells apart.
     """
     shown = on_axis(summaries)
-    if len({s.arm.model for s in shown}) < 2:
+    if len({s.arm.model for s in shown if on_line(s.arm)}) < 2:
         return None
     norms = sorted({s.arm.norm for s in shown}, key=norm_order)
     x = _positions(shown)

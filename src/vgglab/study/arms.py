@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +80,15 @@ def distinguishing(fields: Iterable[Mapping[str, Any]], factors: Iterable[str] =
         if finer > count:
             kept, count = [*kept, name], finer
     return kept
+
+
+def leave_out_tables(fields: Collection[dict[str, Any]]) -> None:
+    """Take the nets' tables out of points' fields where they follow from the nets' names, so that
+    a study or a claim that names the nets need not name their tables."""
+    tables = {(values.get("model.name"), values.get("model.blocks")) for values in fields}
+    if len(tables) == len({name for name, _ in tables}):
+        for values in fields:
+            values.pop("model.blocks", None)
 
 
 def _count_groups(items: Iterable[Mapping[str, Any]], names: Iterable[str]) -> int:

@@ -11,6 +11,7 @@ from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import fingerprint
 from vgglab.runs import State, Status
 from vgglab.study import UNKNOWN, Declared, Guard, compare, free_keys, grid_keys
+from vgglab.study.arms import leave_out_tables
 from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.provenance import commit, knows, source, versions
 
@@ -46,6 +47,7 @@ def guard_study(
     )
     present = _present() if launching else None
     facts = {p.directory.id: _fields(p, present) for p in points}
+    leave_out_tables(facts.values())
     known = {name for fields in facts.values() for name in fields}
     if chosen:
         declared = Declared(scientific=tuple(n for n in known if not n.startswith("code.")))

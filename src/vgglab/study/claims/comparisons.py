@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from vgglab.config import arm_fields
 from vgglab.config.claims import PROTOCOL, Claim, Selector
 from vgglab.runs import RunRecord, State
-from vgglab.study.arms import distinguishing
+from vgglab.study.arms import distinguishing, leave_out_tables
 from vgglab.study.confounds import is_covered
 from vgglab.study.ledger import claim_key
 from vgglab.study.view import MissingPoint, StudyView
@@ -99,9 +99,7 @@ def comparisons(view: StudyView) -> tuple[list[Comparison], list[Unanswered]]:
         p.id: {name: value for name, value in _fields(p).items() if name not in tuned}
         for p in view.points
     }
-    if _names_tell_nets(fields.values()):
-        for values in fields.values():
-            del values["model.blocks"]
+    leave_out_tables(fields.values())
     known = {name for values in fields.values() for name in values}
     nuisance = view.guard.declared.nuisance if view.guard else ()
     for claim_name, claim in view.claims.items():
@@ -112,12 +110,6 @@ def comparisons(view: StudyView) -> tuple[list[Comparison], list[Unanswered]]:
         if not candidates:
             unanswered.append(Unanswered(claim_name, why))
     return found, unanswered
-
-
-def _names_tell_nets(fields: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether a net's table follows from its name, so that a claim on names need not name it."""
-    tables = {(values["model.name"], values["model.blocks"]) for values in fields}
-    return len(tables) == len({name for name, _ in tables})
 
 
 def _fields(point: Point) -> dict[str, Any]:
