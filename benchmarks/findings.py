@@ -21,7 +21,9 @@ from vgglab.report.found import TOPICS, topics
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "findings.md"
-FIGURE = "error_vs_depth.svg"
+FIGURES = "error_vs_depth*.svg"
+MOST_OPEN = 12
+"""Most claims of which none has a word that are shown one by one."""
 
 
 def screen(study: Path) -> str:
@@ -55,8 +57,13 @@ def block(study: Path) -> str:
     told = screen(study)
     record = json.loads((study / "claims.json").read_text(encoding="utf-8"))
     picture = PAGE.parent / "pictures" / f"{study.name}.svg"
-    shutil.copyfile(study / "figures" / FIGURE, picture)
+    # The first setting has none where no net of it trained.
+    shutil.copyfile(min((study / "figures").glob(FIGURES)), picture)
     parts = [f"![{record['study']}: error against depth](pictures/{picture.name})"]
+    words = [claim["verdict"] for claim in record["claims"]]
+    if len(words) > MOST_OPEN and set(words) == {"inconclusive"}:
+        table, _, _ = told.partition("\nclaim ")
+        told = f"{table.strip()}\n\nAll {len(words)} claims: inconclusive."
     parts += [f"```\n{told}\n```", tuning(study)]
     return "\n\n".join(part for part in parts if part)
 
