@@ -99,9 +99,11 @@ def _draw_series(
 def _label_models(axes: Axes, shown: Sequence[Summary], x: Mapping[Arm, float]) -> None:
     """Each net's letter over its marks; where a seed is lacking, k/n in the series' colour.
 
-    The letters stand in one row, so that no number covers the letter of the net beside it.
+    The letters stand in one row, so that no number covers the letter of the net beside it; those of
+    nets beside the line stand in a row above it, for a letter at the same depth has its place.
     """
-    row = _lines_above(shown) - 1
+    top = _lines_above(shown) - 1
+    line = top - any(not on_line(s.arm) for s in shown)
     of_model: dict[str, list[Summary]] = defaultdict(list)
     for summary in shown:
         of_model[summary.arm.model].append(summary)
@@ -111,6 +113,7 @@ def _label_models(axes: Axes, shown: Sequence[Summary], x: Mapping[Arm, float]) 
             for s in reversed(members)
             if s.trained < s.asked
         ]
+        row = line if on_line(members[0].arm) else top
         texts = [*enumerate(lines), (row, (model_label(model), INK))]
         for height, (text, colour) in texts:
             axes.annotate(
@@ -128,7 +131,8 @@ def _label_models(axes: Axes, shown: Sequence[Summary], x: Mapping[Arm, float]) 
 def _lines_above(shown: Sequence[Summary]) -> int:
     """Lines of text over the marks of a net, at most."""
     lacking = [s.arm.model for s in shown if s.trained < s.asked]
-    return 1 + max(map(lacking.count, lacking), default=0)
+    beside = any(not on_line(s.arm) for s in shown)
+    return 1 + beside + max(map(lacking.count, lacking), default=0)
 
 
 def _axis(axes: Axes, shown: Sequence[Summary], x: Mapping[Arm, float]) -> None:
