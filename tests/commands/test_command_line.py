@@ -8,18 +8,11 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from running import ROOT, SMALL, Command, completed
-from warm_command import WarmCommand, warm_command
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommand]:
-    with warm_command(tmp_path_factory.mktemp("warm")) as command:
-        yield command
+from warm_command import WarmCommand
 
 
 @pytest.fixture(scope="module")
