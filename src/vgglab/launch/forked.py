@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import signal
@@ -177,7 +178,8 @@ class WarmStart:
         if wanted != self._wanted:
             self.end()
         if wanted is not None and self._server is None:
-            self._server, self._wanted = ForkServer(load, environment), wanted
+            with contextlib.suppress(OSError):  # nor might a cold process start; that one says why
+                self._server, self._wanted = ForkServer(load, environment), wanted
 
     def start(
         self, command: Sequence[str], variables: Callable[[], Mapping[str, str]], log: BinaryIO
