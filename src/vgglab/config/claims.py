@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from vgglab.config.fields import STRICT, Role, mark_of
+from vgglab.config.names import listed
 from vgglab.config.nets import nets_on_disk
 from vgglab.config.parse import ConfigError, field_owners, unknown_field
 from vgglab.config.protocol import PROTOCOLS, ProtocolName
@@ -229,8 +230,7 @@ def _check_relation(path: str, wanted: Mapping[str, Any]) -> None:
 def _check_value(path: str, value: Any) -> None:
     """Refuse a value that no config could have."""
     if path == "model.name" and value not in (known := nets_on_disk()):
-        *others, last = map(repr, known)
-        raise ValueError(f"{path} = {value}: must be {', '.join(others)} or {last}")
+        raise ValueError(f"{path} = {value}: must be {listed(known)}")
     messages = []
     for hint in _field_types(path):
         try:

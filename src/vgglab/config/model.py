@@ -25,6 +25,8 @@ from vgglab.config.nets import (
 )
 
 NormName = Literal["none", "batch", "group", "layer"]
+NORM_MARKS: dict[NormName, str] = {"none": "", "batch": "bn", "group": "gn", "layer": "ln"}
+"""What a norm is called in names of layers and runs."""
 ActivationName = Literal["relu", "gelu", "silu"]
 SkipName = Literal["none", "identity"]
 

@@ -22,6 +22,12 @@ OWN_NAME = BeforeValidator(_checked_name)
 """Accepts what a user may call a thing of their own; it becomes part of folders' names."""
 
 
+def listed(names: Collection[str]) -> str:
+    """``'a', 'b' or 'c'``, as pydantic lists what a ``Literal`` allows."""
+    *others, last = (repr(name) for name in names)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def one_of(names: Collection[str]) -> BeforeValidator:
     """Accepts the names that are in a registry when the value is checked.
 
@@ -31,8 +37,6 @@ def one_of(names: Collection[str]) -> BeforeValidator:
     def check(value: Any) -> str:
         if isinstance(value, str) and value in names:
             return value
-        *others, last = (repr(name) for name in names)
-        allowed = f"{', '.join(others)} or {last}" if others else last
-        raise PydanticCustomError("name", "Input should be {allowed}", {"allowed": allowed})
+        raise PydanticCustomError("name", "Input should be {allowed}", {"allowed": listed(names)})
 
     return BeforeValidator(check)

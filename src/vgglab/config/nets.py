@@ -24,6 +24,7 @@ from pydantic.dataclasses import dataclass as checked
 
 from vgglab import checkout
 from vgglab.config.fields import STRICT
+from vgglab.config.names import listed
 
 Pooling = Literal["max", "average", "stride"]
 """What halves a map at the end of a block. ``stride``: its last convolution, without a pooling."""
@@ -368,8 +369,7 @@ def shipped_blocks(name: str) -> Blocks:
         ValueError: there is none, or it is no longer the net that runs have by this name alone.
     """
     if name not in shipped():
-        *others, last = map(repr, shipped())
-        raise ValueError(f"name = {name}: must be {', '.join(others)} or {last}, or set blocks")
+        raise ValueError(f"name = {name}: must be {listed(shipped())}, or set blocks")
     blocks = parse_blocks(_read(name)["blocks"])
     if name in DIGESTS and not is_as_before(name, blocks):
         raise ValueError(

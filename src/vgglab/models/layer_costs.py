@@ -7,17 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from vgglab.config.model import ModelConfig, NormConfig, NormName
+from vgglab.config.model import NORM_MARKS, ModelConfig, NormConfig, NormName
 from vgglab.config.nets import Conv, Pool
 from vgglab.models.layers import scaled
 
 LayerType = Literal["input", "conv", "batch_norm", "group_norm", "layer_norm", "lrn", "pool", "fc"]
-_NORMS: dict[NormName, tuple[str, LayerType]] = {
-    "batch": ("bn", "batch_norm"),
-    "group": ("gn", "group_norm"),
-    "layer": ("ln", "layer_norm"),
+_NORMS: dict[NormName, LayerType] = {
+    "batch": "batch_norm",
+    "group": "group_norm",
+    "layer": "layer_norm",
 }
-"""Norm -> what its layers are called."""
 
 BYTES_A_VALUE = 4
 """Size of a value in fp32; autocast to bf16 halves the outputs, but not the weights."""
@@ -129,10 +128,9 @@ def _conv_rows(
         receptive_field=field,
     )
     if norm.name != "none":
-        short, kind = _NORMS[norm.name]
         yield LayerCost(
-            name=f"{short}{place}",
-            type=kind,
+            name=f"{NORM_MARKS[norm.name]}{place}",
+            type=_NORMS[norm.name],
             output_shape=shape,
             parameters=2 * channels,
             parameters_without_biases=channels,

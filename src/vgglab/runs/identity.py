@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vgglab.config import SCHEMA_VERSION, SEED, Config, division, semantic
-from vgglab.config.model import NormName
+from vgglab.config.model import NORM_MARKS
 
 
 def canonical_json(value: Any) -> str:
@@ -73,12 +73,10 @@ def _sha256(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
-_MARKS: dict[NormName, str] = {"none": "", "batch": "-bn", "group": "-gn", "layer": "-ln"}
-
-
 def net_name(config: Config) -> str:
     """``a_lrn-bn``: model, norm if any. Arms may share it; ``arm_name`` tells them apart."""
-    return config.model.full_name + _MARKS[config.norm.name]
+    mark = NORM_MARKS[config.norm.name]
+    return f"{config.model.full_name}-{mark}" if mark else config.model.full_name
 
 
 def readable_name(config: Config) -> str:
