@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from judged_studies import Study, looking
 from numpy.typing import NDArray
 from simulated_studies import Population, mistakes, scores
 
@@ -27,9 +28,14 @@ from vgglab.study.claims.curve import Parabola, is_off, lowest_ends
 from vgglab.study.claims.evidence import OneSided
 from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.pairing import Cell, Paired
+from vgglab.study.claims.verdict import Judgement, Verdict
 
 FOUR, EIGHT = (11.0, 13.0, 16.0, 19.0), (9.0, 11.0, 13.0, 15.0, 17.0, 19.0, 22.0, 25.0)
 SEEDS = (3, 5, 8)
+NETS, LOOKS = ("a", "b", "d", "e"), (3, 5, 8)
+"""The paper's nets on the four depths, and the seeds at which a study is looked at."""
+CLAIMS = {"deep": {"at_or_beyond": 16}, "shallow": {"at_or_below": 13}, "one": {"at": 16}}
+"""Asked together under looks."""
 IMAGES = 1000
 RESAMPLES = 200
 
@@ -95,8 +101,8 @@ TRUTHS = {
 }
 
 
-def studies(truth: Truth, seeds: int, count: int) -> Iterator[tuple[Paired, NDArray[np.bool_]]]:
-    """Simulated studies as a claim sees them, and (nets, seeds, images) where each run is wrong.
+def studies(truth: Truth, seeds: int, count: int) -> Iterator[NDArray[np.bool_]]:
+    """Simulated studies: (nets, seeds, images), where each run is wrong.
 
     Args:
         truth: that they are drawn from.
@@ -117,8 +123,7 @@ def studies(truth: Truth, seeds: int, count: int) -> Iterator[tuple[Paired, NDAr
     for some in drawn:
         noise_nks = spread_k[:, None] * random.standard_normal((len(some), nets, seeds))
         error_nks = np.asarray(truth.errors)[:, None] + noise_nks
-        for wrong_ksi in mistakes(some, truth.noise.population, error_nks):
-            yield as_paired(wrong_ksi, truth.places), wrong_ksi
+        yield from mistakes(some, truth.noise.population, error_nks)
 
 
 def as_paired(wrong_ksi: NDArray[np.bool_], places: tuple[float, ...]) -> Paired:
@@ -167,7 +172,8 @@ def rates(truth: Truth, seeds: int, count: int) -> Found:
     """
     shape, best = Parabola(truth.places), truth.best
     covers, kept, right, false, curve_covers, has_curve = [], [], [], [], [], []
-    for paired, _ in studies(truth, seeds, count):
+    for wrong_ksi in studies(truth, seeds, count):
+        paired = as_paired(wrong_ksi, truth.places)
         found = best_of(paired)
         assert found is not None
         may_be = found.may_be(ALPHA)
@@ -194,6 +200,11 @@ def curve_hits(truth: Truth, paired: Paired, shape: Parabola) -> bool:
 
     A flat curve has it everywhere: the middle is asked for. One that is lowest beyond what was
     tried is held by an interval that is open there.
+
+    Args:
+        truth: that the study was drawn from.
+        paired: the errors of its nets.
+        shape: the parabola on their places.
     """
     first, last = truth.places[0], truth.places[-1]
     flat = len(truth.best) == len(truth.places)
@@ -232,6 +243,61 @@ def is_shown(test: OneSided) -> bool:
     return test.p_value * test.factor <= ALPHA
 
 
+@dataclass
+class Looked:
+    """What happens in studies under declared looks, shares in percent."""
+
+    false: float
+    """Studies with any false word."""
+    settled: float
+    """Claims that got a word."""
+    runs: float
+    """Mean number of runs trained."""
+
+
+def under_looks(truth: Truth, count: int) -> Looked:
+    """Ask claims together under declared looks, through the code that judges a real study.
+
+    Supported is false where any of the places with the least error lies outside of what is
+    claimed, contradicted where any lies within.
+
+    Args:
+        truth: on the places of ``NETS``, that the studies are drawn from.
+        count: how many.
+    """
+    claims = {
+        name: {"direction": "best_at", "nets": NETS, "best": best} for name, best in CLAIMS.items()
+    }
+    study = Study(NETS, LOOKS[-1], claims, truth.noise.population)
+    trained_ks = np.ones((len(NETS), LOOKS[-1]), dtype=np.bool_)
+    false, settled, runs = [], [], []
+    for wrong_ksi in studies(truth, LOOKS[-1], count):
+        study.set(wrong_ksi, trained_ks)
+        found, trained = looking(LOOKS)(study)
+        false.append(any(is_false(truth, judgement) for judgement in found))
+        settled += [judgement.is_settled for judgement in found]
+        runs.append(trained)
+    return Looked(100 * float(np.mean(false)), 100 * float(np.mean(settled)), float(np.mean(runs)))
+
+
+def is_false(truth: Truth, found: Judgement) -> bool:
+    """Whether the word on a claim is false."""
+    claimed = BestPlace(**CLAIMS[found.comparison.name])
+    within = [
+        (claimed.at is None or place == claimed.at)
+        and (claimed.at_or_beyond is None or place >= claimed.at_or_beyond)
+        and (claimed.at_or_below is None or place <= claimed.at_or_below)
+        for place in truth.best
+    ]
+    match found.verdict:
+        case Verdict.SUPPORTED:
+            return not all(within)
+        case Verdict.CONTRADICTED:
+            return any(within)
+        case Verdict.INCONCLUSIVE:
+            return False
+
+
 def bootstrap_covers(
     truth: Truth, wrong_ksi: NDArray[np.bool_], random: np.random.Generator
 ) -> float:
@@ -245,6 +311,12 @@ def bootstrap_covers(
         found.append(int(np.take_along_axis(error_ks, chosen_ks, axis=1).mean(axis=1).argmin()))
     low, high = np.percentile(found, [2.5, 97.5], method="nearest")
     return float(np.mean([low <= truth.places.index(place) <= high for place in truth.best]))
+
+
+def _looked(name: str, studies: int) -> Looked:
+    found = under_looks(TRUTHS[name], studies)
+    print(f"{name}, looks: {found}", file=sys.stderr, flush=True)
+    return found
 
 
 def _cell(cell: tuple[str, int], studies: int) -> Found:
@@ -266,6 +338,10 @@ def main() -> None:
     )
     with ProcessPoolExecutor(chosen.jobs) as pool:
         done = dict(zip(cells, pool.map(_cell, cells, [chosen.studies] * len(cells)), strict=True))
+        four = [name for name, truth in TRUTHS.items() if truth.places == FOUR]
+        looked = dict(
+            zip(four, pool.map(_looked, four, [chosen.studies // 3] * len(four)), strict=True)
+        )
     found = {name: [done[name, seeds] for seeds in SEEDS] for name in TRUTHS}
     heads = " | ".join(f"{seeds} seeds" for seeds in SEEDS)
     print(f"\n| the best is in, %; places left | {heads} |\n|---|--:|--:|--:|")
@@ -283,20 +359,28 @@ def main() -> None:
     print(f"\n| a true claim supported, %; any false word, % | {heads} |\n|---|--:|--:|--:|")
     for name, row_cells in found.items():
         row(name, [f"{c.right:.1f}; {c.false:.1f}" for c in row_cells])
+    seeds_looked = ", ".join(map(str, LOOKS))
+    print(
+        f"\n| three claims, looks at {seeds_looked} seeds | any false word, % "
+        "| claims settled, % | runs of 32 |\n|---|--:|--:|--:|"
+    )
+    for name, under in looked.items():
+        row(name, [f"{under.false:.1f}", f"{under.settled:.1f}", f"{under.runs:.1f}"])
     print(f"\n| bootstrap: the best is in, % | {heads} |\n|---|--:|--:|--:|")
     for name in ("4 depths, lowest at 15", "4 depths, flat", "4 depths, 16 and 19 equal"):
         random, truth = np.random.default_rng(0), TRUTHS[name]
         row(
             name,
             [
-                f"{100 * np.mean([bootstrap_covers(truth, w, random) for _, w in drawn]):.1f}"
+                f"{100 * np.mean([bootstrap_covers(truth, w, random) for w in drawn]):.1f}"
                 for drawn in (studies(truth, seeds, chosen.studies // 3) for seeds in SEEDS)
             ],
         )
     spent = os.times()
     seconds = spent.user + spent.system + spent.children_user + spent.children_system
     print(
-        f"\n{chosen.studies} studies a cell, a third with the bootstrap; {seconds:.0f} s of a core."
+        f"\n{chosen.studies} studies a cell, a third under looks and with the bootstrap; "
+        f"{seconds:.0f} s of a core."
     )
 
 

@@ -102,10 +102,16 @@ def _run(net: str, seed: int) -> RunRecord:
     return RunRecord(directory, config, Status(state=State.FINISHED), {"errors": errors})  # type: ignore[typeddict-item]
 
 
-def _claim(direction: str, nets: Sequence[str], margin: float = 0.0) -> dict[str, Any]:
+def _claim(
+    direction: str,
+    nets: Sequence[str],
+    margin: float = 0.0,
+    best: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
     sides = [{"model.name": net} for net in nets]
-    reason = {"margin": margin, "margin_reason": "simulated"} if margin else {}
-    return {"statement": "x", "direction": direction, "compare": sides} | reason
+    more = {"margin": margin, "margin_reason": "simulated"} if margin else {}
+    more |= {"best": best} if best else {}
+    return {"statement": "x", "direction": direction, "compare": sides} | more
 
 
 def fixed(study: Study) -> tuple[list[Judgement], int]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import psutil
 import pytest
-from running import SMALL, Command, completed
+from running import SMALL, Command, completed, stamps, started, wait_for
+
+from vgglab.runs.lines import read_lines
+from vgglab.study.ledger import look_line
 
 OTHERS = [override for override in SMALL if not override.startswith("model.width")]
 
@@ -51,3 +55,56 @@ def test_lists_that_move_together_are_declared_before_anything_trains(
     assert ended.stderr.count("\n") == 1
     assert "model.width: 0.0625 (model.name a), 0.125 (model.name b); name them" in ended.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def ended(folder: Path) -> dict[Path, int]:
+    """When each file of each finished run was last written."""
+    done = {
+        path.parent
+        for path in folder.glob("runs/*/status.json")
+        if json.loads(path.read_text())["state"] == "finished"
+    }
+    return {path: stamp for path, stamp in stamps(folder).items() if path.parent in done}
+
+
+@pytest.mark.slow
+def test_killed_while_it_tunes_a_designed_study_goes_on_to_its_looks(
+    tmp_path: Path, datasets: Path
+) -> None:
+    study = (
+        f"paths.data={datasets}",
+        *(override for override in SMALL if not override.startswith("recipe.learning_rate")),
+        "recipe.epochs=1",
+        "claims=few",
+        "launcher.jobs=2",
+        "study.name=mine",
+        "study.design=one_at_a_time",
+        "study.looks=[2,3]",
+        "study.tune={recipe.learning_rate:[0.01,0.02]}",
+    )
+    lists = ("model=b,a", "norm=batch,none", "seed=0,1,2")
+    command = ("-m", *study, *lists)
+    first = started(tmp_path, *command)
+    wait_for(
+        lambda: first.poll() is not None or len({path.parent for path in ended(tmp_path)}) >= 2,
+        "two tuning runs ended",
+    )
+    children = psutil.Process(first.pid).children(recursive=True)
+    first.kill()
+    first.wait()
+    assert not psutil.wait_procs(children, timeout=60)[1]
+    tuned = ended(tmp_path)
+    assert all("-s900-" in path.parent.name for path in tuned)
+
+    again = completed(tmp_path, *command, timeout=1200)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert tuned.items() <= ended(tmp_path).items()
+    names = [path.parent.name for path in tmp_path.glob("runs/*/result.json")]
+    arms = ("a-bn", "a", "b-bn")  # the base is a with batch norm; b without it is no point
+    assert sum("-s900-" in name for name in names) == 2 * len(arms)
+    for seed in (0, 1, 2):
+        nets = {name.partition(f"-s{seed}-")[0] for name in names if f"-s{seed}-" in name}
+        assert nets == set(arms)
+    folder = tmp_path / "studies" / "mine"
+    assert [look_line(line).look for line in read_lines(folder / "looks.jsonl")] == [1, 2]
+    assert "9 of 9 points finished" in (folder / "report.md").read_text()

@@ -26,6 +26,7 @@ import torch
 from running import ROOT
 
 from vgglab.runs import read_metrics
+from vgglab.training.averaging import CURRENT
 from vgglab.training.checkpoints import checkpoint_step, net_state
 
 STEPS, TRAIN_IMAGES = 20, 2400
@@ -38,10 +39,9 @@ class Trained:
 
     folder: Path
 
-    @property
-    def state(self) -> dict[str, torch.Tensor]:
+    def state(self, part: str = "state_dict") -> dict[str, torch.Tensor]:
         stored = torch.load(self.folder / "run" / "checkpoints" / "last.ckpt", weights_only=True)
-        return {k: v for k, v in stored["state_dict"].items() if k.startswith("net.")}
+        return {k: v for k, v in stored[part].items() if k.startswith("net.")}
 
     @property
     def result(self) -> dict[str, Any]:
@@ -82,10 +82,11 @@ def train(
     double: bool = True,
     **changes: Any,
 ) -> Trained:
-    """Train in ``world`` processes; ``trainer``, ``recipe`` and ``norm`` replace the config's."""
+    """Train in ``world`` processes; ``trainer``, ``recipe``, ``model`` and ``norm`` replace the
+    config's."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {
-        "model": {"name": "a", "width": 0.0625, "dropout": 0.5},
+        "model": {"name": "a", "width": 0.0625, "dropout": 0.5} | changes.get("model", {}),
         "data": {"name": "digits", "classes": 6, "test_fraction": 0.1},
         "recipe": {"epochs": 1, "batch_size": 125, "learning_rate": 0.02 if double else 0.002}
         | changes.get("recipe", {}),
@@ -138,9 +139,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Callable[
     return run
 
 
-def distances(one: Trained, other: Trained) -> dict[str, float]:
+def distances(one: Trained, other: Trained, part: str = "state_dict") -> dict[str, float]:
     """Relative difference of each parameter and buffer, in its norm, and of all together."""
-    mine, theirs = one.state, other.state
+    mine, theirs = one.state(part), other.state(part)
     assert mine.keys() == theirs.keys()
     # A bias before batch norm has no gradient but rounding.
     names = [n for n, v in mine.items() if v.is_floating_point() and v.norm() > 1e-9]
@@ -211,6 +212,26 @@ def test_a_clipped_step_is_that_of_all_processes_together(tmp_path: Path, datase
     assert 0 < max(distances(two, one).values()) < 1e-12
     assert distances(free, one)["all"] > 1e-3, "the limit was never reached"
     assert step_losses(two) == pytest.approx(step_losses(one), rel=1e-6)
+
+
+@pytest.mark.slow
+def test_other_layers_and_averaged_weights_are_those_of_one_process(
+    tmp_path: Path, datasets: Path
+) -> None:
+    changes: dict[str, Any] = {
+        "model": {"name": "plain", "layers": 16, "skip": "identity", "activation": "gelu"},
+        "norm": "group",
+        "recipe": {"optimizer": "adamw", "learning_rate": 0.002, "average_weights": 0.9},
+    }
+    one = train(tmp_path / "one", datasets, 1, **changes)
+    two = train(tmp_path / "two", datasets, 2, trainer={"accumulate": 2}, **changes)
+    assert two.errors == one.errors
+    assert step_losses(two) == pytest.approx(step_losses(one), rel=1e-6)
+    assert len(list((tmp_path / "two").glob("seen.*.json"))) == 2
+    for part in ("state_dict", CURRENT):  # the mean of the weights, and those of the next step
+        assert max(distances(two, one, part).values()) < 1e-6  # the mean is of single precision
+    current = one.state(CURRENT)
+    assert not any(torch.equal(current[name], mean) for name, mean in one.state().items())
 
 
 def step_losses(run: Trained) -> list[float]:
