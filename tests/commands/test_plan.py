@@ -62,11 +62,13 @@ def test_a_plan_without_runs_times_a_few_steps(command: Command, tmp_path: Path)
 @pytest.mark.slow
 def test_nets_of_absent_data_are_estimated_at_every_scale(command: Command) -> None:
     rows = grid(experiments="table3_c_256,table3_c_384")
-    ended = command(
-        "task=plan", "sweeps=paper", *rows, "model.width=0.03125", "claims=none", "format=json"
-    )
+    decays = "+hydra.sweeper.params={recipe.weight_decay: '0.0005,0.0004'}"
+    design = ("study.design=zip", "study.allow_confounds=true")
+    small = ("model.width=0.03125", "claims=none", "format=json")
+    ended = command("task=plan", "sweeps=paper", *rows, decays, *design, *small)
     assert ended.returncode == 0, ended.stderr
     plan = json.loads(ended.stdout)
+    assert plan["points"] == 2  # of the four of the grid
     found = [point["measurement"] for point in plan["waiting"]]
     assert {measurement["source"] for measurement in found} == {"arithmetic"}
     assert {point["net"][:2] for point in plan["waiting"]} == {"a,", "c,"}  # C starts from A
