@@ -8,6 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from vgglab.models.kernels.batch_norm import batch_norm_relu, can_normalise
+
 
 class _SumOverProcesses(torch.autograd.Function):
     """Sums a tensor over all processes, and in the backward pass its gradient."""
@@ -30,18 +32,29 @@ def _sum_over_processes(values: Tensor) -> Tensor:
     return total
 
 
-class SyncBatchNorm2d(nn.BatchNorm2d):
-    """``nn.BatchNorm2d`` with the batch's mean and variance taken over all processes.
+class BatchNorm2d(nn.BatchNorm2d):
+    """``nn.BatchNorm2d`` that can take its batch over all processes, and ReLU into its own pass.
 
     torch's ``nn.SyncBatchNorm`` exists for accelerators alone, waits for the host in every layer,
-    and has torch.compile give up the whole net. The mean comes first, then the squares about it:
-    sums of plain squares would lose digits to cancellation. A process may hold no image.
+    and has torch.compile give up the whole net. A process may hold no image.
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Normalise maps (N, C, H, W)."""
-        if not self.training:
-            return super().forward(input)
+    over_processes = False
+    """Whether the batch's mean and variance are those of all processes together."""
+    in_cpp = False
+    """Whether ``batch_norm.cpp`` computes it in training where it can; set where that is built."""
+
+    def forward(self, input: Tensor, relu: bool = False) -> Tensor:
+        """Normalise maps (N, C, H, W), and apply ReLU if ``relu``."""
+        if self.in_cpp and can_normalise(self, input):
+            return batch_norm_relu(input, self, relu=relu, over_processes=self.over_processes)
+        synchronised = self.training and self.over_processes
+        output = self._over_processes(input) if synchronised else super().forward(input)
+        return output.relu_() if relu else output
+
+    def _over_processes(self, input: Tensor) -> Tensor:
+        """By torch's own operations. The mean comes first, then the squares about it: sums of plain
+        squares would lose digits to cancellation."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
@@ -67,9 +80,8 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 def synchronised(net: nn.Module) -> nn.Module:
     """Return the net with batch norm over all processes; its state dict stays the same."""
     for module in net.modules():
-        if type(module) is nn.BatchNorm2d:
-            # Parameters, buffers and settings are kept: the two classes differ in forward alone.
-            module.__class__ = SyncBatchNorm2d
+        if isinstance(module, BatchNorm2d):
+            module.over_processes = True
     return net
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vgglab.config.model import ModelConfig, NormConfig
 from vgglab.config.nets import Conv, Pool
+from vgglab.models.batch_norm import BatchNorm2d
 from vgglab.models.dropout import KeyedDropout
 from vgglab.models.kernels.max_pool import is_halving_pool, max_pool_relu
 from vgglab.models.layers import check_sizes, map_size, residual_units, scaled
@@ -72,13 +73,20 @@ class Features(nn.Sequential):
             elif step is Shortcut.IS_ADDED:
                 input = input + kept
             elif self.pools_in_cpp and is_halving_pool(step):
-                has_relu = bool(steps) and isinstance(steps[0], nn.ReLU)
-                if has_relu:
-                    steps.popleft()
-                input = max_pool_relu(input, relu=has_relu)
+                input = max_pool_relu(input, relu=_took_relu(steps))
+            elif isinstance(step, BatchNorm2d) and step.in_cpp:
+                input = step(input, relu=_took_relu(steps))
             else:
                 input = step(input)
         return input
+
+
+def _took_relu(steps: deque[Step]) -> bool:
+    """Take a ReLU away that comes next, and say whether one did."""
+    is_next = bool(steps) and isinstance(steps[0], nn.ReLU)
+    if is_next:
+        steps.popleft()
+    return is_next
 
 
 Part = TypeVar("Part")
@@ -188,7 +196,7 @@ def _convolution(conv: Conv, norm: NormConfig, in_channels: int, channels: int) 
         case "none":
             return [module]
         case "batch":
-            return [module, nn.BatchNorm2d(channels)]
+            return [module, BatchNorm2d(channels)]
         case "group":
             return [module, nn.GroupNorm(groups(channels, norm.group_channels), channels)]
         case "layer":

@@ -107,6 +107,7 @@ class Hardware(TypedDict, total=False):
     lrn_kernel: str
     pool_first: bool
     pool_kernel: str
+    norm_kernel: str
     pack_weights: bool
     compile: str
 

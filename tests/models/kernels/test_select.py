@@ -20,7 +20,12 @@ from vgglab.models.kernels.select import COMPILE_STEPS, Kernels, use_kernels
 from vgglab.models.lrn import LocalResponseNorm
 
 PLAIN = Kernels(
-    pool_first=False, pack_weights=False, lrn_kernel="torch", compile="none", pool_kernel="torch"
+    pool_first=False,
+    pack_weights=False,
+    lrn_kernel="torch",
+    compile="none",
+    pool_kernel="torch",
+    norm_kernel=None,
 )
 
 
@@ -71,5 +76,6 @@ def test_torch_means_torchs_own_operations_whatever_the_fine_switches_say() -> N
         lrn_kernel="cpp",
         compile="none",
         pool_kernel="cpp",
+        norm_kernel=None,
     )
     assert use_kernels(net, TrainerConfig(accelerator="cpu", precision="bf16")) == fastest

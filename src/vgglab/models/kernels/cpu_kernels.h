@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 namespace {
 
@@ -45,8 +46,20 @@ void by_type(const at::Tensor& images, const Run& run) {
   }
 }
 
-// Calls body(c) for every channel, in vectors that a narrow net's few channels fill too: left alone,
-// the compiler makes them as long as the shortest type of the loop allows.
+// Calls body(size, first) for the channels in blocks whose size the compiler knows: it then makes
+// vectors of them, which a narrow net's few channels fill too.
+template <typename Body>
+inline void in_blocks(int64_t channels, const Body& body) {
+  int64_t first = 0;
+  const auto next = [&](auto size) {
+    for (; first + size <= channels; first += size) body(size, first);
+  };
+  next(std::integral_constant<int64_t, 32>());
+  next(std::integral_constant<int64_t, 8>());
+  next(std::integral_constant<int64_t, 1>());
+}
+
+// Calls body(c) for every channel, in vectors as long as the shortest type of the loop allows.
 template <typename Body>
 inline void over_channels(int64_t channels, const Body& body) {
   if (channels % 32 == 0) {

@@ -21,57 +21,118 @@ struct Sides {
   int64_t columns() const { return width / 2; }
 };
 
-// As torch has it: of equal values the first is taken, a NaN always; ReLU lets a NaN pass.
-template <bool relu, typename Stored>
-void pool_row(const Stored* above, Stored* output, uint8_t* places, const Sides& sides) {
-  const int64_t channels = sides.channels;
-  for (int64_t column = 0; column < sides.columns(); ++column) {
-    const Stored* __restrict__ first = above + 2 * column * channels;
-    const Stored* __restrict__ second = first + channels;
-    const Stored* __restrict__ third = first + sides.width * channels;
-    const Stored* __restrict__ fourth = third + channels;
-    Stored* __restrict__ y = output + column * channels;
-    uint8_t* __restrict__ place = places + column * channels;
-    over_channels(channels, [&](int64_t c) {
-      auto most = widened(first[c]);
-      int32_t at = 0;
-      const decltype(most) others[] = {widened(second[c]), widened(third[c]), widened(fourth[c])};
-      for (int32_t other = 0; other < 3; ++other) {
-        const bool is_taken = (others[other] > most) | (others[other] != others[other]);
-        most = is_taken ? others[other] : most;
-        at = is_taken ? other + 1 : at;
-      }
-      if constexpr (relu) {
-        const bool is_stopped = most <= 0;
-        most = is_stopped ? 0 : most;
-        at = is_stopped ? kNone : at;
-      }
-      narrowed(most, y[c]);
-      place[c] = static_cast<uint8_t>(at);
-    });
+// The largest of four values, for a number of them that the compiler knows. As torch has it: of equal
+// values the first is taken, a NaN always; ReLU lets a NaN pass.
+template <bool relu, typename Size, typename Stored>
+void pool(Size, const Stored* __restrict__ first, const Stored* __restrict__ second,
+          const Stored* __restrict__ third, const Stored* __restrict__ fourth,
+          Stored* __restrict__ y, uint8_t* __restrict__ place) {
+#pragma omp simd
+  for (int64_t i = 0; i < Size::value; ++i) {
+    auto most = widened(first[i]);
+    int32_t at = 0;
+    const decltype(most) others[] = {widened(second[i]), widened(third[i]), widened(fourth[i])};
+    for (int32_t other = 0; other < 3; ++other) {
+      const bool is_taken = (others[other] > most) | (others[other] != others[other]);
+      most = is_taken ? others[other] : most;
+      at = is_taken ? other + 1 : at;
+    }
+    if constexpr (relu) {
+      const bool is_stopped = most <= 0;
+      most = is_stopped ? 0 : most;
+      at = is_stopped ? kNone : at;
+    }
+    narrowed(most, y[i]);
+    place[i] = static_cast<uint8_t>(at);
   }
 }
 
 // Bits: unsigned numbers of the values' size, for they are only moved.
+template <typename Size, typename Bits>
+void spread(Size, const Bits* __restrict__ g, const uint8_t* __restrict__ place,
+            Bits* __restrict__ first, Bits* __restrict__ second, Bits* __restrict__ third,
+            Bits* __restrict__ fourth) {
+#pragma omp simd
+  for (int64_t i = 0; i < Size::value; ++i) {
+    first[i] = place[i] == 0 ? g[i] : Bits(0);
+    second[i] = place[i] == 1 ? g[i] : Bits(0);
+    third[i] = place[i] == 2 ? g[i] : Bits(0);
+    fourth[i] = place[i] == 3 ? g[i] : Bits(0);
+  }
+}
+
+// A narrow net's few channels would leave vectors half empty: the windows of so many columns are
+// brought together, which stand one after the other in the output.
+constexpr int64_t kTogether = 32;
+
+// Calls run(channels, a type) for the numbers of channels that are brought together.
+template <typename Run>
+bool if_few(int64_t channels, const Run& run) {
+  switch (channels) {
+    case 8: run(std::integral_constant<int64_t, 8>()); return true;
+    case 16: run(std::integral_constant<int64_t, 16>()); return true;
+    default: return false;
+  }
+}
+
+template <bool relu, typename Stored>
+void pool_row(const Stored* above, Stored* output, uint8_t* places, const Sides& sides) {
+  const int64_t channels = sides.channels, below = sides.width * channels;
+  int64_t column = 0;
+  if_few(channels, [&](auto few) {
+    constexpr int64_t together = kTogether / decltype(few)::value;
+    for (; column + together <= sides.columns(); column += together) {
+      Stored corners[4][kTogether];
+      const Stored* from = above + 2 * column * few;
+      for (int64_t i = 0; i < together; ++i, from += 2 * few) {
+        std::memcpy(corners[0] + i * few, from, few * sizeof(Stored));
+        std::memcpy(corners[1] + i * few, from + few, few * sizeof(Stored));
+        std::memcpy(corners[2] + i * few, from + below, few * sizeof(Stored));
+        std::memcpy(corners[3] + i * few, from + below + few, few * sizeof(Stored));
+      }
+      pool<relu>(std::integral_constant<int64_t, kTogether>(), corners[0], corners[1], corners[2],
+                 corners[3], output + column * few, places + column * few);
+    }
+  });
+  for (; column < sides.columns(); ++column) {
+    in_blocks(channels, [&](auto size, int64_t c) {
+      const Stored* from = above + 2 * column * channels + c;
+      const int64_t to = column * channels + c;
+      pool<relu>(size, from, from + channels, from + below, from + below + channels, output + to,
+                 places + to);
+    });
+  }
+}
+
 template <typename Bits>
 void spread_row(const Bits* gradient, const uint8_t* places, Bits* above, const Sides& sides) {
-  const int64_t channels = sides.channels, row = sides.width * channels;
-  for (int64_t column = 0; column < sides.columns(); ++column) {
-    const Bits* __restrict__ g = gradient + column * channels;
-    const uint8_t* __restrict__ place = places + column * channels;
-    Bits* __restrict__ first = above + 2 * column * channels;
-    Bits* __restrict__ second = first + channels;
-    Bits* __restrict__ third = first + row;
-    Bits* __restrict__ fourth = third + channels;
-    over_channels(channels, [&](int64_t c) {
-      first[c] = place[c] == 0 ? g[c] : Bits(0);
-      second[c] = place[c] == 1 ? g[c] : Bits(0);
-      third[c] = place[c] == 2 ? g[c] : Bits(0);
-      fourth[c] = place[c] == 3 ? g[c] : Bits(0);
+  const int64_t channels = sides.channels, below = sides.width * channels;
+  int64_t column = 0;
+  if_few(channels, [&](auto few) {
+    constexpr int64_t together = kTogether / decltype(few)::value;
+    for (; column + together <= sides.columns(); column += together) {
+      Bits corners[4][kTogether];
+      spread(std::integral_constant<int64_t, kTogether>(), gradient + column * few,
+             places + column * few, corners[0], corners[1], corners[2], corners[3]);
+      Bits* to = above + 2 * column * few;
+      for (int64_t i = 0; i < together; ++i, to += 2 * few) {
+        std::memcpy(to, corners[0] + i * few, few * sizeof(Bits));
+        std::memcpy(to + few, corners[1] + i * few, few * sizeof(Bits));
+        std::memcpy(to + below, corners[2] + i * few, few * sizeof(Bits));
+        std::memcpy(to + below + few, corners[3] + i * few, few * sizeof(Bits));
+      }
+    }
+  });
+  for (; column < sides.columns(); ++column) {
+    in_blocks(channels, [&](auto size, int64_t c) {
+      const int64_t from = column * channels + c;
+      Bits* to = above + 2 * column * channels + c;
+      spread(size, gradient + from, places + from, to, to + channels, to + below,
+             to + below + channels);
     });
   }
   for (int64_t part = 0; part < 2; ++part)  // a last column that no window has
-    std::fill(above + part * row + 2 * sides.columns() * channels, above + (part + 1) * row,
+    std::fill(above + part * below + 2 * sides.columns() * channels, above + (part + 1) * below,
               Bits(0));
 }
 
@@ -108,8 +169,8 @@ std::tuple<at::Tensor, at::Tensor> forward(const at::Tensor& images, bool relu) 
 }
 
 template <typename Bits>
-void spread(const at::Tensor& gradient, const at::Tensor& places, const at::Tensor& result,
-            const Sides& sides) {
+void spread_all(const at::Tensor& gradient, const at::Tensor& places, const at::Tensor& result,
+                const Sides& sides) {
   const auto* g = static_cast<const Bits*>(gradient.const_data_ptr());
   const auto* place = places.const_data_ptr<uint8_t>();
   auto* dx = static_cast<Bits*>(result.mutable_data_ptr());
@@ -135,9 +196,9 @@ at::Tensor backward(const at::Tensor& gradient, const at::Tensor& places, int64_
   at::Tensor result = at::empty({sides.images, sides.channels, height, width}, gradient.options(),
                                 at::MemoryFormat::ChannelsLast);
   switch (gradient.element_size()) {
-    case 2: spread<uint16_t>(gradient, places, result, sides); break;
-    case 4: spread<uint32_t>(gradient, places, result, sides); break;
-    case 8: spread<uint64_t>(gradient, places, result, sides); break;
+    case 2: spread_all<uint16_t>(gradient, places, result, sides); break;
+    case 4: spread_all<uint32_t>(gradient, places, result, sides); break;
+    case 8: spread_all<uint64_t>(gradient, places, result, sides); break;
     default: TORCH_CHECK(false, "gradient: must be float32, float64 or bfloat16");
   }
   return result;

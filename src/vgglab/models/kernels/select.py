@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from vgglab.config import TrainerConfig
 from vgglab.config.infrastructure import LrnKernelName
+from vgglab.models.batch_norm import BatchNorm2d
 from vgglab.models.kernels.build import build_kernel
 from vgglab.models.kernels.lrn import IN_CPP, IN_TORCH, Kernel, Numbers, compiled_kernel
 from vgglab.models.kernels.lrn_op import check, triton_kernel
@@ -34,6 +35,8 @@ class Kernels:
     """None where the net has no local response normalisation."""
     compile: Literal["inductor", "graphs", "none"]
     pool_kernel: Literal["cpp", "torch"]
+    norm_kernel: Literal["cpp", "torch"] | None
+    """None where the net has no batch norm."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields that apply to the net, for ``result.json``."""
@@ -67,8 +70,13 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig, steps: int = COMPILE_STE
     compiles = compiles and _compiler_works("the net", on_gpu=on_gpu)
     in_graphs = compiles and trainer.compile == "graphs" and _can_be_graphs(trainer)
     # torch.compile makes loops of its own of what it knows.
-    in_cpp = trainer.pool_kernel != "torch" and not (on_gpu or compiles)
-    in_cpp = in_cpp and build_kernel("max_pool", "max-pooling")
+    by_hand = not (on_gpu or compiles)
+    in_cpp = by_hand and trainer.pool_kernel != "torch" and build_kernel("max_pool", "max-pooling")
+    batch_norms = [module for module in net.modules() if isinstance(module, BatchNorm2d)]
+    norms_in_cpp = by_hand and trainer.norm_kernel != "torch" and bool(batch_norms)
+    norms_in_cpp = norms_in_cpp and build_kernel("batch_norm", "batch norm")
+    for batch_norm in batch_norms:
+        batch_norm.in_cpp = norms_in_cpp
     for module in net.modules():
         if isinstance(module, Features):
             module.pools_in_cpp = in_cpp
@@ -81,6 +89,7 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig, steps: int = COMPILE_STE
         lrn_kernel=kernel.name if kernel else None,
         compile="graphs" if in_graphs else "inductor" if compiles else "none",
         pool_kernel="cpp" if in_cpp else "torch",
+        norm_kernel=("cpp" if norms_in_cpp else "torch") if batch_norms else None,
     )
 
 
@@ -116,6 +125,7 @@ def _switches(trainer: TrainerConfig) -> TrainerConfig:
                 trainer,
                 lrn_kernel="torch",
                 pool_kernel="torch",
+                norm_kernel="torch",
                 pool_first=False,
                 pack_weights=False,
                 compile="none",
