@@ -8,6 +8,7 @@ import os
 import pickle
 import shutil
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,46 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         temporary.replace(target)
 
 
+NOT_LOADED = "current_score"
+"""Part of Lightning's state that it writes and does not read: it differs after a resume."""
+
+
+class KeptInFolder(ModelCheckpoint):
+    """Lightning's, with a state that names files and not the folder they are in.
+
+    Lightning's own forgets its best once the folder's path is another one (its
+    ``load_state_dict``): a run that was moved or copied would take the next epoch for its best.
+    """
+
+    @property
+    def state_key(self) -> str:
+        """Lightning's, so that checkpoints of before 27 November 2026 are read."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Lightning's, with the names of files alone, and without what it does not load."""
+        state = _renamed(super().state_dict(), lambda path: Path(path).name)
+        return {key: value for key, value in state.items() if key not in ("dirpath", NOT_LOADED)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the files to be in this run's folder, wherever they were."""
+        assert self.dirpath is not None
+        here = Path(self.dirpath)
+        found = _renamed(state_dict, lambda path: str(here / Path(path).name))
+        super().load_state_dict(found | {"dirpath": self.dirpath})
+
+
+def _renamed(state: Mapping[str, Any], new: Callable[[str], str]) -> dict[str, Any]:
+    """The state of a ``ModelCheckpoint`` with other names for its files; none stays none."""
+    paths = {
+        key: new(path) if path else ""
+        for key, path in state.items()
+        if key in ("best_model_path", "kth_best_model_path", "last_model_path")
+    }
+    best = {new(path): score for path, score in state.get("best_k_models", {}).items()}
+    return {**state, **paths, "best_k_models": best}
+
+
 def _is_full(folder: Path) -> bool:
     """Whether the file system has almost no room left."""
     return shutil.disk_usage(folder).free < 64 * 1024
@@ -76,7 +117,7 @@ def checkpoint_callbacks(directory: RunDirectory) -> list[ModelCheckpoint]:
 
     In this order: ``last.ckpt`` then also knows what the best error so far was.
     """
-    best = ModelCheckpoint(
+    best = KeptInFolder(
         dirpath=directory.checkpoints,
         filename=directory.best_checkpoint.stem,
         monitor=SELECTION_METRIC,
@@ -86,7 +127,7 @@ def checkpoint_callbacks(directory: RunDirectory) -> list[ModelCheckpoint]:
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    last = ModelCheckpoint(
+    last = KeptInFolder(
         dirpath=directory.checkpoints,
         filename=directory.last_checkpoint.stem,
         save_top_k=1,
