@@ -19,11 +19,15 @@ from torch import Tensor
 
 from vgglab.data.errors import DataError
 from vgglab.runs import RunDirectory
+from vgglab.runs.metrics import is_as_marked
 from vgglab.training.fault_points import Moment, reach
 from vgglab.training.result import SELECTION_METRIC
 from vgglab.training.stamp import BadArchive, checked_stamp, write_stamp
 
 log = logging.getLogger(__name__)
+
+RECORDS = "records"
+"""Key of a checkpoint: the mark of the records of ``metrics.jsonl`` that were before it."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -239,17 +243,29 @@ def checkpoint_to_resume(run: RunDirectory) -> Path | None:
 
     One that is passed over is called ``last.unusable`` from then on, where it would otherwise
     become ``previous.ckpt`` instead of the one that is used.
+
+    Raises:
+        DataError: ``metrics.jsonl`` has lost records that are before each whole checkpoint.
     """
-    passed = []
+    passed, lost_records = [], False
     for path in (run.last_checkpoint, run.previous_checkpoint):
         if not path.exists():
             continue
-        if not (found := _fault_to_resume(path)):
+        found = _fault_to_resume(path)
+        if not found and not is_as_marked(run.metrics, _loaded(path, mmap=True).get(RECORDS)):
+            found = f"follows records that {run.metrics.name} has lost"
+            lost_records = True
+        if not found:
             for other in passed:
                 other.replace(other.with_suffix(".unusable"))
             return path
         passed.append(path)
         log.warning("%s %s; going on from what was before it", path, found)
+    if lost_records:  # the weights are there, and the user may have the records elsewhere
+        raise DataError(
+            f"{run.metrics}: lines of it were lost or changed; put them back, or remove {run.path} "
+            "to train the run anew"
+        )
     if passed:
         log.warning("%s: no checkpoint is left to go on from; training begins anew", run.id)
     return None
