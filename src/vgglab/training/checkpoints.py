@@ -247,7 +247,8 @@ def checkpoint_to_resume(run: RunDirectory) -> Path | None:
     Raises:
         DataError: ``metrics.jsonl`` has lost records that are before each whole checkpoint.
     """
-    passed, lost_records = [], False
+    passed: list[Path] = []
+    lost_records = False
     for path in (run.last_checkpoint, run.previous_checkpoint):
         if not path.exists():
             continue

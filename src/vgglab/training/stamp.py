@@ -36,8 +36,9 @@ class BadArchive(Exception):
 
 def write_stamp(file: IO[bytes], run: str) -> None:
     """Stamp an archive that was written to a file, which is open for reading too."""
+    size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    digest = hashlib.file_digest(file, "sha256")
+    digest = _digest(file, size - _LENGTH_BYTES)
     digest.update(run.encode())
     comment = json.dumps(asdict(Stamp(run, digest.hexdigest()))).encode()
     file.seek(-_LENGTH_BYTES, os.SEEK_END)
