@@ -41,9 +41,9 @@ def saved(tmp_path: Path, *steps: int) -> RunDirectory:
     """A run whose ``last.ckpt`` was written at these steps."""
     run = RunDirectory(tmp_path)
     for step in steps:
-        weights = torch.arange(10_000.0) * step
+        state = {"net.w": torch.arange(10_000.0) * step}
         AtomicCheckpointIO().save_checkpoint(
-            {"global_step": step, "state_dict": {"net.w": weights}}, run.last_checkpoint
+            {"global_step": step, "state_dict": state, "callbacks": {}}, run.last_checkpoint
         )
     return run
 

@@ -27,7 +27,7 @@ def checkpoint(path: Path, **changed: Any) -> None:
         "state_dict": {"net.w": torch.ones(3), "net.nan": torch.tensor(float("nan"))},
         "optimizer_states": [{"state": {0: {"momentum_buffer": torch.ones(3)}}}],
         "lr_schedulers": [{"last_epoch": 4}],
-        "callbacks": {"ModelCheckpoint{}": {"dirpath": str(path)}, "PlateauRule": {"best": 1.0}},
+        "callbacks": {"ModelCheckpoint{}": {"kth_value": 2.0}, "PlateauRule": {"best": 1.0}},
         "epoch": 1,
         "global_step": 4,
         "loops": {},

@@ -163,7 +163,7 @@ class FolderConfig:
     test_fraction: Annotated[float, Field(gt=0, lt=0.5), Role.FIXED] = 0.2
     """Share of each class's training files kept for testing, where there is no ``test`` folder."""
     validation_fraction: Annotated[float, Field(gt=0, lt=0.5), Role.FIXED] = 0.1
-    """Share of them kept for validation, where there is no ``val`` or ``validation`` folder."""
+    """Share of them kept for validation, where there is no ``val`` folder."""
     shift: NoShift = 0
     flip: Flip = True
     """Training augmentation: horizontal flip. To be switched off for digits and text."""

@@ -22,7 +22,7 @@ from vgglab.config.infrastructure import (
 )
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.config.protocol import Procedure, ProtocolConfig, procedure
-from vgglab.config.recipe import RecipeConfig
+from vgglab.config.recipe import RecipeConfig, usual_scale
 
 TaskName = Literal[
     "train",
@@ -217,7 +217,7 @@ class Config:
             raise ValueError(
                 f"recipe.scale_min = 0: data={self.data.name} has images of many sizes; set "
                 f"recipe.scale_min and recipe.scale_max, the shorter side S that they are rescaled "
-                f"to before the crop of {crop} px, say {crop * 8 // 7}"
+                f"to before the crop of {crop} px, say {usual_scale(crop)}"
             )
         if 0 < self.recipe.scale_min < self.data.image_size:
             raise ValueError(

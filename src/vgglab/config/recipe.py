@@ -39,6 +39,11 @@ class ScheduleConfig:
     """``cosine`` and ``step``: epochs over which the learning rate rises linearly from 0."""
 
 
+def usual_scale(crop: int) -> int:
+    """Training scale S, px, for a crop: in the paper's ratio, 256 for 224 (section 3.1)."""
+    return crop * 8 // 7
+
+
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class RecipeConfig:
     """The minimisation of the cross entropy: optimiser, schedule, training images."""

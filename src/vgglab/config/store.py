@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from vgglab.config.data import DATA_SETS
 from vgglab.config.experiment import Config
+from vgglab.config.recipe import usual_scale
 
 
 def _plain(value: Any) -> Any:
@@ -28,8 +29,14 @@ def data_defaults(name: str) -> dict[str, Any]:
     return defaults_of(DATA_SETS[name]) | {"name": name}
 
 
+def _usual_scale_of(crop: Any) -> int:
+    """``usual_scale``, for YAML; 0 for what is no number, which the field of the crop refuses."""
+    return usual_scale(crop) if isinstance(crop, int) else 0
+
+
 def register() -> None:
-    """Make the schemas known to Hydra under ``schema/``."""
+    """Make the schemas known to Hydra under ``schema/``, and ``usual_scale`` to YAML."""
+    OmegaConf.register_new_resolver("usual_scale", _usual_scale_of, replace=True)
     store = ConfigStore.instance()
     root = defaults_of(Config)
     del root["data"]  # its fields depend on the data set

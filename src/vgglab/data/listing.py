@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet, Names
 from vgglab.data.smaller_copy import check_copy_complete
+from vgglab.data.split_folders import beside_the_splits, split_folders
 from vgglab.data.splits import SPLITS, Labels
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
 """Suffixes of image files, in small or capital letters."""
-FOLDERS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
-"""Split -> the names that its folder may have."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +113,20 @@ def list_images(root: Path) -> Listing:
 
 
 def _split_folders(root: Path) -> dict[str, str]:
-    """Split -> its folder, relative to the root; the root itself where no split has one."""
-    found: dict[str, str] = {}
-    for split, names in FOLDERS.items():
-        present = [name for name in names if (root / name).is_dir()]
-        if len(present) > 1:
-            raise DataError(f"{root}: has both {present[0]} and {present[1]}; which is meant?")
-        if present:
-            found[split] = present[0]
-    if found and "train" not in found:
-        raise DataError(f"{root}: has {', '.join(found.values())}, but no train folder")
-    return found or {"train": "."}
+    """Split -> its folder, relative to the root; the root itself where no split has one.
+
+    Raises:
+        DataError: the folders are not those of splits, although some seem to be.
+    """
+    folders = _folders_in(root)
+    found = split_folders(root, folders)
+    if not found:
+        return {"train": "."}
+    # Annotations, or what an archiver leaves, hold no images.
+    others = [name for name in folders if name not in found.values()]
+    if with_images := [name for name in others if next(_images_under(root / name), None)]:
+        raise beside_the_splits(root, found["train"], with_images)
+    return found
 
 
 def _folders_in(folder: Path) -> list[str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vgglab.config import Config
+from vgglab.config.recipe import usual_scale
 from vgglab.data.augment import RandomCrops, ShiftAndFlip
 from vgglab.data.color_shift import color_shift
 from vgglab.data.decoder_check import check_decoder, decoder_signature
@@ -31,6 +32,17 @@ EVALUATION_BATCH = 250
 """Images of a validation batch; the error does not depend on it."""
 
 
+def _warn_of_small_crop(config: Config) -> None:
+    """Say that the net will see a small part of each image: mostly a crop without its scale."""
+    scale, crop = config.recipe.test_scale, config.data.image_size
+    if scale > 2 * crop:
+        log.warning(
+            "data.image_size = %d: a crop of less than a quarter of an image whose shorter side is "
+            "rescaled to %d px; set recipe.scale_min and recipe.scale_max to %d for the usual one",
+            *(crop, scale, usual_scale(crop)),
+        )
+
+
 class ImageData(pl.LightningDataModule):
     """Loaders of training and validation; for the test, ``splits.test`` as it is and ``normalise``.
 
@@ -48,6 +60,7 @@ class ImageData(pl.LightningDataModule):
         self.splits = load_splits(config.data, config.paths.data_folder)
         if world.is_first:
             warn_of_missing_classes(config.data, self.splits)
+            _warn_of_small_crop(config)
         self.normalise = normalisation(config, self.splits)
         self._shift_colors = color_shift(config, self.splits)
         recipe, data = config.recipe, config.data

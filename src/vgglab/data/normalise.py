@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, assert_never
@@ -18,9 +19,12 @@ from vgglab.config import Config
 from vgglab.config.identity import semantic
 from vgglab.data.cache import create_once
 from vgglab.data.device import to_device
+from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet, whole_images
 from vgglab.data.sources.registry import fingerprint
 from vgglab.data.splits import ImageSet, Splits
+
+log = logging.getLogger(__name__)
 
 Matrix = NDArray[np.float64]
 SAMPLED_FILES = 10_000
@@ -28,10 +32,15 @@ SAMPLED_FILES = 10_000
 mean is within 0.3 of that of all (standard error; an image's mean has a deviation of about 30)."""
 
 
+SMALLEST_DEVIATION = 1e-3
+"""Below it a channel has one value in all training images, which rounding leaves a deviation of up
+to 1e-5; it is divided by 1."""
+
+
 @dataclass(frozen=True)
 class Normalisation:
     """Subtracts the training split's mean and divides by its standard deviation, channel by
-    channel."""
+    channel; a channel without any, as the third of two-channel images, is divided by 1."""
 
     mean_c: tuple[float, ...]
     """In units of a pixel value, 0 to 255."""
@@ -40,6 +49,26 @@ class Normalisation:
         default_factory=dict, init=False, repr=False, compare=False
     )
     """Mean and deviation (1, C) on each device that has asked for them."""
+
+    def __post_init__(self) -> None:
+        # Pixels are whole numbers: what the net is shown is finite if and only if these are.
+        if not np.isfinite([*self.mean_c, *self.deviation_c]).all() or 0 in self.deviation_c:
+            raise DataError(
+                f"normalisation: mean {self.mean_c} and deviation {self.deviation_c} of the "
+                "training images must be finite, and no deviation 0"
+            )
+
+    @classmethod
+    def by(cls, mean_c: Sequence[float], deviation_c: Sequence[float]) -> Normalisation:
+        """Normalisation by the statistics of images, some of whose channels may be constant."""
+        constant = [c for c, deviation in enumerate(deviation_c) if deviation < SMALLEST_DEVIATION]
+        for channel in constant:
+            log.warning(
+                "channel %d of %d is %.4g in every training image: nothing can be learnt from it",
+                *(channel + 1, len(mean_c), mean_c[channel]),
+            )
+        divisors = [1.0 if c in constant else value for c, value in enumerate(deviation_c)]
+        return cls(tuple(mean_c), tuple(divisors))
 
     @classmethod
     def of(cls, images_nchw: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Normalisation:
@@ -52,7 +81,7 @@ class Normalisation:
             mean = float(counts @ values / counts.sum())
             means.append(mean)
             deviations.append(float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum())))
-        return cls(tuple(means), tuple(deviations))
+        return cls.by(means, deviations)
 
     def of_kind(self, kind: Literal["deviation", "mean"]) -> Normalisation:
         """This normalisation, or one that subtracts the same mean and divides by 1."""
@@ -110,7 +139,8 @@ class ColorStatistics:
     @property
     def deviation_c(self) -> tuple[float, ...]:
         """Standard deviation of each channel."""
-        return tuple(float(value) for value in np.sqrt(np.diag(self.covariance_cc)))
+        variances_c = np.maximum(np.diag(self.covariance_cc), 0)  # rounded, 0 may be below it
+        return tuple(float(value) for value in np.sqrt(variances_c))
 
     @classmethod
     def of(cls, images: Iterable[Tensor]) -> ColorStatistics:
@@ -130,12 +160,24 @@ class ColorStatistics:
 
 
 def load_or_compute(path: Path, compute: Callable[[], ColorStatistics]) -> ColorStatistics:
-    """The statistics stored in ``path``, computed and stored first where they are not."""
+    """The statistics stored in ``path``, computed and stored first where they are not.
+
+    Raises:
+        DataError: the file is damaged.
+    """
     with create_once(path) as temporary:
         if temporary is not None:
             temporary.write_text(json.dumps(asdict(compute())), encoding="utf-8")
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    return ColorStatistics(tuple(stored["mean_c"]), tuple(map(tuple, stored["covariance_cc"])))
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        mean_c, covariance_cc = (
+            np.array(stored[k], np.float64) for k in ("mean_c", "covariance_cc")
+        )
+        if covariance_cc.shape != 2 * mean_c.shape or not np.isfinite(covariance_cc).all():
+            raise ValueError("no covariance")
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: damaged ({error}); remove it, and it is made again") from error
+    return ColorStatistics(tuple(mean_c.tolist()), tuple(map(tuple, covariance_cc.tolist())))
 
 
 def normalisation(config: Config, splits: Splits[ImageSet] | Splits[FileSet]) -> Normalisation:
@@ -149,7 +191,7 @@ def normalisation(config: Config, splits: Splits[ImageSet] | Splits[FileSet]) ->
             by_deviation = Normalisation.of(images.images_nchw)
         case FileSet() as files:
             statistics = color_statistics(config, files)
-            by_deviation = Normalisation(statistics.mean_c, statistics.deviation_c)
+            by_deviation = Normalisation.by(statistics.mean_c, statistics.deviation_c)
         case _ as unknown:
             assert_never(unknown)
     return by_deviation.of_kind(config.recipe.normalise)

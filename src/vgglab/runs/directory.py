@@ -58,6 +58,11 @@ class RunDirectory:
         return self.checkpoints / "previous.ckpt"
 
     @property
+    def has_checkpoint(self) -> bool:
+        """Whether there may be one to go on from. A kill may have left ``previous.ckpt`` alone."""
+        return self.last_checkpoint.exists() or self.previous_checkpoint.exists()
+
+    @property
     def finite_checkpoint(self) -> Path:
         """The net after the last finite step of a run that diverged."""
         return self.checkpoints / "finite.ckpt"

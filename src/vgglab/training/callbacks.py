@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 
 from vgglab.config import ScheduleConfig
 from vgglab.runs import MetricsLog, Record, RunDirectory, Status
+from vgglab.training.checkpoints import RECORDS
 from vgglab.training.distributed import ProcessGroup
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.meters import StepLoss
@@ -88,6 +89,18 @@ class Recorder(pl.Callback):
         values = module.records("train", "validation") | self._speed.values() | self._held
         self._held = {}
         self._write(trainer, module, trainer.current_epoch + 1, 0, values)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Enter into a checkpoint which records are before it.
+
+        Args:
+            trainer: Lightning's.
+            module: the classifier.
+            checkpoint: about to be written, by the first process.
+        """
+        checkpoint[RECORDS] = dict(self._log.mark())
 
     def _write(
         self,

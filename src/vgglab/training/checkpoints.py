@@ -8,6 +8,7 @@ import os
 import pickle
 import shutil
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,15 @@ from torch import Tensor
 
 from vgglab.data.errors import DataError
 from vgglab.runs import RunDirectory
+from vgglab.runs.metrics import is_as_marked
 from vgglab.training.fault_points import Moment, reach
 from vgglab.training.result import SELECTION_METRIC
+from vgglab.training.stamp import BadArchive, checked_stamp, write_stamp
 
 log = logging.getLogger(__name__)
+
+RECORDS = "records"
+"""Key of a checkpoint: the mark of the records of ``metrics.jsonl`` that were before it."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -44,11 +50,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             OSError: with ``ENOSPC``, the disk is full; the older checkpoints are untouched.
         """
         target = Path(path)
+        run = RunDirectory(target.parent.parent)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.new")
         try:
-            with temporary.open("wb") as file:
+            with temporary.open("w+b") as file:
                 torch.save(checkpoint, file)
+                write_stamp(file, run.id)
                 reach(Moment.WRITING, temporary)
                 file.flush()
                 os.fsync(file.fileno())
@@ -59,11 +67,50 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 message = os.strerror(errno.ENOSPC)
                 raise OSError(errno.ENOSPC, message, str(target)) from error
             raise
-        run = RunDirectory(target.parent.parent)
         if target == run.last_checkpoint and target.exists():
             target.replace(run.previous_checkpoint)
             reach(Moment.RENAMING, target)
         temporary.replace(target)
+
+
+NOT_LOADED = "current_score"
+"""Part of Lightning's state that it writes and does not read: it differs after a resume."""
+
+
+class KeptInFolder(ModelCheckpoint):
+    """Lightning's, with a state that names files and not the folder they are in.
+
+    Lightning's own forgets its best once the folder's path is another one (its
+    ``load_state_dict``): a run that was moved or copied would take the next epoch for its best.
+    """
+
+    @property
+    def state_key(self) -> str:
+        """Lightning's, so that checkpoints of before 27 November 2026 are read."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Lightning's, with the names of files alone, and without what it does not load."""
+        state = _renamed(super().state_dict(), lambda path: Path(path).name)
+        return {key: value for key, value in state.items() if key not in ("dirpath", NOT_LOADED)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the files to be in this run's folder, wherever they were."""
+        assert self.dirpath is not None
+        here = Path(self.dirpath)
+        found = _renamed(state_dict, lambda path: str(here / Path(path).name))
+        super().load_state_dict(found | {"dirpath": self.dirpath})
+
+
+def _renamed(state: Mapping[str, Any], new: Callable[[str], str]) -> dict[str, Any]:
+    """The state of a ``ModelCheckpoint`` with other names for its files; none stays none."""
+    paths = {
+        key: new(path) if path else ""
+        for key, path in state.items()
+        if key in ("best_model_path", "kth_best_model_path", "last_model_path")
+    }
+    best = {new(path): score for path, score in state.get("best_k_models", {}).items()}
+    return {**state, **paths, "best_k_models": best}
 
 
 def _is_full(folder: Path) -> bool:
@@ -76,7 +123,7 @@ def checkpoint_callbacks(directory: RunDirectory) -> list[ModelCheckpoint]:
 
     In this order: ``last.ckpt`` then also knows what the best error so far was.
     """
-    best = ModelCheckpoint(
+    best = KeptInFolder(
         dirpath=directory.checkpoints,
         filename=directory.best_checkpoint.stem,
         monitor=SELECTION_METRIC,
@@ -86,7 +133,7 @@ def checkpoint_callbacks(directory: RunDirectory) -> list[ModelCheckpoint]:
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    last = ModelCheckpoint(
+    last = KeptInFolder(
         dirpath=directory.checkpoints,
         filename=directory.last_checkpoint.stem,
         save_top_k=1,
@@ -109,7 +156,7 @@ def _loaded(path: Path, *, mmap: bool = False) -> dict[str, Any]:
     """Load a checkpoint that holds tensors and plain values alone, and no code.
 
     Raises:
-        DataError: it holds anything else.
+        DataError: it holds anything else, or cannot be read.
     """
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
@@ -118,32 +165,110 @@ def _loaded(path: Path, *, mmap: bool = False) -> dict[str, Any]:
             f"{path}: holds more than tensors and plain values, and is not loaded: no checkpoint "
             "of ours; remove it"
         ) from error
-    assert isinstance(stored, dict)
+    # What a garbled archive makes of torch: RuntimeError, UnicodeDecodeError, KeyError, ...
+    except Exception as error:
+        raise DataError(f"{path} is damaged ({type(error).__name__}); remove it") from error
+    if not isinstance(stored, dict):
+        raise DataError(f"{path}: no checkpoint of ours; remove it")
     return stored
 
 
 def damage(path: Path) -> str:
-    """Describes what is wrong with a checkpoint's bytes; empty where nothing is.
+    """Describes what is wrong with a checkpoint's bytes; empty where nothing is."""
+    try:
+        _checked_owner(path)
+    except BadArchive as error:
+        return str(error)
+    return ""
 
-    torch writes a zip archive with a CRC-32 of each member, and does not check it when it reads.
+
+def _checked_owner(path: Path) -> str:
+    """The run that a checkpoint is of, whose bytes are in order; empty where it does not say.
+
+    Raises:
+        BadArchive: the bytes are not those that were written.
     """
     try:
+        if stamp := checked_stamp(path):
+            return stamp.run
         with zipfile.ZipFile(path) as archive:
-            member = archive.testzip()
-    except (zipfile.BadZipFile, OSError) as error:
-        return str(error)
-    return f"wrong checksum of {member}" if member else ""
+            if member := archive.testzip():
+                raise BadArchive(f"wrong checksum of {member}")
+            for entry in archive.infolist():  # torch compresses nothing
+                if entry.compress_type or entry.file_size != entry.compress_size:
+                    raise BadArchive(f"garbled directory entry of {entry.filename}")
+    except BadArchive:
+        raise
+    # What a garbled directory makes of zipfile: NotImplementedError, EOFError, OSError, ...
+    except Exception as error:
+        raise BadArchive(str(error) or type(error).__name__) from error
+    return ""
+
+
+def _fault(path: Path) -> str:
+    """Why the weights of a checkpoint are not those of its folder's run; empty where they are."""
+    try:
+        owner = _checked_owner(path)
+    except BadArchive as error:
+        return f"is damaged ({error})"
+    run = path.parent.parent.name
+    return f"is of another run, {owner}" if owner not in ("", run) else ""
+
+
+def _fault_to_resume(path: Path) -> str:
+    """Why a run does not go on from a checkpoint of its folder; empty where it can."""
+    if found := _fault(path):
+        return found
+    run = RunDirectory(path.parent.parent)
+    try:
+        stored = _loaded(path)
+        int(stored["global_step"])
+        callbacks = stored["callbacks"]
+    except (DataError, KeyError, TypeError, ValueError) as error:
+        return f"is no checkpoint of a run ({error})"
+    kept = [v for key, v in callbacks.items() if key.startswith(ModelCheckpoint.__qualname__)]
+    # Versions of before 27 November 2026 wrote no stamp, but where the run's folder was.
+    owners = {Path(folder).parent.name for state in kept if (folder := state.get("dirpath"))}
+    if owners - {run.id}:
+        return f"is of another run, {owners.pop()}"
+    if any(state.get("best_k_models") and state.get("monitor") for state in kept):
+        best = run.best_checkpoint
+        if found := _fault(best) if best.exists() else "is gone":
+            return f"needs {best.name}, which {found}"
+    return ""
 
 
 def checkpoint_to_resume(run: RunDirectory) -> Path | None:
-    """The latest intact checkpoint; None where training starts from the beginning."""
+    """The latest checkpoint that the run can go on from; None where it begins from the beginning.
+
+    One that is passed over is called ``last.unusable`` from then on, where it would otherwise
+    become ``previous.ckpt`` instead of the one that is used.
+
+    Raises:
+        DataError: ``metrics.jsonl`` has lost records that are before each whole checkpoint.
+    """
+    passed: list[Path] = []
+    lost_records = False
     for path in (run.last_checkpoint, run.previous_checkpoint):
         if not path.exists():
             continue
-        found = damage(path)
+        found = _fault_to_resume(path)
+        if not found and not is_as_marked(run.metrics, _loaded(path, mmap=True).get(RECORDS)):
+            found = f"follows records that {run.metrics.name} has lost"
+            lost_records = True
         if not found:
+            for other in passed:
+                other.replace(other.with_suffix(".unusable"))
             return path
-        log.warning("%s is damaged (%s); going on from what was before it", path, found)
+        passed.append(path)
+        log.warning("%s %s; going on from what was before it", path, found)
+    if lost_records:  # the weights are there, and the user may have the records elsewhere
+        raise DataError(
+            f"{run.metrics}: lines of it were lost or changed; put them back, or remove {run.path} "
+            "to train the run anew"
+        )
+    if passed:
+        log.warning("%s: no checkpoint is left to go on from; training begins anew", run.id)
     return None
 
 
@@ -151,11 +276,11 @@ def net_state(path: Path) -> dict[str, Tensor]:
     """State dict of the net alone, from a checkpoint of the run.
 
     Raises:
-        DataError: the file is damaged.
+        DataError: the file is damaged, or of another run.
     """
-    if found := damage(path):
+    if found := _fault(path):
         run = path.parent.parent
-        raise DataError(f"{path} is damaged ({found}); remove {run} to train the run anew")
+        raise DataError(f"{path} {found}; remove {run} to train the run anew")
     stored = _loaded(path)["state_dict"]
     prefix = "net."
     return {key.removeprefix(prefix): v for key, v in stored.items() if key.startswith(prefix)}

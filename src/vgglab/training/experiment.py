@@ -69,7 +69,8 @@ def run_experiment(
         Diverged: a loss stopped being finite.
         Untrainable: the net sits on the plateau of ln K.
         Interrupted: a signal asked to stop; ``last.ckpt`` is where to go on.
-        DataError: the data set cannot be had, or the weights to be tested are damaged.
+        DataError: the data set cannot be had, the weights to be tested are damaged, or
+            ``metrics.jsonl`` has lost records.
     """
     group = group or ProcessGroup(ALONE)
     share_compiled_code(config.paths.data_folder)
@@ -155,6 +156,11 @@ def run_experiment(
         )
     if not group.world.is_first:
         return {}
+    if not log.is_as_written():
+        raise DataError(
+            f"{directory.metrics}: changed by something else while the run was trained; the same "
+            "command goes on from a checkpoint before that"
+        )
     epochs = [record for record in read_metrics(directory.metrics) if SELECTION_METRIC in record]
     used = hardware(config) | kernels.as_dict()
     return trained_result(directory.id, epochs, cost, speed_of(epochs), used) | skipped | tested

@@ -66,14 +66,10 @@ def _optimiser(run: RunDirectory) -> Any:
 
 
 def _rates(run: RunDirectory) -> Any:
-    """Return the learning rates of the last checkpoint and the state of the rule that sets them."""
+    """Return the learning rates of the last checkpoint, the state of the rule that sets them, and
+    the best epoch so far."""
     stored = _stored(run.last_checkpoint)
-    rules = {
-        name: state
-        for name, state in stored["callbacks"].items()
-        if not name.startswith("ModelCheckpoint")  # its state has the name of the folder
-    }
-    return _bits([stored["lr_schedulers"], rules])
+    return _bits([stored["lr_schedulers"], stored["callbacks"]])
 
 
 def _progress(run: RunDirectory) -> Any:

@@ -35,7 +35,7 @@ def skipped_note(result: Result) -> str:
 
 def stored_accumulate(directory: RunDirectory) -> int | None:
     """Micro-batches of a step in the attempt whose checkpoint a run goes on from, if any."""
-    if not (directory.last_checkpoint.exists() and directory.config.exists()):
+    if not (directory.has_checkpoint and directory.config.exists()):
         return None
     return read_config(directory).trainer.accumulate
 

@@ -73,7 +73,7 @@ def still_to_train(stages: Sequence[Stage]) -> list[Stage]:
         if stage.directory.read_status().state.is_outcome:
             break
         found.append(stage)
-        if stage.directory.last_checkpoint.exists():
+        if stage.directory.has_checkpoint:
             break
     return found[::-1]
 
@@ -84,7 +84,7 @@ def why_it_cannot_start(stage: Stage) -> str:
     Raises:
         ConfigError: the parent is done, but its weights have been removed.
     """
-    if stage.parent is None or stage.directory.last_checkpoint.exists():
+    if stage.parent is None or stage.directory.has_checkpoint:
         return ""
     status = stage.parent.read_status()
     if status.state is not State.FINISHED:
