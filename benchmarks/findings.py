@@ -56,10 +56,11 @@ def block(study: Path) -> str:
     """What stands on the page of findings of a study."""
     told = screen(study)
     record = json.loads((study / "claims.json").read_text(encoding="utf-8"))
-    picture = PAGE.parent / "pictures" / f"{study.name}.svg"
-    # The first setting has none where no net of it trained.
-    shutil.copyfile(min((study / "figures").glob(FIGURES)), picture)
-    parts = [f"![{record['study']}: error against depth](pictures/{picture.name})"]
+    parts = []
+    for figure in sorted((study / "figures").glob(FIGURES)):
+        picture = PAGE.parent / "pictures" / figure.name.replace("error_vs_depth", study.name)
+        shutil.copyfile(figure, picture)
+        parts.append(f"![{record['study']}: error against depth](pictures/{picture.name})")
     words = [claim["verdict"] for claim in record["claims"]]
     if len(words) > MOST_OPEN and set(words) == {"inconclusive"}:
         table, _, _ = told.partition("\nclaim ")

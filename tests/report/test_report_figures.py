@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +41,18 @@ def test_depth_figure_labels_units_nets_and_lacking_seeds(depth: Figure) -> None
         assert text in found
     assert found.count("2/3") == 2  # D and E
     assert "set side by side" in depth.caption
+
+
+def test_a_line_goes_from_depth_to_depth_and_repeats_no_number_of_the_axis() -> None:
+    """By their names 11 comes before 9, so that the line went back from the deepest net to 9."""
+    nets = [summary(f"plain-{n}", n, {0: 20.0 + n, 1: 21.0 + n}) for n in (11, 25, 9)]
+    figure = depth_figure("depth", nets)
+    assert figure is not None
+    lines = re.findall(r'<path d="(M [^"]*?)" clip-path', figure.svg)
+    (line,) = [path for path in lines if path.count("L ") == 2]
+    across = [float(place) for place in re.findall(r"[ML] ([\d.]+) ", line)]
+    assert across == sorted(across)
+    assert not any("plain" in text for text in texts(figure.svg))
 
 
 def test_the_papers_curve_has_a_panel_with_a_scale_of_its_own(whole_study: StudyView) -> None:

@@ -8,7 +8,16 @@ from scipy import stats
 from study_points import missing, run, view
 
 from vgglab.runs import RunDirectory, State
-from vgglab.study import arms, costs, estimate, protocol_steps, summarise, values_by_arm
+from vgglab.study import (
+    Arm,
+    Summary,
+    arms,
+    costs,
+    estimate,
+    protocol_steps,
+    summarise,
+    values_by_arm,
+)
 
 
 def test_interval_is_students() -> None:
@@ -28,6 +37,22 @@ def test_one_seed_has_no_interval_and_none_no_mean() -> None:
     (none,) = summarise(view(missing("a", 0)))
     assert none.top1 is None
     assert (none.trained, none.asked, none.protocol) == (0, 1, "center")
+
+
+def test_an_interval_ends_where_errors_do() -> None:
+    found = Summary(Arm("a", "none", "he"), "center", 11, (0, 1), {}, {0: 1.0, 1: 99.0}, {}).top1
+    assert found is not None
+    assert found.interval == (0.0, 100.0)
+    free = estimate([1.0, 99.0])
+    assert free is not None
+    assert free.interval is not None
+    assert free.interval[0] < -500  # a difference has no such ends
+
+
+def test_arms_stand_in_the_order_of_their_numbers() -> None:
+    names = [("plain-9", ""), ("plain-11", "model.width=0.25"), ("plain-11", "model.width=0.125")]
+    found = sorted(Arm(model, "none", "he", variant) for model, variant in reversed(names))
+    assert [(arm.model, arm.variant) for arm in found] == [names[0], names[2], names[1]]
 
 
 def test_every_point_asked_for_is_counted() -> None:

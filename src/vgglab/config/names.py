@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pydantic import BeforeValidator
@@ -26,6 +26,15 @@ def listed(names: Collection[str]) -> str:
     """``'a', 'b' or 'c'``, as pydantic lists what a ``Literal`` allows."""
     *others, last = (repr(name) for name in names)
     return f"{', '.join(others)} or {last}" if others else last
+
+
+def named_once(labels: Sequence[str], separator: str = ", ") -> str:
+    """``A, B, D``; of labels that begin alike, ``model.layers 9, 11, 13``."""
+    parts = [label.rpartition(" ") for label in labels]
+    heads = {head for head, _, _ in parts}
+    if len(parts) > 1 and len(heads) == 1 and (head := heads.pop()):
+        return f"{head} {separator.join(last for _, _, last in parts)}"
+    return separator.join(labels)
 
 
 def one_of(names: Collection[str]) -> BeforeValidator:

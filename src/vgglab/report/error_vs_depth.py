@@ -79,7 +79,7 @@ def _draw_series(
 ) -> None:
     norm = series[0].arm.norm
     colour, marker = NORM_COLOURS[norm], NORM_MARKERS[norm]
-    line = [(x[s.arm], s.top1.mean) for s in series if on_line(s.arm) and s.top1]
+    line = sorted((x[s.arm], s.top1.mean) for s in series if on_line(s.arm) and s.top1)
     axes.plot(*zip(*line, strict=True), color=colour, linewidth=1.2, zorder=2)
     for summary in series:
         mean, at = summary.top1, x[summary.arm]
@@ -114,7 +114,8 @@ def _label_models(axes: Axes, shown: Sequence[Summary], x: Mapping[Arm, float]) 
             if s.trained < s.asked
         ]
         row = line if on_line(members[0].arm) else top
-        texts = [*enumerate(lines), (row, (model_label(model), INK))]
+        says_no_more = model == f"plain-{members[0].weight_layers}"  # than the axis does
+        texts = [*enumerate(lines), (row, ("" if says_no_more else model_label(model), INK))]
         for height, (text, colour) in texts:
             axes.annotate(
                 text,

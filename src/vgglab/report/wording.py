@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vgglab.config.model import net_label
+from vgglab.config.names import named_once
 from vgglab.study import CONFIDENCE, Arm, ClaimRecord, Estimate
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.evidence import difference_label
 from vgglab.study.claims.record import BestRecord
+from vgglab.study.fits import OF_DEPTH
 
 HARD_SPACE = "\N{NO-BREAK SPACE}"
 NONE = "\N{EM DASH}"
@@ -200,7 +202,7 @@ def unit_of(claim: ClaimRecord) -> str:
     """The order along which a claim's sides stand: weight layers, or a field's name."""
     names = sorted({name for side in claim["sides"] for name in side["fields"]})
     telling = [n for n in names if len({repr(s["fields"].get(n)) for s in claim["sides"]}) > 1]
-    return telling[0] if len(telling) == 1 and telling != ["model.name"] else LAYERS
+    return telling[0] if len(telling) == 1 and telling[0] not in OF_DEPTH else LAYERS
 
 
 def ends_of(best: BestRecord) -> tuple[float, float] | None:
@@ -218,5 +220,11 @@ def best_of_claim(claim: ClaimRecord) -> str:
 
 def averaged(claim: ClaimRecord) -> str:
     """``, mean of A B``: the nets that a claim is averaged over; empty where it is of one."""
-    nets = [field_label(n, v) for values in claim["averaged_over"] for n, v in values.items()]
-    return f", mean of {' '.join(nets)}" if nets else ""
+    values = sorted(claim["averaged_over"], key=_numbers_in_order)
+    nets = [field_label(name, value) for fields in values for name, value in fields.items()]
+    return f", mean of {named_once(nets, ' ')}" if nets else ""
+
+
+def _numbers_in_order(fields: Mapping[str, Any]) -> tuple[float, ...]:
+    """Sorts 9 before 11; what is no number stays where it is."""
+    return tuple(value if isinstance(value, int | float) else 0 for value in fields.values())

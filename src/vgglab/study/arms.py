@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -36,7 +37,14 @@ class Arm:
 
     @property
     def _order(self) -> tuple[Any, ...]:
-        return (self.model, norm_order(self.norm), self.init, self.variant)
+        model, variant = _by_number(self.model), _by_number(self.variant)
+        return (model, norm_order(self.norm), self.init, variant)
+
+
+def _by_number(text: str) -> tuple[str | float, ...]:
+    """Sorts plain-9 before plain-11: the numbers in a text are taken as numbers."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", text)  # every other part is a number
+    return tuple(float(part) if index % 2 else part for index, part in enumerate(parts))
 
 
 def arms(view: StudyView) -> dict[str, Arm]:

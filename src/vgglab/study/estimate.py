@@ -21,15 +21,25 @@ class Estimate:
     sd: float | None
     """Sample standard deviation (n - 1); None with one value."""
     interval: tuple[float, float] | None
-    """Student's t-interval for the mean, at ``CONFIDENCE``; None with one value."""
+    """Student's t-interval for the mean, at ``CONFIDENCE``, within what the values can be; None
+    with one value."""
 
     @property
     def n(self) -> int:
         return len(self.values)
 
 
-def estimate(values: Iterable[float]) -> Estimate | None:
-    """The mean with its t-interval; None where there are no values."""
+ERRORS = (0.0, 100.0)
+"""What an error can be, percent."""
+
+
+def estimate(
+    values: Iterable[float], within: tuple[float, float] = (-math.inf, math.inf)
+) -> Estimate | None:
+    """The mean with its t-interval; None where there are no values.
+
+    ``within``: the least and the greatest that a value can be, where the interval ends at most.
+    """
     sample = tuple(values)
     if not sample:
         return None
@@ -39,4 +49,5 @@ def estimate(values: Iterable[float]) -> Estimate | None:
     sd = statistics.stdev(sample)
     quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, df=len(sample) - 1))
     half = quantile * sd / math.sqrt(len(sample))
-    return Estimate(sample, mean, sd, (mean - half, mean + half))
+    low, high = within
+    return Estimate(sample, mean, sd, (max(mean - half, low), min(mean + half, high)))

@@ -9,7 +9,7 @@ from typing import Literal
 
 from vgglab.config.protocol import PROTOCOLS
 from vgglab.study.arms import Arm, arms
-from vgglab.study.estimate import Estimate, estimate
+from vgglab.study.estimate import ERRORS, Estimate, estimate
 from vgglab.study.table import ResultRow, result_rows
 from vgglab.study.view import StudyView
 
@@ -54,11 +54,11 @@ class Summary:
 
     @property
     def top1(self) -> Estimate | None:
-        return estimate(self.top1_error.values())
+        return estimate(self.top1_error.values(), ERRORS)
 
     @property
     def top5(self) -> Estimate | None:
-        return estimate(self.top5_error.values())
+        return estimate(self.top5_error.values(), ERRORS)
 
 
 def _protocols(view: StudyView, rows: Iterable[ResultRow]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vgglab.config.claims import BestPlace
+from vgglab.config.names import named_once
 from vgglab.study.claims.best import NOT_SHOWN, Beaten, Best, best_of
 from vgglab.study.claims.evidence import (
     CLAIMED,
@@ -57,7 +58,7 @@ class BestAt(Direction):
         )
 
     def effect_label(self, sides: Sequence[str]) -> str:
-        return f"the best of {', '.join(sides)}"
+        return f"the best of {named_once(sides)}"
 
     def clause(self, sides: Sequence[str], margin: float) -> str:
         low, high = self._range(margin)
