@@ -12,6 +12,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from vgglab.config.choices import check_choices
+
 if TYPE_CHECKING:
     from vgglab.commands.chosen_points import ChosenPoints
 
@@ -35,6 +37,7 @@ class ProcessLauncher(Launcher):
             task_function: The application.
             config: The composed config.
         """
+        check_choices(config.hydra.runtime.choices, config.hydra.overrides.hydra)
         self._sweeper = str(config.hydra.runtime.choices["hydra/sweeper"])
         self._has_whole_study = config.hydra.sweeper._target_ == STUDY_SWEEPER
         self._folder = Path(config.hydra.sweep.dir)

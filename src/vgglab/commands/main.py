@@ -26,7 +26,7 @@ from vgglab.data.errors import DataError
 from vgglab.launch.chosen import PointFailed, failed
 from vgglab.launch.ranks import RankFailed
 from vgglab.signals import STOPPED_EXIT_CODE
-from vgglab.workflow.compose import checked
+from vgglab.workflow.compose import checked_command
 
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, STOPPED_EXIT_CODE
 
@@ -90,7 +90,7 @@ def with_user_folder(arguments: Sequence[str]) -> list[str]:
 
 def dispatch(composed: DictConfig) -> None:
     """Carry out the task of a composed config."""
-    config = checked(composed)
+    config = checked_command(composed)
     module, _, function = COMMANDS[config.task.name].partition(":")
     getattr(importlib.import_module(module), function)(config)
 
@@ -151,6 +151,12 @@ def explain_hydra(error: Exception) -> str:
     if isinstance(error, OverrideParseException):
         return f"{error.override}: not a Hydra override such as group=choice or field=value"
     text = str(error)
+    if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        key, _, values = match[1].partition("=")
+        return (
+            f"{match[1]}: a run of each is a sweep: -m {match[1]}; a list is {key}=[{values}], and "
+            f"a text with a comma \"{key}='{values}'\""
+        )
     if match := re.search(r"Could not override '([^']+)'\.?\s*No match in the defaults list", text):
         return f"{match[1]}: no such group or field; {unknown_field(match[1])}"
     if match := re.search(r"Could not override '([^']+)'", text):
