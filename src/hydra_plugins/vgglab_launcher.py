@@ -13,6 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from vgglab.config.choices import check_choices
+from vgglab.world import leave_agent
 
 if TYPE_CHECKING:
     from vgglab.commands.chosen_points import ChosenPoints
@@ -38,6 +39,7 @@ class ProcessLauncher(Launcher):
             config: The composed config.
         """
         check_choices(config.hydra.runtime.choices, config.hydra.overrides.hydra)
+        leave_agent()  # a study is many runs, and none of them the agent's
         self._sweeper = str(config.hydra.runtime.choices["hydra/sweeper"])
         self._has_whole_study = config.hydra.sweeper._target_ == STUDY_SWEEPER
         self._folder = Path(config.hydra.sweep.dir)

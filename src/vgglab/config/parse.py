@@ -134,8 +134,8 @@ def _explain(detail: Any, values: Mapping[str, Any]) -> str:
     told = f"{where} = {said}: must be {message}"
     if not isinstance(detail["input"], list) or not detail["input"] or kind.startswith("too_"):
         return told
-    values = shortened(",".join(str(value) for value in detail["input"]), MOST_SHOWN)
-    return f"{told}; a run of each is a sweep: -m {where}={values}"
+    each = shortened(",".join(str(value) for value in detail["input"]), MOST_SHOWN)
+    return f"{told}; a run of each is a sweep: -m {where}={each}"
 
 
 def _path(location: tuple[str | int, ...], values: Mapping[str, Any]) -> str:
