@@ -45,7 +45,7 @@ def state() -> dict[str, Tensor]:
     sides = (32 * 49, 256, 256, len(CLASSES))
     for place, inputs, outputs in zip((0, 3, 6), sides, sides[1:], strict=False):
         net.classifier[place] = nn.Linear(inputs, outputs)
-    return net.state_dict()
+    return dict(net.state_dict())
 
 
 def config_of(tmp_path: Path, root: Path, weights: str, **fields: str) -> Config:

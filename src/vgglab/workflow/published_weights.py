@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
@@ -88,7 +87,7 @@ def _normalisation(config: Config) -> Normalisation:
     )
 
 
-def _in_order_of_labels(state: Mapping[str, Tensor], config: Config) -> Mapping[str, Tensor]:
+def _in_order_of_labels(state: dict[str, Tensor], config: Config) -> dict[str, Tensor]:
     """The weights with their outputs in the order of the labels, where ``weights_classes`` says
     which order they have.
 
