@@ -38,7 +38,8 @@ class ProcessLauncher(Launcher):
             task_function: The application.
             config: The composed config.
         """
-        check_choices(config.hydra.runtime.choices, config.hydra.overrides.hydra)
+        overrides = config.hydra.overrides
+        check_choices(config.hydra.runtime.choices, [*overrides.hydra, *overrides.task])
         leave_agent()  # a study is many runs, and none of them the agent's
         self._sweeper = str(config.hydra.runtime.choices["hydra/sweeper"])
         self._has_whole_study = config.hydra.sweeper._target_ == STUDY_SWEEPER
