@@ -60,9 +60,11 @@ class WarmCommand:
 @contextlib.contextmanager
 def warm_command(scratch: Path) -> Iterator[WarmCommand]:
     """A server of commands, until the context ends."""
+    # What is on the path already stays: a worktree may share the environment of another checkout.
+    path = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
     with subprocess.Popen(
         [sys.executable, __file__],
-        env=command_environment() | {"PYTHONPATH": str(Path(__file__).parent)},
+        env=command_environment() | {"PYTHONPATH": path},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -12,6 +12,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from vgglab.config.choices import check_choices
+from vgglab.world import leave_agent
+
 if TYPE_CHECKING:
     from vgglab.commands.chosen_points import ChosenPoints
 
@@ -35,6 +38,9 @@ class ProcessLauncher(Launcher):
             task_function: The application.
             config: The composed config.
         """
+        overrides = config.hydra.overrides
+        check_choices(config.hydra.runtime.choices, [*overrides.hydra, *overrides.task])
+        leave_agent()  # a study is many runs, and none of them the agent's
         self._sweeper = str(config.hydra.runtime.choices["hydra/sweeper"])
         self._has_whole_study = config.hydra.sweeper._target_ == STUDY_SWEEPER
         self._folder = Path(config.hydra.sweep.dir)

@@ -19,6 +19,12 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def wanted_threads() -> int:
+    """Return the threads of a process that ``OMP_NUM_THREADS`` asks for; 0 where it does not."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # one a nested level
+    return int(first) if first.isascii() and first.isdigit() else 0
+
+
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """CUDA's environment variable: which GPUs a process sees, and in which order."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -92,6 +93,28 @@ def _first_host(nodes: str) -> str:
         ["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True
     )
     return listed.stdout.split()[0]
+
+
+_AGENT = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
+"""Environment variables by which the agent of a W&B sweep says which run it has asked for."""
+
+
+def leave_agent() -> None:
+    """Forget the agent of a W&B sweep, here and in processes below: it asked for another run."""
+    if "WANDB_SWEEP_ID" in os.environ:
+        for name in _AGENT:
+            os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def agent_left() -> Iterator[None]:
+    """``leave_agent`` until the context ends."""
+    before = {name: os.environ[name] for name in _AGENT if name in os.environ}
+    leave_agent()
+    try:
+        yield
+    finally:
+        os.environ.update(before)
 
 
 def without_world(environment: Mapping[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vgglab.config import Config
+from vgglab.privacy import without_secrets
 from vgglab.tracking import dashboard as wandb_dashboard
 from vgglab.workflow.reporting import view_of
 from vgglab.workflow.this_command import points_of_this_command
@@ -20,4 +21,4 @@ def dashboard(config: Config) -> None:
     folder = first.study_folder
     spec = dashboard_of(first, view, folder)
     wandb_dashboard.write(spec, folder)
-    print("\n".join(wandb_dashboard.save(spec, first.tracking, folder)))
+    print(without_secrets("\n".join(wandb_dashboard.save(spec, first.tracking, folder))))

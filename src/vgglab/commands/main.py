@@ -19,14 +19,18 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from vgglab import checkout
-from vgglab.config import store
+from vgglab.config import store, wandb_variables
 from vgglab.config.experiment import TaskName
 from vgglab.config.parse import ConfigError, shortened, unknown_field
 from vgglab.data.errors import DataError
 from vgglab.launch.chosen import PointFailed, failed
+from vgglab.launch.point import is_point
 from vgglab.launch.ranks import RankFailed
+from vgglab.launch.slurm import is_slurm_point
+from vgglab.privacy import without_secrets
 from vgglab.signals import STOPPED_EXIT_CODE
-from vgglab.workflow.compose import checked
+from vgglab.workflow.compose import checked_command
+from vgglab.world import leave_agent, world_of
 
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, STOPPED_EXIT_CODE
 
@@ -60,11 +64,26 @@ def main(root: Path) -> None:
         # Caught here: Hydra would print a line of its own for an exception that passes it.
         code = exit_code_of(lambda: dispatch(composed))
 
-    code = exit_code_of(command) or code or (FAILED if failed else DONE)
+    code = (
+        exit_code_of(say_of_variables)
+        or exit_code_of(command)
+        or code
+        or (FAILED if failed else DONE)
+    )
     if code == INTERRUPTED:
         # It has stopped and said so; once more Ctrl-C, while Python winds up, changes nothing.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
+
+
+def say_of_variables() -> None:
+    """Say which of W&B's variables count, once, where a command may use W&B."""
+    if is_point() or is_slurm_point() or world_of(os.environ) is not None:
+        return
+    named = next((a for a in reversed(sys.argv[1:]) if a.startswith("task=")), "task=train")
+    if named.removeprefix("task=") in ("train", "report", "sync", "dashboard"):
+        for line in wandb_variables.notes(sys.argv[1:], os.environ):
+            print(f"note: {without_secrets(line)}", file=sys.stderr)
 
 
 def multirun_first(arguments: Sequence[str]) -> list[str]:
@@ -90,7 +109,9 @@ def with_user_folder(arguments: Sequence[str]) -> list[str]:
 
 def dispatch(composed: DictConfig) -> None:
     """Carry out the task of a composed config."""
-    config = checked(composed)
+    config = checked_command(composed)
+    if config.task.name != "train":
+        leave_agent()  # it has asked for a run, and this command makes none
     module, _, function = COMMANDS[config.task.name].partition(":")
     getattr(importlib.import_module(module), function)(config)
 
@@ -113,7 +134,7 @@ def exit_code_of(action: Callable[[], None]) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {without_secrets(' '.join(message.split()))}", file=sys.stderr)
     return code
 
 
@@ -128,7 +149,7 @@ def _unexpected(error: Exception) -> int:
         with tempfile.NamedTemporaryFile(
             "w", prefix="vgglab-", suffix=".log", delete=False, encoding="utf-8"
         ) as file:
-            traceback.print_exception(error, file=file)
+            file.write(without_secrets("".join(traceback.format_exception(error))))
         log = file.name
     return _complain(f"{type(error).__name__}: {error} (traceback in {log})", FAILED)
 
@@ -151,6 +172,12 @@ def explain_hydra(error: Exception) -> str:
     if isinstance(error, OverrideParseException):
         return f"{error.override}: not a Hydra override such as group=choice or field=value"
     text = str(error)
+    if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        key, _, values = match[1].partition("=")
+        return (
+            f"{match[1]}: a run of each is a sweep: -m {match[1]}; a list is {key}=[{values}], and "
+            f"a text with a comma \"{key}='{values}'\""
+        )
     if match := re.search(r"Could not override '([^']+)'\.?\s*No match in the defaults list", text):
         return f"{match[1]}: no such group or field; {unknown_field(match[1])}"
     if match := re.search(r"Could not override '([^']+)'", text):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
+from vgglab.privacy import without_secrets
 from vgglab.runs import RunDirectory
 from vgglab.tracking import server
 from vgglab.tracking.local_files import is_incomplete, is_uploaded, offline_attempts, upload
@@ -42,7 +43,7 @@ def sync(config: Config) -> None:
         _make_anew(incomplete)
     attempts = {d.id: offline_attempts(d.path) for d in done}
     todo = {name: paths for name, paths in attempts.items() if not all(map(is_uploaded, paths))}
-    _say_what_there_is(url, directories, done, attempts, todo)
+    _say_what_there_is(without_secrets(url), directories, done, attempts, todo)
     _upload(todo, config)
     if has_sweep():
         _publish_report()
@@ -69,7 +70,7 @@ def _publish_report() -> None:
         address = publish_study(config, view_of(points), folder)
         if address is None:
             raise ConfigError("the study's own run was not uploaded; the same command tries again")
-        print(f"uploaded {address}")
+        print(f"uploaded {without_secrets(address)}")
     else:
         print(f"no report in {folder} to upload: task=report writes it")
 
@@ -107,7 +108,7 @@ def _upload(todo: dict[str, list[Path]], config: Config) -> None:
             else:
                 failed.append(name)
     if failed:
-        reason = " ".join(said.split())[-300:]
+        reason = without_secrets(" ".join(said.split()))[-300:]
         print(f"error: not uploaded: {', '.join(failed)}: {reason}", file=sys.stderr)
         print("the same command goes on with these", file=sys.stderr)
         raise SystemExit(1)

@@ -27,7 +27,7 @@ from vgglab.workflow.pretraining import (
     stages_of,
     still_to_train,
 )
-from vgglab.world import world_of
+from vgglab.world import agent_left, world_of
 
 
 def run(config: Config) -> None:
@@ -69,7 +69,9 @@ def train(config: Config) -> None:
             return
         todo = still_to_train(stages) or stages[-1:]
         for place, stage in enumerate(todo):
-            with _announced(todo[place + 1 :]):
+            is_asked = stage is stages[-1] and not config.task.ancestor
+            agent = contextlib.nullcontext() if is_asked else agent_left()
+            with agent, _announced(todo[place + 1 :]):
                 if config.processes > 1 and world is None:
                     later = len(stages) - 1 - stages.index(stage)
                     _start_ranks(stage, config.task.ancestor + later)

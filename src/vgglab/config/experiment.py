@@ -164,6 +164,15 @@ class Config:
     """``task=evaluate``: stored predictions to average, each ``<run>`` or ``<run>:<protocol>``."""
     weights: Annotated[str, Role.INFRASTRUCTURE] = ""
     """``task=evaluate``: published weights to test, ``torchvision:<name>`` or a file of theirs."""
+    weights_classes: Annotated[str, Role.INFRASTRUCTURE] = ""
+    """With ``weights``: a text file that names the class of each output, a line each; empty: the
+    outputs are in the order of the data set's labels, of class folders that of their names."""
+    weights_preprocessing: Annotated[
+        Literal["auto", "torchvision", "caffe_rgb", "caffe_bgr"], Role.INFRASTRUCTURE
+    ] = "auto"
+    """With ``weights``: how the images were prepared in training. ``torchvision``: ImageNet's mean
+    and deviation. ``caffe_rgb``, ``caffe_bgr``: the mean alone, of values to 255, in this order of
+    channels. ``auto``: torchvision's, and where the file is not torchvision's own this is said."""
 
     @property
     def study_folder(self) -> Path:

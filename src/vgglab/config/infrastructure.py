@@ -26,7 +26,7 @@ class TrainerConfig:
         Literal["auto", "channels_last", "contiguous"], Role.INFRASTRUCTURE
     ] = "auto"
     threads: Annotated[int, Field(ge=0, le=1024), Role.INFRASTRUCTURE] = 0
-    """CPU threads of each process of a run; 0: its share of the cores."""
+    """CPU threads of each process of a run; 0: ``OMP_NUM_THREADS``, else its share of the cores."""
     workers: Annotated[int, Field(ge=-1, le=256), Role.INFRASTRUCTURE] = -1
     """Processes that decode image files, for each process of a run; 0: it does so itself; -1: its
     share of the cores on a GPU, 0 elsewhere."""
@@ -97,8 +97,9 @@ class TrackingConfig:
 
     mode: Annotated[Literal["offline", "online", "off"], Role.INFRASTRUCTURE] = "offline"
     project: Annotated[str, Field(min_length=1, max_length=128), Role.INFRASTRUCTURE] = "vgglab"
+    """By default ``WANDB_PROJECT``, where it is set."""
     entity: Annotated[str | None, Role.INFRASTRUCTURE] = None
-    """User or team; null: the account's default."""
+    """User or team; by default ``WANDB_ENTITY``; null: the account's default."""
     log_model: Annotated[bool, Role.INFRASTRUCTURE] = False
     """Keep the best checkpoint as an artifact with the aliases ``best`` and the run's id."""
     predictions: Annotated[int, Field(ge=0, le=10_000), Role.INFRASTRUCTURE] = 0

@@ -131,7 +131,11 @@ def _explain(detail: Any, values: Mapping[str, Any]) -> str:
         allowed = detail["ctx"].get("expected_tags", "one of the data sets")
         return f"{where}.name: must be one of {allowed.replace(chr(39), '')}"
     message = detail["msg"].removeprefix("Input should be ")
-    return f"{where} = {said}: must be {message}"
+    told = f"{where} = {said}: must be {message}"
+    if not isinstance(detail["input"], list) or not detail["input"] or kind.startswith("too_"):
+        return told
+    each = shortened(",".join(str(value) for value in detail["input"]), MOST_SHOWN)
+    return f"{told}; a run of each is a sweep: -m {where}={each}"
 
 
 def _path(location: tuple[str | int, ...], values: Mapping[str, Any]) -> str:

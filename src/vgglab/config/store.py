@@ -8,6 +8,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
+from vgglab.config import wandb_variables
 from vgglab.config.data import DATA_SETS
 from vgglab.config.experiment import Config
 from vgglab.config.recipe import usual_scale
@@ -35,12 +36,19 @@ def _usual_scale_of(crop: Any) -> int:
 
 
 def register() -> None:
-    """Make the schemas known to Hydra under ``schema/``, and ``usual_scale`` to YAML."""
+    """Make the schemas known to Hydra under ``schema/``, and the resolvers that YAML uses."""
     OmegaConf.register_new_resolver("usual_scale", _usual_scale_of, replace=True)
+    wandb_variables.register()
     store = ConfigStore.instance()
     root = defaults_of(Config)
     del root["data"]  # its fields depend on the data set
     root["model"]["blocks"] = []  # a net of the user's need not say what its blocks are not
+    # W&B's own variables mean here what they mean to W&B.
+    tracking = root["tracking"]
+    for name in ("project", "entity"):
+        usual = "null" if tracking[name] is None else tracking[name]
+        tracking[name] = f"${{wandb_text:WANDB_{name.upper()},{usual}}}"
+    tracking["code"] = f"${{wandb_code:{str(tracking['code']).lower()}}}"
     node = OmegaConf.create(root)
     # A parent may have any field of a config, so an override of one needs no ``+``.
     OmegaConf.set_struct(node.init.parent, False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,10 @@ TORCHVISION_DEVIATION = (0.229, 0.224, 0.225)
 """Mean and deviation of ImageNet's RGB in [0, 1], by which torchvision normalised its images."""
 TORCHVISION_RESIZE, TORCHVISION_CROP = 256, 224
 """Shorter side and centre crop of torchvision's test, px."""
+
+
+CAFFE_MEAN = (123.68, 116.779, 103.939)
+"""Mean of ImageNet's RGB, 0 to 255, that Caffe's nets subtract, the paper's own among them."""
 
 
 class WeightsError(Exception):
@@ -91,6 +95,46 @@ def _downloaded(name: str) -> dict[str, Tensor]:
             f"{url} on a machine with network, put it there and run again"
         ) from error
     return state
+
+
+def is_torchvisions(name: str) -> bool:
+    """Whether the name says that the weights are torchvision's own: ``torchvision:vgg16``, or a
+    file with the name that torchvision gives it, in which its hash stands."""
+    from torchvision.models import get_model_weights
+
+    urls = (get_model_weights(net)["IMAGENET1K_V1"].url for net in NAMES)
+    return name.startswith(SOURCE) or Path(name).name in {url.rpartition("/")[2] for url in urls}
+
+
+def in_order(
+    state: Mapping[str, Tensor], order: Sequence[str], classes: Sequence[str]
+) -> dict[str, Tensor]:
+    """The same weights with their outputs in the order of the classes.
+
+    Args:
+        state: Of a VGG; its last fully connected layer has a row a class.
+        order: The class of each row.
+        classes: In the order of their labels.
+
+    Raises:
+        WeightsError: they are not the same classes.
+    """
+    if sorted(order) != sorted(classes):
+        odd = sorted(set(order) ^ set(classes))
+        what = f"{odd[0]} is in one alone" if odd else "one is there twice"
+        raise WeightsError(
+            f"weights_classes: {len(order)} classes, and the data set has {len(classes)}: {what}"
+        )
+    last = [key for key, value in state.items() if key.startswith("classifier.")][-1]
+    rows = [order.index(name) for name in classes]
+    layer = last.rpartition(".")[0]
+    return {k: v[rows] if k.rpartition(".")[0] == layer else v for k, v in state.items()}
+
+
+def with_rgb(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights that took BGR images, as weights that take RGB."""
+    first = next(key for key, value in state.items() if value.dim() == 4)
+    return {key: value.flip(1) if key == first else value for key, value in state.items()}
 
 
 def torchvision_net(model: ModelConfig, norm: NormConfig) -> str:

@@ -10,6 +10,7 @@ import urllib.request
 
 import wandb
 
+from vgglab.privacy import without_secrets
 from vgglab.tracking.wandb_internals import has_credentials
 
 SECONDS = 3.0
@@ -26,7 +27,7 @@ def base_url() -> str:
 
 def web_address() -> str:
     """Return the address of the server's pages."""
-    return str(wandb.setup().settings.app_url)
+    return without_secrets(str(wandb.setup().settings.app_url))
 
 
 def answers(url: str) -> bool:

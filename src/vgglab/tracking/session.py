@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import wandb
 
@@ -77,10 +78,10 @@ def _init(tracking: TrackingConfig, card: RunCard, directory: Path, *, online: b
         id=card.id,
         resume="allow" if online else None,
         name=card.name,
-        group=card.group,
+        group=os.environ.get("WANDB_RUN_GROUP") or card.group,
         job_type=card.job_type,
-        tags=card.tags,
-        notes=card.notes,
+        tags=(*card.tags, *filter(None, os.environ.get("WANDB_TAGS", "").split(","))),
+        notes="\n\n".join(filter(None, (os.environ.get("WANDB_NOTES"), card.notes))),
         # One root, plain containers: W&B turns nested config nodes into strings.
         config={"cfg": dict(card.config)},
         settings=wandb.Settings(
@@ -93,8 +94,16 @@ def _init(tracking: TrackingConfig, card: RunCard, directory: Path, *, online: b
             init_timeout=tracking.start_seconds,
             finish_timeout=tracking.finish_seconds,
             finish_timeout_raises=True,
+            # Read by W&B once a process, and perhaps for a run that was not the agent's.
+            **_of_agent() if agent else {},
         ),
     )
+
+
+def _of_agent() -> dict[str, Any]:
+    """W&B's settings by which a run is the one that the agent of a sweep has asked for."""
+    variables = {"sweep_id": "WANDB_SWEEP_ID", "sweep_param_path": "WANDB_SWEEP_PARAM_PATH"}
+    return {name: os.environ[known] for name, known in variables.items() if known in os.environ}
 
 
 def write_out() -> None:

@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from vgglab.config import Config
+from vgglab.config.choices import check_choices
 from vgglab.config.claims import Claim, parse_claims
 from vgglab.config.parse import ConfigError, parse
 from vgglab.workflow.checks import check_net, check_paths
@@ -45,7 +46,16 @@ def composed_claims(overrides: Sequence[str]) -> dict[str, Claim]:
 
 def compose_point(overrides: Sequence[str]) -> Config:
     """The config of one point of a sweep."""
-    return checked(compose("config", overrides=list(overrides)))
+    composed = compose("config", overrides=list(overrides), return_hydra_config=True)
+    check_choices(composed.hydra.runtime.choices, overrides)
+    return checked(OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"]))
+
+
+def checked_command(composed: DictConfig) -> Config:
+    """The config of the command itself, checked as that of a point is."""
+    hydra = HydraConfig.get()
+    check_choices(hydra.runtime.choices, hydra.overrides.task)
+    return checked(composed)
 
 
 def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:

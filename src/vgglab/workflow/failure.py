@@ -7,14 +7,14 @@ import errno
 
 from vgglab.config import Config
 from vgglab.memory import is_out_of_memory
-from vgglab.privacy import without_home
+from vgglab.privacy import for_others
 from vgglab.runs import RunDirectory, Status
 from vgglab.workflow.micro_batch import advice
 
 
 def reason_of(error: BaseException, config: Config) -> str:
-    """For ``status.json``, the ledger and the report: one line, without the user's home folder."""
-    return without_home(_reason(error, config))
+    """For ``status.json``, ledger and report: one line, without the home folder and passwords."""
+    return for_others(_reason(error, config))
 
 
 def _reason(error: BaseException, config: Config) -> str:

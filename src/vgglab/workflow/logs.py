@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from vgglab.privacy import without_home
+from vgglab.privacy import for_others, without_secrets
 
 NAMES = ("vgglab", "pytorch_lightning", "py.warnings")
 
@@ -42,14 +42,21 @@ def log_to(path: Path) -> Iterator[None]:
 
 
 class _Formatter(logging.Formatter):
-    """Without the user's home folder: logs are attached to bug reports."""
+    """Without the user's home folder and passwords: logs are attached to bug reports."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return without_home(super().format(record))
+        return for_others(super().format(record))
+
+
+class _ScreenFormatter(logging.Formatter):
+    """Without passwords: screens are copied into bug reports too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
 
 
 def _screen() -> logging.Handler:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("warning: %(message)s"))
+    handler.setFormatter(_ScreenFormatter("warning: %(message)s"))
     handler.addFilter(lambda record: record.levelno == logging.WARNING)
     return handler

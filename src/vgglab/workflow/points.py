@@ -146,7 +146,7 @@ def slots_of(configs: Sequence[Config]) -> PointResources:
         shares = gpus and config.devices == 1
         asked = fitting * points_a_gpu(configs, card_bytes(), len(gpus)) if shares else fitting
     jobs = min(asked or fitting, len(configs))
-    threads = max(1, machine.cores() // (jobs * config.devices))
+    threads = machine.wanted_threads() or max(1, machine.cores() // (jobs * config.devices))
     return PointResources(jobs=jobs, threads=threads, gpus=gpus, devices=config.devices)
 
 

@@ -17,7 +17,7 @@ import yaml
 import vgglab
 from vgglab import checkout
 from vgglab.config import Config, plain
-from vgglab.privacy import without_home, without_home_in
+from vgglab.privacy import for_others, without_home_in
 from vgglab.runs import RunDirectory
 from vgglab.runs.atomic import write_text
 
@@ -103,4 +103,4 @@ def knows(commit: str) -> bool:
 
 def command_line() -> str:
     """The command line of this process, as one would type it."""
-    return without_home(shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]))
+    return for_others(shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]))

@@ -6,6 +6,8 @@ import dataclasses
 import sys
 from pathlib import Path
 
+from torch import Tensor
+
 from vgglab.config import Config, FolderConfig, plain
 from vgglab.config.parse import ConfigError, parse
 from vgglab.data.normalise import Normalisation
@@ -27,6 +29,9 @@ from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.provenance import write_config
 from vgglab.world import ALONE
 
+MOST_SHOWN = 12
+"""Class folders in a message."""
+
 
 def evaluate_weights(config: Config) -> None:
     """Test published weights, keep their predictions, and print measured beside published errors.
@@ -38,15 +43,17 @@ def evaluate_weights(config: Config) -> None:
     try:
         state = published.load_weights(config.weights)
         about = published.net_of(state)
+        wanted = config_for(about, config)
+        state = _in_order_of_labels(state, wanted)
+        if config.weights_preprocessing == "caffe_bgr":
+            state = published.with_rgb(state)
     except published.WeightsError as error:
         raise ConfigError(str(error)) from error
-    wanted = config_for(about, config)
+    for line in unknowns(wanted):
+        print(f"note: {line}", file=sys.stderr)
     directory = _directory(wanted)
     prepare_process(wanted.trainer)
-    normalise = Normalisation(
-        tuple(255 * value for value in published.TORCHVISION_MEAN),
-        tuple(255 * value for value in published.TORCHVISION_DEVIATION),
-    )
+    normalise = _normalisation(wanted)
     try:
         net = stored_net(wanted, state)
     except RuntimeError as error:  # torch lists the layers that differ, a line each
@@ -69,6 +76,59 @@ def evaluate_weights(config: Config) -> None:
             "published: ILSVRC-2012 validation, 256 px, centre crop of 224 px (protocol=center); "
             f"predictions: {directory.path}"
         )
+
+
+def _normalisation(config: Config) -> Normalisation:
+    if config.weights_preprocessing.startswith("caffe"):
+        return Normalisation(published.CAFFE_MEAN, (1.0, 1.0, 1.0))
+    return Normalisation(
+        tuple(255 * value for value in published.TORCHVISION_MEAN),
+        tuple(255 * value for value in published.TORCHVISION_DEVIATION),
+    )
+
+
+def _in_order_of_labels(state: dict[str, Tensor], config: Config) -> dict[str, Tensor]:
+    """The weights with their outputs in the order of the labels, where ``weights_classes`` says
+    which order they have.
+
+    Raises:
+        ConfigError: the file cannot be read, or the data set has no class folders.
+        WeightsError: it names other classes.
+    """
+    if not config.weights_classes:
+        return state
+    if not isinstance(config.data, FolderConfig):
+        raise ConfigError(f"weights_classes: data={config.data.name} has no class folders")
+    try:
+        text = Path(config.weights_classes).read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"weights_classes = {config.weights_classes}: {error}") from error
+    return published.in_order(state, text.splitlines(), listing_of(config.data).classes)
+
+
+def unknowns(config: Config) -> list[str]:
+    """What nothing says of the weights and is therefore assumed, with the way to say it."""
+    lines = []
+    if config.weights_preprocessing == "auto" and not published.is_torchvisions(config.weights):
+        lines.append(
+            f"nothing says how the images of {config.weights} were prepared: torchvision's way is "
+            "taken; weights_preprocessing=caffe_rgb or caffe_bgr is Caffe's, torchvision says so"
+        )
+    if isinstance(config.data, FolderConfig) and not config.weights_classes:
+        classes = listing_of(config.data).classes
+        numbers = all(name.isascii() and name.isdigit() for name in classes)
+        if numbers and list(classes) != sorted(classes, key=int):
+            why = "sorted as text, in which 10 comes before 2"
+        elif published.is_torchvisions(config.weights):
+            return lines  # class folders of ImageNet sort as torchvision's outputs do
+        else:
+            why = "sorted by name"
+        shown = ", ".join(classes[:MOST_SHOWN]) + (", ..." if len(classes) > MOST_SHOWN else "")
+        lines.append(
+            f"the outputs are taken for the class folders {why}: {shown}; another order is "
+            "weights_classes=FILE, a class a line"
+        )
+    return lines
 
 
 def images_of(config: Config) -> WholeImages:
@@ -129,7 +189,8 @@ def torchvision_name(config: Config) -> str:
     name = published.torchvision_net(config.model, config.norm)
     said = Path(config.weights).stem.removeprefix("torchvision:").partition("-")[0]
     is_whole = config.model.width == 1 and config.data.classes == 1000
-    return name if said == name and is_whole else ""
+    is_theirs = published.is_torchvisions(config.weights)  # Caffe's file begins with vgg16- too
+    return name if said == name and is_whole and is_theirs else ""
 
 
 def _row(config: Config, label: str, found: Row) -> Row:

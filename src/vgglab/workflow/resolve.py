@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.launch import slurm
-from vgglab.machine import computes_in_bf16, cores, may_have_gpus
+from vgglab.machine import computes_in_bf16, cores, may_have_gpus, wanted_threads
 from vgglab.workflow.gpus import usable_gpus
 from vgglab.world import world_of
 
@@ -36,6 +37,7 @@ def resolve(config: Config) -> Config:
         raise ConfigError("trainer.precision = tf32: only on a GPU; must be fp32 or bf16")
     devices, nodes = _processes(config, accelerator)
     share = max(1, cores() // _processes_sharing_cores(devices))
+    threads = trainer.threads or (0 if is_torchruns(os.environ) else wanted_threads()) or share
     accumulate, micro_batch = trainer.accumulate, config.micro_batch
     if isinstance(micro_batch, int) and micro_batch:
         device_batch = -(-config.recipe.batch_size // (devices * nodes))
@@ -53,10 +55,16 @@ def resolve(config: Config) -> Config:
                 "channels_last" if trainer.memory_format == "auto" else trainer.memory_format
             ),
             accumulate=accumulate,
-            threads=trainer.threads or share,
+            threads=threads,
             workers=_workers(trainer.workers, accelerator, share),
         ),
     )
+
+
+def is_torchruns(environment: Mapping[str, str]) -> bool:
+    """Whether torchrun started this process: it sets one thread for each where nobody asked."""
+    started = world_of(environment)
+    return started is not None and started.started_by == "torchrun"
 
 
 def _workers(configured: int, accelerator: str, process_cores: int) -> int:
