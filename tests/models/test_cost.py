@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.config.nets import shipped
+from vgglab.models.batch_norm import BatchNorm2d
 from vgglab.models.build import build
 from vgglab.models.cost import NetCost, describe
 from vgglab.models.lrn import LocalResponseNorm
@@ -45,7 +46,7 @@ WITH_BATCH_NORM: dict[str, int] = {
 }  # fmt: skip
 ROW_TYPES = {
     nn.Conv2d: "conv",
-    nn.BatchNorm2d: "batch_norm",
+    BatchNorm2d: "batch_norm",
     LocalResponseNorm: "lrn",
     nn.MaxPool2d: "pool",
     nn.Linear: "fc",
