@@ -20,7 +20,6 @@
 namespace {
 
 constexpr int64_t kPiece = 8192;  // values that are summed together, about: they fit the first cache
-constexpr int64_t kBlock = 32;    // channels of the largest block
 
 // Maps as rows of values, (images x height x width, channels). Of few channels several rows are taken
 // for one, with their channels one after the other, so that vectors are filled.
@@ -29,7 +28,7 @@ struct Rows {
   explicit Rows(const at::Tensor& images) : channels(images.size(1)) {
     TORCH_CHECK(is_channels_last(images), "images: must be (N, C, H, W) in channels_last");
     count = images.numel() / channels;
-    while (channels * fold < kBlock && count % 2 == 0 && count > 0) {
+    while (channels * fold < kWidest && count % 2 == 0 && count > 0) {
       fold *= 2;
       count /= 2;
     }

@@ -46,6 +46,8 @@ void by_type(const at::Tensor& images, const Run& run) {
   }
 }
 
+constexpr int64_t kWidest = 32;  // values of the largest block, and as many as fill vectors of any type
+
 // Calls body(size, first) for the channels in blocks whose size the compiler knows: it then makes
 // vectors of them, which a narrow net's few channels fill too.
 template <typename Body>
@@ -54,7 +56,7 @@ inline void in_blocks(int64_t channels, const Body& body) {
   const auto next = [&](auto size) {
     for (; first + size <= channels; first += size) body(size, first);
   };
-  next(std::integral_constant<int64_t, 32>());
+  next(std::integral_constant<int64_t, kWidest>());
   next(std::integral_constant<int64_t, 8>());
   next(std::integral_constant<int64_t, 1>());
 }

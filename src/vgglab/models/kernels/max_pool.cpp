@@ -61,11 +61,8 @@ void spread(Size, const Bits* __restrict__ g, const uint8_t* __restrict__ place,
   }
 }
 
-// A narrow net's few channels would leave vectors half empty: the windows of so many columns are
-// brought together, which stand one after the other in the output.
-constexpr int64_t kTogether = 32;
-
-// Calls run(channels, a type) for the numbers of channels that are brought together.
+// Calls run(channels, a type) where channels are so few that they would leave vectors half empty: the
+// windows of several columns are brought together, which stand one after the other in the output.
 template <typename Run>
 bool if_few(int64_t channels, const Run& run) {
   switch (channels) {
@@ -80,9 +77,9 @@ void pool_row(const Stored* above, Stored* output, uint8_t* places, const Sides&
   const int64_t channels = sides.channels, below = sides.width * channels;
   int64_t column = 0;
   if_few(channels, [&](auto few) {
-    constexpr int64_t together = kTogether / decltype(few)::value;
+    constexpr int64_t together = kWidest / decltype(few)::value;
     for (; column + together <= sides.columns(); column += together) {
-      Stored corners[4][kTogether];
+      Stored corners[4][kWidest];
       const Stored* from = above + 2 * column * few;
       for (int64_t i = 0; i < together; ++i, from += 2 * few) {
         std::memcpy(corners[0] + i * few, from, few * sizeof(Stored));
@@ -90,7 +87,7 @@ void pool_row(const Stored* above, Stored* output, uint8_t* places, const Sides&
         std::memcpy(corners[2] + i * few, from + below, few * sizeof(Stored));
         std::memcpy(corners[3] + i * few, from + below + few, few * sizeof(Stored));
       }
-      pool<relu>(std::integral_constant<int64_t, kTogether>(), corners[0], corners[1], corners[2],
+      pool<relu>(std::integral_constant<int64_t, kWidest>(), corners[0], corners[1], corners[2],
                  corners[3], output + column * few, places + column * few);
     }
   });
@@ -109,10 +106,10 @@ void spread_row(const Bits* gradient, const uint8_t* places, Bits* above, const 
   const int64_t channels = sides.channels, below = sides.width * channels;
   int64_t column = 0;
   if_few(channels, [&](auto few) {
-    constexpr int64_t together = kTogether / decltype(few)::value;
+    constexpr int64_t together = kWidest / decltype(few)::value;
     for (; column + together <= sides.columns(); column += together) {
-      Bits corners[4][kTogether];
-      spread(std::integral_constant<int64_t, kTogether>(), gradient + column * few,
+      Bits corners[4][kWidest];
+      spread(std::integral_constant<int64_t, kWidest>(), gradient + column * few,
              places + column * few, corners[0], corners[1], corners[2], corners[3]);
       Bits* to = above + 2 * column * few;
       for (int64_t i = 0; i < together; ++i, to += 2 * few) {
