@@ -61,11 +61,14 @@ class MetricsLog:
         if self._path.exists():
             with self._path.open("rb") as file:
                 os.fsync(file.fileno())
+        return self._written()
+
+    def _written(self) -> Mark:
         return {"bytes": self._bytes, "sha256": self._digest.hexdigest()}
 
     def is_as_written(self) -> bool:
         """Whether the file holds what this process has written."""
-        return is_as_marked(self._path, self.mark())
+        return is_as_marked(self._path, self._written())
 
 
 def is_as_marked(path: Path, mark: Mark | None) -> bool:

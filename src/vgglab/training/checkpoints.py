@@ -221,7 +221,7 @@ def _fault_to_resume(path: Path) -> str:
         return found
     run = RunDirectory(path.parent.parent)
     try:
-        stored = _loaded(path)
+        stored = _loaded(path, mmap=True)  # no tensor of it is read
         int(stored["global_step"])
         callbacks = stored["callbacks"]
     except (DataError, KeyError, TypeError, ValueError) as error:
