@@ -107,8 +107,11 @@ def leave_agent() -> None:
 
 
 @contextlib.contextmanager
-def agent_left() -> Iterator[None]:
-    """``leave_agent`` until the context ends."""
+def agent_left(*, unless: bool) -> Iterator[None]:
+    """``leave_agent`` until the context ends; ``unless``: the run in it is the one asked for."""
+    if unless:
+        yield
+        return
     before = {name: os.environ[name] for name in _AGENT if name in os.environ}
     leave_agent()
     try:

@@ -22,6 +22,7 @@ from vgglab.workflow.logs import log_to
 from vgglab.workflow.micro_batch import with_fitting_micro_batch
 from vgglab.workflow.pretraining import (
     Stage,
+    is_asked_for,
     mark_pending,
     refuse_without_parent,
     stages_of,
@@ -69,8 +70,7 @@ def train(config: Config) -> None:
             return
         todo = still_to_train(stages) or stages[-1:]
         for place, stage in enumerate(todo):
-            is_asked = stage is stages[-1] and not config.task.ancestor
-            agent = contextlib.nullcontext() if is_asked else agent_left()
+            agent = agent_left(unless=is_asked_for(stage, stages))
             with agent, _announced(todo[place + 1 :]):
                 if config.processes > 1 and world is None:
                     later = len(stages) - 1 - stages.index(stage)

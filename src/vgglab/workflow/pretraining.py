@@ -63,6 +63,11 @@ def directory_of(config: Config) -> RunDirectory:
     return stage_of(config).directory
 
 
+def is_asked_for(stage: Stage, stages: Sequence[Stage]) -> bool:
+    """Whether the command was asked for this run, and not for one that starts from it."""
+    return stage is stages[-1] and not stage.config.task.ancestor
+
+
 def still_to_train(stages: Sequence[Stage]) -> list[Stage]:
     """The runs of a chain that must be trained for its last one to end, in order.
 

@@ -14,7 +14,7 @@ from vgglab.training.process import prepare_process
 from vgglab.workflow.after_outcome import complete, end_line
 from vgglab.workflow.attempt import attempt, follow
 from vgglab.workflow.logs import log_to
-from vgglab.workflow.pretraining import Stage, refuse_without_parent, still_to_train
+from vgglab.workflow.pretraining import Stage, is_asked_for, refuse_without_parent, still_to_train
 from vgglab.world import World, agent_left
 
 WAIT, WAIT_SECONDS = "wait", 30.0
@@ -42,8 +42,7 @@ def train_as_rank(config: Config, stages: Sequence[Stage], world: World) -> None
     with process_group(world, config.trainer.accelerator) as group:
         todo = still_to_train(stages) or stages[-1:]
         for index in group.from_first([stages.index(stage) for stage in todo]):
-            is_asked = index == len(stages) - 1 and not config.task.ancestor
-            with contextlib.nullcontext() if is_asked else agent_left():
+            with agent_left(unless=is_asked_for(stages[index], stages)):
                 _train_stage(stages[index], group)
 
 
