@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import Command, completed
+from hydra import initialize_config_dir
+from running import ROOT, Command, completed
 
-from vgglab.config import Config
+from vgglab.config import Config, store
 from vgglab.config.parse import parse
 
 
@@ -20,6 +22,15 @@ def command(tmp_path: Path, datasets: Path) -> Command:
         return completed(tmp_path, f"paths.data={datasets}", *overrides, timeout=timeout)
 
     return run
+
+
+@pytest.fixture
+def inside_hydra(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Where configs can be composed, as in a command."""
+    monkeypatch.setenv("VGGLAB_ROOT", str(ROOT))
+    store.register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from running import ROOT
 
-from vgglab.config import Config, store
+from vgglab.config import Config
 from vgglab.config.claims import parse_claims
 from vgglab.config.parse import parse
 from vgglab.launch.pool import Point
@@ -24,6 +23,8 @@ from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.pretraining import directory_of, stage_of, stages_of
 from vgglab.workflow.resolve import resolve
 
+pytestmark = pytest.mark.usefixtures("inside_hydra")
+
 GROUP_FILES = sorted((ROOT / "conf").glob("*/*.yaml"))
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
@@ -31,14 +32,6 @@ NEEDS = dict.fromkeys(
     ("multi_crop", "both", "ten_crop"), ("recipe.scale_min=40", "recipe.scale_max=40")
 )
 """What a choice does not go without: room for crops."""
-
-
-@pytest.fixture(autouse=True)
-def hydra_context(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("VGGLAB_ROOT", str(ROOT))
-    store.register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        yield
 
 
 def composed(*overrides: str) -> Config:

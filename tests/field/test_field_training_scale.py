@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from hydra import initialize_config_dir
 from image_folder import write_image_folder
-from running import ROOT, Command
+from running import Command
 
-from vgglab.config import store
 from vgglab.config.recipe import RecipeConfig
 from vgglab.workflow.compose import compose_point
 
-
-@pytest.fixture(autouse=True)
-def hydra_context(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("VGGLAB_ROOT", str(ROOT))
-    store.register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        yield
+pytestmark = pytest.mark.usefixtures("inside_hydra")
 
 
 def recipe(*overrides: str) -> RecipeConfig:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hydra import initialize_config_dir
-from running import ROOT
 
-from vgglab.config import store
 from vgglab.config.parse import ConfigError
 from vgglab.runs import State, Status, write_result
 from vgglab.study import Declaration
@@ -33,13 +29,12 @@ STUDY = (
 )  # fmt: skip
 
 
+pytestmark = pytest.mark.usefixtures("inside_hydra")
+
+
 @pytest.fixture(autouse=True)
-def inside_hydra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setenv("VGGLAB_ROOT", str(ROOT))
+def _in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    store.register()
-    with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
-        yield
 
 
 def points_of(*overrides: str) -> list[StudyPoint]:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from hydra import initialize_config_dir
-from running import ROOT
 
-from vgglab.config import store
 from vgglab.config.parse import ConfigError
 from vgglab.workflow.confound_check import guard_study
 from vgglab.workflow.designs import combined, designed, listed
 from vgglab.workflow.points import compose_points
 
 TRAINER = ("trainer.accelerator=cpu", "trainer.precision=fp32", "trainer.threads=1")
-
-
-@pytest.fixture
-def hydra(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Hydra as a command has it."""
-    monkeypatch.setenv("VGGLAB_ROOT", str(ROOT))
-    store.register()
-    with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
-        yield
 
 
 def made(design: str, *lists: str, own: tuple[str, ...] = ()) -> list[str]:
@@ -33,7 +19,7 @@ def made(design: str, *lists: str, own: tuple[str, ...] = ()) -> list[str]:
     return [" ".join(o for o in point if o.partition("=")[0] in several) for point in points]
 
 
-@pytest.mark.usefixtures("hydra")
+@pytest.mark.usefixtures("inside_hydra")
 def test_zip_takes_values_place_by_place_and_crosses_with_seeds() -> None:
     assert made("zip", "model=d,a,a", "model.width=0.5,0.5,1", "seed=0,1") == [
         "model=d model.width=0.5 seed=0",
@@ -46,7 +32,7 @@ def test_zip_takes_values_place_by_place_and_crosses_with_seeds() -> None:
     assert made("zip", "seed=0,1", "model=a") == ["seed=0 model=a", "seed=1 model=a"]
 
 
-@pytest.mark.usefixtures("hydra")
+@pytest.mark.usefixtures("inside_hydra")
 def test_lists_of_other_lengths_are_not_zipped() -> None:
     with pytest.raises(ConfigError) as raised:
         made("zip", "model=a,b", "init=he", "norm=none,batch,none", "seed=range(5)")
@@ -55,7 +41,7 @@ def test_lists_of_other_lengths_are_not_zipped() -> None:
     )
 
 
-@pytest.mark.usefixtures("hydra")
+@pytest.mark.usefixtures("inside_hydra")
 def test_one_at_a_time_departs_from_what_the_command_has_without_the_lists() -> None:
     # In the order of the full grid; the base is a, 0.25 wide, he: conf/config.yaml has them.
     assert made("one_at_a_time", "model=d,a", "model.width=0.5,0.25", "init=he,glorot") == [
@@ -78,7 +64,7 @@ def test_one_at_a_time_departs_from_what_the_command_has_without_the_lists() -> 
     ]
 
 
-@pytest.mark.usefixtures("hydra")
+@pytest.mark.usefixtures("inside_hydra")
 def test_an_experiment_says_what_the_base_is() -> None:
     own = ("experiments=laptop",)  # of width 1/8, with batch norm
     found = made("one_at_a_time", "model.width=0.0625,0.125", "norm=none,batch", own=own)
@@ -89,7 +75,7 @@ def test_an_experiment_says_what_the_base_is() -> None:
     ]
 
 
-@pytest.mark.usefixtures("hydra")
+@pytest.mark.usefixtures("inside_hydra")
 def test_a_study_has_one_design() -> None:
     with pytest.raises(ConfigError, match=r"study\.design = zip,grid: a study has one design"):
         made("zip,grid", "model=a,b")
@@ -103,14 +89,14 @@ def test_a_thousand_combinations_are_not_made_to_leave_them_out() -> None:
     assert found[0] == [f"{key}=1" for key in factors]
 
 
-@pytest.mark.usefixtures("hydra")
+@pytest.mark.usefixtures("inside_hydra")
 def test_the_guard_asks_which_of_two_factors_that_move_together_is_meant() -> None:
     lists = ("model=a,b", "model.width=0.25,0.5")
     points = compose_points(designed(lists, [*TRAINER, "study.design=zip"]))
     assert guard_study(points).listed == "model.width: 0.25 (model.name a), 0.5 (model.name b)"
 
 
-@pytest.mark.usefixtures("hydra")
+@pytest.mark.usefixtures("inside_hydra")
 def test_the_guard_has_nothing_to_say_of_one_factor_at_a_time() -> None:
     lists = ("model=a,b", "model.width=0.25,0.5")
     points = compose_points(designed(lists, [*TRAINER, "study.design=one_at_a_time"]))
