@@ -1,6 +1,6 @@
 """Ways to compute D's step that the harness does not take yet, each against its own step.
 
-    python -m gpu.candidates --batch 128
+    python -m gpu.candidates --batch 128 --ways whole fused
 
 ``whole`` is the net compiled as a run compiles it, in a bare loop. ``no search`` leaves cuDNN's
 search off. ``padded`` gives the first convolution 8 input channels, five of them zero. ``fused``
@@ -116,11 +116,15 @@ def main() -> None:
     """Print a line a way."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
+    parser.add_argument("--small", action="store_true", help="narrow, 8 images of 32 px")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--backend", default="inductor")
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     options = parser.parse_args()
+    if options.small:
+        options.batch, options.size, options.width = 8, 32, 1 / 16
     warnings.simplefilter("ignore")
     device = torch.device(options.device)
     model = ModelConfig(name="d", width=options.width, dropout=0.0)
@@ -130,7 +134,8 @@ def main() -> None:
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(1000, (options.batch,), generator=draw, device=device)
     expected = None
-    for name, way in WAYS.items():
+    for name in options.ways:
+        way = WAYS[name]
         torch.backends.cudnn.benchmark = name != "no search"
         torch.compiler.reset()
         free_memory(device)

@@ -51,13 +51,14 @@ class Row(NamedTuple):
 
 WORTH = (
     Row("ours", 128),
+    Row("ours, ReLU before pooling", 128),
     Row("compiled", 128),
-    Row("graphs", 128),
-    Row("reference", 128),
     Row("ours", 128, "a"),
     Row("ours", 128, "a_lrn"),
+    Row("reference", 128),
     Row("ours", 256),
     Row("compiled", 256),
+    Row("graphs", 128),
     Row("ours_graphs", 128),
     Row("reference", 256),
 )
@@ -72,8 +73,13 @@ REST = (
     Row("plain", 64),
     Row("ours, not compiled", 64),
 )
-WAYS = {"ours, not compiled": "none", "ours_graphs": "graphs"}
-"""``trainer.compile`` of rows of ours; ``auto`` for the others."""
+WAYS: dict[str, dict[str, Any]] = {
+    "ours": {},
+    "ours, not compiled": {"compile": "none"},
+    "ours_graphs": {"compile": "graphs"},
+    "ours, ReLU before pooling": {"pool_first": False},
+}
+"""``trainer.`` fields of the rows that are the harness's own step."""
 ROWS = {"worth": WORTH, "rest": REST}
 SMALL = {
     "worth": (
@@ -99,9 +105,9 @@ def case_of(row: Row, device: str, *, small: bool) -> Case:
 
 def candidate(row: Row, case: Case) -> tuple[Step, dict[str, Any]]:
     """The step of a row, and the kernels that it says it uses."""
-    if not row.how.startswith("ours"):
+    if row.how not in WAYS:
         return Peer(row.how).made(case), {}
-    trainer = {"compile": WAYS.get(row.how, "auto")}
+    trainer = {"compile": "auto"} | WAYS[row.how]
     ours = Ours(torch.get_num_threads(), precision="bf16", **trainer)
     return ours.made(case), ours.used
 
