@@ -43,6 +43,7 @@ TESTS = (
     "tests/training/test_switches.py",
     "tests/models/kernels/test_kernels_lrn.py",
     "tests/models/kernels/test_lrn_triton.py",
+    "tests/models/kernels/test_conv_relu.py",
 )
 
 
@@ -130,14 +131,14 @@ def parts_of(*, small: bool) -> tuple[Part, ...]:
             name="pairs",
             what="two runs of one config: equal to the bit?",
             command=module("pairs", "{work}/pairs"),
-            limit=80,
+            limit=120,
             **together,
         ),
         Part(
             name="plan",
             what="memory that task=plan says, and a finished run's",
             command=module("plan_memory", "{work}/plan"),
-            limit=80,
+            limit=120,
             **together,
         ),
         Part(

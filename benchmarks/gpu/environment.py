@@ -67,6 +67,10 @@ def main() -> None:
         memory = f"{properties.total_memory / 2**30:.1f} GiB"
         processors = f"{properties.multi_processor_count} multiprocessors"
         say(what="GPU", value=f"{properties.name}, {memory}, {processors}")
+        torch.ones(1024, 1024, device="cuda").mm(torch.ones(1024, 1024, device="cuda"))
+        free, whole = torch.cuda.mem_get_info()
+        own = (whole - free - torch.cuda.memory_reserved()) / 2**20
+        say(what="taken beside torch's tensors, by all processes", value=f"{own:.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -28,11 +28,12 @@ def main() -> None:
             *(sys.executable, "-m", "pytest", "-q", "-rA", "-m", "gpu", "-p", "no:cacheprovider"),
             # What inductor imports in torch 2.11 is deprecated in Python 3.12.
             *("-W", "ignore::DeprecationWarning"),
+            *("--tb=short", "--show-capture=no"),
             *(("-p", "xdist.plugin", "-n", "4") if several else ()),
             *options.files,
         ],
         # Other plugins of the machine's may warn, and warnings are errors here.
-        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "300"},
         capture_output=True,
         text=True,
         check=False,

@@ -16,6 +16,7 @@ from on_device import say
 
 import vgglab
 from gpu.study_jobs import results
+from vgglab.workflow.run_costs import CUDA_MIB
 
 ROOT = Path(vgglab.__file__).resolve().parents[2]
 
@@ -62,14 +63,17 @@ def main() -> None:
     ]
     plan: dict[str, Any] = json.loads(printed(folder, "task=plan", "format=json", *common))
     (point,) = plan["waiting"]
-    said = point["measurement"]["memory_mib"] if point["measurement"] else None
-    say(from_="plan", net=point["net"], memory_mib=said, seconds=point["seconds"])
+    said = point["measurement"] or {}
+    said = {name: said.get(name) for name in ("memory_mib", "card_mib")}
+    say(from_="plan", net=point["net"], **said, seconds=point["seconds"])
     printed(folder, "-m", *common)
     (result,) = results(folder)
-    peak, seconds = result["speed"]["peak_memory_mib"], result["speed"]["train_seconds"]
-    say(from_="finished run", net=point["net"], memory_mib=peak, seconds=seconds)
-    if said:
-        say(plan_over_run=round(said / peak, 3))
+    speed = result["speed"]
+    held = speed.get("card_memory_mib")
+    took = {"memory_mib": speed["host_memory_mib"], "card_mib": held and held + CUDA_MIB}
+    say(from_="finished run", net=point["net"], **took, seconds=speed["train_seconds"])
+    shares = {name: said[name] / took[name] for name in took if said[name] and took[name]}
+    say(**{f"plan over run, {name}": round(share, 3) for name, share in shares.items()})
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vgglab.config.model import ModelConfig, NormConfig
 from vgglab.config.nets import Conv, Pool
 from vgglab.models.batch_norm import BatchNorm2d
+from vgglab.models.convolution import Conv2d
 from vgglab.models.dropout import KeyedDropout
 from vgglab.models.kernels.max_pool import is_halving_pool, max_pool_relu
 from vgglab.models.layers import check_sizes, map_size, residual_units, scaled
@@ -74,7 +75,9 @@ class Features(nn.Sequential):
                 input = input + kept
             elif self.pools_in_cpp and is_halving_pool(step):
                 input = max_pool_relu(input, relu=_took_relu(steps))
-            elif isinstance(step, BatchNorm2d) and step.in_cpp:
+            elif (isinstance(step, BatchNorm2d) and step.in_cpp) or (
+                isinstance(step, Conv2d) and step.takes_relu
+            ):
                 input = step(input, relu=_took_relu(steps))
             else:
                 input = step(input)
@@ -191,7 +194,7 @@ def _features(model: ModelConfig, norm: NormConfig, in_channels: int) -> Feature
 
 
 def _convolution(conv: Conv, norm: NormConfig, in_channels: int, channels: int) -> list[nn.Module]:
-    module = nn.Conv2d(in_channels, channels, conv.kernel, conv.stride, conv.padding)
+    module = Conv2d(in_channels, channels, conv.kernel, conv.stride, conv.padding)
     match norm.name:
         case "none":
             return [module]

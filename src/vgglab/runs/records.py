@@ -108,6 +108,7 @@ class Hardware(TypedDict, total=False):
     pool_first: bool
     pool_kernel: str
     norm_kernel: str
+    conv_kernel: str
     pack_weights: bool
     compile: str
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from vgglab.config import TrainerConfig
 from vgglab.config.infrastructure import LrnKernelName
 from vgglab.models.batch_norm import BatchNorm2d
+from vgglab.models.convolution import Conv2d
+from vgglab.models.kernels import conv_relu
 from vgglab.models.kernels.build import build_kernel
 from vgglab.models.kernels.lrn import IN_CPP, IN_TORCH, Kernel, Numbers, compiled_kernel
 from vgglab.models.kernels.lrn_op import check, triton_kernel
@@ -37,6 +40,8 @@ class Kernels:
     pool_kernel: Literal["cpp", "torch"]
     norm_kernel: Literal["cpp", "torch"] | None
     """None where the net has no batch norm."""
+    conv_kernel: Literal["cudnn", "torch"] | None
+    """None on a CPU, and where no ReLU follows a convolution."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields that apply to the net, for ``result.json``."""
@@ -77,20 +82,43 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig, steps: int = COMPILE_STE
     norms_in_cpp = norms_in_cpp and build_kernel("batch_norm", "batch norm")
     for batch_norm in batch_norms:
         batch_norm.in_cpp = norms_in_cpp
+    with_relu = convolutions_with_relu(net) if on_gpu else []
+    takes_relu = bool(with_relu) and _convolutions_take_relu(trainer)
+    for convolution in with_relu:
+        convolution.takes_relu = takes_relu
+    pool_first = trainer.pool_first and not takes_relu
     for module in net.modules():
         if isinstance(module, Features):
             module.pools_in_cpp = in_cpp
-            module.pool_first = trainer.pool_first
+            module.pool_first = pool_first
         if isinstance(module, VGG):
             module.compiled = _compiled(module, in_graphs=in_graphs) if compiles else None
     return Kernels(
-        pool_first=trainer.pool_first,
+        pool_first=pool_first,
         pack_weights=uses_packed_weights(trainer),
         lrn_kernel=kernel.name if kernel else None,
         compile="graphs" if in_graphs else "inductor" if compiles else "none",
         pool_kernel="cpp" if in_cpp else "torch",
         norm_kernel=("cpp" if norms_in_cpp else "torch") if batch_norms else None,
+        conv_kernel=("cudnn" if takes_relu else "torch") if with_relu else None,
     )
+
+
+def convolutions_with_relu(net: nn.Module) -> list[Conv2d]:
+    """The convolutions that a ReLU follows at once, with nothing added or normalised between."""
+    return [
+        step
+        for module in net.modules()
+        if isinstance(module, Features)
+        for step, after in itertools.pairwise(module.steps)
+        if isinstance(step, Conv2d) and isinstance(after, nn.ReLU)
+    ]
+
+
+def _convolutions_take_relu(trainer: TrainerConfig) -> bool:
+    """Whether a convolution and its ReLU are one kernel on a GPU; not one of a fixed order."""
+    is_wanted = trainer.conv_kernel != "torch" and not trainer.deterministic
+    return is_wanted and trainer.precision == "bf16" and conv_relu.works("cuda")
 
 
 def _can_be_graphs(trainer: TrainerConfig) -> bool:
@@ -126,6 +154,7 @@ def _switches(trainer: TrainerConfig) -> TrainerConfig:
                 lrn_kernel="torch",
                 pool_kernel="torch",
                 norm_kernel="torch",
+                conv_kernel="torch",
                 pool_first=False,
                 pack_weights=False,
                 compile="none",
