@@ -16,7 +16,7 @@ from on_device import say
 
 import vgglab
 from gpu.study_jobs import results
-from vgglab.workflow.run_costs import CUDA_MIB
+from vgglab.workflow.micro_batch import CUDA_MIB
 
 ROOT = Path(vgglab.__file__).resolve().parents[2]
 
