@@ -52,7 +52,7 @@ class Row(NamedTuple):
 WORTH = (
     Row("ours", 128),
     Row("compiled", 128),
-    Row("ours, conv_kernel=torch", 128),
+    Row("ours, conv_kernel=cudnn", 128),
     Row("ours", 128, "a"),
     Row("ours", 128, "a_lrn"),
     Row("reference", 128),
@@ -77,7 +77,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "ours": {},
     "ours, not compiled": {"compile": "none"},
     "ours_graphs": {"compile": "graphs"},
-    "ours, conv_kernel=torch": {"conv_kernel": "torch"},
+    "ours, conv_kernel=cudnn": {"conv_kernel": "cudnn"},
 }
 """``trainer.`` fields of the rows that are the harness's own step."""
 ROWS = {"worth": WORTH, "rest": REST}

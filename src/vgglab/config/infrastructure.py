@@ -61,8 +61,8 @@ class TrainerConfig:
     rounding. ``cpp`` and ``auto`` as for ``pool_kernel``."""
     conv_kernel: Annotated[Literal["auto", "torch", "cudnn"], Role.INFRASTRUCTURE] = "auto"
     """For benchmarks. What computes a convolution and the ReLU that follows it; they differ by
-    rounding. ``cudnn``: one kernel of cuDNN for both, in bf16 on a GPU. ``auto``: ``cudnn`` there,
-    and ``torch`` elsewhere and where ``deterministic`` is true."""
+    rounding. ``cudnn``: one kernel of cuDNN for both, in bf16 on a GPU, unless ``deterministic``;
+    faster in a bare loop, not yet measured in a run. ``auto``: ``torch``."""
     lrn_kernel: Annotated[LrnKernelName, Role.INFRASTRUCTURE] = "auto"
     """For benchmarks. What computes local response normalisation; they differ by rounding.
     ``torch``: its own operations. ``compiled``: the same by torch.compile. ``cpp``: a kernel for

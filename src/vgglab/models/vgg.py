@@ -86,7 +86,8 @@ class Features(nn.Sequential):
 
 def _took_relu(steps: deque[Step]) -> bool:
     """Take a ReLU away that comes next, and say whether one did."""
-    is_next = bool(steps) and isinstance(steps[0], nn.ReLU)
+    # Not bool(steps): Dynamo of torch 2.11 breaks its graph at each.
+    is_next = len(steps) > 0 and isinstance(steps[0], nn.ReLU)
     if is_next:
         steps.popleft()
     return is_next

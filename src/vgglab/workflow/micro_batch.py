@@ -18,8 +18,9 @@ from vgglab.workflow.evaluation import stored_accumulate
 ESTIMATE_SHARE = 0.8
 """Share of the memory that an estimate may fill: it leaves out the kernels' workspaces."""
 
-CUDA_MIB = 600
-"""What CUDA and its libraries take of a GPU for each process, besides tensors; not yet measured."""
+CUDA_MIB = 700
+"""What CUDA and its libraries take of a GPU for each process, besides tensors: 685 were measured on
+an H200 with torch 2.11 and CUDA 13 (make gpu-check)."""
 
 Attempt = Callable[[Config, Sequence[int]], tuple[int | None, int | None]]
 """From divisions, the largest micro-batch first, to the one that fits and the last one tried."""

@@ -109,15 +109,15 @@ def test_dead_units_are_counted_behind_the_relu_as_before_it() -> None:
     assert shares[0] == shares[1]
 
 
-def test_it_is_used_in_bf16_on_a_gpu_where_the_kernel_works(
+def test_it_is_used_where_asked_for_in_bf16_on_a_gpu_where_the_kernel_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(kernel, "works", lambda device: device == "cuda")
-    gpu = TrainerConfig(accelerator="gpu", precision="bf16", compile="none")
+    gpu = TrainerConfig(accelerator="gpu", precision="bf16", compile="none", conv_kernel="cudnn")
     others: list[dict[str, Any]] = [
         {},
         {"precision": "fp32"},
-        {"conv_kernel": "torch"},
+        {"conv_kernel": "auto"},
         {"kernels": "torch"},
         {"deterministic": True},
         {"accelerator": "cpu"},

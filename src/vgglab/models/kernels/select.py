@@ -117,7 +117,7 @@ def convolutions_with_relu(net: nn.Module) -> list[Conv2d]:
 
 def _convolutions_take_relu(trainer: TrainerConfig) -> bool:
     """Whether a convolution and its ReLU are one kernel on a GPU; not one of a fixed order."""
-    is_wanted = trainer.conv_kernel != "torch" and not trainer.deterministic
+    is_wanted = trainer.conv_kernel == "cudnn" and not trainer.deterministic
     return is_wanted and trainer.precision == "bf16" and conv_relu.works("cuda")
 
 
