@@ -31,3 +31,17 @@ def test_the_index_lists_every_page() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
     assert set(re.findall(r"^\| \[([a-z-]+\.md)\]", index, flags=re.MULTILINE)) == pages
+
+
+def test_the_table_of_choices_lists_every_file() -> None:
+    """But the rows of Table 3, which it names by one."""
+    text = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z]+)`[^|]*\| (.*) \|$", text, flags=re.MULTILINE)
+    checked = set()
+    for group, choices in rows:
+        folder = next((f for f in (ROOT / "conf" / group, ROOT / group) if f.is_dir()), None)
+        if folder is not None:
+            stems = {p.stem for p in folder.glob("*.yaml") if not p.stem.startswith("table3_")}
+            assert stems <= set(re.findall(r"`([a-z0-9_]+)`", choices)), group
+            checked.add(group)
+    assert checked >= {"model", "claims", "experiments", "sweeps"}
