@@ -3,7 +3,10 @@
 Must not know torch, W&B, or how a number is computed: it prints what ``study`` hands it.
 """
 
+from vgglab.report.blocks import Figure
+from vgglab.report.claims_table import claims_table
+from vgglab.report.page import figures_of
 from vgglab.report.screen import screen_lines
 from vgglab.report.write import write_report
 
-__all__ = ["screen_lines", "write_report"]
+__all__ = ["Figure", "claims_table", "figures_of", "screen_lines", "write_report"]
