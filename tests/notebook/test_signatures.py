@@ -44,7 +44,7 @@ def test_the_package_has_four_names() -> None:
     assert vgglab.__all__ == ["Runs", "Study", "load", "load_runs"]
     assert set(vgglab.__all__) <= set(dir(vgglab))
     with pytest.raises(AttributeError, match="'lod'; it has Runs, Study, load, load_runs"):
-        _ = vgglab.lod  # type: ignore[attr-defined]
+        _ = vgglab.lod
 
 
 def test_columns_stay() -> None:

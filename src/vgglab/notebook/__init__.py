@@ -5,7 +5,7 @@ have.
 ``tests/notebook/test_signatures.py`` pins what is public.
 """
 
-from vgglab.notebook.load import load, load_runs
+from vgglab.notebook.loading import load, load_runs
 from vgglab.notebook.predictions import Predictions
 from vgglab.notebook.runs import Runs
 from vgglab.notebook.study import Study

@@ -62,8 +62,9 @@ def write_study(view: StudyView, folder: Path) -> None:
 
 def _runs_folder(view: StudyView) -> Path:
     first = view.points[0]
-    is_run = isinstance(first, RunRecord)
-    return first.directory.path.parent if is_run else first.config.paths.runs_folder
+    if isinstance(first, RunRecord):
+        return first.directory.path.parent
+    return first.config.paths.runs_folder
 
 
 def _differs(tree: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
