@@ -129,7 +129,7 @@ def test_mistakes_are_named_with_what_is_allowed(
         vgglab.load_runs(tmp_path / "runs")
     with pytest.raises(FileNotFoundError, match="no run that this version can read"):
         vgglab.load_runs(tmp_path)
-    with pytest.raises(ValueError, match=r"no such field; near: model\.name"):
+    with pytest.raises(ValueError, match=r"no run has such a field; near: model\.name"):
         vgglab.load_runs(made_up / "runs", where={"model.nam": "d"})
     with pytest.raises(ValueError, match="where has seed = 7: the runs have 0, 1, 2"):
         vgglab.load_runs(made_up / "runs", where={"seed": 7})
