@@ -121,7 +121,7 @@ def test_an_error_of_zero_fits_the_log_scale() -> None:
 
 def test_files_carry_no_date_and_the_page_its_own_colours(depth: Figure) -> None:
     assert "<dc:date>" not in depth.svg
-    inline = inline_svg(depth)
+    inline = inline_svg(depth.svg, depth.name)
     assert [colour for colour in THEMED if colour in inline] == []
     assert "var(--orange)" in inline
     assert inline.startswith("<svg")

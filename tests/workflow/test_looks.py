@@ -13,14 +13,11 @@ from vgglab.runs import Status
 from vgglab.runs.status import Attempt
 from vgglab.study import StudyView
 from vgglab.study.looking import minutes_by_look, with_looks
+from vgglab.study.stored import DECLARED, LEDGER, read_declared, read_ledger
 from vgglab.workflow.looks import (
-    DECLARED,
-    LEDGER,
     declare,
     is_over_budget,
     note_looks,
-    read_declared,
-    read_ledger,
 )
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from vgglab.report.tuning import tuning_lines
 from vgglab.report.wording import plural
 from vgglab.study import StudyView
+from vgglab.study.stored import write_study
 from vgglab.tracking.local_files import waits_for_upload
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.look_screen import LookScreen
@@ -94,6 +95,7 @@ def _train_looks(
         The study as it then is, and points that failed; none: it has all that it needs.
     """
     folder, view = points[0].config.study_folder, view_of(points)
+    write_study(view, folder)  # its points as they are tuned
     for line in tuning_lines(view):
         say(console, line)
     null, control = null_arm(points, view), control_points(points)

@@ -16,6 +16,7 @@ from vgglab.config.infrastructure import (
     LauncherConfig,
     PathsConfig,
     PrepareConfig,
+    ReportConfig,
     TrackingConfig,
     TrainerConfig,
     VerifyConfig,
@@ -143,6 +144,7 @@ class Config:
     tracking: Annotated[TrackingConfig, Role.INFRASTRUCTURE] = Field(default_factory=TrackingConfig)
     launcher: Annotated[LauncherConfig, Role.INFRASTRUCTURE] = Field(default_factory=LauncherConfig)
     prepare: Annotated[PrepareConfig, Role.INFRASTRUCTURE] = Field(default_factory=PrepareConfig)
+    report: Annotated[ReportConfig, Role.INFRASTRUCTURE] = Field(default_factory=ReportConfig)
     verify: Annotated[VerifyConfig, Role.INFRASTRUCTURE] = Field(default_factory=VerifyConfig)
     paths: Annotated[PathsConfig, Role.INFRASTRUCTURE] = Field(default_factory=PathsConfig)
     study: Annotated[StudyConfig, Role.INFRASTRUCTURE] = Field(default_factory=StudyConfig)
@@ -156,8 +158,9 @@ class Config:
     """Images that a device takes at a time, at most: ``trainer.accumulate`` follows, and the global
     batch stays. ``auto``: as many as fit, found by trying before the run starts. 0: the device's
     whole share, in ``trainer.accumulate`` parts."""
-    format: Annotated[Literal["table", "json", "csv"], Role.INFRASTRUCTURE] = "table"
-    """What ``task=describe``, ``task=evaluate``, ``task=prepare`` and ``task=runs`` print."""
+    format: Annotated[Literal["table", "json", "csv", "latex"], Role.INFRASTRUCTURE] = "table"
+    """What ``task=describe``, ``task=evaluate``, ``task=plan``, ``task=prepare``, ``task=report``
+    and ``task=runs`` print; ``latex`` is of ``task=report`` alone."""
     run: Annotated[Names, Role.INFRASTRUCTURE] = ()
     """``task=evaluate``: ids of the runs to test; ``task=verify``: to interrupt and compare."""
     fuse: Annotated[Names, Role.INFRASTRUCTURE] = ()
@@ -214,6 +217,11 @@ class Config:
             raise ValueError(
                 f"recipe.batch_size = {self.recipe.batch_size}: must be at least "
                 f"devices x nodes x trainer.accumulate = {self.parts}"
+            )
+        if self.format == "latex" and self.task.name != "report":
+            raise ValueError(
+                f"format = latex: task={self.task.name} prints table, json or csv; task=report has "
+                "LaTeX"
             )
         if self.micro_batch and self.trainer.accumulate > 1:
             raise ValueError(

@@ -177,6 +177,14 @@ class PrepareConfig:
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
+class ReportConfig:
+    """``task=report format=latex|csv|json``: what is written for a paper."""
+
+    column_mm: Annotated[float, Field(ge=50, le=400), Role.INFRASTRUCTURE] = 84.0
+    """Width of a figure's PDF and SVG, mm: of one column in most journals."""
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
 class VerifyConfig:
     """``task=verify``: how much of a run is trained again and again."""
 

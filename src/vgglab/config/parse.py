@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -172,11 +173,12 @@ def field_owners(parents: Sequence[str]) -> set[type]:
     return owners
 
 
-def _children(owner: type, name: str) -> set[type]:
+@cache  # asked for every group of every run that is loaded
+def _children(owner: type, name: str) -> frozenset[type]:
     """The config dataclasses that a field of a config dataclass may hold."""
     field = next((f for f in dataclasses.fields(owner) if f.name == name), None)
     if field is None:
-        return set()
+        return frozenset()
     hint = get_type_hints(owner)[name]
     found, todo = set(), [hint]
     while todo:
@@ -184,4 +186,4 @@ def _children(owner: type, name: str) -> set[type]:
         if dataclasses.is_dataclass(item) and isinstance(item, type):
             found.add(item)
         todo.extend(get_args(item))
-    return found
+    return frozenset(found)

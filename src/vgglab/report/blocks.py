@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+
+from matplotlib.figure import Figure as Canvas
+
+from vgglab.report.style import file_of, house_style
 
 
 @dataclass(frozen=True)
@@ -36,16 +41,33 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawn figure in its two formats."""
+    """A figure, drawn when one of its files is asked for."""
 
     name: str
     """Name of its files, without extension."""
     title: str
     """Content in a few words, also for those who cannot see it."""
     caption: str
-    svg: str
-    png: bytes
+    draw: Callable[[], Canvas]
+    """Draws it in the style that matplotlib has at that moment."""
     kind: str = "figure"
+
+    @property
+    def svg(self) -> str:
+        """In the house style."""
+        return self._files[0].decode()
+
+    @property
+    def png(self) -> bytes:
+        """In the house style, fine enough for print."""
+        return self._files[1]
+
+    @cached_property
+    def _files(self) -> tuple[bytes, bytes]:
+        # Together and in this order: each time that a figure is written its layout settles further.
+        with house_style():
+            canvas = self.draw()
+            return file_of(canvas, "svg", self.name), file_of(canvas, "png", self.name)
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from vgglab.report.blocks import Block, Figure, Heading, Paragraph, Section, Table
 from vgglab.report.results import Results
 from vgglab.report.setup import hardware_values
-from vgglab.report.style import (
-    NORM_COLOURS,
-    NORM_MARKERS,
-    canvas,
-    finish,
-    grid,
-    house_style,
-)
+from vgglab.report.style import NORM_MARKERS, canvas, grid, norm_colour, small_type
 from vgglab.report.wording import grouped, measured, model_label, norm_label
 from vgglab.study import STEP_PARTS, Arm, Cost, Estimate, Summary, norm_order
 
@@ -98,40 +93,48 @@ def _figure(
     shown = [s for s in summaries if s.top1 and s.arm in costs]
     if len(shown) < 2:
         return None
+    return Figure(name, title, caption, partial(_drawn, panels_of, shown, costs))
+
+
+def _drawn(
+    panels_of: Sequence[tuple[str, str, float]],
+    shown: Sequence[Summary],
+    costs: Mapping[Arm, Cost],
+) -> Canvas:
+    """Draw a panel for each kind of cost: ``panels_of`` has its field, label and unit."""
     norms = sorted({s.arm.norm for s in shown}, key=norm_order)
-    with house_style():
-        figure, panels = canvas(2, 2, height=4.6, share=False)
-        for axes, (field, label, unit) in zip(panels, panels_of, strict=True):
-            grid(axes)
-            for summary in shown:
-                _draw(axes, summary, _value(costs[summary.arm], field, unit))
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axes.xaxis.set_minor_formatter(NullFormatter())
-            axes.margins(0.12)
-            axes.set_xlabel(label)
-        figure.supylabel("top-1 test error, %", fontsize=9)
-        if len(norms) > 1:
-            for norm in norms:
-                panels[0].plot(
-                    [], [], NORM_MARKERS[norm], color=NORM_COLOURS[norm], label=norm_label(norm)
-                )
-            figure.legend(loc="outside lower center", ncols=2)
-        return finish(figure, name, title, caption)
+    figure, panels = canvas(2, 2, height=4.6, share=False)
+    for axes, (field, label, unit) in zip(panels, panels_of, strict=True):
+        grid(axes)
+        for summary in shown:
+            _draw(axes, summary, _value(costs[summary.arm], field, unit))
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.margins(0.12)
+        axes.set_xlabel(label)
+    figure.supylabel("top-1 test error, %", fontsize="medium")
+    if len(norms) > 1:
+        for norm in norms:
+            panels[0].plot(
+                [], [], NORM_MARKERS[norm], color=norm_colour(norm), label=norm_label(norm)
+            )
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
 
 
 def _draw(axes: Axes, summary: Summary, value: float | None) -> None:
     if value is None or summary.top1 is None:
         return
     norm = summary.arm.norm
-    axes.plot(value, summary.top1.mean, NORM_MARKERS[norm], color=NORM_COLOURS[norm], markersize=5)
+    axes.plot(value, summary.top1.mean, NORM_MARKERS[norm], color=norm_colour(norm), markersize=5)
     axes.annotate(
         model_label(summary.arm.model),
         (value, summary.top1.mean),
         xytext=(4, 3),
         textcoords="offset points",
-        fontsize=8,
+        fontsize=small_type(),
     )
 
 

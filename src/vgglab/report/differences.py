@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from textwrap import wrap
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 
 from vgglab.report.blocks import Figure, Section
-from vgglab.report.style import BLUE, GRID, INK, MUTED, ORANGE, canvas, finish, house_style
+from vgglab.report.style import blue, canvas, ink, line_colour, muted, orange, small_type
 from vgglab.report.wording import INTERVAL, compared, part_labels, setting_label
 from vgglab.study import ClaimRecord, ClaimsFile, MeasuredRecord
 from vgglab.study.claims.directions import DIRECTIONS
 
-COLOURS = {"supported": BLUE, "contradicted": ORANGE, "inconclusive": MUTED}
+COLOURS = {"supported": blue, "contradicted": orange, "inconclusive": muted}
 _FACES = {"supported": "o", "contradicted": "X", "inconclusive": "o"}
 PART = "\N{DOWNWARDS ARROW WITH TIP RIGHTWARDS}"
 _LABEL = 26
@@ -65,9 +67,11 @@ def _limits(rows: Sequence[_Row]) -> tuple[float, float, bool]:
 
 
 def _draw(axes: Axes, at: int, row: _Row) -> None:
-    colour = COLOURS[row.verdict]
+    colour = COLOURS[row.verdict]()
     if row.margin:
-        axes.fill_betweenx([at - 0.42, at + 0.42], -row.margin, row.margin, color=GRID, zorder=1)
+        axes.fill_betweenx(
+            [at - 0.42, at + 0.42], -row.margin, row.margin, color=line_colour(), zorder=1
+        )
     measured = row.measured
     if measured["interval"]:
         low, high = measured["interval"]
@@ -87,21 +91,25 @@ def forest_figure(name: str, claims: Sequence[ClaimRecord]) -> Figure | None:
     rows = _rows(claims)
     if not rows:
         return None
-    left, right, cut = _limits(rows)
-    with house_style():
-        figure, (axes,) = canvas(
-            height=0.95 + _ROW * len(rows) + 0.05 * sum("\n" in row.label for row in rows)
-        )
-        axes.axvline(0, color=INK, linewidth=0.8, zorder=2)
-        axes.grid(axis="x", color=GRID, linewidth=0.6)
-        for at, row in enumerate(rows):
-            _draw(axes, at, row)
-        axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8)
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.set_xlim(left, right)
-        axes.tick_params(length=0, axis="y")
-        axes.set_xlabel("difference of error, percentage points")
-        return finish(figure, name, "Differences by claim", _caption(rows, cut))
+    caption = _caption(rows, _limits(rows)[2])
+    return Figure(name, "Differences by claim", caption, partial(_drawn, rows))
+
+
+def _drawn(rows: Sequence[_Row]) -> Canvas:
+    left, right, _ = _limits(rows)
+    figure, (axes,) = canvas(
+        height=0.95 + _ROW * len(rows) + 0.05 * sum("\n" in row.label for row in rows)
+    )
+    axes.axvline(0, color=ink(), linewidth=0.8, zorder=2)
+    axes.grid(axis="x")
+    for at, row in enumerate(rows):
+        _draw(axes, at, row)
+    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=small_type())
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(left, right)
+    axes.tick_params(length=0, axis="y")
+    axes.set_xlabel("difference of error, percentage points")
+    return figure
 
 
 def _caption(rows: Sequence[_Row], cut: bool) -> str:

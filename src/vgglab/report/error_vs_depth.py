@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,14 +17,13 @@ from vgglab.report.fitted import caption_of, draw_fit, fit_of
 from vgglab.report.paper_numbers import published
 from vgglab.report.results import Results
 from vgglab.report.style import (
-    INK,
-    NORM_COLOURS,
     NORM_MARKERS,
-    PAPER,
     canvas,
-    finish,
     grid,
-    house_style,
+    ink,
+    norm_colour,
+    paper,
+    small_type,
 )
 from vgglab.report.tables import error_table, paper_table
 from vgglab.report.wording import INTERVAL, model_label, norm_label
@@ -78,7 +78,7 @@ def _draw_series(
     axes: Axes, series: Sequence[Summary], x: Mapping[Arm, float], *, seeds: bool = True
 ) -> None:
     norm = series[0].arm.norm
-    colour, marker = NORM_COLOURS[norm], NORM_MARKERS[norm]
+    colour, marker = norm_colour(norm), NORM_MARKERS[norm]
     line = sorted((x[s.arm], s.top1.mean) for s in series if on_line(s.arm) and s.top1)
     axes.plot(*zip(*line, strict=True), color=colour, linewidth=1.2, zorder=2)
     for summary in series:
@@ -87,7 +87,7 @@ def _draw_series(
             continue
         if mean.interval:
             axes.vlines(at, *mean.interval, color=colour, linewidth=1.4, zorder=3)
-        face = colour if on_line(summary.arm) else PAPER
+        face = colour if on_line(summary.arm) else paper()
         axes.plot(at, mean.mean, marker, markersize=6, color=colour, markerfacecolor=face, zorder=4)
         if not seeds:
             continue
@@ -109,13 +109,13 @@ def _label_models(axes: Axes, shown: Sequence[Summary], x: Mapping[Arm, float]) 
         of_model[summary.arm.model].append(summary)
     for model, members in of_model.items():
         lines = [
-            (f"{s.trained}/{s.asked}", NORM_COLOURS[s.arm.norm])
+            (f"{s.trained}/{s.asked}", norm_colour(s.arm.norm))
             for s in reversed(members)
             if s.trained < s.asked
         ]
         row = line if on_line(members[0].arm) else top
         says_no_more = model == f"plain-{members[0].weight_layers}"  # than the axis does
-        texts = [*enumerate(lines), (row, ("" if says_no_more else model_label(model), INK))]
+        texts = [*enumerate(lines), (row, ("" if says_no_more else model_label(model), ink()))]
         for height, (text, colour) in texts:
             axes.annotate(
                 text,
@@ -125,7 +125,7 @@ def _label_models(axes: Axes, shown: Sequence[Summary], x: Mapping[Arm, float]) 
                 textcoords="offset points",
                 ha="center",
                 color=colour,
-                fontsize=8,
+                fontsize=small_type(),
             )
 
 
@@ -148,9 +148,9 @@ def _legend(figure: Canvas, axes: Axes, norms: Sequence[str]) -> None:
     several = len(norms) > 1
     for norm in norms:
         mean = f"mean, {norm_label(norm)}" if several else "mean"
-        axes.plot([], [], f"{NORM_MARKERS[norm]}-", color=NORM_COLOURS[norm], label=mean)
-    axes.plot([], [], ".", color=INK, markersize=5, alpha=0.65, label="one seed")
-    axes.plot([], [], "|", color=INK, markersize=9, label=INTERVAL)
+        axes.plot([], [], f"{NORM_MARKERS[norm]}-", color=norm_colour(norm), label=mean)
+    axes.plot([], [], ".", color=ink(), markersize=5, alpha=0.65, label="one seed")
+    axes.plot([], [], "|", color=ink(), markersize=9, label=INTERVAL)
     columns = 2 if several else 3
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.5)
@@ -196,34 +196,51 @@ def depth_figure(
     if len({s.arm.model for s in shown if on_line(s.arm)}) < 2:
         return None
     norms = sorted({s.arm.norm for s in shown}, key=norm_order)
+    cut = _limits(shown)[2]
+    lines = {
+        norm: [s.arm for s in shown if s.arm.norm == norm and on_line(s.arm)] for norm in norms
+    }
+    found = {norm: fit_of(fits, line, shown[0].protocol) for norm, line in lines.items()}
+    of_norm = {norm: fit for norm, fit in found.items() if fit}
+    parts = [_caption(shown, cut), caption_of([*of_norm.values()])]
+    parts += [_paper_caption()] if with_paper else []
+    return Figure(
+        name,
+        "Top-1 test error against weight layers",
+        " ".join(filter(None, parts)),
+        partial(_drawn, shown, norms, of_norm, with_paper=with_paper),
+    )
+
+
+def _drawn(
+    shown: Sequence[Summary],
+    norms: Sequence[str],
+    fits: Mapping[str, FitRecord],
+    *,
+    with_paper: bool,
+) -> Canvas:
+    """Draw the figure: ``fits`` has the fit of each norm's line where there is one."""
     x = _positions(shown)
-    bottom, top, cut = _limits(shown)
-    drawn: list[FitRecord] = []
-    with house_style():
-        figure, (axes, *others) = (
-            canvas(1, 2, height=3.7, widths=(3, 2)) if with_paper else canvas()
-        )
-        grid(axes)
-        for norm in norms:
-            series = [s for s in shown if s.arm.norm == norm]
-            _draw_series(axes, series, x)
-            line = {s.arm: x[s.arm] - (s.weight_layers or 0) for s in series if on_line(s.arm)}
-            if fit := fit_of(fits, [*line], shown[0].protocol):
-                colour, shift = NORM_COLOURS[norm], float(np.mean([*line.values()]))
-                draw_fit(axes, fit, colour, shift=shift, row=len(drawn))
-                drawn.append(fit)
-        axes.set_ylim(bottom, top)
-        axes.set_ylabel("top-1 test error, %")
-        _axis(axes, shown, x)
-        _legend(figure, axes, norms)
-        caption = " ".join(filter(None, (_caption(shown, cut), caption_of(drawn))))
-        for beside in others:
-            _draw_paper(beside)
-            pad = 6 + 10 * _lines_above(shown)
-            axes.set_title("here", pad=pad)
-            beside.set_title("the paper", pad=pad)
-            caption = f"{caption} {_paper_caption()}"
-        return finish(figure, name, "Top-1 test error against weight layers", caption)
+    bottom, top, _ = _limits(shown)
+    figure, (axes, *others) = canvas(1, 2, height=3.7, widths=(3, 2)) if with_paper else canvas()
+    grid(axes)
+    for norm in norms:
+        series = [s for s in shown if s.arm.norm == norm]
+        _draw_series(axes, series, x)
+        if norm in fits:
+            shifts = [x[s.arm] - (s.weight_layers or 0) for s in series if on_line(s.arm)]
+            shift, row = float(np.mean(shifts)), [*fits].index(norm)
+            draw_fit(axes, fits[norm], norm_colour(norm), shift=shift, row=row)
+    axes.set_ylim(bottom, top)
+    axes.set_ylabel("top-1 test error, %")
+    _axis(axes, shown, x)
+    _legend(figure, axes, norms)
+    for beside in others:
+        _draw_paper(beside)
+        pad = 6 + 10 * _lines_above(shown)
+        axes.set_title("here", pad=pad)
+        beside.set_title("the paper", pad=pad)
+    return figure
 
 
 def _draw_paper(axes: Axes) -> None:

@@ -6,12 +6,14 @@ Every number is one of ``claims.json``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 
 from vgglab.report.blocks import Block, Cell, Figure, Paragraph, Section, Table
-from vgglab.report.style import BLUE, INK, canvas, finish, grid, house_style
+from vgglab.report.style import blue, canvas, grid, ink
 from vgglab.report.wording import INTERVAL, ArmNames, norm_label, number, plural
 from vgglab.study import Arm
 from vgglab.study.claims.best import range_text
@@ -188,17 +190,20 @@ def fit_figure(name: str, fit: FitRecord, names: ArmNames) -> Figure:
         fit: to draw.
         names: of the study's arms.
     """
-    with house_style():
-        figure, (axes,) = canvas()
-        grid(axes)
-        axes.plot(fit["places"], fit["errors"], "o-", color=BLUE, linewidth=1.2, zorder=3)
-        if fit["places"][0] > 0 and fit["places"][-1] > WIDE * fit["places"][0]:
-            axes.set_xscale("log")
-        axes.set_xticks(fit["places"], [f"{place:g}" for place in fit["places"]], color=INK)
-        axes.minorticks_off()
-        draw_fit(axes, fit, BLUE)
-        axes.set_xlabel(fit["factor"])
-        axes.set_ylabel("top-1 test error, %")
-        axes.margins(y=0.15)
-        caption = f"{_setting(fit)}. {caption_of([fit])}"
-        return finish(figure, name, f"Top-1 test error against {fit['factor']}", caption)
+    caption = f"{_setting(fit)}. {caption_of([fit])}"
+    return Figure(name, f"Top-1 test error against {fit['factor']}", caption, partial(_drawn, fit))
+
+
+def _drawn(fit: FitRecord) -> Canvas:
+    figure, (axes,) = canvas()
+    grid(axes)
+    axes.plot(fit["places"], fit["errors"], "o-", color=blue(), linewidth=1.2, zorder=3)
+    if fit["places"][0] > 0 and fit["places"][-1] > WIDE * fit["places"][0]:
+        axes.set_xscale("log")
+    axes.set_xticks(fit["places"], [f"{place:g}" for place in fit["places"]], color=ink())
+    axes.minorticks_off()
+    draw_fit(axes, fit, blue())
+    axes.set_xlabel(fit["factor"])
+    axes.set_ylabel("top-1 test error, %")
+    axes.margins(y=0.15)
+    return figure

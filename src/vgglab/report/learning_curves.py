@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from vgglab.report.blocks import Block, Figure, Heading, Section
 from vgglab.report.results import Results
-from vgglab.report.style import INK, NORM_COLOURS, canvas, finish, grid, house_style
+from vgglab.report.style import canvas, grid, ink, norm_colour
 from vgglab.report.wording import model_label, norm_label
 from vgglab.study import Arm, Curve, Split, mean_curve, norm_order
 
@@ -38,7 +39,7 @@ def _values(curves: Mapping[Arm, Sequence[Curve]]) -> list[float]:
 
 
 def _draw_arm(axes: Axes, arm: Arm, curves: Sequence[Curve], floor: float) -> None:
-    colour = NORM_COLOURS[arm.norm]
+    colour = norm_colour(arm.norm)
     for split, line in _STYLES.items():
         for curve in curves:
             points = getattr(curve, split)
@@ -60,11 +61,11 @@ def _legend(figure: Canvas, norms: Sequence[str], unfinished: bool) -> None:
         entries = []
         for norm in norms:
             label = f"{split}, {norm_label(norm)}" if several else split
-            colour = NORM_COLOURS[norm]
+            colour = norm_colour(norm)
             entries.append((Line2D([], [], color=colour, linestyle=line, linewidth=1.7), label))
         columns.append(entries)
     if unfinished:
-        cross = Line2D([], [], color=INK, linestyle="", marker="x", markersize=5)
+        cross = Line2D([], [], color=ink(), linestyle="", marker="x", markersize=5)
         # A legend is filled column by column: a column of its own, or the end of the first.
         (columns[0] if several else columns[-1]).append((cross, "stopped early"))
     handles, labels = zip(*(entry for column in columns for entry in column), strict=True)
@@ -75,28 +76,32 @@ def curves_figure(name: str, curves: Mapping[Arm, Sequence[Curve]]) -> Figure | 
     """A panel for each net; None where no run has recorded an epoch."""
     if not curves:
         return None
+    unfinished = any(not c.finished for cs in curves.values() for c in cs)
+    title = "Training and validation error against epoch"
+    caption = _caption(curves, unfinished, floor_of(curves))
+    return Figure(name, title, caption, partial(_drawn, curves, unfinished))
+
+
+def _drawn(curves: Mapping[Arm, Sequence[Curve]], unfinished: bool) -> Canvas:
     models = list(dict.fromkeys(arm.model for arm in curves))
     norms = sorted({arm.norm for arm in curves}, key=norm_order)
-    unfinished = any(not c.finished for cs in curves.values() for c in cs)
     floor = floor_of(curves)
     rows = -(-len(models) // _COLUMNS)
-    with house_style():
-        figure, panels = canvas(rows, min(_COLUMNS, len(models)), height=0.7 + 1.65 * rows)
-        for axes, model in zip(panels, models, strict=False):
-            for arm, members in curves.items():
-                if arm.model == model:
-                    _draw_arm(axes, arm, members, floor)
-            axes.set_title(model_label(model))
-            _scale(axes)
-        for axes in panels[len(models) :]:
-            axes.set_visible(False)
-        for axes in panels[max(len(models) - _COLUMNS, 0) : len(models)]:  # lowest of its column
-            axes.tick_params(labelbottom=True)
-            axes.set_xlabel("epoch")
-        figure.supylabel("top-1 error, % (log scale)", fontsize=9)
-        _legend(figure, norms, unfinished)
-        title = "Training and validation error against epoch"
-        return finish(figure, name, title, _caption(curves, unfinished, floor))
+    figure, panels = canvas(rows, min(_COLUMNS, len(models)), height=0.7 + 1.65 * rows)
+    for axes, model in zip(panels, models, strict=False):
+        for arm, members in curves.items():
+            if arm.model == model:
+                _draw_arm(axes, arm, members, floor)
+        axes.set_title(model_label(model))
+        _scale(axes)
+    for axes in panels[len(models) :]:
+        axes.set_visible(False)
+    for axes in panels[max(len(models) - _COLUMNS, 0) : len(models)]:  # lowest of its column
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("epoch")
+    figure.supylabel("top-1 error, % (log scale)", fontsize="medium")
+    _legend(figure, norms, unfinished)
+    return figure
 
 
 def _scale(axes: Axes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vgglab.report.blocks import Page
+from vgglab.report.blocks import Figure, Page
 from vgglab.report.costs import cost_section
 from vgglab.report.differences import forest_section
 from vgglab.report.error_vs_depth import depth_section, errors_section
@@ -22,7 +22,7 @@ from vgglab.report.tuning import tuning_section
 from vgglab.report.verdicts import verdict_section
 from vgglab.report.ways_of_testing import protocols_section
 from vgglab.study import ClaimsFile, StudyView
-from vgglab.study.fits import FitRecord
+from vgglab.study.fits import FitRecord, fits_record
 from vgglab.study.tuning_record import TuningRecord
 
 
@@ -69,3 +69,8 @@ def build_page(
         ),
         sections=[section for section in sections if section],
     )
+
+
+def figures_of(view: StudyView, claims: ClaimsFile) -> list[Figure]:
+    """Every figure of a study's report, not drawn yet; ``claims``: the judged claims."""
+    return build_page(view, claims, fits_record(view), None, Path()).figures

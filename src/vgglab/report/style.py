@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure as Canvas
-
-from vgglab.report.blocks import Figure
 
 INK = "#1f2328"
 MUTED = "#5f6772"
@@ -22,9 +22,6 @@ PAPER = "#ffffff"
 # Okabe & Ito's palette: told apart with any colour vision, and by lightness in grey print.
 BLUE = "#0072b2"
 ORANGE = "#d55e00"
-# A norm that these tables do not name is drawn as diamonds in ink.
-NORM_COLOURS = defaultdict(lambda: INK, {"none": BLUE, "batch": ORANGE})
-NORM_MARKERS = defaultdict(lambda: "D", {"none": "o", "batch": "s"})
 THEMED = {
     INK: "--ink",
     MUTED: "--muted",
@@ -38,35 +35,91 @@ THEMED = {
 WIDTH = 4.6
 """Inches: a column of print, and near one to one on a phone."""
 
-_RC: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.facecolor": PAPER,
-    "figure.facecolor": PAPER,
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "svg.fonttype": "none",  # text stays text: small, searchable, in the page's font
-}
+NORM_MARKERS = defaultdict(lambda: "D", {"none": "o", "batch": "s"})
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Draw inside this."""
-    with mpl.rc_context(_RC):
+def house_style(width: float = WIDTH) -> Iterator[None]:
+    """Draw, and write files, inside this.
+
+    ``width``: of a figure, inches. In a narrower one than the usual the type is smaller with it.
+    """
+    small = min(1.0, width / WIDTH)
+    style: dict[Any, Any] = {
+        "figure.figsize": (width, 3.4 * width / WIDTH),
+        "font.family": "sans-serif",
+        "font.size": 9 * small,
+        "axes.titlesize": 9 * small,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "axes.edgecolor": MUTED,
+        "axes.labelcolor": INK,
+        "axes.facecolor": PAPER,
+        "axes.prop_cycle": cycler(color=[BLUE, ORANGE]),
+        "figure.facecolor": PAPER,
+        "grid.color": GRID,
+        "grid.linewidth": 0.6,
+        "text.color": INK,
+        "xtick.color": MUTED,
+        "ytick.color": MUTED,
+        "xtick.labelcolor": INK,
+        "ytick.labelcolor": INK,
+        "legend.frameon": False,
+        "legend.fontsize": 8 * small,
+        "svg.fonttype": "none",  # text stays text: small, searchable, in the page's font
+        "pdf.fonttype": 42,  # fonts that journals take
+    }
+    with mpl.rc_context(style):
         yield
+
+
+# What a figure is drawn with follows the style that holds when it is drawn: a notebook's own, or
+# the house style. Colours are taken at that moment, for matplotlib looks up some only later.
+
+
+def blue() -> str:
+    """The first colour of series."""
+    return to_hex("C0")
+
+
+def orange() -> str:
+    """The second colour of series."""
+    return to_hex("C1")
+
+
+def ink() -> str:
+    """The colour of text."""
+    return to_hex(mpl.rcParams["text.color"])
+
+
+def muted() -> str:
+    """The colour of ticks, and of what is not to stand out."""
+    return to_hex(mpl.rcParams["xtick.color"])
+
+
+def line_colour() -> str:
+    """The colour of the lines that values are read by."""
+    return to_hex(mpl.rcParams["grid.color"])
+
+
+def paper() -> str:
+    """The colour that is drawn on."""
+    return to_hex(mpl.rcParams["axes.facecolor"])
+
+
+def small_type() -> Any:
+    """The size of what stands beside marks: that of a legend."""
+    return mpl.rcParams["legend.fontsize"]
+
+
+def norm_colour(norm: str) -> str:
+    """The colour of nets with a norm; one that has no colour of its own is drawn in ink."""
+    if norm == "none":
+        return blue()
+    return orange() if norm == "batch" else ink()
 
 
 def canvas(
@@ -77,16 +130,17 @@ def canvas(
     share: bool = True,
     widths: Sequence[float] | None = None,
 ) -> tuple[Canvas, list[Axes]]:
-    """An empty figure of the house width, and its panels row by row.
+    """An empty figure as wide as the style says, and its panels row by row.
 
     Args:
         rows: of panels.
         columns: of panels.
-        height: of the figure, inches.
+        height: of the figure, inches at the house's width.
         share: whether panels share both axes, not the vertical one alone.
         widths: relative, of columns that each have axes of their own; None: equal, and shared.
     """
-    figure = Canvas(figsize=(WIDTH, height), layout="constrained")
+    wide = mpl.rcParams["figure.figsize"][0]
+    figure = Canvas(figsize=(wide, height * wide / WIDTH), layout="constrained")
     shared = widths is None
     axes = figure.subplots(
         *(rows, columns),
@@ -100,38 +154,43 @@ def canvas(
 
 def grid(axes: Axes) -> None:
     """Horizontal lines to read values by."""
-    axes.grid(axis="y", color=GRID, linewidth=0.6)
+    axes.grid(axis="y")
     axes.tick_params(length=2.5)
 
 
-def finish(figure: Canvas, name: str, title: str, caption: str) -> Figure:
-    """Write a drawn figure in both formats, without the date or version that would differ.
+_WITHOUT_DATE = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+
+
+def file_of(figure: Canvas, form: str, salt: str) -> bytes:
+    """A figure's file, without the date or version that would differ.
 
     Args:
         figure: as drawn.
-        name: of its files.
-        title: what it shows, in a few words.
-        caption: the sentences under it.
+        form: ``svg``, ``pdf`` or ``png``.
+        salt: goes into the ids of an SVG file.
     """
-    vector, pixels = io.StringIO(), io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": name}):
-        figure.savefig(vector, format="svg", metadata={"Date": None, "Creator": None})
-    figure.savefig(pixels, format="png", dpi=200, metadata={"Software": None})
-    return Figure(name, title, caption, vector.getvalue(), pixels.getvalue())
+    file = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": salt}):
+        figure.savefig(file, format=form, dpi=200, metadata=_WITHOUT_DATE[form])
+    return file.getvalue()
 
 
-def inline_svg(figure: Figure) -> str:
-    """The figure as an element of the page: scales with it and follows its colours.
+def inline_svg(svg: str, name: str) -> str:
+    """A figure's file as an element of the page: scales with it and follows its colours.
 
     Ids get the figure's name in front: every matplotlib figure has an ``axes_1``.
     """
-    svg = figure.svg[figure.svg.index("<svg") :]
+    svg = svg[svg.index("<svg") :]
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{figure.name}-", svg)
+    svg = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)
     head, body = svg.split(">", 1)
     head = re.sub(r'\s(?:width|height)="[^"]*"', "", head)
     # The caption under it is its text equivalent, and names it.
-    head += f' role="img" aria-labelledby="{figure.name}-title"'
+    head += f' role="img" aria-labelledby="{name}-title"'
     for colour, variable in THEMED.items():
         body = body.replace(colour, f"var({variable})")
     return f"{head}>{body}"

@@ -36,7 +36,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["md"] = _markdown_text
-    environment.filters["inline_svg"] = lambda figure: Markup(inline_svg(figure))
+    environment.filters["inline_svg"] = lambda figure: Markup(inline_svg(figure.svg, figure.name))
     environment.globals["css"] = Markup((_HERE / "report.css").read_text("utf-8"))
     return environment
 

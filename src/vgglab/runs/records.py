@@ -20,6 +20,9 @@ from vgglab.runs.directory import RunDirectory
 from vgglab.runs.metrics import Record, read_metrics
 from vgglab.runs.status import State, Status
 
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The former is ten times as fast, where PyYAML has it; both load plain values alone."""
+
 
 class ProtocolErrors(TypedDict, total=False):
     """A run's test errors under one protocol, percent, and its mean loss."""
@@ -215,7 +218,7 @@ def read_config(directory: RunDirectory) -> Config:
         FileNotFoundError: there is no ``config.yaml``.
         ConfigError: it has a field that this version does not know, or a value that is not legal.
     """
-    return parse_stored(yaml.safe_load(directory.config.read_text(encoding="utf-8")))
+    return parse_stored(yaml.load(directory.config.read_text(encoding="utf-8"), _YAML))
 
 
 def read_result(directory: RunDirectory) -> Result:

@@ -12,18 +12,17 @@ from typing import Any
 from vgglab.config.parse import ConfigError
 from vgglab.runs import RunRecord, load_run
 from vgglab.runs.identity import canonical_json
-from vgglab.runs.lines import append_lines, read_lines
+from vgglab.runs.lines import append_lines
 from vgglab.study import MissingPoint, StudyView
 from vgglab.study.claims.looks import seeds_of_look
 from vgglab.study.claims.wanted import wanted
-from vgglab.study.declared import DeclaredLine, declared_line, plain_claims
-from vgglab.study.ledger import LookLine, lines_to_add, look_line, plain_line
+from vgglab.study.declared import DeclaredLine, plain_claims
+from vgglab.study.ledger import lines_to_add, look_line, plain_line
 from vgglab.study.looking import look_lines, minutes_by_look, runs_seen
 from vgglab.study.placebo import SHIFT, reference_points
+from vgglab.study.stored import DECLARED, LEDGER, read_declared, read_ledger, write_study
 from vgglab.workflow.points import StudyPoint, with_values
 from vgglab.workflow.provenance import commit
-
-LEDGER, DECLARED = "looks.jsonl", "declared.jsonl"
 
 
 def refuse_few_seeds(points: Sequence[StudyPoint]) -> None:
@@ -62,18 +61,8 @@ def record_of(point: StudyPoint) -> RunRecord | MissingPoint:
     return MissingPoint(point.directory.id, point.config)
 
 
-def read_ledger(folder: Path) -> list[LookLine]:
-    """The looks that a study has had."""
-    return [look_line(line) for line in read_lines(folder / LEDGER)]
-
-
-def read_declared(folder: Path) -> list[DeclaredLine]:
-    """The declarations that a study has had."""
-    return [declared_line(line) for line in read_lines(folder / DECLARED)]
-
-
 def declare(view: StudyView, folder: Path) -> StudyView:
-    """Write down what a study asks, unless that is what it asked last.
+    """Write down what a study is, and what it asks unless that is what it asked last.
 
     Returns:
         The study with its declarations.
@@ -95,6 +84,7 @@ def declare(view: StudyView, folder: Path) -> StudyView:
         )
         return [dataclasses.asdict(line)]
 
+    write_study(view, folder)
     append_lines(folder / DECLARED, following)
     return dataclasses.replace(view, declared=read_declared(folder))
 

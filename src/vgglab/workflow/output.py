@@ -11,8 +11,8 @@ from typing import Any, Literal, assert_never
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-Format = Literal["table", "json", "csv"]
-"""``format`` of a config."""
+Format = Literal["table", "json", "csv", "latex"]
+"""``format`` of a config, which lets no command with rows have ``latex``."""
 Row = Mapping[str, Any]
 
 WIDTH = 160
@@ -50,6 +50,8 @@ def print_rows(
             console = screen()
             for part in [plain_table(rows)] if tables is None else tables():
                 console.print(part)
+        case "latex":
+            raise ValueError("no command with rows has LaTeX")
         case _:
             assert_never(form)
 

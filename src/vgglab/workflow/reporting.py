@@ -11,14 +11,13 @@ from vgglab.report import screen_lines, write_report
 from vgglab.runs import RunRecord
 from vgglab.study import MissingPoint, StudyView
 from vgglab.study.looking import with_looks
+from vgglab.study.stored import read_declared, read_ledger
 from vgglab.workflow.compose import composed_claims
 from vgglab.workflow.confound_check import guard_study
 from vgglab.workflow.looks import (
     declare,
     note_looks,
     null_arm,
-    read_declared,
-    read_ledger,
     record_of,
     refuse_few_seeds,
 )

@@ -1,0 +1,135 @@
+"""What a study's folder says of the study: its points and claims, its declarations, its looks.
+
+``study.json`` is written when the study is launched and with each report, so that whoever has the
+folders of the study and of its runs has the study itself, without the sweep that it was made by.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vgglab.config import plain
+from vgglab.config.claims import parse_claims
+from vgglab.config.parse import ConfigError, parse_stored
+from vgglab.runs import RunRecord, load_run
+from vgglab.runs.atomic import write_json
+from vgglab.runs.lines import read_lines
+from vgglab.study.confounds import Declared, Guard
+from vgglab.study.declared import DeclaredLine, declared_line
+from vgglab.study.ledger import LookLine, look_line
+from vgglab.study.looking import with_looks
+from vgglab.study.tuning import Candidate, Tuning
+from vgglab.study.view import MissingPoint, StudyView
+
+STUDY, LEDGER, DECLARED = "study.json", "looks.jsonl", "declared.jsonl"
+VERSION = 1
+"""Of ``study.json``."""
+
+
+def read_ledger(folder: Path) -> list[LookLine]:
+    """The looks that a study has had."""
+    return [look_line(line) for line in read_lines(folder / LEDGER)]
+
+
+def read_declared(folder: Path) -> list[DeclaredLine]:
+    """The declarations that a study has had."""
+    return [declared_line(line) for line in read_lines(folder / DECLARED)]
+
+
+def write_study(view: StudyView, folder: Path) -> None:
+    """Write ``study.json``: all that ``read_study`` needs besides the folders of the runs."""
+    base = plain(view.points[0].config)
+    points = {point.id: _differs(plain(point.config), base) for point in view.points}
+    content = {
+        "version": VERSION,
+        **{name: getattr(view, name) for name in ("name", "asks", "paper", "design")},
+        "looks": list(view.looks),
+        "runs": Path(os.path.relpath(_runs_folder(view).resolve(), folder.resolve())).as_posix(),
+        "nuisance": list(view.guard.declared.nuisance) if view.guard else None,
+        "tuning": [_candidate(c) for c in view.tuning.candidates] if view.tuning else None,
+        "claims": {name: asdict(claim) for name, claim in view.claims.items()},
+        "config": base,
+        "points": points,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / STUDY, content)
+
+
+def _runs_folder(view: StudyView) -> Path:
+    first = view.points[0]
+    if isinstance(first, RunRecord):
+        return first.directory.path.parent
+    return first.config.paths.runs_folder
+
+
+def _differs(tree: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a config in which a point differs; a run knows the study that trained it first,
+    which says nothing of this one."""
+    return {name: tree[name] for name in tree if tree[name] != base[name] and name != "study"}
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "net": dict(candidate.net),
+        "setting": dict(candidate.setting),
+        "errors": candidate.errors,
+    }
+
+
+def read_study(folder: Path, runs: Path | None = None) -> StudyView:
+    """The study of a folder, with its runs as they are now.
+
+    It is judged as the study's own report judges it: with its looks, ledger and declarations. What
+    the page has besides, the null arm, the control runs and the comparison of its points, is left
+    out.
+
+    Args:
+        folder: ``studies/<name>``.
+        runs: folder of the runs; None: where they were when ``study.json`` was written, seen from
+            the study's folder.
+
+    Raises:
+        FileNotFoundError: there is no ``study.json``.
+        ConfigError: this version cannot read a config or a claim of it.
+    """
+    stored = json.loads((folder / STUDY).read_text(encoding="utf-8"))
+    where = runs or folder.resolve() / stored["runs"]
+    found = [
+        _point(where / name, {**stored["config"], **differs})
+        for name, differs in stored["points"].items()
+    ]
+    nuisance, tuning = stored["nuisance"], stored["tuning"]
+    return with_looks(
+        StudyView(
+            **{name: stored[name] for name in ("name", "asks", "paper", "design")},
+            runs=[point for point in found if isinstance(point, RunRecord)],
+            missing=[point for point in found if isinstance(point, MissingPoint)],
+            guard=None
+            if nuisance is None
+            else Guard(declared=Declared(nuisance=tuple(nuisance)), differences=()),
+            claims=parse_claims(stored["claims"]),
+            looks=tuple(stored["looks"]),
+            tuning=Tuning([_read_candidate(line) for line in tuning]) if tuning else None,
+            ledger=read_ledger(folder),
+            declared=read_declared(folder),
+        )
+    )
+
+
+def _point(path: Path, planned: Mapping[str, Any]) -> RunRecord | MissingPoint:
+    if not (path / "config.yaml").exists():
+        return MissingPoint(path.name, parse_stored(planned))
+    try:
+        return load_run(path)
+    except ConfigError:  # of a version with other fields: what the study planned stands in for it
+        return load_run(path, planned=parse_stored(planned))
+
+
+def _read_candidate(stored: Mapping[str, Any]) -> Candidate:
+    errors = {int(seed): error for seed, error in stored["errors"].items()}
+    return Candidate(tuple(stored["net"].items()), tuple(stored["setting"].items()), errors)

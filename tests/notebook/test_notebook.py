@@ -1,0 +1,161 @@
+"""Studies and runs in a notebook: the report's numbers, read from folders alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from running import ROOT
+
+import vgglab
+from vgglab.notebook.predictions import COLUMNS as PREDICTION_COLUMNS
+from vgglab.notebook.runs import CURVE_COLUMNS
+from vgglab.report.claims_table import COLUMNS as CLAIM_COLUMNS
+from vgglab.report.style import BLUE, INK, ORANGE
+
+PAGE = ROOT / "docs" / "notebook.md"
+
+
+@pytest.fixture(scope="session")
+def study(made_up: Path) -> vgglab.Study:
+    return vgglab.load(made_up / "studies" / "depth")
+
+
+def test_runs_are_the_reports(study: vgglab.Study, made_up: Path) -> None:
+    reported = pd.read_csv(made_up / "studies" / "depth" / "results.csv")
+    assert list(study.runs.columns) == list(reported.columns)
+    assert study.runs["run"].to_list() == reported["run"].to_list()
+    assert study.runs["top1_error"].to_list() == pytest.approx(
+        reported["top1_error"].to_list(), nan_ok=True
+    )
+    assert {"finished", "diverged", "pending"} == set(study.runs["state"])
+
+
+@pytest.mark.parametrize("root", ["made_up", pytest.param("trained", marks=pytest.mark.slow)])
+def test_claims_are_the_reports(root: str, request: pytest.FixtureRequest) -> None:
+    folder = request.getfixturevalue(root) / "studies" / "depth"
+    reported = json.loads((folder / "claims.json").read_text(encoding="utf-8"))["claims"]
+    claims = vgglab.load(folder).claims
+    assert len(claims) > 0
+    found = zip(claims["claim"], claims["word"], claims["p_holm"], strict=True)
+    assert list(found) == [(c["claim"], c["verdict"], c["p_holm"]) for c in reported]
+    means = [c["effect"]["mean"] if c["effect"] else float("nan") for c in reported]
+    assert claims["difference"].to_list() == pytest.approx(means, nan_ok=True)
+
+
+def test_curves_have_a_row_a_value(study: vgglab.Study) -> None:
+    run = study.runs["run"].iloc[0]
+    own = study.curves[study.curves["run"] == run].set_index(["metric", "epoch"])["value"]
+    assert own["train/loss", 0.5] == 1.0
+    assert own["validation/top5_error", 8.0] == pytest.approx(
+        study.runs["top1_error"].iloc[0] / 9 + 20 * 0.45**7
+    )
+    assert not {"step", "time", "images_seen", "epoch"} & set(study.curves["metric"])
+
+
+@pytest.mark.slow
+def test_predictions_give_the_errors_of_the_runs(trained: Path) -> None:
+    study = vgglab.load(trained / "studies" / "depth")
+    assert len(study.predictions) == len(study.runs) == 4
+    for row in study.runs.itertuples():
+        frame = study.predictions[row.run, row.protocol]  # type: ignore[index]
+        assert tuple(frame.columns) == PREDICTION_COLUMNS
+        assert len(frame) == row.images
+        assert 100 * (frame["rank"] != 1).mean() == pytest.approx(row.top1_error, abs=1e-3)
+        assert (frame["rank"] == 1).equals(frame["label"] == frame["predicted"])
+        assert frame["loss"].mean() == pytest.approx(row.loss, rel=1e-5)
+    with pytest.raises(KeyError, match=r"list\(study.predictions\) has the keys"):
+        _ = study.predictions["x", "center"]
+
+
+def test_a_figure_is_drawn_in_the_callers_style(study: vgglab.Study) -> None:
+    with mpl.rc_context({"text.color": "#00ff00", "figure.figsize": (3, 2)}):
+        figure = study.figure("error_vs_depth")
+    colours = {to_hex(line.get_color()) for line in figure.axes[0].lines}
+    assert "#1f77b4" in colours or "#ff7f0e" in colours  # matplotlib's own
+    assert not {BLUE, ORANGE, INK} & colours
+    assert {t.get_color() for t in figure.axes[0].texts} >= {"#00ff00"}
+    assert figure.get_figwidth() == 3
+    assert study.figure("error_vs_depth").get_figwidth() == mpl.rcParams["figure.figsize"][0]
+
+
+def test_figures_are_the_reports(study: vgglab.Study, made_up: Path) -> None:
+    written = {path.stem for path in (made_up / "studies/depth/figures").glob("*.svg")}
+    assert set(study.figures) == written
+    assert all(study.figures.values())
+
+
+def test_a_study_that_moved_is_found(made_up: Path, tmp_path: Path) -> None:
+    shutil.copytree(made_up, tmp_path / "all")
+    assert len(vgglab.load(tmp_path / "all/studies/depth").curves)
+    shutil.move(tmp_path / "all/runs", tmp_path / "elsewhere")
+    with pytest.raises(FileNotFoundError, match=r"none of its 21 runs .* runs=\"runs\""):
+        vgglab.load(tmp_path / "all/studies/depth")
+    assert len(vgglab.load(tmp_path / "all/studies/depth", runs=tmp_path / "elsewhere").curves)
+
+
+def test_runs_are_chosen_by_their_fields(made_up: Path) -> None:
+    found = vgglab.load_runs(made_up / "runs", where={"model.name": ["b", "e"], "seed": 2})
+    assert found.runs[["model", "state"]].to_numpy().tolist() == [
+        ["b", "finished"],
+        ["e", "diverged"],
+    ]
+    assert set(found.curves["run"]) == set(found.runs["run"])
+    assert len(vgglab.load_runs(made_up / "runs").runs) == 20
+
+
+def test_mistakes_are_named_with_what_is_allowed(
+    study: vgglab.Study, made_up: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="no figure 'depth'; it has: error_vs_depth, differences"):
+        study.figure("depth")
+    with pytest.raises(FileNotFoundError, match=r"no such folder; studies in .*: depth$"):
+        vgglab.load(made_up / "studies" / "deph")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "claims.json").touch()
+    with pytest.raises(FileNotFoundError, match="task=report sweeps=old writes it"):
+        vgglab.load(tmp_path / "old")
+    with pytest.raises(FileNotFoundError, match=r"no study, for it has no study\.json"):
+        vgglab.load(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        vgglab.load_runs(tmp_path / "runs")
+    with pytest.raises(FileNotFoundError, match="no run that this version can read"):
+        vgglab.load_runs(tmp_path)
+    with pytest.raises(ValueError, match=r"no run has such a field; near: model\.name"):
+        vgglab.load_runs(made_up / "runs", where={"model.nam": "d"})
+    with pytest.raises(ValueError, match="where has seed = 7: the runs have 0, 1, 2"):
+        vgglab.load_runs(made_up / "runs", where={"seed": 7})
+
+
+@pytest.mark.slow
+def test_the_blocks_of_the_page_run_without_torch(trained: Path, tmp_path: Path) -> None:
+    """In a fresh process, in a copy of the folders, which stay as they were."""
+    shutil.copytree(trained, tmp_path / "here", ignore=shutil.ignore_patterns("checkpoints"))
+    before = sorted((tmp_path / "here").rglob("*"))
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), flags=re.M | re.S)
+    assert len(blocks) > 5
+    heavy = "{'torch', 'wandb', 'hydra', 'pytorch_lightning'} & set(sys.modules)"
+    code = "\n".join([*blocks, "import sys", f"assert not {heavy}, {heavy}"])
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path / "here", capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert "it has: error_vs_depth" in ended.stdout
+    written = {p.name for p in (tmp_path / "here").rglob("*")} - {p.name for p in before}
+    assert written == {"depth.pdf"}
+
+
+@pytest.mark.parametrize("columns", [CURVE_COLUMNS, PREDICTION_COLUMNS, tuple(CLAIM_COLUMNS), ()])
+def test_the_page_names_every_column(columns: tuple[str, ...], study: vgglab.Study) -> None:
+    text = PAGE.read_text(encoding="utf-8").partition("## Columns")[2]
+    for name in columns or tuple(study.runs.columns):
+        assert f"`{name}`" in text
