@@ -19,6 +19,7 @@ from vgglab.config import Config, FilesConfig
 from vgglab.config.parse import ConfigError
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
+from vgglab.data.image_files import in_words
 from vgglab.data.inspect import FileReport, FolderReport, inspect_files, summarise
 from vgglab.data.listing import Listing
 from vgglab.data.smaller_copy import SmallerCopy
@@ -83,6 +84,7 @@ def _prepare_files(config: Config, data: FilesConfig) -> None:
     if copy is not None:
         copy.end()
         about["copy"] = f"{copy.root}: train on it with data={data.name} data.root={copy.root}"
+    about["left_out"] = listing.left_out
     _show(config, about, counts, summary)
     _check(summary, skips=data.on_error == "skip")
 
@@ -149,7 +151,10 @@ def _show(
 def _tables(
     about: dict[str, Any], counts: ClassCounts, summary: FolderReport | None
 ) -> Iterator[RenderableType]:
-    yield from (Text(f"{name}: {value}") for name, value in about.items())
+    left_out = about.get("left_out")
+    yield from (Text(f"{name}: {value}") for name, value in about.items() if name != "left_out")
+    if left_out:
+        yield Text(f"left out: {in_words(left_out)}")
     yield _split_table(counts)
     if len(counts) <= MOST_CLASSES:
         yield _class_table(counts)
