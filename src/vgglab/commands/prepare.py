@@ -71,7 +71,8 @@ def _prepare_files(config: Config, data: FilesConfig) -> None:
     counts = _counts(list(listing.classes), labels)
     copy = _copy_of(config, listing)
     if copy is not None:
-        copy.begin(listing_fingerprint(data))
+        greys = f";greys:{listing.grey_range}" if listing.grey_range else ""
+        copy.begin(listing_fingerprint(data) + greys)
     everything = listing.file_set(np.arange(len(listing.names_n)))
     split_n = np.zeros(len(everything), dtype=np.int64)
     for number, split in enumerate(SPLITS):
@@ -190,6 +191,8 @@ def _summary_lines(summary: FolderReport) -> Iterator[str]:
     yield f"shorter sides: {low} to {high} px, median {middle}"
     if summary.turned:
         yield f"{summary.turned} images have an EXIF orientation, which is not applied"
+    if summary.one_colour:
+        yield f"{summary.one_colour} images are of one colour: nothing can be learnt from them"
     for one, other in summary.repeated:
         yield f"in two splits: {one} and {other}"
     for path, reason in summary.unreadable:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet, Names
+from vgglab.data.greys import GreyRange
 from vgglab.data.image_files import ImageFiles, check_link, in_words, with_place
 from vgglab.data.smaller_copy import check_copy_complete
 from vgglab.data.split_folders import beside_the_splits, split_folders
@@ -36,6 +37,7 @@ class Listing:
     """Place in ``SPLITS`` of the split whose folder each file is in."""
     left_out: Mapping[str, int]
     """What the files are that are no images -> their number."""
+    grey_range: GreyRange | None = None
 
     def members(self, split: str) -> NDArray[np.int64]:
         """Indices of the files in a split's folder."""
@@ -62,12 +64,17 @@ class Listing:
 
     def file_set(self, members_m: NDArray[np.int64]) -> FileSet:
         """These files as a split."""
-        return FileSet(self.root, self.names_n[members_m], self.labels_n[members_m], members_m)
+        names_m, labels_m = self.names_n[members_m], self.labels_n[members_m]
+        return FileSet(self.root, names_m, labels_m, members_m, grey_range=self.grey_range)
 
 
 @functools.cache
-def list_images(root: Path) -> Listing:
+def list_images(root: Path, grey_range: GreyRange | None = None) -> Listing:
     """The image files under ``root``, as they are when the process asks first.
+
+    Args:
+        root: The folder.
+        grey_range: By which their deep greys are decoded.
 
     Raises:
         DataError: there are none, or a folder is not where it should be.
@@ -76,12 +83,12 @@ def list_images(root: Path) -> Listing:
         raise DataError(f"{root}: no such folder (data.root)")
     check_copy_complete(root)
     try:
-        return _list_images(root)
+        return _list_images(root, grey_range)
     except OSError as error:
         raise DataError(f"{error.filename}: {error.strerror} (data.root)") from error
 
 
-def _list_images(root: Path) -> Listing:
+def _list_images(root: Path, grey_range: GreyRange | None) -> Listing:
     folders = _split_folders(root)
     classes = _folders_in(root / folders["train"])
     if not classes:
@@ -124,6 +131,7 @@ def _list_images(root: Path) -> Listing:
         np.array(labels, dtype=np.int64),
         np.array(splits, dtype=np.int64),
         dict(images.left_out),
+        grey_range,
     )
 
 

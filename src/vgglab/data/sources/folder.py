@@ -17,7 +17,7 @@ from vgglab.privacy import without_home
 def _all_files(config: FolderConfig) -> Listing:
     if not config.root:
         raise DataError("data=folder: say which, data.root=FOLDER")
-    return list_images(Path(config.root).expanduser())
+    return list_images(Path(config.root).expanduser(), config.grey_range)
 
 
 def _listing(config: FolderConfig) -> Listing:
