@@ -30,7 +30,7 @@ from vgglab.launch.slurm import is_slurm_point
 from vgglab.privacy import without_secrets
 from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.workflow.compose import checked_command
-from vgglab.world import leave_agent, world_of
+from vgglab.world import WorldError, leave_agent, world_of
 
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, STOPPED_EXIT_CODE
 
@@ -120,7 +120,7 @@ def exit_code_of(action: Callable[[], None]) -> int:
     """Run an action; turn what goes wrong into one line on the screen and an exit code."""
     try:
         action()
-    except (ConfigError, DataError) as error:
+    except (ConfigError, DataError, WorldError) as error:
         return _complain(str(error), USER_MISTAKE)
     except (HydraException, OmegaConfBaseException) as error:
         return _complain(shortened(explain_hydra(error)), USER_MISTAKE)

@@ -38,6 +38,7 @@ class Listing:
     left_out: Mapping[str, int]
     """What the files are that are no images -> their number."""
     grey_range: GreyRange | None = None
+    """By which deep greys are decoded."""
 
     def members(self, split: str) -> NDArray[np.int64]:
         """Indices of the files in a split's folder."""
@@ -69,12 +70,8 @@ class Listing:
 
 
 @functools.cache
-def list_images(root: Path, grey_range: GreyRange | None = None) -> Listing:
+def list_images(root: Path) -> Listing:
     """The image files under ``root``, as they are when the process asks first.
-
-    Args:
-        root: The folder.
-        grey_range: By which their deep greys are decoded.
 
     Raises:
         DataError: there are none, or a folder is not where it should be.
@@ -83,12 +80,12 @@ def list_images(root: Path, grey_range: GreyRange | None = None) -> Listing:
         raise DataError(f"{root}: no such folder (data.root)")
     check_copy_complete(root)
     try:
-        return _list_images(root, grey_range)
+        return _list_images(root)
     except OSError as error:
         raise DataError(f"{error.filename}: {error.strerror} (data.root)") from error
 
 
-def _list_images(root: Path, grey_range: GreyRange | None) -> Listing:
+def _list_images(root: Path) -> Listing:
     folders = _split_folders(root)
     classes = _folders_in(root / folders["train"])
     if not classes:
@@ -131,7 +128,6 @@ def _list_images(root: Path, grey_range: GreyRange | None) -> Listing:
         np.array(labels, dtype=np.int64),
         np.array(splits, dtype=np.int64),
         dict(images.left_out),
-        grey_range,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from vgglab.config import Config, Procedure, with_infrastructure_of
 from vgglab.config.parse import ConfigError, parse
 from vgglab.runs import RunDirectory, State
+from vgglab.runs.damage import DamagedFile, say_once
 from vgglab.runs.records import Result, read_config, read_result, write_result
 from vgglab.training.imports import import_lightning
 from vgglab.workflow.gpus import refuse_without_gpus
@@ -37,7 +38,11 @@ def stored_accumulate(directory: RunDirectory) -> int | None:
     """Micro-batches of a step in the attempt whose checkpoint a run goes on from, if any."""
     if not (directory.has_checkpoint and directory.config.exists()):
         return None
-    return read_config(directory).trainer.accumulate
+    try:
+        return read_config(directory).trainer.accumulate
+    except DamagedFile as error:
+        say_once(error, "its run goes on without it")
+        return None
 
 
 def untested(config: Config, directory: RunDirectory) -> tuple[Procedure, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,7 +18,22 @@ from vgglab.privacy import without_home
 def _all_files(config: FolderConfig) -> Listing:
     if not config.root:
         raise DataError("data=folder: say which, data.root=FOLDER")
-    return list_images(Path(config.root).expanduser(), config.grey_range)
+    listing = list_images(_root(config))
+    if config.grey_range is None:
+        return listing
+    return dataclasses.replace(listing, grey_range=config.grey_range)
+
+
+def _root(config: FolderConfig) -> Path:
+    """The folder, with the home of the user that ``~`` or ``~user`` names.
+
+    Raises:
+        DataError: there is no such user.
+    """
+    try:
+        return Path(config.root).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"data.root = {config.root}: there is no such user") from error
 
 
 def _listing(config: FolderConfig) -> Listing:
@@ -58,7 +74,7 @@ def _split(config: FolderConfig, listing: Listing) -> Splits[FileSet]:
 
 
 def _address(config: FolderConfig) -> str:
-    return f"file://{quote(without_home(str(Path(config.root).expanduser().resolve())))}"
+    return f"file://{quote(without_home(str(_root(config).resolve())))}"
 
 
 FOLDER: FileSource[FolderConfig] = FileSource(
