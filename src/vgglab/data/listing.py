@@ -69,6 +69,18 @@ class Listing:
         return FileSet(self.root, names_m, labels_m, members_m, grey_range=self.grey_range)
 
 
+def data_root(root: str) -> Path:
+    """The folder that ``data.root`` names; ``~`` and ``~user`` are their homes.
+
+    Raises:
+        DataError: there is no such user.
+    """
+    try:
+        return Path(root).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"data.root = {root}: there is no such user") from error
+
+
 @functools.cache
 def list_images(root: Path) -> Listing:
     """The image files under ``root``, as they are when the process asks first.

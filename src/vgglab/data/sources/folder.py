@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from urllib.parse import quote
 
 from vgglab.config import FolderConfig
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
-from vgglab.data.listing import Listing, list_images
+from vgglab.data.listing import Listing, data_root, list_images
 from vgglab.data.sources.source import FileSource
 from vgglab.data.splits import SPLITS, Splits, split_originals
 from vgglab.privacy import without_home
@@ -18,22 +17,10 @@ from vgglab.privacy import without_home
 def _all_files(config: FolderConfig) -> Listing:
     if not config.root:
         raise DataError("data=folder: say which, data.root=FOLDER")
-    listing = list_images(_root(config))
+    listing = list_images(data_root(config.root))
     if config.grey_range is None:
         return listing
     return dataclasses.replace(listing, grey_range=config.grey_range)
-
-
-def _root(config: FolderConfig) -> Path:
-    """The folder, with the home of the user that ``~`` or ``~user`` names.
-
-    Raises:
-        DataError: there is no such user.
-    """
-    try:
-        return Path(config.root).expanduser()
-    except RuntimeError as error:
-        raise DataError(f"data.root = {config.root}: there is no such user") from error
 
 
 def _listing(config: FolderConfig) -> Listing:
@@ -74,7 +61,7 @@ def _split(config: FolderConfig, listing: Listing) -> Splits[FileSet]:
 
 
 def _address(config: FolderConfig) -> str:
-    return f"file://{quote(without_home(str(_root(config).resolve())))}"
+    return f"file://{quote(without_home(str(data_root(config.root).resolve())))}"
 
 
 FOLDER: FileSource[FolderConfig] = FileSource(
