@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -168,3 +169,15 @@ def test_a_home_of_nobody(data: str, tmp_path: Path) -> None:
     said = completed(tmp_path, "task=prepare", f"data={data}", "data.root='~nosuchuser/x'")
     assert said.returncode == 2
     assert said.stderr == "error: data.root = ~nosuchuser/x: there is no such user\n"
+
+
+@pytest.mark.parametrize("what", [("task=prepare",), ("tracking=off",), ("-m", "model=a,b")])
+def test_a_folder_that_may_not_be_written(what: Sequence[str], tmp_path: Path) -> None:
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o555)
+    powers = shlex.join(["setpriv", "--bounding-set=-all", "--inh-caps=-all"])  # of root
+    as_user = powers if os.geteuid() == 0 else ""
+    said = in_a_shell(folder, f"{as_user} RUN {shlex.join(what)}")
+    assert said.returncode == 2
+    assert "Permission denied; name folders that can be written: paths.runs=FOLDER" in said.stderr
+    assert said.stderr.count("\n") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import re
@@ -35,6 +36,8 @@ from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.workflow.compose import checked_command
 from vgglab.world import WorldError, leave_agent, world_of
 
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""Of a folder that may not be written."""
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, STOPPED_EXIT_CODE
 
 
@@ -78,7 +81,6 @@ def main(root: Path) -> None:
     if code == INTERRUPTED:
         # It has stopped and said so; once more Ctrl-C, while Python winds up, changes nothing.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.stdout.flush()
     sys.exit(code)
 
 
@@ -171,6 +173,12 @@ def _unexpected(error: Exception) -> int:
     if type(error).__name__ == "Interrupted":
         return _complain(f"interrupted by {error}; the same command goes on from here", INTERRUPTED)
     log = getattr(error, "vgglab_log", None)
+    if log is None and isinstance(error, OSError) and error.errno in READ_ONLY and error.filename:
+        return _complain(
+            f"{error.filename}: {error.strerror}; name folders that can be written: "
+            "paths.runs=FOLDER paths.studies=FOLDER paths.data=FOLDER",
+            USER_MISTAKE,
+        )
     if log is None:
         with tempfile.NamedTemporaryFile(
             "w", prefix="vgglab-", suffix=".log", delete=False, encoding="utf-8"
