@@ -60,7 +60,7 @@ def test_a_run_outlives_its_reader(tmp_path: Path, datasets: Path) -> None:
 
 def test_a_terminal_that_knows_ascii_alone(tmp_path: Path) -> None:
     ascii_alone = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
-    said = completed(tmp_path, "task=runs", "paths.runs=läufe", variables=ascii_alone)
+    said = completed(tmp_path, "task=runs", "paths.runs='läufe'", variables=ascii_alone)
     assert said.returncode == 0, said.stderr
     assert said.stdout == "no runs in l\\xe4ufe\n"
     said = completed(tmp_path, "task=describe", "model=ä", variables=ascii_alone)

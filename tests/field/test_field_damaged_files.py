@@ -10,10 +10,13 @@ import pytest
 from report_runs import config_of, write_run
 from running import SMALL, Command, completed, stamps
 
+from vgglab.data.errors import DataError
+from vgglab.data.smaller_copy import COPY_RECORD, check_copy_complete
 from vgglab.runs import RunDirectory, State, load_run, load_runs, read_result
 from vgglab.runs.claim import hold_claim, latest_claim
-from vgglab.runs.damage import DamagedFile
+from vgglab.runs.damage import DamagedFile, is_whole_parquet
 from vgglab.runs.lines import read_lines
+from vgglab.study.claims.mistakes import MistakesReader
 
 GARBLED = {
     "empty": b"",
@@ -25,6 +28,9 @@ GARBLED = {
     "nested": b"[" * 100_000,
 }
 DAMAGE = pytest.mark.parametrize("content", list(GARBLED.values()), ids=list(GARBLED))
+
+
+BEFORE_ITS_END = ("status.json", "result.json", "config.yaml")
 
 
 @pytest.fixture
@@ -98,6 +104,28 @@ def test_copies_of_locks_that_others_made(tmp_path: Path) -> None:
         assert found.pid == 0
 
 
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1 cut short", b"PAR1" * 20])
+def test_predictions_that_are_damaged_count_as_none(
+    content: bytes, runs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = load_run(runs / "a")
+    path = run.directory.predictions("center")
+    path.parent.mkdir()
+    path.write_bytes(content)
+    assert MistakesReader().mistakes(run, "center", 1) is None
+    (line,) = warned(caplog)
+    assert line.startswith(f"{path}: damaged (")
+    assert is_whole_parquet(path) == (content[-4:] == b"PAR1")
+    assert not is_whole_parquet(path.with_name("gone.parquet"))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "{}"])
+def test_the_record_of_a_copy_that_is_damaged(content: str, tmp_path: Path) -> None:
+    (tmp_path / COPY_RECORD).write_text(content)
+    with pytest.raises(DataError, match=r"prepared\.json: damaged|a copy that is not complete"):
+        check_copy_complete(tmp_path)
+
+
 def test_lines_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_bytes(b'{"a": 1}\n\xff\xfe\n[1]\n{"b": 2}\n')
     assert read_lines(tmp_path / "x.jsonl") == [{"a": 1}, {"b": 2}]
@@ -117,16 +145,20 @@ def test_commands_name_the_file_and_go_on(runs: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["status.json", "result.json", "config.yaml"])
+@pytest.mark.parametrize("name", [*BEFORE_ITS_END, "predictions/center.parquet"])
 def test_a_study_goes_on_and_ends_as_before(name: str, command: Command, tmp_path: Path) -> None:
     study = ("-m", "model=a,b", "study.name=mine", *SMALL, "protocol=center", "protocol.top_k=[1]")
     assert command(*study).returncode == 0
     (run,) = (tmp_path / "runs").glob("a-*")
     whole, before = (run / "result.json").read_bytes(), stamps(tmp_path)
+    content = (run / name).read_bytes()
     (run / name).write_bytes(b"")
     said = command(*study)
     assert said.returncode == 0, said.stderr
-    assert f"{name}: damaged" in said.stdout + said.stderr
+    if name.startswith("predictions"):  # made anew, as if they were gone
+        assert (run / name).read_bytes() == content
+    else:
+        assert f"{name}: damaged" in said.stdout + said.stderr
     if name == "config.yaml":
         assert (run / "result.json").read_bytes() == whole
     else:

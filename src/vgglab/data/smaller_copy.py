@@ -7,7 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import PIL
 from PIL import Image
@@ -56,7 +56,7 @@ class SmallerCopy:
         }
         record = self.root / COPY_RECORD
         if record.exists():
-            before = json.loads(record.read_text(encoding="utf-8"))
+            before = _read_record(record)
             differs = [name for name, value in made_by.items() if before.get(name) != value]
             if differs:
                 raise DataError(
@@ -116,6 +116,16 @@ class SmallerCopy:
         return Image.fromarray(rescaled(image_chw, side).permute(1, 2, 0).numpy())
 
 
+def _read_record(record: Path) -> dict[str, Any]:
+    try:
+        found: Any = json.loads(record.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise TypeError("not a JSON object")
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{record}: damaged ({error}); remove it and make the copy anew") from error
+    return found
+
+
 def check_copy_complete(root: Path) -> None:
     """Refuse a copy that is not finished.
 
@@ -123,7 +133,7 @@ def check_copy_complete(root: Path) -> None:
         DataError: the folder is a copy that was not finished.
     """
     record = root / COPY_RECORD
-    if record.exists() and not json.loads(record.read_text(encoding="utf-8"))["complete"]:
+    if record.exists() and not _read_record(record).get("complete"):
         raise DataError(
             f"{root}: a copy that is not complete; run the task=prepare that made it again"
         )

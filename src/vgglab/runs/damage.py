@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from vgglab.config.parse import ConfigError
 
 log = logging.getLogger(__name__)
 
+_PARQUET = b"PAR1"
+"""Last bytes of a parquet file."""
 _said: set[Path] = set()
 
 
@@ -45,3 +48,13 @@ def read_object(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DamagedFile(path, error) from error
     return found
+
+
+def is_whole_parquet(path: Path) -> bool:
+    """Whether a file is there and ends as a parquet file does: cheap enough for every point."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(_PARQUET), os.SEEK_END)
+            return file.read() == _PARQUET
+    except OSError:  # not there, or shorter
+        return False
