@@ -63,7 +63,7 @@ def test_a_terminal_that_knows_ascii_alone(tmp_path: Path) -> None:
     said = completed(tmp_path, "task=runs", "paths.runs='läufe'", variables=ascii_alone)
     assert said.returncode == 0, said.stderr
     assert said.stdout == "no runs in l\\xe4ufe\n"
-    said = completed(tmp_path, "task=describe", "model=ä", variables=ascii_alone)
+    said = completed(tmp_path, "task=describe", "model='ä'", variables=ascii_alone)
     assert said.returncode == 2
     assert said.stderr.startswith("error: model=\\xe4: must be one of")
 

@@ -21,7 +21,6 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from vgglab import checkout
-from vgglab.commands.streams import outlive_readers
 from vgglab.config import store, wandb_variables
 from vgglab.config.experiment import TaskName
 from vgglab.config.parse import ConfigError, shortened, unknown_field
@@ -33,6 +32,7 @@ from vgglab.launch.ranks import RankFailed
 from vgglab.launch.slurm import is_slurm_point
 from vgglab.privacy import without_secrets
 from vgglab.signals import STOPPED_EXIT_CODE
+from vgglab.streams import outlive_readers
 from vgglab.workflow.compose import checked_command
 from vgglab.world import WorldError, leave_agent, world_of
 

@@ -70,7 +70,7 @@ def _check_events(text: str) -> None:
     open_nodes: list[tuple[str | None, int]] = []  # anchor, and values before it
     values = 0
     for event in yaml.parse(text, yaml.SafeLoader):
-        line = f"line {event.start_mark.line + 1}"
+        line = f"line {event.start_mark.line + 1 if event.start_mark else 0}"
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
@@ -78,7 +78,7 @@ def _check_events(text: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in open_nodes):
                 raise _Refused(f"{line}: *{event.anchor} is within itself")
-            values += sizes.get(event.anchor, 1)
+            values += sizes.get(event.anchor or "", 1)
         elif isinstance(event, yaml.CollectionStartEvent):
             open_nodes.append((event.anchor, values))
             values += 1

@@ -44,7 +44,8 @@ def eight_bits(image: Image.Image, grey_range: GreyRange | None) -> NDArray[np.u
     if grey_range is not None:
         black, white = grey_range
         share_hw = (values_hw.astype(np.float64) - black) / (white - black)
-        return np.rint(255 * share_hw.clip(0, 1)).astype(np.uint8)
+        grey_hw: NDArray[np.uint8] = np.rint(255 * share_hw.clip(0, 1)).astype(np.uint8)
+        return grey_hw
     low, high = values_hw.min().item(), values_hw.max().item()
     of_16_bits = low >= 0 and (high == 0 or LEAST_LEVELS << 8 <= high < 1 << 16)
     if image.mode == "F" or not (of_16_bits or image.format in DECLARED):

@@ -67,8 +67,8 @@ class ImageFiles:
                     inner = os.fsencode(entry.name)
                     for name, size in self.under(Path(entry.path), above):
                         yield inner + b"/" + name, size
-                elif (size := self._size_of_image(entry)) is not None:
-                    yield os.fsencode(entry.name), size
+                elif (found := self._size_of_image(entry)) is not None:
+                    yield os.fsencode(entry.name), found
 
     def _size_of_image(self, entry: os.DirEntry[str]) -> int | None:
         ending = Path(entry.name).suffix.lower()

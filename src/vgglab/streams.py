@@ -6,7 +6,10 @@ import errno
 import io
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
 """Of a write to a pipe whose reader has left, or to a terminal that is closed."""
@@ -15,14 +18,14 @@ GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
 class _Stream(io.FileIO):
     """A descriptor; from the first failed write on, what is written is dropped."""
 
-    def write(self, data: object, /) -> int:
+    def write(self, data: Buffer, /) -> int:
         try:
-            return super().write(data)  # type: ignore[call-overload,no-any-return]
+            return super().write(data)
         except OSError as error:
             if error.errno not in GONE:
                 raise
             _to_nowhere(self.fileno())
-            return len(memoryview(data))  # type: ignore[arg-type]
+            return memoryview(data).nbytes
 
 
 def _to_nowhere(descriptor: int) -> None:
@@ -48,7 +51,8 @@ def outlive_readers() -> None:
 
 
 def _outliving(stream: TextIO | None, descriptor: int) -> TextIO:
-    raw = _Stream(descriptor, "w", closefd=False)
+    # A stream that was closed at the start: its number may be another file's by now.
+    raw = _Stream(descriptor if stream else os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
     strict = stream is None or stream.errors == "strict"
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
