@@ -6,7 +6,8 @@ before the launcher does.
 
 # No annotations of the future here: Hydra loads plugins in a way in which a dataclass cannot
 # look its own up.
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+
+from vgglab.config.parse import ConfigError
+from vgglab.data.errors import DataError
 
 
 class DesignSweeper(Sweeper):
@@ -49,10 +53,28 @@ class DesignSweeper(Sweeper):
 
         assert self.config is not None
         points = designed([f"{key}={value}" for key, value in self._params.items()], arguments)
-        folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")  # as Hydra's own sweeper does
-        return [self.launcher.launch(points, initial_job_idx=0)]
+        with _record(Path(self.config.hydra.sweep.dir) / "multirun.yaml", self.config):
+            return [self.launcher.launch(points, initial_job_idx=0)]
+
+
+@contextmanager
+def _record(path: Path, config: DictConfig) -> Iterator[None]:
+    """Write the command's config, as Hydra's own sweeper does; not that of a refused command."""
+    made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
+    before = path.read_bytes() if path.exists() else None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, path)
+    try:
+        yield
+    except (ConfigError, DataError):
+        if before is not None:
+            path.write_bytes(before)
+        else:
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # something else is in it
+            for folder in made:
+                folder.rmdir()
+        raise
 
 
 @dataclass

@@ -11,12 +11,21 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""Ctrl-C, a plain kill, and the signals that SLURM sends ahead of a preemption or time limit."""
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Ctrl-C, a plain kill, a terminal that is closed, and the signals that SLURM sends ahead of a
+preemption or time limit."""
 STOPPED_EXIT_CODE = 130
 """Exit code of a process that a signal has stopped."""
 REPEAT_SECONDS = 1.0
 """A SIGTERM within this time is a repetition: SLURM sends it to a step and again to its tasks."""
+_ASKS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""After one of them another ends a process at once; SIGHUP does not: kernel and shell send it."""
+
+
+def heeded(signals: tuple[signal.Signals, ...]) -> list[signal.Signals]:
+    """Those of the signals that nohup has not had this process ignore."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [number for number in signals if number != signal.SIGHUP or not ignored]
 
 
 class StopRequest:
@@ -33,7 +42,7 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            for number in self._signals:
+            for number in heeded(self._signals):
                 before = signal.signal(number, self._record)
                 self._before[number] = before
                 outer = getattr(before, "__self__", None)
@@ -48,31 +57,35 @@ class StopRequest:
 
     def _record(self, number: int, frame: FrameType | None) -> None:
         now, name = time.monotonic(), signal.Signals(number).name
-        if self.noted in (signal.SIGINT, signal.SIGTERM):
-            if number == signal.SIGTERM and now - self._since < REPEAT_SECONDS:
+        if self.noted in _ASKS:
+            repeated = number == signal.SIGTERM and now - self._since < REPEAT_SECONDS
+            if repeated or number == signal.SIGHUP:
                 return
             # Not an exception: Lightning would catch it, and W&B would delay the end.
             why = f"{name} after {self.noted.name}"
             say(f"error: {why}: ended at once; the same command goes on from its last checkpoint")
             os._exit(STOPPED_EXIT_CODE)
-        if self.noted is None and number in (signal.SIGINT, signal.SIGTERM):
+        if self.noted is None and number in _ASKS:
             say(f"{name}: stopping at the next checkpoint; once more ends at once")
         self.noted, self._since = signal.Signals(number), now
 
 
 @contextlib.contextmanager
 def raise_on_stop(what_follows: str) -> Iterator[None]:
-    """Raise ``KeyboardInterrupt`` on SIGTERM as on Ctrl-C; the first one prints what follows."""
+    """Raise ``KeyboardInterrupt`` on SIGTERM and on the first SIGHUP as on Ctrl-C; the first one
+    prints what follows."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal what_follows
         name = signal.Signals(number).name
+        if number == signal.SIGHUP and not what_follows:
+            return
         if what_follows:
             say(f"{name}: {what_follows}")
             what_follows = ""
         raise KeyboardInterrupt(name)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in heeded(_ASKS)}
     try:
         yield
     finally:
@@ -82,4 +95,5 @@ def raise_on_stop(what_follows: str) -> Iterator[None]:
 
 def say(line: str) -> None:
     """Print from a signal handler, past Python's buffers, which may be in use."""
-    os.write(2, f"{line}\n".encode())
+    with contextlib.suppress(OSError):  # the terminal is closed
+        os.write(2, f"{line}\n".encode())

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """Environment variables that torchrun and our own launcher set for each process."""
 
+_SLURM = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_NUM_NODES")
+
 LOOPBACK = "127.0.0.1"
 """Address where the processes of one machine meet; other machines cannot reach it."""
 
@@ -51,35 +53,89 @@ class World:
 ALONE = World()
 
 
+class WorldError(Exception):
+    """The environment does not say which of several processes this is; the message is one line."""
+
+
 def world_of(environment: Mapping[str, str]) -> World | None:
-    """Read the world from the environment; None where this process was started alone."""
-    if "RANK" in environment and "WORLD_SIZE" in environment:
-        size = int(environment["WORLD_SIZE"])
+    """Read the world from the environment; None where this process was started alone.
+
+    Raises:
+        WorldError: variables are missing or make no sense together.
+    """
+    given = {name: value for name, value in environment.items() if value.strip()}
+    if "RANK" in given and "WORLD_SIZE" in given:
+        size = _number(given, "WORLD_SIZE", least=1)
+        local_size = _number(given, "LOCAL_WORLD_SIZE", least=1, default=size)
         return World(
-            rank=int(environment["RANK"]),
-            local_rank=int(environment["LOCAL_RANK"]),
+            rank=_number(given, "RANK", below=size),
+            local_rank=_number(given, "LOCAL_RANK", below=local_size, default=_only(size)),
             size=size,
-            local_size=int(environment.get("LOCAL_WORLD_SIZE", size)),
+            local_size=local_size,
             started_by="torchrun",
         )
     # SLURM_NTASKS is set in a batch script too; only srun numbers its tasks within a step.
-    if "SLURM_STEP_NUM_TASKS" in environment and "SLURM_PROCID" in environment:
-        size = int(environment["SLURM_STEP_NUM_TASKS"])
-        nodes = int(environment.get("SLURM_STEP_NUM_NODES", "1"))
+    if "SLURM_STEP_NUM_TASKS" in given and "SLURM_PROCID" in given:
+        size = _number(given, "SLURM_STEP_NUM_TASKS", least=1)
+        local_size = max(1, size // _number(given, "SLURM_STEP_NUM_NODES", least=1, default=1))
         return World(
-            rank=int(environment["SLURM_PROCID"]),
-            local_rank=int(environment["SLURM_LOCALID"]),
+            rank=_number(given, "SLURM_PROCID", below=size),
+            local_rank=_number(given, "SLURM_LOCALID", below=local_size, default=_only(size)),
             size=size,
-            local_size=size // nodes,
+            local_size=local_size,
             started_by="srun",
         )
     return None
 
 
+def _only(size: int) -> int | None:
+    """The local rank of a process that is the only one, else unknown."""
+    return 0 if size == 1 else None
+
+
+def _number(
+    given: Mapping[str, str],
+    name: str,
+    *,
+    least: int = 0,
+    below: int | None = None,
+    default: int | None = None,
+) -> int:
+    """The whole number in a variable.
+
+    Args:
+        given: The environment.
+        name: The variable.
+        least: The smallest number that makes sense.
+        below: All numbers that make sense are below it.
+        default: Where the variable is missing; None: it must not be.
+
+    Raises:
+        WorldError: it is missing, or its number makes no sense.
+    """
+    text = given.get(name, "" if default is None else str(default)).strip()
+    if text.isdecimal() and least <= int(text) and (below is None or int(text) < below):
+        return int(text)
+    allowed = f"at least {least}" if below is None else f"from {least} to {below - 1}"
+    ours = " ".join(n for n in (*VARIABLES, *_SLURM) if n in given)
+    found = f"{name} = {text}" if text else f"{name} is missing"
+    raise WorldError(
+        f"{found}: must be a whole number {allowed}, because {ours} are set; unset them to train "
+        "in one process, or start several by torchrun, srun or trainer=ddp"
+    )
+
+
 def find_master(world: World) -> None:
-    """Set the address where the processes meet in the environment, unless it is set."""
+    """Set the address where the processes meet in the environment, unless it is set.
+
+    Raises:
+        WorldError: nothing says which machine is the first.
+    """
     if world.is_alone or "MASTER_ADDR" in os.environ:
         return
+    for name in ("SLURM_STEP_NODELIST", "SLURM_JOB_ID"):
+        if not os.environ.get(name):
+            raise WorldError(f"MASTER_ADDR and {name} are missing: nothing says where to meet")
     os.environ["MASTER_ADDR"] = _first_host(os.environ["SLURM_STEP_NODELIST"])
     port = _FIRST_PORT + int(os.environ["SLURM_JOB_ID"]) % _PORTS
     os.environ["MASTER_PORT"] = str(port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import re
@@ -17,11 +18,13 @@ import hydra
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from vgglab import checkout
 from vgglab.config import store, wandb_variables
 from vgglab.config.experiment import TaskName
 from vgglab.config.parse import ConfigError, shortened, unknown_field
+from vgglab.config.yaml_files import check_chosen
 from vgglab.data.errors import DataError
 from vgglab.launch.chosen import PointFailed, failed
 from vgglab.launch.point import is_point
@@ -29,9 +32,12 @@ from vgglab.launch.ranks import RankFailed
 from vgglab.launch.slurm import is_slurm_point
 from vgglab.privacy import without_secrets
 from vgglab.signals import STOPPED_EXIT_CODE
+from vgglab.streams import outlive_readers
 from vgglab.workflow.compose import checked_command
-from vgglab.world import leave_agent, world_of
+from vgglab.world import WorldError, leave_agent, world_of
 
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""Of a folder that may not be written."""
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, STOPPED_EXIT_CODE
 
 
@@ -52,6 +58,7 @@ COMMANDS: dict[TaskName, str] = {
 
 def main(root: Path) -> None:
     """Run the command in ``sys.argv`` and leave with its exit code."""
+    outlive_readers()
     checkout.enter(root)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own printer
     store.register()
@@ -65,7 +72,8 @@ def main(root: Path) -> None:
         code = exit_code_of(lambda: dispatch(composed))
 
     code = (
-        exit_code_of(say_of_variables)
+        exit_code_of(lambda: check_arguments(sys.argv[1:], root))
+        or exit_code_of(say_of_variables)
         or exit_code_of(command)
         or code
         or (FAILED if failed else DONE)
@@ -74,6 +82,26 @@ def main(root: Path) -> None:
         # It has stopped and said so; once more Ctrl-C, while Python winds up, changes nothing.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
+
+
+def check_arguments(arguments: Sequence[str], root: Path) -> None:
+    """See that Hydra can do what the arguments ask of it, and read the files that they name.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    shows = next((a for a in arguments if a in ("--cfg", "-c", "--info", "-i")), None)
+    if shows and any(a in ("-m", "--multirun") for a in arguments):
+        raise ConfigError(f"-m {shows}: shows one run's config; leave out -m, and choose one point")
+    if "--resolve" in arguments and "hydra" in arguments:
+        raise ConfigError("--cfg hydra --resolve: Hydra's part names fields of ours; use --cfg all")
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key in ("hydra.sweeper", "hydra.launcher"):
+            raise ConfigError(f"{argument}: is chosen by {key.replace('.', '/')}={value}")
+    user = os.environ.get(checkout.USER_FOLDER)
+    folders = [Path(user)] if user else []
+    check_chosen(arguments, [*folders, root, root / "conf"])
 
 
 def say_of_variables() -> None:
@@ -120,9 +148,9 @@ def exit_code_of(action: Callable[[], None]) -> int:
     """Run an action; turn what goes wrong into one line on the screen and an exit code."""
     try:
         action()
-    except (ConfigError, DataError) as error:
+    except (ConfigError, DataError, WorldError) as error:
         return _complain(str(error), USER_MISTAKE)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         return _complain(shortened(explain_hydra(error)), USER_MISTAKE)
     except (RankFailed, PointFailed) as error:
         return _complain(str(error), error.code)
@@ -145,6 +173,12 @@ def _unexpected(error: Exception) -> int:
     if type(error).__name__ == "Interrupted":
         return _complain(f"interrupted by {error}; the same command goes on from here", INTERRUPTED)
     log = getattr(error, "vgglab_log", None)
+    if log is None and isinstance(error, OSError) and error.errno in READ_ONLY and error.filename:
+        return _complain(
+            f"{error.filename}: {error.strerror}; name folders that can be written: "
+            "paths.runs=FOLDER paths.studies=FOLDER paths.data=FOLDER",
+            USER_MISTAKE,
+        )
     if log is None:
         with tempfile.NamedTemporaryFile(
             "w", prefix="vgglab-", suffix=".log", delete=False, encoding="utf-8"

@@ -19,6 +19,7 @@ from vgglab.config import Config, FilesConfig
 from vgglab.config.parse import ConfigError
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
+from vgglab.data.image_files import in_words
 from vgglab.data.inspect import FileReport, FolderReport, inspect_files, summarise
 from vgglab.data.listing import Listing
 from vgglab.data.smaller_copy import SmallerCopy
@@ -70,7 +71,8 @@ def _prepare_files(config: Config, data: FilesConfig) -> None:
     counts = _counts(list(listing.classes), labels)
     copy = _copy_of(config, listing)
     if copy is not None:
-        copy.begin(listing_fingerprint(data))
+        greys = f";greys:{listing.grey_range}" if listing.grey_range else ""
+        copy.begin(listing_fingerprint(data) + greys)
     everything = listing.file_set(np.arange(len(listing.names_n)))
     split_n = np.zeros(len(everything), dtype=np.int64)
     for number, split in enumerate(SPLITS):
@@ -83,6 +85,7 @@ def _prepare_files(config: Config, data: FilesConfig) -> None:
     if copy is not None:
         copy.end()
         about["copy"] = f"{copy.root}: train on it with data={data.name} data.root={copy.root}"
+    about["left_out"] = listing.left_out
     _show(config, about, counts, summary)
     _check(summary, skips=data.on_error == "skip")
 
@@ -149,7 +152,10 @@ def _show(
 def _tables(
     about: dict[str, Any], counts: ClassCounts, summary: FolderReport | None
 ) -> Iterator[RenderableType]:
-    yield from (Text(f"{name}: {value}") for name, value in about.items())
+    left_out = about.get("left_out")
+    yield from (Text(f"{name}: {value}") for name, value in about.items() if name != "left_out")
+    if left_out:
+        yield Text(f"left out: {in_words(left_out)}")
     yield _split_table(counts)
     if len(counts) <= MOST_CLASSES:
         yield _class_table(counts)
@@ -185,6 +191,8 @@ def _summary_lines(summary: FolderReport) -> Iterator[str]:
     yield f"shorter sides: {low} to {high} px, median {middle}"
     if summary.turned:
         yield f"{summary.turned} images have an EXIF orientation, which is not applied"
+    if summary.one_colour:
+        yield f"{summary.one_colour} images are of one colour: nothing can be learnt from them"
     for one, other in summary.repeated:
         yield f"in two splits: {one} and {other}"
     for path, reason in summary.unreadable:

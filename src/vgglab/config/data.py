@@ -168,10 +168,21 @@ class FolderConfig:
     flip: Flip = True
     """Training augmentation: horizontal flip. To be switched off for digits and text."""
     split_seed: SplitSeed = 0
+    grey_range: Annotated[
+        tuple[float, float] | None, Role.FIXED, Since("2026-11-27", before=None)
+    ] = None
+    """The values that are black and white in greys of more than 8 bits, the same for all files.
+    None: 0 and 65,535, and files that do not look like it are refused (docs/data.md)."""
     decoder: FileDecoder = "auto"
     on_error: OnError = "fail"
     """Treatment of a file that holds no image. ``fail``: the run ends and names it. ``skip``: it is
     left out of training and validation, and counts as an error in the test (docs/data.md)."""
+
+    def __post_init__(self) -> None:
+        if self.grey_range is not None and self.grey_range[0] >= self.grey_range[1]:
+            raise ValueError(
+                f"grey_range = {list(self.grey_range)}: black must be below white, as [0,4095]"
+            )
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 
 from omegaconf import OmegaConf
@@ -55,8 +56,11 @@ def notes(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]
         environment: Of this process.
 
     Raises:
-        ConfigError: ``WANDB_MODE`` is none that W&B knows.
+        ConfigError: ``WANDB_MODE`` is none that W&B knows, or ``WANDB_BASE_URL`` no address.
     """
+    address = environment.get("WANDB_BASE_URL", "")
+    if address and not re.match(r"https?://[^/\s]", address) and "tracking=off" not in arguments:
+        raise ConfigError(f"WANDB_BASE_URL = {address}: must begin with http:// or https://")
     mode = environment.get("WANDB_MODE", "")
     if mode and mode not in MODES:
         raise ConfigError(f"WANDB_MODE = {mode}: must be one of {', '.join(MODES)}")

@@ -16,6 +16,14 @@ from PIL import Image, UnidentifiedImageError
 
 from vgglab.config.data import Decoder
 from vgglab.data.errors import DataError
+from vgglab.data.greys import (
+    GreyRange,
+    UnclearRange,
+    check_upper_bits,
+    eight_bits,
+    has_16_bits,
+    is_deep,
+)
 from vgglab.data.resize import Pixels
 
 if TYPE_CHECKING:
@@ -48,6 +56,10 @@ class UnreachableFile(UnreadableImage):
     is in it, and another machine may well read it: it is never skipped."""
 
 
+class UnclearGreys(UnreachableFile):
+    """A file whose greys want a setting before they can be decoded: never skipped either."""
+
+
 def decoder_name(decoder: Decoder = "auto") -> str:
     """Package and version that decodes JPEG files.
 
@@ -70,14 +82,18 @@ def decoder_name(decoder: Decoder = "auto") -> str:
     return f"{package} {version(package)}"
 
 
-def decode_tensor(path: Path, decoder: Decoder = "auto") -> Tensor:
+def decode_tensor(
+    path: Path, decoder: Decoder = "auto", grey_range: GreyRange | None = None
+) -> Tensor:
     """The image (3, H, W), uint8, at its own size: see ``decode_pixels``."""
     import torch  # not above: most commands decode no image and must not wait for it
 
-    return torch.from_numpy(decode_pixels(path, decoder)).permute(2, 0, 1)
+    return torch.from_numpy(decode_pixels(path, decoder, grey_range)).permute(2, 0, 1)
 
 
-def decode_pixels(path: Path, decoder: Decoder = "auto") -> Pixels:
+def decode_pixels(
+    path: Path, decoder: Decoder = "auto", grey_range: GreyRange | None = None
+) -> Pixels:
     """The image (H, W, 3), writable, at its own size.
 
     JPEG is decoded by simplejpeg where it is installed, everything else by Pillow, and so is a JPEG
@@ -88,7 +104,13 @@ def decode_pixels(path: Path, decoder: Decoder = "auto") -> Pixels:
     frames the first is taken. The EXIF orientation is not applied, as torchvision and the
     published nets do not apply it.
 
+    Args:
+        path: The file.
+        decoder: Of JPEG files.
+        grey_range: The values that are black and white in greys of more than 8 bits.
+
     Raises:
+        UnclearGreys: nothing says which they are.
         UnreadableImage: names the file and the reason.
     """
     match decoder:
@@ -101,7 +123,7 @@ def decode_pixels(path: Path, decoder: Decoder = "auto") -> Pixels:
     if pixels_hwc is not None:
         return pixels_hwc
     with open_image(path) as image:
-        return _rgb(image)
+        return _rgb(image, grey_range)
 
 
 def _by_simplejpeg(path: Path) -> Pixels | None:
@@ -151,6 +173,8 @@ def open_image(path: Path) -> Iterator[Image.Image]:
             yield image
     except (UnreadableImage, MemoryError):
         raise
+    except UnclearRange as error:
+        raise UnclearGreys(path, str(error)) from error
     except Exception as error:  # a broken file can raise anything in a decoder
         system = isinstance(error, OSError) and error.errno is not None
         kind = UnreachableFile if system else UnreadableImage
@@ -167,12 +191,13 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _rgb(image: Image.Image) -> Pixels:
-    if image.mode == "F":
-        raise ValueError("floating-point pixels, whose range nothing says")
+def _rgb(image: Image.Image, grey_range: GreyRange | None) -> Pixels:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if image.mode.startswith("I"):  # 16 bits, of which Pillow would cut off all above 255
-            grey_hw = np.asarray(image).astype(np.int64) >> 8
-            return np.repeat(np.clip(grey_hw, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
-        return np.array(image.convert("RGB"))
+        if is_deep(image):  # Pillow would cut off all above 255
+            return np.repeat(eight_bits(image, grey_range)[..., None], 3, axis=2)
+        of_16_bits = has_16_bits(image)
+        pixels_hwc: Pixels = np.array(image.convert("RGB"))
+    if of_16_bits:
+        check_upper_bits(pixels_hwc)
+    return pixels_hwc

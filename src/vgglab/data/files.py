@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vgglab.config.data import Decoder
 from vgglab.data.decode import decode_pixels, decode_tensor
 from vgglab.data.errors import DataError
+from vgglab.data.greys import GreyRange
 from vgglab.data.resize import Pixels
 from vgglab.data.splits import Labels
 
@@ -37,6 +38,7 @@ class FileSet:
     originals_n: NDArray[np.int64]
     """Index of the file in the whole data set; none is in two splits."""
     decoder: Decoder = "auto"
+    grey_range: GreyRange | None = None
     skipped_m: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """Places in the split of files that hold no image and stay in it: of the test split, where
     each counts as an error."""
@@ -70,7 +72,7 @@ class FileSet:
         Raises:
             UnreadableImage: names the file and the reason.
         """
-        return decode_tensor(self.path(index), self.decoder)
+        return decode_tensor(self.path(index), self.decoder, self.grey_range)
 
     def pixels_hwc(self, index: int) -> Pixels:
         """One whole image (H, W, 3), at its own size.
@@ -78,7 +80,7 @@ class FileSet:
         Raises:
             UnreadableImage: names the file and the reason.
         """
-        return decode_pixels(self.path(index), self.decoder)
+        return decode_pixels(self.path(index), self.decoder, self.grey_range)
 
 
 class _WholeImages:

@@ -34,6 +34,8 @@ class FileReport:
     """Whether the file itself is out of reach, which says nothing about what is in it."""
     turned: bool = False
     """Whether it has an EXIF orientation, which is not applied."""
+    one_colour: bool = False
+    """Whether all its pixels are alike as they are decoded."""
 
 
 class _Inspection:
@@ -52,15 +54,21 @@ class _Inspection:
                 shorter_side = min(header.size)
                 turned = header.getexif().get(ORIENTATION, 1) != 1
             digest = hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
-            if self._copy is None:
-                self._files.image_chw(index)
-            else:
-                self._copy.write(self._files, index)
+            image_chw = None if self._copy is None else self._copy.write(self._files, index)
+            if image_chw is None:
+                image_chw = self._files.image_chw(index)
         except UnreadableImage as error:
             return FileReport(
                 index, error.reason, is_unreachable=isinstance(error, UnreachableFile)
             )
-        return FileReport(index, digest=digest, shorter_side=shorter_side, turned=turned)
+        low_c, high_c = image_chw.flatten(1).aminmax(dim=1)
+        return FileReport(
+            index,
+            digest=digest,
+            shorter_side=shorter_side,
+            turned=turned,
+            one_colour=bool((low_c == high_c).all()),
+        )
 
 
 def inspect_files(
@@ -93,6 +101,8 @@ class FolderReport:
     """Pairs of files with the same content in two splits."""
     turned: int
     """Number of files with an EXIF orientation, which is not applied."""
+    one_colour: int
+    """Number of files all of whose pixels are alike as they are decoded."""
     shorter_sides: tuple[int, int, int]
     """Smallest, median and largest, px; zeros where nothing is readable."""
 
@@ -107,7 +117,7 @@ def summarise(
         split_n: Number of the split that each file is in.
         reports: On each of them.
     """
-    unreadable, repeated, sides, turned = [], [], [], 0
+    unreadable, repeated, sides, turned, one_colour = [], [], [], 0, 0
     first: dict[bytes, int] = {}
     for report in reports:
         if report.fault:
@@ -115,8 +125,9 @@ def summarise(
             continue
         sides.append(report.shorter_side)
         turned += report.turned
+        one_colour += report.one_colour
         other = first.setdefault(report.digest, report.index)
         if split_n[other] != split_n[report.index]:
             repeated.append((str(files.path(other)), str(files.path(report.index))))
     spread = (min(sides), int(np.median(sides)), max(sides)) if sides else (0, 0, 0)
-    return FolderReport(tuple(unreadable), tuple(repeated), turned, spread)
+    return FolderReport(tuple(unreadable), tuple(repeated), turned, one_colour, spread)

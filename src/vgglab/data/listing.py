@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +14,11 @@ from numpy.typing import NDArray
 
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet, Names
+from vgglab.data.greys import GreyRange
+from vgglab.data.image_files import ImageFiles, check_link, in_words, with_place
 from vgglab.data.smaller_copy import check_copy_complete
 from vgglab.data.split_folders import beside_the_splits, split_folders
 from vgglab.data.splits import SPLITS, Labels
-
-SUFFIXES = (
-    ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp",
-)  # fmt: skip
-"""Suffixes of image files, in small or capital letters."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,10 @@ class Listing:
     labels_n: Labels
     splits_n: NDArray[np.int64]
     """Place in ``SPLITS`` of the split whose folder each file is in."""
+    left_out: Mapping[str, int]
+    """What the files are that are no images -> their number."""
+    grey_range: GreyRange | None = None
+    """By which deep greys are decoded."""
 
     def members(self, split: str) -> NDArray[np.int64]:
         """Indices of the files in a split's folder."""
@@ -64,7 +65,20 @@ class Listing:
 
     def file_set(self, members_m: NDArray[np.int64]) -> FileSet:
         """These files as a split."""
-        return FileSet(self.root, self.names_n[members_m], self.labels_n[members_m], members_m)
+        names_m, labels_m = self.names_n[members_m], self.labels_n[members_m]
+        return FileSet(self.root, names_m, labels_m, members_m, grey_range=self.grey_range)
+
+
+def data_root(root: str) -> Path:
+    """The folder that ``data.root`` names; ``~`` and ``~user`` are their homes.
+
+    Raises:
+        DataError: there is no such user.
+    """
+    try:
+        return Path(root).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"data.root = {root}: there is no such user") from error
 
 
 @functools.cache
@@ -77,6 +91,13 @@ def list_images(root: Path) -> Listing:
     if not root.is_dir():
         raise DataError(f"{root}: no such folder (data.root)")
     check_copy_complete(root)
+    try:
+        return _list_images(root)
+    except OSError as error:
+        raise DataError(f"{error.filename}: {error.strerror} (data.root)") from error
+
+
+def _list_images(root: Path) -> Listing:
     folders = _split_folders(root)
     classes = _folders_in(root / folders["train"])
     if not classes:
@@ -85,7 +106,13 @@ def list_images(root: Path) -> Listing:
     sizes: list[int] = []
     labels: list[int] = []
     splits: list[int] = []
+    images = ImageFiles()
+    for folder in {".", *folders.values()}:
+        images.count_loose(root / folder)
     for split, folder in folders.items():
+        above = with_place(root, frozenset())
+        if folder != ".":
+            above = with_place(root / folder, above)
         found = _folders_in(root / folder)
         if unknown := sorted(set(found) - set(classes)):
             raise DataError(
@@ -94,9 +121,12 @@ def list_images(root: Path) -> Listing:
         if not found:
             raise DataError(f"{root / folder}: no class folders in it")
         for class_name in found:
-            files = sorted(_images_under(root / folder / class_name))
+            left_out = images.left_out.copy()
+            files = sorted(images.under(root / folder / class_name, above))
             if split == "train" and not files:
-                raise DataError(f"{root / folder / class_name}: a class without images")
+                others = images.left_out - left_out
+                why = f" (left out: {in_words(others)})" if others else ""
+                raise DataError(f"{root / folder / class_name}: a class without images{why}")
             prefix = os.fsencode(Path(folder) / class_name)
             names += [prefix + b"/" + name for name, _ in files]
             sizes += [size for _, size in files]
@@ -109,6 +139,7 @@ def list_images(root: Path) -> Listing:
         np.array(sizes, dtype=np.int64),
         np.array(labels, dtype=np.int64),
         np.array(splits, dtype=np.int64),
+        dict(images.left_out),
     )
 
 
@@ -123,26 +154,16 @@ def _split_folders(root: Path) -> dict[str, str]:
     if not found:
         return {"train": "."}
     # Annotations, or what an archiver leaves, hold no images.
+    above = with_place(root, frozenset())
     others = [name for name in folders if name not in found.values()]
-    if with_images := [name for name in others if next(_images_under(root / name), None)]:
+    if with_images := [n for n in others if next(ImageFiles().under(root / n, above), None)]:
         raise beside_the_splits(root, found["train"], with_images)
     return found
 
 
 def _folders_in(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
-
-
-def _images_under(folder: Path) -> Iterator[tuple[bytes, int]]:
-    """Name, relative to the folder, and size of each image in it and in the folders in it."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                inner = os.fsencode(entry.name)
-                for name, size in _images_under(Path(entry.path)):
-                    yield inner + b"/" + name, size
-            elif entry.name.lower().endswith(SUFFIXES):
-                yield os.fsencode(entry.name), entry.stat().st_size
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
+    for entry in shown:
+        check_link(Path(entry.path))
+    return sorted(entry.name for entry in shown if entry.is_dir())

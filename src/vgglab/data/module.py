@@ -22,7 +22,11 @@ from vgglab.data.loaders import Batch, BatchLoader, CenterCrops, FileLoader, Loa
 from vgglab.data.normalise import normalisation
 from vgglab.data.order import BatchOrder, Position, Shard
 from vgglab.data.resize import center_crop, rescaled
-from vgglab.data.sources.registry import load_splits, warn_of_missing_classes
+from vgglab.data.sources.registry import (
+    load_splits,
+    warn_of_images_left_out,
+    warn_of_missing_classes,
+)
 from vgglab.data.splits import ImageSet
 from vgglab.world import ALONE, World
 
@@ -60,6 +64,7 @@ class ImageData(pl.LightningDataModule):
         self.splits = load_splits(config.data, config.paths.data_folder)
         if world.is_first:
             warn_of_missing_classes(config.data, self.splits)
+            warn_of_images_left_out(config.data)
             _warn_of_small_crop(config)
         self.normalise = normalisation(config, self.splits)
         self._shift_colors = color_shift(config, self.splits)

@@ -7,13 +7,13 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import PIL
 from PIL import Image
 
 from vgglab.data.cache import replacing
-from vgglab.data.decode import decode_tensor, open_image
+from vgglab.data.decode import open_image
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
 from vgglab.data.resize import rescaled
@@ -56,7 +56,7 @@ class SmallerCopy:
         }
         record = self.root / COPY_RECORD
         if record.exists():
-            before = json.loads(record.read_text(encoding="utf-8"))
+            before = _read_record(record)
             differs = [name for name, value in made_by.items() if before.get(name) != value]
             if differs:
                 raise DataError(
@@ -82,15 +82,18 @@ class SmallerCopy:
         values = json.loads((self.root / COPY_RECORD).read_text(encoding="utf-8"))
         self._write_record(values | {"complete": True})
 
-    def write(self, files: FileSet, index: int) -> None:
+    def write(self, files: FileSet, index: int) -> Tensor | None:
         """Write the copy of one image, unless it is there.
+
+        Returns:
+            The image (3, H, W), at its own size; None where its copy was there.
 
         Raises:
             UnreadableImage: it cannot be decoded.
         """
         source, target = files.path(index), self.path(files, index)
         if target.exists():
-            return
+            return None
         target.parent.mkdir(parents=True, exist_ok=True)
         with open_image(source) as header:
             is_small_jpeg = (
@@ -99,18 +102,28 @@ class SmallerCopy:
                 and min(header.size) <= self.shorter_side
                 and target.name == source.name
             )
-        image_chw = decode_tensor(
-            source
-        )  # also where the bytes are copied: a broken file must not be
+        # Also where the bytes are copied: a broken file must not be.
+        image_chw = files.image_chw(index)
         with replacing(target) as temporary:
             if is_small_jpeg:
                 shutil.copyfile(source, temporary)
             else:
                 self._smaller(image_chw).save(temporary, format="JPEG", quality=self.quality)
+        return image_chw
 
     def _smaller(self, image_chw: Tensor) -> Image.Image:
         side = min(self.shorter_side, *image_chw.shape[-2:])
         return Image.fromarray(rescaled(image_chw, side).permute(1, 2, 0).numpy())
+
+
+def _read_record(record: Path) -> dict[str, Any]:
+    try:
+        found: Any = json.loads(record.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise TypeError("not a JSON object")
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{record}: damaged ({error}); remove it and make the copy anew") from error
+    return found
 
 
 def check_copy_complete(root: Path) -> None:
@@ -120,7 +133,7 @@ def check_copy_complete(root: Path) -> None:
         DataError: the folder is a copy that was not finished.
     """
     record = root / COPY_RECORD
-    if record.exists() and not json.loads(record.read_text(encoding="utf-8"))["complete"]:
+    if record.exists() and not _read_record(record).get("complete"):
         raise DataError(
             f"{root}: a copy that is not complete; run the task=prepare that made it again"
         )

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from vgglab.launch.point import PARENT
 from vgglab.runs import RunDirectory, State, Status
-from vgglab.signals import STOPPED_EXIT_CODE, STOPS, say
+from vgglab.signals import STOPPED_EXIT_CODE, STOPS, heeded, say
 from vgglab.world import LOOPBACK, without_world
 
 POLL_SECONDS = 0.2
@@ -150,7 +150,7 @@ def _passing_on(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in STOPS}
+    before = {number: signal.signal(number, pass_on) for number in heeded(STOPS)}
     try:
         yield
     finally:

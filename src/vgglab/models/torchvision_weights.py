@@ -76,6 +76,17 @@ def load_weights(name: str) -> dict[str, Tensor]:
     return state
 
 
+def check_finite(state: Mapping[str, Tensor], name: str) -> None:
+    """See that every weight is a number: a net with one that is not guesses, with a valid error.
+
+    Raises:
+        WeightsError: names the first tensor with another.
+    """
+    for key, value in state.items():
+        if not value.isfinite().all():
+            raise WeightsError(f"weights={name}: {key} has values that are NaN or infinite")
+
+
 def _downloaded(name: str) -> dict[str, Tensor]:
     """Read weights from torch.hub's cache; if they are not there, download them and check them
     against the hash in their name."""

@@ -49,7 +49,7 @@ class Claim:
 
     @property
     def number(self) -> int:
-        return int(self.path.name.removeprefix(PREFIX))
+        return _number(self.path)
 
     def is_alive(self, now: float) -> bool:
         """Whether the owner may be at work, as far as another machine can tell."""
@@ -65,15 +65,27 @@ def this_machine() -> str:
 
 def latest_claim(folder: Path) -> Claim | None:
     """Read the claim with the highest number; None where there has never been one."""
-    found = sorted(folder.glob(f"{PREFIX}*"), key=lambda p: int(p.name.removeprefix(PREFIX)))
-    for path in reversed(found):
+    for path in sorted(_claims(folder), key=_number, reverse=True):
         with contextlib.suppress(FileNotFoundError):  # a later owner has removed it
-            heartbeat, text = path.stat().st_mtime, path.read_text(encoding="utf-8")
-            if not text.endswith("}"):  # its owner is still writing it
+            heartbeat, text = (
+                path.stat().st_mtime,
+                path.read_text(encoding="utf-8", errors="replace"),
+            )
+            try:
+                owner: dict[str, Any] = json.loads(text)
+                return Claim(path, str(owner["machine"]), int(owner["pid"]), heartbeat)
+            except (ValueError, KeyError, TypeError):  # its owner is still writing it
                 return Claim(path, "", 0, heartbeat)
-            owner: dict[str, Any] = json.loads(text)
-            return Claim(path, owner["machine"], owner["pid"], heartbeat)
     return None
+
+
+def _claims(folder: Path) -> list[Path]:
+    """The numbered files; a cloud drive or an editor may leave copies with more in their names."""
+    return [p for p in folder.glob(f"{PREFIX}*") if p.name.removeprefix(PREFIX).isdecimal()]
+
+
+def _number(path: Path) -> int:
+    return int(path.name.removeprefix(PREFIX))
 
 
 def has_owner_elsewhere(folder: Path) -> bool:
@@ -115,6 +127,8 @@ def hold_claim(folder: Path, timeout: float = -1) -> Iterator[None]:
 def _is_free(claim: Claim | None, folder: Path, unchanged_seconds: float) -> bool:
     if claim is None or claim.heartbeat == RELEASED or not _is_elsewhere(claim):
         return True
+    if unchanged_seconds >= STALE_SECONDS:  # its clock, by which it seems alive, may be ahead
+        return True
     is_silent = unchanged_seconds >= WATCHED_HEARTBEATS * HEARTBEAT_SECONDS
     return is_silent and not claim.is_alive(_file_system_time(folder))
 
@@ -142,8 +156,8 @@ def _take(folder: Path, before: Claim | None) -> Path | None:
     if now is None or now.path != mine:  # taken, used and followed by a later one meanwhile
         mine.unlink(missing_ok=True)
         return None
-    for path in folder.glob(f"{PREFIX}*"):
-        if int(path.name.removeprefix(PREFIX)) < now.number:
+    for path in _claims(folder):
+        if _number(path) < now.number:
             path.unlink(missing_ok=True)
     return mine
 

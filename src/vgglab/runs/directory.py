@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from vgglab.runs.claim import has_owner_elsewhere, hold_claim
+from vgglab.runs.damage import DamagedFile, read_object, say_once
 from vgglab.runs.status import State, Status
 
 
@@ -128,7 +129,8 @@ class RunDirectory:
             return True
 
     def read_status(self) -> Status:
-        """Read the status; a ``running`` one whose process has died becomes ``interrupted``."""
+        """Read the status; a ``running`` one whose process has died becomes ``interrupted``, and so
+        does an outcome whose result is damaged: the run goes on and writes it anew."""
         status = Status.read(self.status)
         if status.state is State.RUNNING and not self.is_claimed():
             # It may have ended between reading the status and asking for the claim.
@@ -136,4 +138,11 @@ class RunDirectory:
             if status.state is State.RUNNING:
                 status.state = State.INTERRUPTED
                 status.reason = f"process {status.pid} on {status.host} died"
+        if status.state.is_outcome:
+            try:
+                read_object(self.result)
+            except DamagedFile as error:
+                say_once(error, "its run counts as interrupted")
+                status.state = State.INTERRUPTED
+                status.reason = f"{self.result.name} is damaged"
         return status

@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import yaml
+from yaml import YAMLError
 
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError, parse_stored
 from vgglab.runs.atomic import write_json
+from vgglab.runs.damage import DamagedFile, read_object, say_once
 from vgglab.runs.directory import RunDirectory
 from vgglab.runs.metrics import Record, read_metrics
 from vgglab.runs.status import State, Status
@@ -216,15 +216,24 @@ def read_config(directory: RunDirectory) -> Config:
 
     Raises:
         FileNotFoundError: there is no ``config.yaml``.
+        DamagedFile: it is not YAML of the kind that we write.
         ConfigError: it has a field that this version does not know, or a value that is not legal.
     """
-    return parse_stored(yaml.load(directory.config.read_text(encoding="utf-8"), _YAML))
+    try:
+        values = yaml.load(directory.config.read_text(encoding="utf-8"), _YAML)
+        if not isinstance(values, dict):
+            raise TypeError("not a mapping")
+        return parse_stored(values)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, YAMLError) as error:
+        raise DamagedFile(directory.config, error) from error
 
 
 def read_result(directory: RunDirectory) -> Result:
-    """``result.json``; empty where there is none."""
-    found: Result | None = _read_json(directory.result)
-    return found or {}
+    """``result.json``; empty where there is none, or a damaged one, which is said."""
+    found: Any = _read_json(directory.result)
+    return cast("Result", found or {})
 
 
 def write_result(directory: RunDirectory, result: Result) -> None:
@@ -233,9 +242,9 @@ def write_result(directory: RunDirectory, result: Result) -> None:
 
 
 def read_certificate(directory: RunDirectory) -> Certificate | None:
-    """``verify.json``; None where there is none."""
-    found: Certificate | None = _read_json(directory.certificate)
-    return found
+    """``verify.json``; None where there is none, or a damaged one, which is said."""
+    found: Any = _read_json(directory.certificate)
+    return cast("Certificate | None", found)
 
 
 def write_certificate(directory: RunDirectory, certificate: Certificate) -> None:
@@ -243,8 +252,12 @@ def write_certificate(directory: RunDirectory, certificate: Certificate) -> None
     write_json(directory.certificate, certificate)
 
 
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        return read_object(path)
+    except DamagedFile as error:
+        say_once(error, "it is done without")
+        return None
 
 
 def load_run(path: Path, planned: Config | None = None) -> RunRecord:
@@ -262,9 +275,11 @@ def load_run(path: Path, planned: Config | None = None) -> RunRecord:
     directory = RunDirectory(path)
     try:
         config = read_config(directory)
-    except ConfigError:
+    except ConfigError as error:
         if planned is None:
             raise
+        if isinstance(error, DamagedFile):
+            say_once(error, "the config that leads to its folder stands in for it")
         config = planned
     status, result = directory.read_status(), read_result(directory)
     return RunRecord(directory, config, status, result, read_certificate(directory))
@@ -274,8 +289,12 @@ def load_runs(folder: Path) -> list[RunRecord]:
     """Every run in a folder whose config this version can read, by name."""
     found = []
     for path in sorted(folder.glob("*/config.yaml")):
-        with contextlib.suppress(ConfigError):  # of a version with other fields: nothing to compare
+        try:
             found.append(load_run(path.parent))
+        except DamagedFile as error:
+            say_once(error, "its run is left out")
+        except ConfigError:  # of a version with other fields: nothing to compare
+            continue
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import platform
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vgglab.runs.atomic import write_json
+from vgglab.runs.damage import DamagedFile, read_object, say_once
 
 
 class State(StrEnum):
@@ -110,13 +110,27 @@ class Status:
 
     @classmethod
     def read(cls, path: Path) -> Status:
-        """The status in a file; ``pending`` where there is none yet."""
+        """The status in a file; ``pending`` where there is none yet.
+
+        ``interrupted`` where the file is damaged, which is said: what the run computed is in other
+        files, and it goes on from there.
+        """
         try:
-            stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            return cls._of(path)
+        except DamagedFile as error:
+            say_once(error, "its run counts as interrupted")
+            return cls(state=State.INTERRUPTED, reason=f"{path.name} is damaged")
+
+    @classmethod
+    def _of(cls, path: Path) -> Status:
+        stored = read_object(path)
+        if stored is None:
             return cls()
-        history = [Attempt(**_known(Attempt, attempt)) for attempt in stored.pop("history", [])]
-        return cls(**_known(cls, stored), history=history)
+        try:
+            history = [Attempt(**_known(Attempt, attempt)) for attempt in stored.pop("history", [])]
+            return cls(**_known(cls, stored), history=history)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedFile(path, error) from error
 
     def write(self, path: Path) -> None:
         """Replace the file in one step, with a fresh heartbeat."""

@@ -6,6 +6,7 @@ Does not load wandb: its own command uploads.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vgglab.config import TrackingConfig
+
+log = logging.getLogger(__name__)
 
 MARK = ".wandb-incomplete"
 """Mark in a run's folder; W&B's own folder may be on the disk that is full."""
@@ -75,7 +78,7 @@ def link_runs(folder: Path, runs: Iterable[Path]) -> Path | None:
     Removes other links to attempts. Folders stay: the study's own run is one of them.
 
     Returns:
-        The flat folder; None where W&B has kept nothing.
+        The flat folder; None where W&B has kept nothing, or the file system has no links.
     """
     latest = [found[-1] for run in runs if (found := _attempts(run))]
     flat = folder / "wandb"
@@ -85,8 +88,12 @@ def link_runs(folder: Path, runs: Iterable[Path]) -> Path | None:
     for old in flat.iterdir():
         if old.is_symlink() and old.name.startswith(("run-", "offline-run-")):
             old.unlink()
-    for target in latest:
-        (flat / target.name).symlink_to(os.path.relpath(target.resolve(), flat.resolve()))
+    try:
+        for target in latest:
+            (flat / target.name).symlink_to(os.path.relpath(target.resolve(), flat.resolve()))
+    except OSError as error:  # exFAT, SMB
+        log.warning("%s: no flat folder for wandb leet: %s", flat, error.strerror)
+        return None
     return flat
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import ssl
+import threading
 import urllib.error
 import urllib.request
 
@@ -34,6 +35,14 @@ def answers(url: str) -> bool:
     """Whether a server answers there; behind a proxy this cannot be known, and True is assumed."""
     if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
         return True
+    found: list[bool] = []
+    asking = threading.Thread(target=lambda: found.append(_answers(url)), daemon=True)
+    asking.start()
+    asking.join(SECONDS)  # urlopen's limit is one for each byte that arrives
+    return found == [True]
+
+
+def _answers(url: str) -> bool:
     try:
         urllib.request.urlopen(url, timeout=SECONDS).close()
     except urllib.error.HTTPError:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from vgglab.config import Config, Procedure, with_infrastructure_of
 from vgglab.config.parse import ConfigError, parse
 from vgglab.runs import RunDirectory, State
+from vgglab.runs.damage import DamagedFile, is_whole_parquet, say_once
 from vgglab.runs.records import Result, read_config, read_result, write_result
 from vgglab.training.imports import import_lightning
 from vgglab.workflow.gpus import refuse_without_gpus
@@ -37,13 +38,18 @@ def stored_accumulate(directory: RunDirectory) -> int | None:
     """Micro-batches of a step in the attempt whose checkpoint a run goes on from, if any."""
     if not (directory.has_checkpoint and directory.config.exists()):
         return None
-    return read_config(directory).trainer.accumulate
+    try:
+        return read_config(directory).trainer.accumulate
+    except DamagedFile as error:
+        say_once(error, "its run goes on without it")
+        return None
 
 
 def untested(config: Config, directory: RunDirectory) -> tuple[Procedure, ...]:
     """The tests that a config asks for and the run lacks.
 
-    A test whose predictions are gone counts as lacking while there are weights to make them anew.
+    A test whose predictions are gone or cut short counts as lacking while there are weights to make
+    them anew.
     """
     errors = read_result(directory).get("errors", {})
     weights = directory.best_checkpoint.exists()
@@ -51,7 +57,7 @@ def untested(config: Config, directory: RunDirectory) -> tuple[Procedure, ...]:
         procedure
         for procedure in config.procedures
         if procedure.label not in errors
-        or (weights and not directory.predictions(procedure.label).exists())
+        or (weights and not is_whole_parquet(directory.predictions(procedure.label)))
     )
 
 

@@ -42,6 +42,7 @@ def evaluate_weights(config: Config) -> None:
     """
     try:
         state = published.load_weights(config.weights)
+        published.check_finite(state, config.weights)
         about = published.net_of(state)
         wanted = config_for(about, config)
         state = _in_order_of_labels(state, wanted)

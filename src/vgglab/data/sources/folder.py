@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import dataclasses
 from urllib.parse import quote
 
 from vgglab.config import FolderConfig
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
-from vgglab.data.listing import Listing, list_images
+from vgglab.data.listing import Listing, data_root, list_images
 from vgglab.data.sources.source import FileSource
 from vgglab.data.splits import SPLITS, Splits, split_originals
 from vgglab.privacy import without_home
@@ -17,7 +17,10 @@ from vgglab.privacy import without_home
 def _all_files(config: FolderConfig) -> Listing:
     if not config.root:
         raise DataError("data=folder: say which, data.root=FOLDER")
-    return list_images(Path(config.root).expanduser())
+    listing = list_images(data_root(config.root))
+    if config.grey_range is None:
+        return listing
+    return dataclasses.replace(listing, grey_range=config.grey_range)
 
 
 def _listing(config: FolderConfig) -> Listing:
@@ -58,7 +61,7 @@ def _split(config: FolderConfig, listing: Listing) -> Splits[FileSet]:
 
 
 def _address(config: FolderConfig) -> str:
-    return f"file://{quote(without_home(str(Path(config.root).expanduser().resolve())))}"
+    return f"file://{quote(without_home(str(data_root(config.root).resolve())))}"
 
 
 FOLDER: FileSource[FolderConfig] = FileSource(

@@ -8,7 +8,7 @@ from urllib.error import URLError
 from vgglab.config import ImagenetConfig, ImagenetteConfig
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
-from vgglab.data.listing import Listing, list_images
+from vgglab.data.listing import Listing, data_root, list_images
 from vgglab.data.smaller_copy import COPY_RECORD
 from vgglab.data.sources.source import FileSource
 from vgglab.data.splits import Splits, split_originals
@@ -42,7 +42,7 @@ def extract_imagenet(config: ImagenetConfig) -> None:
     """
     from torchvision.datasets import ImageNet
 
-    root = Path(config.root).expanduser()
+    root = data_root(config.root)
     try:
         for split in ("train", "val"):
             if not (root / split).is_dir():
@@ -61,14 +61,14 @@ def _where_to_get_it(root: Path) -> str:
 
 
 def _imagenet_listing(config: ImagenetConfig) -> Listing:
-    folder = Path(config.root).expanduser()
+    folder = data_root(config.root)
     if not ((folder / "train").is_dir() and (folder / "val").is_dir()):
         raise DataError(f"data=imagenet: {_where_to_get_it(folder)}")
     return _whole_listing(config, folder)
 
 
 def _imagenette_listing(config: ImagenetteConfig) -> Listing:
-    root = Path(config.root).expanduser()
+    root = data_root(config.root)
     url, checksum = IMAGENETTE_ARCHIVES[config.size]
     # A copy by task=prepare has the splits in its root; an archive has them in a folder.
     folder = root if (root / COPY_RECORD).exists() else root / Path(url).stem
@@ -132,7 +132,7 @@ def _split(config: ImagenetConfig | ImagenetteConfig, listing: Listing) -> Split
 
 def _content(root: str, *checksums: str) -> str:
     """The archives' checksums; of a copy by ``task=prepare``, also how it was made."""
-    record = Path(root).expanduser() / COPY_RECORD
+    record = data_root(root) / COPY_RECORD
     copy = f";copy:{record.read_text(encoding='utf-8').strip()}" if record.exists() else ""
     return f"md5:{'+'.join(checksums)}{copy}"
 

@@ -9,6 +9,7 @@ from typing import Any, assert_never, overload
 
 from vgglab.config import DataConfig, FilesConfig, MemoryConfig
 from vgglab.data.files import FileSet
+from vgglab.data.image_files import in_words
 from vgglab.data.listing import Listing
 from vgglab.data.sources.source import FileSource, MemorySource, Source
 from vgglab.data.splits import SPLITS, ImageSet, Splits
@@ -130,6 +131,19 @@ def warn_of_missing_classes(config: DataConfig, splits: Splits[ImageSet] | Split
                 "%s: no image of %d of %d classes (%s); its errors are of the others alone",
                 *(split, len(lacking), len(names), shown),
             )
+
+
+def warn_of_images_left_out(config: DataConfig) -> None:
+    """Warn of the files in the folders of a data set that are not taken for images."""
+    match source_of(config):
+        case MemorySource():
+            return
+        case FileSource() as source:
+            listing = source.listing(config)
+        case _ as unknown:
+            assert_never(unknown)
+    if listing.left_out:
+        log.warning("%s: left out: %s", listing.root, in_words(listing.left_out))
 
 
 def skipped_files(config: DataConfig, folder: Path) -> tuple[Skipped, ...]:

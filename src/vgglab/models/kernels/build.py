@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 log = logging.getLogger(__name__)
@@ -23,6 +25,9 @@ SHARED = "cpu_kernels.h"
 IMPORTED = {path: path.read_bytes() for path in HERE.iterdir() if path.suffix in (".cpp", ".h")}
 """Source as it was with the rest of this program's source, which a run's record names."""
 TYPES = (torch.float32, torch.float64, torch.bfloat16)
+
+LONGEST_BUILD = 300.0
+"""Seconds to wait for another process's build."""
 
 # Instructions by what torch itself found the processor to have, not by what the compiler finds
 # (-march=native): a folder that several machines share then holds a build for each kind.
@@ -86,16 +91,51 @@ def _load(name: str, purpose: str, flags: list[str]) -> None:
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or extension.get_default_build_root()
     folder = Path(root) / f"{library}_{digest(source, flags)}"
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / f"{library}.so").exists():
-        log.info("building the C++ kernel of %s, once, in %s", purpose, folder)
-    extension.load(  # locks the folder: of two processes one builds, the other waits
-        library,
-        [str(source)],
-        extra_cflags=flags,
-        extra_ldflags=["-fopenmp"],
-        build_directory=str(folder),
-        is_python_module=False,
-    )
+    built = folder / f"{library}.so"
+    with contextlib.ExitStack() as lock:
+        if not built.exists():
+            log.info("building the C++ kernel of %s, once, in %s", purpose, folder)
+            # Of two processes one builds and the other waits; not for ever: where there is no
+            # flock, a process that was killed leaves its lock behind.
+            with contextlib.suppress(Timeout):
+                lock.enter_context(FileLock(folder / ".build.lock", timeout=LONGEST_BUILD))
+        if built.exists():
+            torch.ops.load_library(str(built))
+        else:
+            _build(extension, library, source, flags, built)
+
+
+def _build(extension: Any, library: str, source: Path, flags: list[str], built: Path) -> None:
+    """Build and load a library.
+
+    In a folder of this process's own, whose lock, which is torch's, nobody else has or left.
+
+    Args:
+        extension: torch's builder.
+        library: name of the library.
+        source: of it.
+        flags: of the compiler.
+        built: where it is kept.
+    """
+    with tempfile.TemporaryDirectory(dir=built.parent) as private:
+        begun = Path(private) / built.name
+        is_loaded = True
+        try:
+            extension.load(
+                library,
+                [str(source)],
+                extra_cflags=flags,
+                extra_ldflags=["-fopenmp"],
+                build_directory=private,
+                is_python_module=False,
+            )
+        except TypeError:  # torch 2.14 where there is no flock: the lock fails at its release
+            if not begun.exists():
+                raise
+            is_loaded = False
+        begun.replace(built)
+    if not is_loaded:
+        torch.ops.load_library(str(built))
 
 
 def _extension() -> Any:
@@ -113,5 +153,5 @@ def digest(source: Path, flags: list[str]) -> str:
     of the last build, and two checkouts that shared a folder would build anew in turns."""
     texts = [path.read_text(encoding="utf-8") for path in (source, source.parent / SHARED)]
     places = [str(source), torch.__file__, sys.prefix]
-    about = [*texts, *places, torch.__version__, platform.machine(), *flags]
+    about = ["whole", *texts, *places, torch.__version__, platform.machine(), *flags]
     return hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from vgglab.runs import RunRecord
+from vgglab.runs.damage import DamagedFile, say_once
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class MistakesReader:
             k: number of predictions that count, from 1.
 
         Returns:
-            None where the run kept no predictions, or too few classes of each.
+            None where the run kept no predictions, or too few classes of each, or their file is
+            damaged, which is said.
         """
         key = (run.id, protocol, k)
         if key not in self._read:
@@ -57,10 +60,14 @@ def _read_mistakes(run: RunRecord, protocol: str, k: int) -> Mistakes | None:
     path = run.directory.predictions(protocol)
     if not path.exists():
         return None
-    stored = pq.read_schema(path).names
-    original = "original" if "original" in stored else "index"
-    table = pq.read_table(path, columns=list({"index", original, "label", "classes"}))
-    table = table.sort_by("index")
+    try:
+        stored = pq.read_schema(path).names
+        original = "original" if "original" in stored else "index"
+        table = pq.read_table(path, columns=list({"index", original, "label", "classes"}))
+        table = table.sort_by("index")
+    except (pa.ArrowException, OSError) as error:
+        say_once(DamagedFile(path, error), "its run counts as one without predictions")
+        return None
     label_n = table["label"].to_numpy()
     classes: Any = table["classes"].combine_chunks()
     classes_nk = np.asarray(classes.values).reshape(len(label_n), -1)
