@@ -16,6 +16,7 @@ from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.config.nets import shipped
 from vgglab.models.batch_norm import BatchNorm2d
 from vgglab.models.build import build
+from vgglab.models.convolution import Conv2d
 from vgglab.models.cost import NetCost, describe
 from vgglab.models.lrn import LocalResponseNorm
 from vgglab.models.vgg import VGG
@@ -45,7 +46,7 @@ WITH_BATCH_NORM: dict[str, int] = {
     "a": 132_868_840, "b": 133_053_736, "d": 138_365_992, "e": 143_678_248,
 }  # fmt: skip
 ROW_TYPES = {
-    nn.Conv2d: "conv",
+    Conv2d: "conv",
     BatchNorm2d: "batch_norm",
     LocalResponseNorm: "lrn",
     nn.MaxPool2d: "pool",

@@ -13,6 +13,7 @@ from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.config.nets import shipped
 from vgglab.models.batch_norm import BatchNorm2d
 from vgglab.models.build import build
+from vgglab.models.convolution import Conv2d
 from vgglab.models.lrn import LocalResponseNorm
 from vgglab.models.vgg import VGG
 
@@ -129,7 +130,7 @@ def test_width_scales_channels_and_hidden_units() -> None:
 
 def test_lrn_follows_the_first_relu() -> None:
     kinds = [type(m) for m in small("a_lrn", "batch").features][:5]
-    assert kinds == [nn.Conv2d, BatchNorm2d, nn.ReLU, LocalResponseNorm, nn.MaxPool2d]
+    assert kinds == [Conv2d, BatchNorm2d, nn.ReLU, LocalResponseNorm, nn.MaxPool2d]
     assert sum(isinstance(m, LocalResponseNorm) for m in small("a_lrn").modules()) == 1
 
 

@@ -220,7 +220,7 @@ def read_config(directory: RunDirectory) -> Config:
         ConfigError: it has a field that this version does not know, or a value that is not legal.
     """
     try:
-        values = yaml.load(directory.config.read_text(encoding="utf-8"), _YAML)
+        values = _from_yaml(directory.config.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise TypeError("not a mapping")
         return parse_stored(values)
@@ -228,6 +228,13 @@ def read_config(directory: RunDirectory) -> Config:
         raise
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, YAMLError) as error:
         raise DamagedFile(directory.config, error) from error
+
+
+def _from_yaml(text: str) -> Any:
+    """What a YAML text holds, by PyYAML's loader in C, which thousands of values within one another
+    would end without an exception: a text that may have them is left to the one in Python."""
+    may_be_deep = len(text) > 100_000 or sum(map(text.count, "[{-")) > 500
+    return yaml.load(text, yaml.SafeLoader if may_be_deep else _YAML)
 
 
 def read_result(directory: RunDirectory) -> Result:
