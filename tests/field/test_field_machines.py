@@ -173,8 +173,7 @@ def test_weights_that_are_no_numbers_are_named() -> None:
 HANGING_UP = """
 import os, signal, sys
 from vgglab.signals import StopRequest, raise_on_stop
-if "nohup" in sys.argv:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN if "nohup" in sys.argv else signal.SIG_DFL)
 with StopRequest() as request:
     for _ in range(3):
         os.kill(os.getpid(), signal.SIGHUP)
@@ -198,6 +197,13 @@ def test_a_terminal_that_is_closed(how: str, said: str) -> None:
     assert (ended.returncode, ended.stdout) == (0, said), ended.stderr
 
 
+UNLESS_NOHUP = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 @pytest.mark.slow
 def test_a_run_ends_with_a_checkpoint_when_its_terminal_is_closed(
     tmp_path: Path, datasets: Path
@@ -205,7 +211,7 @@ def test_a_run_ends_with_a_checkpoint_when_its_terminal_is_closed(
     fields = (*SMALL, f"paths.data={datasets}", "recipe.epochs=50")
     reader, writer = os.openpty()
     process = subprocess.Popen(
-        command_line(*fields),
+        [sys.executable, "-c", UNLESS_NOHUP, *command_line(*fields)],
         cwd=tmp_path,
         env=command_environment(),
         stdin=writer,

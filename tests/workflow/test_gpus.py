@@ -81,8 +81,8 @@ def test_as_many_points_share_a_gpu_as_are_asked_for(monkeypatch: pytest.MonkeyP
     [
         (0.125, 80, 64, 16),  # at most 8 on each
         (0.125, 80, 6, 6),  # a core for each
-        (0.125, 4, 64, 10),
-        (1.0, 4, 64, 6),
+        (0.125, 4, 64, 8),
+        (1.0, 4, 64, 4),
         (1.0, 1, 64, 2),  # tried all the same
     ],
 )
