@@ -148,6 +148,15 @@ def test_prepare_says_both(command: Command, tmp_path: Path) -> None:
     assert json.loads(said.stdout)["one_colour"] == 2
 
 
+def test_prepare_does_not_skip_what_training_refuses(command: Command, tmp_path: Path) -> None:
+    root = folder_of_12_bits(tmp_path / "images")
+    prepare = ("task=prepare", "data=folder", f"data.root={root}", "data.classes=2")
+    fields = ("protocol.top_k=[1]", "trainer.workers=1", "data.on_error=skip")
+    ended = command(*prepare, *fields)
+    assert ended.returncode == 2
+    assert "cannot be skipped" in ended.stderr
+
+
 def test_black_is_below_white() -> None:
     with pytest.raises(ConfigError, match=r"grey_range = \[5.0, 5.0\]: black must be below white"):
         parse({"data": {"name": "folder", "root": "x", "grey_range": [5, 5]}})

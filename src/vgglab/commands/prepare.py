@@ -208,6 +208,8 @@ def _check(summary: FolderReport, *, skips: bool) -> None:
     faults = []
     if summary.unreadable and not skips:
         faults.append(f"unreadable files: {len(summary.unreadable)}")
+    elif summary.out_of_reach:
+        faults.append(f"files that cannot be skipped: {summary.out_of_reach}")
     if summary.repeated:
         faults.append(f"files that are in two splits: {len(summary.repeated)}")
     if faults:

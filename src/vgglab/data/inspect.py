@@ -97,6 +97,8 @@ class FolderReport:
 
     unreadable: tuple[tuple[str, str], ...]
     """Path and reason of each unreadable file."""
+    out_of_reach: int
+    """How many of them ``data.on_error=skip`` does not leave out: what is in them is not known."""
     repeated: tuple[tuple[str, str], ...]
     """Pairs of files with the same content in two splits."""
     turned: int
@@ -117,11 +119,12 @@ def summarise(
         split_n: Number of the split that each file is in.
         reports: On each of them.
     """
-    unreadable, repeated, sides, turned, one_colour = [], [], [], 0, 0
+    unreadable, repeated, sides, out_of_reach, turned, one_colour = [], [], [], 0, 0, 0
     first: dict[bytes, int] = {}
     for report in reports:
         if report.fault:
             unreadable.append((str(files.path(report.index)), report.fault))
+            out_of_reach += report.is_unreachable
             continue
         sides.append(report.shorter_side)
         turned += report.turned
@@ -130,4 +133,5 @@ def summarise(
         if split_n[other] != split_n[report.index]:
             repeated.append((str(files.path(other)), str(files.path(report.index))))
     spread = (min(sides), int(np.median(sides)), max(sides)) if sides else (0, 0, 0)
-    return FolderReport(tuple(unreadable), tuple(repeated), turned, one_colour, spread)
+    faults = tuple(unreadable), out_of_reach, tuple(repeated)
+    return FolderReport(*faults, turned, one_colour, spread)
