@@ -38,7 +38,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
         ),
         (["recipe.learning_rate=-0.1"], "recipe.learning_rate = -0.1: must be greater than 0"),
         (["recipe.epochs=many"], 'recipe.epochs = "many": must be a valid integer'),
-        (["data.classes=4"], "top-5 error needs more than 5 classes, and data=digits has 4"),
+        (
+            ["data.classes=4", "protocol.top_k=[1,5]"],
+            "top-5 error needs more than 5 classes, and data=digits has 4",
+        ),
         (["data.image_size=16"], "data.image_size = 16: must be greater than or equal to 32"),
         (["recipe=["], "recipe=[: not a Hydra override"),
         (["x" * 5_000], "x..."),

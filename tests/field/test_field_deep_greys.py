@@ -136,7 +136,7 @@ def test_prepare_says_both(command: Command, tmp_path: Path) -> None:
     root = folder_of_12_bits(tmp_path / "images")
     fields = (
         *("task=prepare", "data=folder", f"data.root={root}", "data.classes=2"),
-        *("protocol.top_k=[1]", "trainer.workers=1"),
+        "trainer.workers=1",
     )
     said = command(*fields)
     assert said.returncode == 2
@@ -151,8 +151,7 @@ def test_prepare_says_both(command: Command, tmp_path: Path) -> None:
 def test_prepare_does_not_skip_what_training_refuses(command: Command, tmp_path: Path) -> None:
     root = folder_of_12_bits(tmp_path / "images")
     prepare = ("task=prepare", "data=folder", f"data.root={root}", "data.classes=2")
-    fields = ("protocol.top_k=[1]", "trainer.workers=1", "data.on_error=skip")
-    ended = command(*prepare, *fields)
+    ended = command(*prepare, "trainer.workers=1", "data.on_error=skip")
     assert ended.returncode == 2
     assert "cannot be skipped" in ended.stderr
 

@@ -71,7 +71,7 @@ def test_the_rest_is_counted_and_said(
     )
     prepare = (
         *("task=prepare", "data=folder", f"data.root={root}"),
-        *("data.classes=2", "protocol.top_k=[1]"),
+        "data.classes=2",
     )
     said = command(*prepare)
     assert said.returncode == 0

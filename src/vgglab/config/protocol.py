@@ -70,6 +70,15 @@ FULL_STEP = 32
 """px between the paper's test scales of a net trained at a fixed S."""
 
 
+TOP_K = (1, 5)
+"""The paper's errors."""
+
+
+def usual_top_k(classes: int) -> tuple[int, ...]:
+    """Those of ``TOP_K`` that so many classes can have; always the first."""
+    return tuple(k for k in TOP_K if k == 1 or k < classes)
+
+
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class ProtocolConfig:
     """How a trained net is tested."""
@@ -82,8 +91,9 @@ class ProtocolConfig:
     also: Annotated[tuple[ProtocolName, ...], Role.INFRASTRUCTURE] = ()
     """Further protocols to test under. The weights do not depend on them: a run that lacks one is
     tested again, not trained again."""
-    top_k: Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Role.FIXED] = (1, 5)
-    """Errors that are reported; each k must be below the number of classes."""
+    top_k: Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Role.FIXED] = TOP_K
+    """Errors that are reported; each k must be below the number of classes. Where a command does
+    not say, ``usual_top_k``."""
 
     def __post_init__(self) -> None:
         if len(self.scales) > 1 and not PROTOCOLS[self.name].has_several_scales:

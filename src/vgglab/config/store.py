@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from vgglab.config import wandb_variables
 from vgglab.config.data import DATA_SETS
 from vgglab.config.experiment import Config
+from vgglab.config.protocol import TOP_K, usual_top_k
 from vgglab.config.recipe import usual_scale
 
 
@@ -35,14 +36,21 @@ def _usual_scale_of(crop: Any) -> int:
     return usual_scale(crop) if isinstance(crop, int) else 0
 
 
+def _usual_top_k_of(classes: Any) -> list[int]:
+    """``usual_top_k``, for YAML, of a data set whose classes are a field; others have enough."""
+    return list(usual_top_k(classes) if isinstance(classes, int) else TOP_K)
+
+
 def register() -> None:
     """Make the schemas known to Hydra under ``schema/``, and the resolvers that YAML uses."""
     OmegaConf.register_new_resolver("usual_scale", _usual_scale_of, replace=True)
+    OmegaConf.register_new_resolver("usual_top_k", _usual_top_k_of, replace=True)
     wandb_variables.register()
     store = ConfigStore.instance()
     root = defaults_of(Config)
     del root["data"]  # its fields depend on the data set
     root["model"]["blocks"] = []  # a net of the user's need not say what its blocks are not
+    root["protocol"]["top_k"] = "${usual_top_k:${oc.select:data.classes,null}}"
     # W&B's own variables mean here what they mean to W&B.
     tracking = root["tracking"]
     for name in ("project", "entity"):
