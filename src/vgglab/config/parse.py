@@ -153,16 +153,62 @@ def _path(location: tuple[str | int, ...], values: Mapping[str, Any]) -> str:
     return ".".join(parts)
 
 
+ELSEWHERE = {
+    "arch": "model=",
+    "callbacks": "recipe., trainer. and tracking., which say what they would do",
+    "ckpt_path": "nothing: the same command goes on from its last checkpoint",
+    "dataset": "data=",
+    "deterministic": "trainer.deterministic=",
+    "exp": "experiments=",
+    "experiment": "experiments=",
+    "gpus": "devices=",
+    "logger": "tracking=offline, online or off",
+    "lr": "recipe.learning_rate=",
+    "max_epochs": "recipe.epochs=",
+    "net": "model=",
+    "num_classes": "data.classes=",
+    "num_nodes": "nodes=",
+    "num_workers": "trainer.workers=",
+    "optim": "recipe.optimizer=",
+    "pretrained": "weights= to test, init=from_run to train on",
+    "scheduler": "recipe.schedule.",
+    "seed_everything": "seed=",
+    "strategy": "trainer=ddp",
+    "sweep": "-m sweeps=",
+    "wandb": "tracking=",
+    "wd": "recipe.weight_decay=",
+}
+"""What Hydra's templates, Lightning and timm call it -> what it is here."""
+
+
 def unknown_field(path: str) -> str:
     """What is allowed in place of a dotted path that names no field."""
     *parents, name = path.split(".")
     owners = field_owners(parents)
     allowed = sorted({field.name for owner in owners for field in dataclasses.fields(owner)})
+    here = ELSEWHERE.get(name) or " or ".join(f"{found}=" for found in paths_of(name))
+    if here:
+        return f"no such field; here it is {here}"
     if not allowed:
         return f"no such field; {'.'.join(parents)} has no fields"
     close = get_close_matches(name, allowed, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"no such field; {hint}allowed: {', '.join(allowed)}"
+
+
+def paths_of(name: str) -> list[str]:
+    """Dotted paths of the fields of that name which are one value each, in the order of the config;
+    without those of another run's config."""
+    found: list[str] = []
+    todo: list[tuple[str, type]] = [("", Config)]
+    while todo:
+        path, owner = todo.pop(0)
+        for field in dataclasses.fields(owner):
+            inner = sorted(_children(owner, field.name), key=lambda kind: kind.__name__)
+            if field.name == name and not inner:
+                found.append(path + name)
+            todo += [(f"{path}{field.name}.", kind) for kind in inner if field.name != "parent"]
+    return list(dict.fromkeys(found))
 
 
 def field_owners(parents: Sequence[str]) -> set[type]:

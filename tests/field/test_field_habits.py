@@ -1,0 +1,53 @@
+"""Names that people bring from Hydra's templates, Lightning and timm are answered with ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from warm_command import WarmCommand, warm_command
+
+from vgglab.config.parse import ELSEWHERE, unknown_field
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommand]:
+    with warm_command(tmp_path_factory.mktemp("warm")) as command:
+        yield command
+
+
+@pytest.mark.parametrize(
+    ("typed", "here"),
+    [
+        ("experiment=laptop", "experiments="),
+        ("trainer.max_epochs=3", "recipe.epochs="),
+        ("recipe.lr=0.1", "recipe.learning_rate="),
+        ("logger=wandb", "tracking=offline, online or off"),
+        ("ckpt_path=last.ckpt", "goes on from its last checkpoint"),
+        ("optimizer=sgd", "recipe.optimizer="),
+        ("optimizer.lr=0.1", "recipe.learning_rate="),
+        ("+trainer.batch_size=8", "recipe.batch_size="),
+        ("data.batch_size=8", "recipe.batch_size="),
+        ("model.momentum=0.8", "recipe.momentum="),
+        ("epochs=3", "recipe.epochs="),
+    ],
+)
+def test_the_answer_is_our_name(typed: str, here: str, warm: WarmCommand, tmp_path: Path) -> None:
+    ended = warm(tmp_path, typed)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert here in line
+
+
+def test_what_is_near_no_name_is_listed_still() -> None:
+    assert unknown_field("recipe.epoch").startswith("no such field; did you mean epochs? allowed")
+
+
+def test_every_pointer_leads_somewhere() -> None:
+    """A pointer that is a field of ours is one."""
+    fields = [text.rstrip("=") for text in ELSEWHERE.values() if text.endswith("=")]
+    groups = {"-m sweeps", "experiments", "model", "data", "tracking"}
+    for field in fields:
+        assert field in groups or f" {field}=" in unknown_field(field)
