@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from warm_command import WarmCommand, warm_command
 
-from vgglab.config.parse import ELSEWHERE, unknown_field
+from vgglab.config.parse import ELSEWHERE, parse, unknown_field
+from vgglab.workflow.evaluation import named_runs
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +52,14 @@ def test_every_pointer_leads_somewhere() -> None:
     groups = {"-m sweeps", "experiments", "model", "data", "tracking"}
     for field in fields:
         assert field in groups or f" {field}=" in unknown_field(field)
+
+
+def test_a_run_may_be_named_by_the_path_of_its_folder() -> None:
+    tree = {"run": ["a-s0-1", "runs/a-s0-2", "runs/a-s0-3/", "/elsewhere/a-s0-4"]}
+    found = named_runs(parse(tree | {"paths": {"runs": "mine"}}))
+    assert [(str(run.path), run.id) for run in found] == [
+        ("mine/a-s0-1", "a-s0-1"),
+        ("runs/a-s0-2", "a-s0-2"),
+        ("runs/a-s0-3", "a-s0-3"),
+        ("/elsewhere/a-s0-4", "a-s0-4"),
+    ]

@@ -12,7 +12,7 @@ from vgglab.runs import RunDirectory, State
 from vgglab.runs.records import read_result
 from vgglab.training.imports import import_lightning
 from vgglab.workflow.compose import has_sweep
-from vgglab.workflow.evaluation import ERRORS, catch_up, config_to_test, names, skipped_note
+from vgglab.workflow.evaluation import ERRORS, catch_up, config_to_test, named_runs, skipped_note
 from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.this_command import points_of_this_command
@@ -69,7 +69,7 @@ def _directories(config: Config) -> list[RunDirectory]:
     if has_sweep():
         # The protocol of this command is not that of the study's points, which names their runs.
         return [point.directory for point in points_of_this_command(leave_out=("protocol",))]
-    return [RunDirectory(config.paths.runs_folder / name) for name in names(config.run)]
+    return named_runs(config)
 
 
 def _evaluated(config: Config, directory: RunDirectory) -> list[Row]:

@@ -25,7 +25,7 @@ from vgglab.runs.records import (
 )
 from vgglab.verify.compare import PARTS, RECORDED, differences
 from vgglab.verify.trials import TrialResult, Trials
-from vgglab.workflow.evaluation import config_here, names
+from vgglab.workflow.evaluation import config_here, named_runs
 from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.pretraining import first_weights
@@ -42,7 +42,7 @@ def verify(config: Config) -> None:
     if not config.run:
         raise ConfigError("task=verify needs run=<id>; task=runs lists those that are there")
     refuse_without_gpus(config)
-    runs = [RunDirectory(config.paths.runs_folder / name) for name in names(config.run)]
+    runs = named_runs(config)
     configs = [_config_of(run, config) for run in runs]
     certificates = [_verified(*pair, config) for pair in zip(runs, configs, strict=True)]
     rows: list[Row] = [

@@ -162,7 +162,8 @@ class Config:
     """What ``task=describe``, ``task=evaluate``, ``task=plan``, ``task=prepare``, ``task=report``
     and ``task=runs`` print; ``latex`` is of ``task=report`` alone."""
     run: Annotated[Names, Role.INFRASTRUCTURE] = ()
-    """``task=evaluate``: ids of the runs to test; ``task=verify``: to interrupt and compare."""
+    """``task=evaluate``: the runs to test; ``task=verify``: to interrupt and compare. Each by its
+    id in ``paths.runs``, or by the path of its folder."""
     fuse: Annotated[Names, Role.INFRASTRUCTURE] = ()
     """``task=evaluate``: stored predictions to average, each ``<run>`` or ``<run>:<protocol>``."""
     weights: Annotated[str, Role.INFRASTRUCTURE] = ""

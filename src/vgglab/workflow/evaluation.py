@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from vgglab.config import Config, Procedure, with_infrastructure_of
@@ -24,6 +25,12 @@ ERRORS: tuple[Literal["top1_error"], Literal["top5_error"]] = ("top1_error", "to
 def names(value: str | tuple[str, ...]) -> tuple[str, ...]:
     """One name or several, as a tuple."""
     return (value,) if isinstance(value, str) else value
+
+
+def named_runs(config: Config) -> list[RunDirectory]:
+    """The runs of ``run=``, each by its id in ``paths.runs`` or by the path of its folder."""
+    folder = config.paths.runs_folder
+    return [RunDirectory(Path(n) if "/" in n else folder / n) for n in names(config.run)]
 
 
 def skipped_note(result: Result) -> str:
