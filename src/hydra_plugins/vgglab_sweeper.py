@@ -49,11 +49,12 @@ class DesignSweeper(Sweeper):
     def sweep(self, arguments: Sequence[str]) -> Any:
         """Hand all points of the command with these overrides to the launcher, at once."""
         # Hydra loads every plugin at the start of every command; most need no design.
+        from vgglab.workflow.compose import MULTIRUN
         from vgglab.workflow.designs import designed
 
         assert self.config is not None
         points = designed([f"{key}={value}" for key, value in self._params.items()], arguments)
-        with _record(Path(self.config.hydra.sweep.dir) / "multirun.yaml", self.config):
+        with _record(Path(self.config.hydra.sweep.dir) / MULTIRUN, self.config):
             return [self.launcher.launch(points, initial_job_idx=0)]
 
 

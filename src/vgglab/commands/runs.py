@@ -22,7 +22,7 @@ COLUMNS = (
 def runs(config: Config) -> None:
     """Print the runs of ``paths.runs``, or of the study that is named."""
     found = [(directory.id, directory.read_status()) for directory in runs_of_this_command(config)]
-    unneeded = unneeded_points(config)
+    unneeded = unneeded_points()
     for name, status in found:
         if name in unneeded:
             status.state = State.UNNEEDED
@@ -35,8 +35,11 @@ def runs(config: Config) -> None:
     print_rows(rows, config.format, tables=lambda: [status_table(found)], columns=COLUMNS)
 
 
-def unneeded_points(config: Config) -> set[str]:
+def unneeded_points() -> set[str]:
     """Ids of the points that the named study has dropped; none without a study with looks."""
-    if not (config.study.looks and has_sweep()):
+    if not has_sweep():
         return set()
-    return {point.id for point in view_of(points_of_this_command()).missing if not point.is_needed}
+    points = points_of_this_command()
+    if not points[0].config.study.looks:
+        return set()
+    return {point.id for point in view_of(points).missing if not point.is_needed}

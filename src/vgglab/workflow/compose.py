@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -12,11 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 from vgglab.config import Config
 from vgglab.config.choices import check_choices
 from vgglab.config.claims import Claim, parse_claims
+from vgglab.config.infrastructure import PathsConfig
 from vgglab.config.parse import ConfigError, parse
 from vgglab.workflow.checks import check_net, check_paths
 from vgglab.workflow.designs import designed
 from vgglab.workflow.resolve import resolve
 
+MULTIRUN = "multirun.yaml"
+"""In a study's folder: the command that launched it last, as Hydra composed it."""
 NOT_OF_A_POINT = ("task=", "format=", "hydra.", "hydra/")
 """How overrides begin that are about the command."""
 
@@ -59,7 +64,8 @@ def checked_command(composed: DictConfig) -> Config:
 
 
 def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
-    """The overrides of every point of ``sweeps=NAME``, the same that ``-m`` makes.
+    """The overrides of every point of ``sweeps=NAME``, the same that ``-m`` makes; of a study that
+    was launched before, and is named by ``study.name=NAME`` alone, those that it was launched with.
 
     Overrides of this command that begin with one of ``leave_out`` are not of the points.
 
@@ -67,11 +73,33 @@ def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
         ConfigError: no sweep is named, or its design cannot be made.
     """
     hydra = HydraConfig.get()
-    if not has_sweep():
-        raise ConfigError(f"task={hydra.runtime.choices['task']} needs a study: sweeps=NAME")
-    params: Any = OmegaConf.to_container(hydra.sweeper.params, resolve=True)
     own = [o for o in hydra.overrides.task if not o.startswith((*NOT_OF_A_POINT, *leave_out))]
+    if hydra.sweeper.params:
+        params: Any = OmegaConf.to_container(hydra.sweeper.params, resolve=True)
+    elif launched := _launched():
+        params, before = launched
+        own = [*(o for o in before if not o.startswith(NOT_OF_A_POINT)), *own]
+    else:
+        raise ConfigError(
+            f"task={hydra.runtime.choices['task']} needs a study: sweeps=NAME, or study.name=NAME "
+            "of one that was launched"
+        )
     return designed([f"{key}={value}" for key, value in params.items()], own)
+
+
+def _launched() -> tuple[dict[str, Any], list[str]] | None:
+    """What the study that this command names was launched with: the lists of its sweep, and the
+    overrides of the command. None where it names none, or one that has not been launched."""
+    hydra = HydraConfig.get()
+    if hydra.runtime.choices["task"] == "train":  # a point, or a study of this command's own
+        return None
+    own = dict(o.split("=", 1) for o in hydra.overrides.task if "=" in o)
+    name = own.get("study.name", "").strip("'\"")
+    path = Path(own.get("paths.studies", PathsConfig().studies)) / name / MULTIRUN
+    if not name or not path.is_file():
+        return None
+    stored: Any = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]
+    return stored["sweeper"]["params"] or {}, stored["overrides"]["task"]
 
 
 def sweep_choice() -> str:
@@ -80,5 +108,5 @@ def sweep_choice() -> str:
 
 
 def has_sweep() -> bool:
-    """Whether the composed config describes a grid."""
-    return bool(HydraConfig.get().sweeper.params)
+    """Whether the command names a grid: a sweep's, or that of a study that was launched."""
+    return bool(HydraConfig.get().sweeper.params) or _launched() is not None
