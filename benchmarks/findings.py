@@ -1,7 +1,6 @@
 """Puts what finished studies found into docs/findings.md, as ``task=report`` says it.
 
     python benchmarks/findings.py studies/quickstart studies/fashion
-    python benchmarks/findings.py studies/fashion_gpu --overrides norm=batch   # as it was trained
 
 Between ``<!-- study NAME -->`` and ``<!-- end -->`` stand the end of a study's screen, its tuning
 if it was tuned, and its figure, which is copied beside the other pictures; between
@@ -16,7 +15,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from vgglab.report.found import TOPICS, topics
@@ -28,23 +26,16 @@ MOST_OPEN = 12
 """Most claims of which none has a word that are shown one by one."""
 
 
-def screen(study: Path, overrides: Sequence[str] = ()) -> str:
-    """What ``task=report`` prints of a study, without the path of its page.
-
-    Args:
-        study: its folder.
-        overrides: of the command that trained it, beside its name.
-
-    Returns:
-        The lines.
+def screen(study: Path) -> str:
+    """What ``task=report`` prints of a study, as it was launched, without the path of its page.
 
     Raises:
         CalledProcessError: it fails.
     """
     told = subprocess.run(
         [
-            *(sys.executable, str(ROOT / "run.py"), "task=report", f"sweeps={study.name}"),
-            *("tracking=off", "paths.runs=runs", *overrides),
+            *(sys.executable, str(ROOT / "run.py"), "task=report", f"study.name={study.name}"),
+            *("tracking=off", "paths.runs=runs"),
         ],
         cwd=study.resolve().parent.parent,
         check=True,
@@ -61,9 +52,9 @@ def tuning(study: Path) -> str:
     return found[1].strip() if found else ""
 
 
-def block(study: Path, overrides: Sequence[str] = ()) -> str:
-    """What stands on the page of findings of a study; overrides as for ``screen``."""
-    told = screen(study, overrides)
+def block(study: Path) -> str:
+    """What stands on the page of findings of a study."""
+    told = screen(study)
     record = json.loads((study / "claims.json").read_text(encoding="utf-8"))
     parts = []
     for figure in sorted((study / "figures").glob(FIGURES)):
@@ -96,11 +87,9 @@ def filled(page: str, marker: str, text: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("studies", nargs="+", type=Path, help="folders of studies, in studies/")
-    parser.add_argument("--overrides", nargs="+", default=[], metavar="FIELD=VALUE")
     page = PAGE.read_text(encoding="utf-8")
-    options = parser.parse_args()
-    for study in options.studies:
-        page = filled(page, f"study {study.name}", block(study, options.overrides))
+    for study in parser.parse_args().studies:
+        page = filled(page, f"study {study.name}", block(study))
         for topic, text in told_of(study).items():
             page = filled(page, f"{study.name} {topic}", text)
     PAGE.write_text(page, encoding="utf-8")

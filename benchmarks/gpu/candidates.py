@@ -14,7 +14,6 @@ import argparse
 import statistics
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from on_device import about, free_memory, peak_mib, say, step_times
@@ -23,65 +22,18 @@ from torch.nn.functional import cross_entropy, pad
 
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.models.build import build
+from vgglab.models.kernels.select import convolutions_with_relu
 from vgglab.models.vgg import VGG, pools_before_relus
 
 CHANNELS = 8
 
 
-@torch.library.custom_op("gpu_check::conv_relu", mutates_args=())
-def conv_relu(maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """cuDNN's convolution of 3x3 with bias and ReLU."""
-    one = [1, 1]
-    output: Tensor = torch.ops.aten.cudnn_convolution_relu(maps, weight, bias, one, one, one, 1)
-    return output
-
-
-@conv_relu.register_fake
-def _shape(maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    images, _, height, width = maps.shape
-    return maps.new_empty(images, len(weight), height, width).contiguous(
-        memory_format=torch.channels_last
-    )
-
-
-class ConvRelu(torch.autograd.Function):
-    """A convolution of 3x3 with bias and ReLU in one kernel, forward."""
-
-    @staticmethod
-    def forward(context: Any, maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        output: Tensor = conv_relu(maps, weight, bias)
-        context.save_for_backward(maps, weight, output)
-        return output
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-        maps, weight, output = context.saved_tensors
-        gradient = torch.where(output > 0, gradients[0], 0)
-        one, needs = [1, 1], [bool(context.needs_input_grad[0]), True, True]
-        by_maps, by_weight, by_bias = torch.ops.aten.convolution_backward(
-            gradient, maps, weight, [len(weight)], one, one, one, False, [0, 0], 1, needs
-        )
-        return by_maps, by_weight, by_bias
-
-
-class Fused(nn.Module):
-    """D with ``ConvRelu``; its parameters are those of the net."""
-
-    def __init__(self, net: VGG) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Logits of images."""
-        maps = maps.bfloat16()
-        for module in self.net.features:
-            if isinstance(module, nn.Conv2d):
-                assert module.bias is not None
-                maps = ConvRelu.apply(maps, module.weight.bfloat16(), module.bias.bfloat16())
-            elif isinstance(module, nn.MaxPool2d):
-                maps = module(maps)
-        logits: Tensor = self.net.classifier(maps.flatten(1))
-        return logits
+def fused(net: VGG) -> VGG:
+    """The net as ``trainer.conv_kernel=cudnn`` computes it."""
+    for convolution in convolutions_with_relu(net):
+        convolution.takes_relu = True
+    net.features.pool_first = False
+    return net
 
 
 class Padded(nn.Module):
@@ -107,7 +59,7 @@ WAYS: dict[str, Callable[[VGG], nn.Module]] = {
     "whole": lambda net: net,
     "no search": lambda net: net,
     "padded": Padded,
-    "fused": Fused,
+    "fused": fused,
     "whole, again": lambda net: net,
 }
 

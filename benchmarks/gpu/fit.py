@@ -24,22 +24,22 @@ from vgglab.training.imports import import_lightning
 
 import_lightning()
 
-from input import in_training  # noqa: E402
-from step_candidates import bare_step_of  # noqa: E402
+from input import in_training
+from step_candidates import bare_step_of
 
-from vgglab.config import Config  # noqa: E402
-from vgglab.config.parse import parse  # noqa: E402
-from vgglab.data.loaders import Batch  # noqa: E402
-from vgglab.data.module import ImageData  # noqa: E402
-from vgglab.evaluation.predict import MEMORY_FORMATS  # noqa: E402
-from vgglab.models.kernels.select import use_kernels  # noqa: E402
-from vgglab.runs import RunDirectory, Status  # noqa: E402
-from vgglab.training.experiment import run_experiment  # noqa: E402
-from vgglab.training.fault_points import Moment, observed_by  # noqa: E402
-from vgglab.training.module import Classifier  # noqa: E402
-from vgglab.training.net import first_net  # noqa: E402
-from vgglab.workflow.resolve import resolve  # noqa: E402
-from vgglab.world import ALONE  # noqa: E402
+from vgglab.config import Config
+from vgglab.config.parse import parse
+from vgglab.data.loaders import Batch
+from vgglab.data.module import ImageData
+from vgglab.evaluation.predict import MEMORY_FORMATS
+from vgglab.models.kernels.select import use_kernels
+from vgglab.runs import RunDirectory, Status
+from vgglab.training.experiment import run_experiment
+from vgglab.training.fault_points import Moment, observed_by
+from vgglab.training.module import Classifier
+from vgglab.training.net import first_net
+from vgglab.workflow.resolve import resolve
+from vgglab.world import ALONE
 
 WARM = 8
 """Steps of a run that are not counted."""

@@ -20,15 +20,15 @@ from vgglab.training.imports import import_lightning
 
 import_lightning()
 
-import torch.distributed as dist  # noqa: E402
-from torch._dynamo.utils import counters  # noqa: E402
+import torch.distributed as dist
+from torch._dynamo.utils import counters
 
-from vgglab.config.parse import parse  # noqa: E402
-from vgglab.runs import RunDirectory, Status  # noqa: E402
-from vgglab.training.distributed import process_group  # noqa: E402
-from vgglab.training.experiment import run_experiment  # noqa: E402
-from vgglab.workflow.resolve import resolve  # noqa: E402
-from vgglab.world import World, world_of  # noqa: E402
+from vgglab.config.parse import parse
+from vgglab.runs import RunDirectory, Status
+from vgglab.training.distributed import process_group
+from vgglab.training.experiment import run_experiment
+from vgglab.workflow.resolve import resolve
+from vgglab.world import World, world_of
 
 
 def world_of_one() -> World:

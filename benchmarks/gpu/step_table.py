@@ -36,9 +36,9 @@ from vgglab.training.imports import import_lightning
 
 import_lightning()
 
-import pytorch_lightning as pl  # noqa: E402
-from step import operations  # noqa: E402
-from step_candidates import Case, Ours, Peer, batch_of, plain_net  # noqa: E402
+import pytorch_lightning as pl
+from step import operations
+from step_candidates import Case, Ours, Peer, batch_of, plain_net
 
 
 class Row(NamedTuple):

@@ -26,12 +26,12 @@ from vgglab.training.imports import import_lightning
 
 import_lightning()
 
-from vgglab.config import Config  # noqa: E402
-from vgglab.config.parse import parse  # noqa: E402
-from vgglab.runs import RunDirectory, Status  # noqa: E402
-from vgglab.training.experiment import run_experiment  # noqa: E402
-from vgglab.training.fault_points import Moment, observed_by  # noqa: E402
-from vgglab.workflow.resolve import resolve  # noqa: E402
+from vgglab.config import Config
+from vgglab.config.parse import parse
+from vgglab.runs import RunDirectory, Status
+from vgglab.training.experiment import run_experiment
+from vgglab.training.fault_points import Moment, observed_by
+from vgglab.workflow.resolve import resolve
 
 FIRST, LAST = 26, 42
 """Steps whose waits are counted; two of them are recorded (``log_every``), others are not."""

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from warm_command import WarmCommand, warm_command
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommand]:
-    with warm_command(tmp_path_factory.mktemp("warm")) as command:
-        yield command
+from warm_command import WarmCommand
 
 
 @pytest.mark.parametrize(

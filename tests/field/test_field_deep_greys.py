@@ -122,6 +122,11 @@ def folder_of_12_bits(root: Path) -> Path:
     return root
 
 
+def prepare_of(root: Path) -> tuple[str, ...]:
+    folder = ("data=folder", f"data.root={root}", "data.classes=2")
+    return ("task=prepare", *folder, "trainer.workers=1")
+
+
 def test_such_files_are_not_skipped(tmp_path: Path) -> None:
     """Else the dark ones of a folder, which may be a class, would be gone."""
     root = folder_of_12_bits(tmp_path / "images")
@@ -133,11 +138,7 @@ def test_such_files_are_not_skipped(tmp_path: Path) -> None:
 
 
 def test_prepare_says_both(command: Command, tmp_path: Path) -> None:
-    root = folder_of_12_bits(tmp_path / "images")
-    fields = (
-        *("task=prepare", "data=folder", f"data.root={root}", "data.classes=2"),
-        "trainer.workers=1",
-    )
+    fields = prepare_of(folder_of_12_bits(tmp_path / "images"))
     said = command(*fields)
     assert said.returncode == 2
     assert "data.grey_range=[0,4095]" in said.stdout
@@ -149,9 +150,8 @@ def test_prepare_says_both(command: Command, tmp_path: Path) -> None:
 
 
 def test_prepare_does_not_skip_what_training_refuses(command: Command, tmp_path: Path) -> None:
-    root = folder_of_12_bits(tmp_path / "images")
-    prepare = ("task=prepare", "data=folder", f"data.root={root}", "data.classes=2")
-    ended = command(*prepare, "trainer.workers=1", "data.on_error=skip")
+    fields = prepare_of(folder_of_12_bits(tmp_path / "images"))
+    ended = command(*fields, "data.on_error=skip")
     assert ended.returncode == 2
     assert "cannot be skipped" in ended.stderr
 

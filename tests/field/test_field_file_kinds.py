@@ -69,10 +69,7 @@ def test_the_rest_is_counted_and_said(
         f"{root}: left out: 42 files (20 .heic, 20 without an ending, 1 .jpg in no class "
         "folder, 1 .npy)"
     )
-    prepare = (
-        *("task=prepare", "data=folder", f"data.root={root}"),
-        "data.classes=2",
-    )
+    prepare = ("task=prepare", "data=folder", f"data.root={root}", "data.classes=2")
     said = command(*prepare)
     assert said.returncode == 0
     assert "left out: 42 files (20 .heic, 20 without an ending, " in said.stdout

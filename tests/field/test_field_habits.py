@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from warm_command import WarmCommand, warm_command
+from warm_command import WarmCommand
 
 from vgglab.config.parse import ELSEWHERE, parse, unknown_field
 from vgglab.workflow.evaluation import named_runs
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommand]:
-    with warm_command(tmp_path_factory.mktemp("warm")) as command:
-        yield command
 
 
 @pytest.mark.parametrize(

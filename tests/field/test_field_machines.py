@@ -100,16 +100,28 @@ def test_no_links_cost_no_more_than_the_flat_folder(
     assert "no flat folder for wandb leet: Operation not permitted" in caplog.text
 
 
+def owned_elsewhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, stale: float, heartbeat: float
+) -> Path:
+    """A folder's claim by another machine, with the seconds after which its silence counts."""
+    monkeypatch.setattr(claim, "STALE_SECONDS", stale)
+    monkeypatch.setattr(claim, "HEARTBEAT_SECONDS", heartbeat)
+    monkeypatch.setattr(claim, "POLL_SECONDS", 0.02)
+    path = folder / ".lock.7"
+    path.write_text('{"machine": "elsewhere", "pid": 1}')
+    return path
+
+
+def sign_an_hour_ahead(path: Path) -> None:
+    ahead = time.time() + 3_600
+    os.utime(path, (ahead, ahead))
+
+
 def test_an_owner_whose_clock_is_ahead_is_waited_for_no_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It died; the time of its last sign of life is an hour from now."""
-    monkeypatch.setattr(claim, "STALE_SECONDS", 1.0)
-    monkeypatch.setattr(claim, "HEARTBEAT_SECONDS", 0.2)
-    monkeypatch.setattr(claim, "POLL_SECONDS", 0.02)
-    (tmp_path / ".lock.7").write_text('{"machine": "elsewhere", "pid": 1}')
-    ahead = time.time() + 3_600
-    os.utime(tmp_path / ".lock.7", (ahead, ahead))
+    sign_an_hour_ahead(owned_elsewhere(tmp_path, monkeypatch, stale=1.0, heartbeat=0.2))
     begun = time.monotonic()
     with claim.hold_claim(tmp_path, 10):
         assert 1 <= time.monotonic() - begun < 5
@@ -118,16 +130,14 @@ def test_an_owner_whose_clock_is_ahead_is_waited_for_no_longer(
 def test_one_that_gives_signs_of_life_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claim, "STALE_SECONDS", 0.6)
-    monkeypatch.setattr(claim, "HEARTBEAT_SECONDS", 0.1)
-    monkeypatch.setattr(claim, "POLL_SECONDS", 0.02)
-    path, ended = tmp_path / ".lock.7", threading.Event()
-    path.write_text('{"machine": "elsewhere", "pid": 1}')
+    path, ended = (
+        owned_elsewhere(tmp_path, monkeypatch, stale=0.6, heartbeat=0.1),
+        threading.Event(),
+    )
 
     def beat() -> None:
         while not ended.wait(0.1):
-            ahead = time.time() + 3_600
-            os.utime(path, (ahead, ahead))
+            sign_an_hour_ahead(path)
 
     thread = threading.Thread(target=beat)
     thread.start()

@@ -15,14 +15,17 @@ from running import SMALL, Command
 def test_a_study_without_a_sweep_file_is_found_by_its_name(
     command: Command, tmp_path: Path
 ) -> None:
-    launched = command("-m", "model=a,b", "study.name=mine", *SMALL, "recipe.epochs=1")
+    first = ("study.name=mine", "paths.studies=first")
+    launched = command("-m", "model=a,b", *first, *SMALL, "recipe.epochs=1")
     assert launched.returncode == 0, launched.stderr
+    (tmp_path / "first").rename(tmp_path / "studies")  # it is where it was found, not where it was
     other = command(*SMALL, "recipe.epochs=1", "seed=7")
     assert other.returncode == 0, other.stderr
     named = ("study.name=mine", "tracking=off")
     reported = command("task=report", *named)
     assert reported.returncode == 0, reported.stderr
     assert "2 of 2 points finished" in reported.stdout
+    assert not (tmp_path / "first").exists()
     listed = list(csv.DictReader(io.StringIO(command("task=runs", *named, "format=csv").stdout)))
     assert {row["run"][0] for row in listed} == {"a", "b"}
     assert len(listed) == 2 < len(list((tmp_path / "runs").iterdir()))

@@ -71,8 +71,7 @@ def _prepare_files(config: Config, data: FilesConfig) -> None:
     counts = _counts(list(listing.classes), labels)
     copy = _copy_of(config, listing)
     if copy is not None:
-        greys = f";greys:{listing.grey_range}" if listing.grey_range else ""
-        copy.begin(listing_fingerprint(data) + greys)
+        copy.begin(listing_fingerprint(data) + listing.decoding)
     everything = listing.file_set(np.arange(len(listing.names_n)))
     split_n = np.zeros(len(everything), dtype=np.int64)
     for number, split in enumerate(SPLITS):

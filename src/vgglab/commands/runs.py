@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from vgglab.config import Config
@@ -10,6 +11,7 @@ from vgglab.launch.screen import status_table
 from vgglab.runs import State
 from vgglab.workflow.compose import has_sweep
 from vgglab.workflow.output import print_rows
+from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.reporting import view_of
 from vgglab.workflow.this_command import points_of_this_command, runs_of_this_command
 
@@ -21,8 +23,10 @@ COLUMNS = (
 
 def runs(config: Config) -> None:
     """Print the runs of ``paths.runs``, or of the study that is named."""
-    found = [(directory.id, directory.read_status()) for directory in runs_of_this_command(config)]
-    unneeded = unneeded_points()
+    points = points_of_this_command() if has_sweep() else []
+    directories = [p.directory for p in points] or runs_of_this_command(config)
+    found = [(directory.id, directory.read_status()) for directory in directories]
+    unneeded = unneeded_points(points)
     for name, status in found:
         if name in unneeded:
             status.state = State.UNNEEDED
@@ -35,11 +39,8 @@ def runs(config: Config) -> None:
     print_rows(rows, config.format, tables=lambda: [status_table(found)], columns=COLUMNS)
 
 
-def unneeded_points() -> set[str]:
-    """Ids of the points that the named study has dropped; none without a study with looks."""
-    if not has_sweep():
-        return set()
-    points = points_of_this_command()
-    if not points[0].config.study.looks:
+def unneeded_points(points: Sequence[StudyPoint]) -> set[str]:
+    """Ids of the points that their study has dropped; none without a study with looks."""
+    if not (points and points[0].config.study.looks):
         return set()
     return {point.id for point in view_of(points).missing if not point.is_needed}

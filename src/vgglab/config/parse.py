@@ -158,7 +158,6 @@ ELSEWHERE = {
     "callbacks": "recipe., trainer. and tracking., which say what they would do",
     "ckpt_path": "nothing: the same command goes on from its last checkpoint",
     "dataset": "data=",
-    "deterministic": "trainer.deterministic=",
     "exp": "experiments=",
     "experiment": "experiments=",
     "gpus": "devices=",

@@ -52,6 +52,12 @@ class Listing:
         """
         return self._fingerprint
 
+    @property
+    def decoding(self) -> str:
+        """What decides beside the files what their pixels are, to be put after a fingerprint; empty
+        where nothing does."""
+        return f";greys:{self.grey_range}" if self.grey_range else ""
+
     @functools.cached_property
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()

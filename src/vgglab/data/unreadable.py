@@ -79,8 +79,7 @@ def skipped_fingerprint(listing: Listing, reasons: Reasons) -> str:
 
 
 def _record_path(listing: Listing, folder: Path) -> Path:
-    greys = f";greys:{listing.grey_range}" if listing.grey_range else ""
-    key = hashlib.sha256(f"{listing.fingerprint()}{greys}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{listing.fingerprint()}{listing.decoding}".encode()).hexdigest()[:16]
     return folder / "unreadable" / f"{key}.json"
 
 

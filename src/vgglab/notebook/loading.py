@@ -43,7 +43,7 @@ def load(study: str | PathLike[str], runs: str | PathLike[str] | None = None) ->
             f"{folder}: none of its {len(view.missing)} runs is in {where}; either none has begun, "
             'or they lie elsewhere: vgglab.load(study, runs="runs")'
         )
-    return Study(view, folder)
+    return Study(view)
 
 
 def _no_study(folder: Path) -> str:

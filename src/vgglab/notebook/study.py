@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
@@ -21,10 +20,9 @@ class Study(Runs):
         asks: its question, in a sentence; may be empty.
     """
 
-    def __init__(self, view: StudyView, folder: Path) -> None:
+    def __init__(self, view: StudyView) -> None:
         super().__init__(view)
         self.name, self.asks = view.name, view.asks
-        self._folder = folder
 
     @cached_property
     def claims(self) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,9 @@ def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
         params: Any = OmegaConf.to_container(hydra.sweeper.params, resolve=True)
     elif launched := _launched():
         params, before = launched
-        own = [*(o for o in before if not o.startswith(NOT_OF_A_POINT)), *own]
+        # Its folder is where it was found; it may have been moved since.
+        gone = (*NOT_OF_A_POINT, "paths.studies=")
+        own = [*(o for o in before if not o.startswith(gone)), *own]
     else:
         raise ConfigError(
             f"task={hydra.runtime.choices['task']} needs a study: sweeps=NAME, or study.name=NAME "
@@ -96,8 +99,11 @@ def _launched() -> tuple[dict[str, Any], list[str]] | None:
     own = dict(o.split("=", 1) for o in hydra.overrides.task if "=" in o)
     name = own.get("study.name", "").strip("'\"")
     path = Path(own.get("paths.studies", PathsConfig().studies)) / name / MULTIRUN
-    if not name or not path.is_file():
-        return None
+    return _command_in(path) if name and path.is_file() else None
+
+
+@functools.cache  # asked for by each run that a command is about
+def _command_in(path: Path) -> tuple[dict[str, Any], list[str]]:
     stored: Any = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]
     return stored["sweeper"]["params"] or {}, stored["overrides"]["task"]
 

@@ -14,6 +14,7 @@ from vgglab.config import TrainerConfig
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.models.build import build
 from vgglab.models.kernels import conv_relu as kernel
+from vgglab.models.kernels import select
 from vgglab.models.kernels.conv_relu import check, conv_relu
 from vgglab.models.kernels.select import convolutions_with_relu, use_kernels
 from vgglab.models.vgg import VGG
@@ -112,7 +113,7 @@ def test_dead_units_are_counted_behind_the_relu_as_before_it() -> None:
 def test_it_is_used_where_asked_for_in_bf16_on_a_gpu_where_the_kernel_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(kernel, "works", lambda device: device == "cuda")
+    monkeypatch.setattr(select, "_cudnn_works", lambda device: device == "cuda")
     gpu = TrainerConfig(accelerator="gpu", precision="bf16", compile="none", conv_kernel="cudnn")
     others: list[dict[str, Any]] = [
         {},
@@ -144,8 +145,8 @@ def test_a_kernel_that_computes_something_else_is_not_used(
     def wrong(*arguments: Any) -> Tensor:
         return conv2d(*arguments).abs()
 
-    kernel.works.cache_clear()
+    select._passes.cache_clear()
     monkeypatch.setattr(kernel, "conv_relu", wrong)
-    assert not kernel.works("cpu")
+    assert not select._cudnn_works("cpu")
     assert "convolution and ReLU are two kernels" in caplog.text
-    kernel.works.cache_clear()
+    select._passes.cache_clear()

@@ -153,5 +153,7 @@ def digest(source: Path, flags: list[str]) -> str:
     of the last build, and two checkouts that shared a folder would build anew in turns."""
     texts = [path.read_text(encoding="utf-8") for path in (source, source.parent / SHARED)]
     places = [str(source), torch.__file__, sys.prefix]
+    # The first word leaves builds alone that may have been cut short: of before each had a folder
+    # of its own until it was done.
     about = ["whole", *texts, *places, torch.__version__, platform.machine(), *flags]
     return hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]

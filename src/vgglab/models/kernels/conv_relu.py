@@ -6,16 +6,12 @@ torch.compile takes it as it is, and the graph around it stays whole.
 
 from __future__ import annotations
 
-import functools
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
-
-log = logging.getLogger(__name__)
 
 
 def conv_relu(
@@ -100,18 +96,6 @@ class _ConvRelu(torch.autograd.Function):
             list(context.needs_input_grad[:3]),
         )
         return by_maps, by_weight, by_bias, None, None
-
-
-@functools.cache
-def works(device: str) -> bool:
-    """Whether the kernel computes there what torch does; else a line in the log."""
-    try:
-        check(device)
-    except Exception as error:  # no cuDNN, one without the kernel, an error of its own
-        reason = str(error).strip().partition("\n")[0]
-        log.warning("convolution and ReLU are two kernels, as one fails here: %s", reason)
-        return False
-    return True
 
 
 def check(device: str) -> None:

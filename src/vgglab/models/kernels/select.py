@@ -118,7 +118,7 @@ def convolutions_with_relu(net: nn.Module) -> list[Conv2d]:
 def _convolutions_take_relu(trainer: TrainerConfig) -> bool:
     """Whether a convolution and its ReLU are one kernel on a GPU; not one of a fixed order."""
     is_wanted = trainer.conv_kernel == "cudnn" and not trainer.deterministic
-    return is_wanted and trainer.precision == "bf16" and conv_relu.works("cuda")
+    return is_wanted and trainer.precision == "bf16" and _cudnn_works("cuda")
 
 
 def _can_be_graphs(trainer: TrainerConfig) -> bool:
@@ -196,14 +196,29 @@ def lrn_kernel(name: LrnKernelName, *, on_gpu: bool) -> Kernel:
             assert_never(other)
 
 
-@functools.cache
 def _triton_works(device: str) -> bool:
-    """Whether the kernel in Triton computes there what torch does; else a line in the log."""
+    return _passes(check, device, "LRN is computed without its kernel in Triton, which fails here")
+
+
+def _cudnn_works(device: str) -> bool:
+    return _passes(
+        conv_relu.check, device, "convolution and ReLU are two kernels, as one fails here"
+    )
+
+
+@functools.cache
+def _passes(check: Callable[[str], None], device: str, otherwise: str) -> bool:
+    """Whether a kernel computes there what torch does; else a line in the log.
+
+    Args:
+        check: raises where it does not.
+        device: ``cpu`` or ``cuda``.
+        otherwise: what the line says before the reason.
+    """
     try:
         check(device)
-    except Exception as error:  # no Triton, no C compiler for its launcher, an error of its own
-        reason = str(error).strip().partition("\n")[0]
-        log.warning("LRN is computed without its kernel in Triton, which fails here: %s", reason)
+    except Exception as error:  # it cannot be had: no Triton, no cuDNN; or an error of its own
+        log.warning("%s: %s", otherwise, str(error).strip().partition("\n")[0])
         return False
     return True
 
