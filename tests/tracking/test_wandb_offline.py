@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -102,6 +103,37 @@ def test_a_resumed_run_is_one_run_with_each_row_once(tmp_path: Path) -> None:
     assert [row["train/loss"] for row in history(offline_file(tmp_path))] == [
         1 / s for s in (1, 2, 3, 4)
     ]
+
+
+def test_of_a_checkout_its_code_alone_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = tmp_path / "checkout"
+    kept = ("run.py", "src/vgglab/models/vgg.py", "conf/data/digits.yaml")
+    others = ("src/vgglab/models/vgg.pyc", "README.md", ".venv/lib/a.py", "runs/a/config.yaml")
+    for name in (*kept, *others):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text(name)
+    looked_at: list[str] = []
+    scandir = os.scandir
+
+    def watched(path: Any = ".") -> Any:
+        looked_at.append(str(path))  # or a number, of a folder that is open
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", watched)
+    card = RunCard(**(CARD.__dict__ | {"code": checkout}))
+    sink = WandbSink(TrackingConfig(), card, tmp_path / "run")
+    sink.start([])
+    sink.finish({}, exit_code=0)
+    wandb.teardown()
+    (artifact,) = of_kind(offline_file(tmp_path / "run"), "artifact")
+    assert (artifact.type, artifact.name) == ("code", "source-vgglab-run.py")
+    assert sorted(item.path for item in artifact.manifest.contents) == sorted(kept)
+    assert all(Path(item.local_path).exists() for item in artifact.manifest.contents)
+    assert any(path.startswith(str(checkout / "src")) for path in looked_at)
+    unneeded = tuple(str(checkout / folder) for folder in (".venv", "runs"))
+    assert not [path for path in looked_at if path.startswith(unneeded)]
 
 
 def test_the_second_run_of_a_process_is_a_run_of_its_own(tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ class RunCard:
     """The checkout whose code is kept."""
 
 
-def is_code(path: str, root: str) -> bool:
-    """Whether a file of a checkout can change the result of a run."""
-    relative = Path(path).relative_to(root)
-    return relative.parts[0] in CODE and relative.suffix in CODE_SUFFIXES
+def code_files(checkout: Path) -> list[Path]:
+    """The files of a checkout that can change the result of a run; looks into ``CODE`` alone."""
+    found = (path for name in CODE for path in [checkout / name, *(checkout / name).rglob("*")])
+    return sorted(path for path in found if path.suffix in CODE_SUFFIXES and path.is_file())
 
 
 @dataclass(frozen=True, kw_only=True)

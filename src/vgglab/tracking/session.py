@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import wandb
 
 from vgglab.config import TrackingConfig
 from vgglab.tracking import server
-from vgglab.tracking.cards import DataCard, RunCard, is_code
+from vgglab.tracking.cards import DataCard, RunCard, code_files
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +45,23 @@ def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.
     if card.data:
         run.log_artifact(_data_artifact(card.data))
     if card.code:
-        # As W&B names it; it does not find the program's name itself when a launcher started us.
-        name = f"source-{tracking.project}-run.py"
-        run.log_code(str(card.code), name=name, include_fn=is_code)
+        _log_code(run, tracking.project, card.code)
     return run
+
+
+def _log_code(run: wandb.Run, project: str, checkout: Path) -> None:
+    """Log the code of a checkout from a copy of it: W&B walks through the whole of its folder.
+
+    A checkout may hold environments, data sets and thousands of runs.
+    """
+    with tempfile.TemporaryDirectory(dir=os.environ["WANDB_DATA_DIR"]) as copied:
+        for path in code_files(checkout):
+            copy = Path(copied) / path.relative_to(checkout)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        # As W&B names it; it does not find the program's name itself when a launcher started us.
+        name = f"source-{project}-run.py"
+        run.log_code(copied, name=name, include_fn=lambda _: True)
 
 
 def _online(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.Run | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -125,20 +124,18 @@ def test_without_a_compiler_torch_stands_in_and_one_line_says_so(tmp_path: Path)
         timeout=60,
     )
     building, failed, names = ended.stdout.splitlines()
-    assert "building the C++ kernel of LRN" in building
-    assert "LRN is computed without its C++ kernel" in failed
+    assert "building the kernels in C++" in building
+    assert "torch stands in for the kernels in C++" in failed
     assert names == "['torch', 'torch']"
     assert ended.stderr == ""
 
 
-def test_two_checkouts_do_not_take_turns_in_one_folder(tmp_path: Path) -> None:
-    for file in ("lrn.cpp", cpp.SHARED):
-        shutil.copy(cpp.HERE / file, tmp_path)
-    ours, other, again = (
-        cpp.digest(folder / "lrn.cpp", ["-O3"]) for folder in (cpp.HERE, tmp_path, cpp.HERE)
-    )
-    assert ours == again
-    assert ours != other
+def test_two_checkouts_share_a_build_and_changed_source_has_one_of_its_own(tmp_path: Path) -> None:
+    moved = {tmp_path / path.name: text for path, text in cpp.IMPORTED.items()}
+    assert cpp.digest(moved, ["-O3"]) == cpp.digest(cpp.IMPORTED, ["-O3"])
+    changed = moved | {tmp_path / "cpu_kernels.h": b"// changed"}
+    assert cpp.digest(changed, ["-O3"]) != cpp.digest(moved, ["-O3"])
+    assert cpp.digest(moved, ["-O2"]) != cpp.digest(moved, ["-O3"])
 
 
 @pytest.mark.slow
@@ -163,5 +160,5 @@ def test_a_kernel_whose_source_was_changed_meanwhile_is_not_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(cpp, "IMPORTED", {cpp.HERE / "lrn.cpp": b"// as it was imported"})
-    assert not cpp.build_kernel.__wrapped__("lrn", "LRN")
+    assert not cpp.has_kernels.__wrapped__()
     assert "its source was changed after this program began" in caplog.text

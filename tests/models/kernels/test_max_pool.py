@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from vgglab.config import TrainerConfig
 from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.models.build import build
-from vgglab.models.kernels.build import build_kernel
+from vgglab.models.kernels.build import has_kernels
 from vgglab.models.kernels.max_pool import is_halving_pool, max_pool_relu
 from vgglab.models.kernels.select import use_kernels
 
 
 @pytest.fixture(autouse=True)
 def _in_cpp() -> None:
-    if not build_kernel("max_pool", "max-pooling"):
+    if not has_kernels():
         pytest.skip("no C++ compiler or no ninja here")
 
 

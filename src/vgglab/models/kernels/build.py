@@ -9,8 +9,8 @@ import importlib
 import logging
 import os
 import platform
-import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from torch import Tensor
 log = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
-SHARED = "cpu_kernels.h"
+LIBRARY = "vgglab_kernels"
 IMPORTED = {path: path.read_bytes() for path in HERE.iterdir() if path.suffix in (".cpp", ".h")}
 """Source as it was with the rest of this program's source, which a run's record names."""
 TYPES = (torch.float32, torch.float64, torch.bfloat16)
@@ -40,12 +40,10 @@ _FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp"]
 
 
 @functools.cache
-def build_kernel(name: str, purpose: str) -> bool:
-    """Load the operations of ``<name>.cpp`` into ``torch.ops.vgglab``, built if they were not yet.
+def has_kernels() -> bool:
+    """Load the operations of all sources into ``torch.ops.vgglab``, built if they were not yet.
 
-    Args:
-        name: of the source file, without its suffix.
-        purpose: the layer that the kernel computes, for messages.
+    In one library, whose parts are compiled side by side: most of the time goes to torch's headers.
 
     Returns:
         Whether they are there. If not, a line in the log has said so.
@@ -53,12 +51,10 @@ def build_kernel(name: str, purpose: str) -> bool:
     capability = torch.backends.cpu.get_cpu_capability()
     flags = [*_FLAGS, *_INSTRUCTIONS.get(capability, [])]
     try:
-        _load(name, purpose, flags)
+        _load(flags)
     except (ImportError, OSError, RuntimeError) as error:  # no ninja, no compiler, no room
         reason = str(error).strip().partition("\n")[0]
-        log.warning(
-            "%s is computed without its C++ kernel, which cannot be built: %s", purpose, reason
-        )
+        log.warning("torch stands in for the kernels in C++, which cannot be built: %s", reason)
         return False
     return True
 
@@ -83,18 +79,17 @@ def supports(images_nchw: Tensor) -> bool:
     )
 
 
-def _load(name: str, purpose: str, flags: list[str]) -> None:
+def _load(flags: list[str]) -> None:
     extension = _extension()
-    library, source = f"vgglab_{name}", HERE / f"{name}.cpp"
     if any(path.read_bytes() != text for path, text in IMPORTED.items()):
         raise RuntimeError("its source was changed after this program began")
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or extension.get_default_build_root()
-    folder = Path(root) / f"{library}_{digest(source, flags)}"
+    folder = Path(root) / f"{LIBRARY}_{digest(IMPORTED, flags)}"
     folder.mkdir(parents=True, exist_ok=True)
-    built = folder / f"{library}.so"
+    built = folder / f"{LIBRARY}.so"
     with contextlib.ExitStack() as lock:
         if not built.exists():
-            log.info("building the C++ kernel of %s, once, in %s", purpose, folder)
+            log.info("building the kernels in C++, once, in %s", folder)
             # Of two processes one builds and the other waits; not for ever: where there is no
             # flock, a process that was killed leaves its lock behind.
             with contextlib.suppress(Timeout):
@@ -102,18 +97,16 @@ def _load(name: str, purpose: str, flags: list[str]) -> None:
         if built.exists():
             torch.ops.load_library(str(built))
         else:
-            _build(extension, library, source, flags, built)
+            _build(extension, flags, built)
 
 
-def _build(extension: Any, library: str, source: Path, flags: list[str], built: Path) -> None:
-    """Build and load a library.
+def _build(extension: Any, flags: list[str], built: Path) -> None:
+    """Build and load the library.
 
     In a folder of this process's own, whose lock, which is torch's, nobody else has or left.
 
     Args:
         extension: torch's builder.
-        library: name of the library.
-        source: of it.
         flags: of the compiler.
         built: where it is kept.
     """
@@ -122,8 +115,8 @@ def _build(extension: Any, library: str, source: Path, flags: list[str], built: 
         is_loaded = True
         try:
             extension.load(
-                library,
-                [str(source)],
+                LIBRARY,
+                [str(path) for path in sorted(IMPORTED) if path.suffix == ".cpp"],
                 extra_cflags=flags,
                 extra_ldflags=["-fopenmp"],
                 build_directory=private,
@@ -148,12 +141,8 @@ def _extension() -> Any:
         logger.level = before
 
 
-def digest(source: Path, flags: list[str]) -> str:
-    """Hash all that a build depends on, paths included: the builder compares its command with that
-    of the last build, and two checkouts that shared a folder would build anew in turns."""
-    texts = [path.read_text(encoding="utf-8") for path in (source, source.parent / SHARED)]
-    places = [str(source), torch.__file__, sys.prefix]
-    # The first word leaves builds alone that may have been cut short: of before each had a folder
-    # of its own until it was done.
-    about = ["whole", *texts, *places, torch.__version__, platform.machine(), *flags]
+def digest(sources: Mapping[Path, bytes], flags: list[str]) -> str:
+    """Hash all that a build depends on: its source, wherever it stands, and the torch at hand."""
+    texts = [f"{path.name}\n{text.decode()}" for path, text in sorted(sources.items())]
+    about = [*texts, torch.__file__, torch.__version__, platform.machine(), *flags]
     return hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]

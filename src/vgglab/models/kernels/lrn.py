@@ -188,4 +188,4 @@ def _cpp_backward(saved: Saved, gradient_nchw: Tensor, numbers: Numbers) -> Tens
 
 
 IN_CPP = Kernel("cpp", _cpp_forward, _cpp_backward)
-"""Works only after ``build_kernel("lrn", ...)`` has returned true."""
+"""Works only after ``has_kernels()`` has returned true."""

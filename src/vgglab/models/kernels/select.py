@@ -19,7 +19,7 @@ from vgglab.config.infrastructure import LrnKernelName
 from vgglab.models.batch_norm import BatchNorm2d
 from vgglab.models.convolution import Conv2d
 from vgglab.models.kernels import conv_relu
-from vgglab.models.kernels.build import build_kernel
+from vgglab.models.kernels.build import has_kernels
 from vgglab.models.kernels.lrn import IN_CPP, IN_TORCH, Kernel, Numbers, compiled_kernel
 from vgglab.models.kernels.lrn_op import check, triton_kernel
 from vgglab.models.lrn import LocalResponseNorm
@@ -76,10 +76,10 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig, steps: int = COMPILE_STE
     in_graphs = compiles and trainer.compile == "graphs" and _can_be_graphs(trainer)
     # torch.compile makes loops of its own of what it knows.
     by_hand = not (on_gpu or compiles)
-    in_cpp = by_hand and trainer.pool_kernel != "torch" and build_kernel("max_pool", "max-pooling")
+    in_cpp = by_hand and trainer.pool_kernel != "torch" and has_kernels()
     batch_norms = [module for module in net.modules() if isinstance(module, BatchNorm2d)]
     norms_in_cpp = by_hand and trainer.norm_kernel != "torch" and bool(batch_norms)
-    norms_in_cpp = norms_in_cpp and build_kernel("batch_norm", "batch norm")
+    norms_in_cpp = norms_in_cpp and has_kernels()
     for batch_norm in batch_norms:
         batch_norm.in_cpp = norms_in_cpp
     with_relu = convolutions_with_relu(net) if on_gpu else []
@@ -191,7 +191,7 @@ def lrn_kernel(name: LrnKernelName, *, on_gpu: bool) -> Kernel:
                 return triton_kernel(otherwise=compiled_kernel())
             return lrn_kernel("compiled" if on_gpu else "torch", on_gpu=on_gpu)
         case "cpp":
-            return IN_CPP if build_kernel("lrn", "LRN") else IN_TORCH
+            return IN_CPP if has_kernels() else IN_TORCH
         case other:
             assert_never(other)
 
