@@ -48,7 +48,7 @@ class TrainerConfig:
     """With ``keep_memory``, ask Linux for pages of 2 MiB."""
     kernels: Annotated[Literal["auto", "torch"], Role.INFRASTRUCTURE] = "auto"
     """What computes the net. ``auto``: the fastest that the machine has. ``torch``: torch's own
-    operations, one by one, whatever the seven switches below say; they exist for benchmarks."""
+    operations, one by one, whatever the switches below say; they exist for benchmarks."""
     pool_first: Annotated[bool, Role.INFRASTRUCTURE] = True
     """For benchmarks. Where a max-pooling follows a ReLU, pool first: the same bits from a quarter
     of the work."""
@@ -59,10 +59,14 @@ class TrainerConfig:
     norm_kernel: Annotated[Literal["auto", "torch", "cpp"], Role.INFRASTRUCTURE] = "auto"
     """For benchmarks. What computes batch norm in training and the ReLU after it; they differ by
     rounding. ``cpp`` and ``auto`` as for ``pool_kernel``."""
-    conv_kernel: Annotated[Literal["auto", "torch", "cudnn"], Role.INFRASTRUCTURE] = "auto"
-    """For benchmarks. What computes a convolution and the ReLU that follows it; they differ by
-    rounding. ``cudnn``: one kernel of cuDNN for both, in bf16 on a GPU, unless ``deterministic``;
-    faster in a bare loop, not yet measured in a run. ``auto``: ``torch``."""
+    conv_kernel: Annotated[Literal["auto", "torch", "matmul", "cudnn"], Role.INFRASTRUCTURE] = (
+        "auto"
+    )
+    """For benchmarks. What computes a convolution in bf16; they differ by rounding. ``matmul``: on
+    a CPU the gradient of filters over maps of at most 4x4 px is one matrix product. ``cudnn``: on a
+    GPU, unless ``deterministic``, one kernel of cuDNN computes a convolution and the ReLU that
+    follows it; faster in a bare loop, not yet measured in a run. ``auto``: ``matmul`` on a CPU,
+    ``torch`` on a GPU and where the net is compiled."""
     lrn_kernel: Annotated[LrnKernelName, Role.INFRASTRUCTURE] = "auto"
     """For benchmarks. What computes local response normalisation; they differ by rounding.
     ``torch``: its own operations. ``compiled``: the same by torch.compile. ``cpp``: a kernel for

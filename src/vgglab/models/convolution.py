@@ -1,26 +1,42 @@
-"""A convolution that can take the ReLU after it into its own kernel."""
+"""A convolution by the kernels that suit its maps."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from vgglab.models.kernels.conv_matmul import conv_matmul, is_by_matmul
 from vgglab.models.kernels.conv_relu import conv_relu
 
 
 class Conv2d(nn.Conv2d):
-    """``nn.Conv2d`` whose forward pass takes ReLU along where a kernel computes both."""
+    """``nn.Conv2d`` that trains faster in bf16, and takes ReLU along where a kernel does both."""
 
     takes_relu = False
     """Whether the two are one kernel under autocast to bf16; set where that kernel works."""
+    by_matmul = False
+    """Whether the gradient of filters over small maps is a matrix product in training under
+    autocast to bf16; set on a CPU."""
 
     def forward(self, input: Tensor, relu: bool = False) -> Tensor:
         """Convolve maps (N, C, H, W), and apply ReLU if ``relu``."""
-        if relu and self.takes_relu and torch.is_autocast_enabled(input.device.type):
-            dtype = torch.get_autocast_dtype(input.device.type)
-            assert self.bias is not None
-            assert not isinstance(self.padding, str)
-            weight_oikk, bias_o = self.weight.to(dtype), self.bias.to(dtype)
-            return conv_relu(input.to(dtype), weight_oikk, bias_o, self.stride, self.padding)
-        output = super().forward(input)
+        is_rounded = torch.is_autocast_enabled(input.device.type)
+        if is_rounded and relu and self.takes_relu:
+            return conv_relu(*self._rounded(input), self.stride, self._sides)
+        is_trained = self.training and torch.is_grad_enabled()
+        if is_rounded and is_trained and self.by_matmul and is_by_matmul(self, input):
+            output = conv_matmul(*self._rounded(input), self._sides)
+        else:
+            output = super().forward(input)
         return output.relu_() if relu else output
+
+    @property
+    def _sides(self) -> tuple[int, ...]:
+        assert not isinstance(self.padding, str)
+        return self.padding
+
+    def _rounded(self, maps_nchw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Maps, filters and biases in the dtype of autocast."""
+        assert self.bias is not None
+        dtype = torch.get_autocast_dtype(maps_nchw.device.type)
+        return maps_nchw.to(dtype), self.weight.to(dtype), self.bias.to(dtype)

@@ -17,7 +17,7 @@ from vgglab.workflow.provenance import COMPUTING, commit, source, versions
 BEGINS = ("vgglab.commands.main", "vgglab.commands.train", "vgglab.workflow.attempt")
 """Modules that a point's way begins with; by name, for commands stand above this room."""
 WANDB = "vgglab.workflow.wandb_cards"
-LATER = ("pandas", "wandb.sdk.launch")
+LATER = ("pandas", "wandb.sdk.launch", "requests")
 """What pyarrow imports for a table, and W&B at the start of a run, each where it is there. Not
 torch's builder of extensions: its import asks CUDA for its devices."""
 

@@ -127,9 +127,9 @@ def test_it_is_used_where_asked_for_in_bf16_on_a_gpu_where_the_kernel_works(
         use_kernels(net_of("a", taken=False), dataclasses.replace(gpu, **fields))
         for fields in others
     ]
-    assert [one.conv_kernel for one in used] == ["cudnn", *["torch"] * 4, None]
+    assert [one.conv_kernel for one in used] == ["cudnn", *["torch"] * 5]
     assert [one.pool_first for one in used] == [False, True, True, False, True, True]
-    assert use_kernels(net_of("a", "batch", taken=False), gpu).conv_kernel is None
+    assert use_kernels(net_of("a", "batch", taken=False), gpu).conv_kernel == "torch"
 
 
 @pytest.mark.parametrize(

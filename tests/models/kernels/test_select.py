@@ -26,7 +26,7 @@ PLAIN = Kernels(
     compile="none",
     pool_kernel="torch",
     norm_kernel=None,
-    conv_kernel=None,
+    conv_kernel="torch",
 )
 
 
@@ -78,6 +78,6 @@ def test_torch_means_torchs_own_operations_whatever_the_fine_switches_say() -> N
         compile="none",
         pool_kernel="cpp",
         norm_kernel=None,
-        conv_kernel=None,
+        conv_kernel="matmul",
     )
     assert use_kernels(net, TrainerConfig(accelerator="cpu", precision="bf16")) == fastest

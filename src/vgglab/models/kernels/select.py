@@ -40,8 +40,7 @@ class Kernels:
     pool_kernel: Literal["cpp", "torch"]
     norm_kernel: Literal["cpp", "torch"] | None
     """None where the net has no batch norm."""
-    conv_kernel: Literal["cudnn", "torch"] | None
-    """None on a CPU, and where no ReLU follows a convolution."""
+    conv_kernel: Literal["cudnn", "matmul", "torch"]
 
     def as_dict(self) -> dict[str, Any]:
         """The fields that apply to the net, for ``result.json``."""
@@ -87,7 +86,11 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig, steps: int = COMPILE_STE
     for convolution in with_relu:
         convolution.takes_relu = takes_relu
     pool_first = trainer.pool_first and not takes_relu
+    in_products = by_hand and trainer.precision == "bf16"
+    in_products = in_products and trainer.conv_kernel in ("auto", "matmul")
     for module in net.modules():
+        if isinstance(module, Conv2d):
+            module.by_matmul = in_products
         if isinstance(module, Features):
             module.pools_in_cpp = in_cpp
             module.pool_first = pool_first
@@ -100,7 +103,7 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig, steps: int = COMPILE_STE
         compile="graphs" if in_graphs else "inductor" if compiles else "none",
         pool_kernel="cpp" if in_cpp else "torch",
         norm_kernel=("cpp" if norms_in_cpp else "torch") if batch_norms else None,
-        conv_kernel=("cudnn" if takes_relu else "torch") if with_relu else None,
+        conv_kernel="cudnn" if takes_relu else "matmul" if in_products else "torch",
     )
 
 
