@@ -36,6 +36,19 @@ def test_points_are_what_each_composes(
         assert [point.config for point in points] == [compose_point(point) for point in grid]
 
 
+def test_an_arm_whose_fields_are_made_of_its_seed_is_composed_point_by_point(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VGGLAB_ROOT", str(ROOT))
+    store.register()
+    arms = (["model=a"], ["model=d", "data.split_seed=${seed}"], ["model=b"])
+    grid = [[*TRAINER, *arm, f"seed={seed}"] for arm in arms for seed in (1, 2, 3)]
+    with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
+        points = compose_points(grid)
+        assert [point.config for point in points] == [compose_point(point) for point in grid]
+    assert [point.config.data.split_seed for point in points[3:6]] == [1, 2, 3]
+
+
 def test_a_seed_in_the_middle_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VGGLAB_ROOT", str(ROOT))
     store.register()

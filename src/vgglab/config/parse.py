@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,7 +71,12 @@ def _as_before(schema: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _named_so(kinds: Iterable[type], name: Any) -> list[type]:
     """The config dataclasses whose ``name`` may have this value."""
-    return [kind for kind in kinds if name in get_args(get_type_hints(kind)["name"])]
+    return [kind for kind in kinds if name in _names_of(kind)]
+
+
+@functools.cache
+def _names_of(kind: type) -> tuple[Any, ...]:
+    return get_args(get_type_hints(kind)["name"])
 
 
 def _as_json(values: Mapping[str, Any]) -> str:

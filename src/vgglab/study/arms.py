@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vgglab.config import arm_fields
-from vgglab.study.view import StudyView
+from vgglab.study.view import StudyView, once_a_view
 
 FACTORS = ("model.name", "model.layers", "norm.name", "init.name")
 """Fields that an arm is named after."""
@@ -47,6 +47,7 @@ def _by_number(text: str) -> tuple[str | float, ...]:
     return tuple(float(part) if index % 2 else part for index, part in enumerate(parts))
 
 
+@once_a_view
 def arms(view: StudyView) -> dict[str, Arm]:
     """Point id -> the arm that its seed repeats."""
     variant = _variants(view)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vgglab.study.arms import Arm, arms
 from vgglab.study.estimate import Estimate, estimate
 from vgglab.study.table import STEP_PARTS, ResultRow, result_rows
-from vgglab.study.view import StudyView
+from vgglab.study.view import StudyView, once_a_view
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ def _measured(rows: list[ResultRow], name: str) -> Estimate | None:
     return estimate(v for row in rows if (v := getattr(row, name)) is not None)
 
 
+@once_a_view
 def costs(view: StudyView) -> tuple[Cost, ...]:
     """One an arm of which anything is known, in the order of the arms."""
     arm_of = arms(view)

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from vgglab.study.claims.inference import CONFIDENCE
 
@@ -47,7 +47,7 @@ def estimate(
     if len(sample) == 1:
         return Estimate(sample, mean, None, None)
     sd = statistics.stdev(sample)
-    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, df=len(sample) - 1))
+    quantile = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, df=len(sample) - 1))
     half = quantile * sd / math.sqrt(len(sample))
     low, high = within
     return Estimate(sample, mean, sd, (max(mean - half, low), min(mean + half, high)))

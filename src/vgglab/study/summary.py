@@ -11,7 +11,7 @@ from vgglab.config.protocol import PROTOCOLS
 from vgglab.study.arms import Arm, arms
 from vgglab.study.estimate import ERRORS, Estimate, estimate
 from vgglab.study.table import ResultRow, result_rows
-from vgglab.study.view import StudyView
+from vgglab.study.view import StudyView, once_a_view
 
 ErrorName = Literal["top1_error", "top5_error"]
 
@@ -92,6 +92,7 @@ def _by_seed(arm: Arm, rows: Iterable[ResultRow], name: ErrorName) -> dict[int, 
     return errors
 
 
+@once_a_view
 def summarise(view: StudyView) -> tuple[Summary, ...]:
     """One summary for each arm and protocol, in the order of the arms.
 

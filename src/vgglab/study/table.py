@@ -11,7 +11,7 @@ import pandas as pd
 from vgglab.runs import RunRecord, State, Status
 from vgglab.runs.records import ProtocolErrors
 from vgglab.study.arms import arms
-from vgglab.study.view import MissingPoint, StudyView
+from vgglab.study.view import MissingPoint, StudyView, once_a_view
 
 STEP_PARTS = ("data_ms", "forward_ms", "backward_ms", "optimiser_ms", "logging_ms")
 MEASURED = (
@@ -124,6 +124,7 @@ def _about_point(point: RunRecord | MissingPoint) -> dict[str, Any]:
     }
 
 
+@once_a_view
 def result_rows(view: StudyView) -> tuple[ResultRow, ...]:
     """One row a run and protocol, ordered by arm, seed, run and protocol."""
     arm_of = arms(view)

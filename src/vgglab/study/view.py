@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from vgglab.config import Config
 from vgglab.config.claims import Claims
@@ -13,6 +15,22 @@ from vgglab.study.confounds import Guard
 from vgglab.study.declared import DeclaredLine
 from vgglab.study.ledger import LookLine
 from vgglab.study.tuning import Tuning
+
+Found = TypeVar("Found")
+
+
+def once_a_view(compute: Callable[[StudyView], Found]) -> Callable[[StudyView], Found]:
+    """Decorate a function of a view alone, which tables, figures and claims all ask for, so that
+    it is computed once. Nobody changes what it returns."""
+
+    @functools.wraps(compute)
+    def remembered(view: StudyView) -> Found:
+        if compute not in view.known:
+            view.known[compute] = compute(view)
+        found: Found = view.known[compute]
+        return found
+
+    return remembered
 
 
 @dataclass(frozen=True)
@@ -69,6 +87,11 @@ class StudyView:
     """Lines of ``declared.jsonl``."""
     reader: MistakesReader = field(default_factory=MistakesReader, repr=False, compare=False)
     """Has read each run's predictions once, however often the study is judged."""
+
+    known: dict[Callable[[StudyView], Any], Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """What ``once_a_view`` has computed; a changed copy of the view begins with nothing."""
 
     @property
     def points(self) -> tuple[RunRecord | MissingPoint, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,16 @@ def composed_claims(overrides: Sequence[str]) -> dict[str, Claim]:
 
 def compose_point(overrides: Sequence[str]) -> Config:
     """The config of one point of a sweep."""
+    return compose_arm(overrides)[0]
+
+
+def compose_arm(overrides: Sequence[str]) -> tuple[Config, bool]:
+    """The config of one point, and whether anything else in it is made of its seed."""
     composed = compose("config", overrides=list(overrides), return_hydra_config=True)
     check_choices(composed.hydra.runtime.choices, overrides)
-    return checked(OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"]))
+    of_point = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
+    written = OmegaConf.to_yaml(of_point)  # as in the files, ${...} included
+    return checked(of_point), bool(re.search(r"\$\{[^}]*(seed|\$\{)", written))
 
 
 def checked_command(composed: DictConfig) -> Config:

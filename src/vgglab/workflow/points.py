@@ -14,7 +14,7 @@ from vgglab.config.parent import ancestors
 from vgglab.config.parse import ConfigError, parse
 from vgglab.launch.pool import Point, PointResources, overrides_of
 from vgglab.runs import RunDirectory
-from vgglab.workflow.compose import compose_point
+from vgglab.workflow.compose import compose_arm, compose_point
 from vgglab.workflow.evaluation import is_done
 from vgglab.workflow.gpus import card_bytes, usable_gpus
 from vgglab.workflow.micro_batch import CUDA_MIB, ESTIMATE_SHARE, step_bytes
@@ -66,21 +66,27 @@ def _composed(grid: Sequence[Sequence[str]]) -> list[Config]:
     """The config of each point of a grid.
 
     To compose one takes Hydra a fifth of a second. Of points that differ in their seed alone the
-    first and the last are composed; where nothing but the seed differs between these two, the
-    others follow from them.
+    first is composed, and the others follow from it, where nothing else is made of the seed: by
+    what is written of each, and by the last point of the first of them, composed as well.
     """
     arms: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for index, overrides in enumerate(grid):
         arms[tuple(o for o in overrides if not o.startswith(SEED))].append(index)
     found: dict[int, Config] = {}
+    seed_is_all = True
     for members in arms.values():
         first, last = members[0], members[-1]
-        found |= {index: compose_point(grid[index]) for index in (first, last)}
-        follows = found[last] == dataclasses.replace(found[first], seed=found[last].seed)
-        for index in members[1:-1]:
+        config, uses_seed = compose_arm(grid[first])
+        if not found:
+            other = compose_point(grid[last])
+            seed_is_all = other == dataclasses.replace(config, seed=other.seed)
+        for index in members:
             seeds = [o.removeprefix(SEED) for o in grid[index] if o.startswith(SEED)]
-            if follows and len(seeds) == 1 and seeds[0].isdigit():
-                found[index] = _replaced(found[first], {"seed": int(seeds[0])})
+            follows = seed_is_all and not uses_seed and len(seeds) == 1 and seeds[0].isdigit()
+            if index == first:
+                found[index] = config
+            elif follows:
+                found[index] = _replaced(config, {"seed": int(seeds[0])})
             else:
                 found[index] = compose_point(grid[index])
     return [found[index] for index in range(len(grid))]

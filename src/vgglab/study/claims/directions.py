@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from vgglab.study.claims.best_at import BestAt
 from vgglab.study.claims.contrast import Measured
@@ -271,7 +271,8 @@ def fisher(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, floa
     (failed, runs), (others_failed, other_runs) = first, second
     table = np.array([[failed, runs - failed], [others_failed, other_runs - others_failed]])
     less, more = (
-        float(stats.fisher_exact(table, alternative=side).pvalue) for side in ("less", "greater")
+        float(scipy.stats.fisher_exact(table, alternative=side).pvalue)
+        for side in ("less", "greater")
     )
     return less, more
 

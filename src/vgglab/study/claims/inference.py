@@ -23,8 +23,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special, stats
 
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
@@ -42,9 +42,9 @@ _STEP = 0.02
 @cache
 def _chi_squared(freedom: float) -> tuple[Values, Values]:
     """Nodes and weights that integrate over a chi-squared variable, evenly spaced in its log."""
-    low, high = np.log(stats.chi2.ppf([_REACH, 1 - _REACH], freedom))
+    low, high = np.log(scipy.stats.chi2.ppf([_REACH, 1 - _REACH], freedom))
     nodes = np.exp(np.linspace(low, high, _GRID))
-    weights = stats.chi2.pdf(nodes, freedom) * nodes
+    weights = scipy.stats.chi2.pdf(nodes, freedom) * nodes
     return nodes, weights / weights.sum()
 
 
@@ -74,7 +74,7 @@ def upper_tail(
         floor: least seed variance that there can be, points^2.
     """
     spread, weights = _spread_and_weights(seed_variance, image_variance, freedom, floor)
-    return np.asarray(special.ndtr(-np.asarray(distance)[..., None] / spread) @ weights)
+    return np.asarray(scipy.special.ndtr(-np.asarray(distance)[..., None] / spread) @ weights)
 
 
 def reach(
@@ -93,10 +93,10 @@ def reach(
     # Between zero and the quantile that all of the noise would have, were it the seeds'.
     total = np.maximum(np.asarray(seed_variance), np.asarray(floor)) + np.asarray(image_variance)
     low = np.zeros_like(total, dtype=np.float64)
-    high = np.sqrt(total) * float(stats.t.isf(tail, max(1.0, freedom - _STEP))) * 1.02
+    high = np.sqrt(total) * float(scipy.stats.t.isf(tail, max(1.0, freedom - _STEP))) * 1.02
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        outside = special.ndtr(-middle[..., None] / spread) @ weights > tail
+        outside = scipy.special.ndtr(-middle[..., None] / spread) @ weights > tail
         low, high = np.where(outside, middle, low), np.where(outside, high, middle)
     return np.asarray(high)
 

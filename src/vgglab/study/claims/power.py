@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+import scipy
 
 from vgglab.study.claims.inference import ALPHA, Values, reach
 
@@ -41,14 +41,14 @@ def chance(noise: Noise, distance: float, seeds: int, tail: float = ALPHA / 2) -
 def _reaches(noise: Noise, seeds: int, tail: float) -> tuple[Values, float]:
     """Widths that such a study would happen to find, equally likely, and its true spread."""
     freedom = max(1.0, noise.samples * (seeds - 1))
-    found = stats.chi2.ppf((np.arange(_DRAWS) + 0.5) / _DRAWS, freedom) / freedom
+    found = scipy.stats.chi2.ppf((np.arange(_DRAWS) + 0.5) / _DRAWS, freedom) / freedom
     seed_variance, image_variance = noise.seed_sd**2 / seeds, noise.image_se**2
     widths = reach(tail, seed_variance * found, np.full(_DRAWS, image_variance), freedom)
     return widths, max(float(np.sqrt(seed_variance + image_variance)), np.finfo(float).tiny)
 
 
 def _clears(distance: float, widths: Values, spread: float, bounds: int = 1) -> float:
-    missed = special.ndtr((widths - distance) / spread)
+    missed = scipy.special.ndtr((widths - distance) / spread)
     return float(np.maximum(1 - bounds * missed, 0).mean())
 
 

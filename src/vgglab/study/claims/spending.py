@@ -13,8 +13,8 @@ from functools import cache
 from typing import Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, special
 
 Values = NDArray[np.float64]
 
@@ -109,7 +109,7 @@ def _levels_of(alpha: float, looks: tuple[int, ...]) -> Values:
     times = np.array(looks) / looks[-1]
     spent = alpha * np.diff(times, prepend=0.0)
     levels = [spent[0]]
-    bound = -special.ndtri(spent[0]) * np.sqrt(times[0])
+    bound = -scipy.special.ndtri(spent[0]) * np.sqrt(times[0])
     nodes = np.linspace(-_FAR * np.sqrt(times[0]), bound, _NODES)
     density = _normal(nodes / np.sqrt(times[0])) / np.sqrt(times[0])
     for before, now, share in zip(times[:-1], times[1:], spent[1:], strict=True):
@@ -117,13 +117,13 @@ def _levels_of(alpha: float, looks: tuple[int, ...]) -> Values:
         mass = density * _trapezoid(nodes)
 
         def crossing(at: float, x: Values = nodes, m: Values = mass, s: float = step) -> float:
-            return float(special.ndtr((x - at) / s) @ m)
+            return float(scipy.special.ndtr((x - at) / s) @ m)
 
         far = _FAR * np.sqrt(now)
-        bound = optimize.brentq(
+        bound = scipy.optimize.brentq(
             lambda at, goal=share, f=crossing: np.log(f(at) + 1e-300) - np.log(goal), -far, far
         )
-        levels.append(special.ndtr(-bound / np.sqrt(now)))
+        levels.append(scipy.special.ndtr(-bound / np.sqrt(now)))
         later = np.linspace(-far, bound, _NODES)
         density = _normal((later[:, None] - nodes[None, :]) / step) @ mass / step
         nodes = later

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from vgglab.study.claims.comparisons import Comparison, Side, Unanswered, comparisons
 from vgglab.study.claims.directions import DIRECTIONS
@@ -102,8 +102,8 @@ def _direction(comparison: Comparison) -> Direction:
 def share_interval(count: int, of: int) -> Interval:
     """Exact 95% interval for a share, percent (Clopper & Pearson 1934); one-sided at 0 and all."""
     tail = ALPHA if count in (0, of) else ALPHA / 2
-    low = float(stats.beta.ppf(tail, count, of - count + 1)) if count else 0.0
-    high = float(stats.beta.isf(tail, count + 1, of - count)) if count < of else 1.0
+    low = float(scipy.stats.beta.ppf(tail, count, of - count + 1)) if count else 0.0
+    high = float(scipy.stats.beta.isf(tail, count + 1, of - count)) if count < of else 1.0
     return 100 * low, 100 * high
 
 
@@ -292,5 +292,5 @@ def _is_for_want_of_images(tested: Judgement) -> bool:
     if effect is None or not bounds:
         return False
     nearest = min(abs(effect.mean - bound) for bound in bounds)
-    widest = float(stats.norm.isf(tested.tail) * np.sqrt(effect.image_variance))
+    widest = float(scipy.stats.norm.isf(tested.tail) * np.sqrt(effect.image_variance))
     return 0 < nearest < widest
