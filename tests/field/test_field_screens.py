@@ -51,9 +51,11 @@ def test_a_single_run_says_what_it_does_and_a_line_an_epoch_in_a_pipe(tmp_path: 
     process = heard(tmp_path, *SMALL)
     assert process.stdout is not None
     first = process.stdout.readline()
-    assert time.monotonic() - begun < 3
+    waited = time.monotonic() - begun
     assert "loading PyTorch" in first
     rest, complaints = process.communicate()
+    # The second bound is for a machine that other things keep busy.
+    assert waited < max(3, (time.monotonic() - begun) / 3)
     assert process.returncode == 0, complaints
     said = re.findall(r"^epoch (\d)/2: loss (\S+), validation error (\S+) %, ", rest, re.MULTILINE)
     assert [number for number, *_ in said] == ["1", "2"]
