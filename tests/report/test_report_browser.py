@@ -27,8 +27,8 @@ PROBE = """<script>addEventListener("load", () => {
     cut: all("#claims td").map(e => e.scrollWidth > e.clientWidth),
     boxes: all(".table").map(box), whole: all("figure").map(box),
     scrolled: all(".table").map(e => { e.scrollLeft = 1e6;
-      const last = e.querySelector("tbody tr:last-child > :last-child").getBoundingClientRect().right;
-      return last - e.getBoundingClientRect().right }),
+      const last = e.querySelector("tbody tr:last-child > :last-child");
+      return last.getBoundingClientRect().right - e.getBoundingClientRect().right }),
     sections_at: all("section").map(e => box(e).slice(0, 2)),
     sections: all("section").map(e => e.id),
     labels: all("#claims tr:first-child td + td").map(e => style(e, "display")),
