@@ -18,7 +18,7 @@ def epoch_record(number: int, **values: float) -> Record:
     """The record of an epoch of two steps that took two seconds with its validation."""
     record: Record = {"step": 2 * number, "time": 10.0 + 2 * number, "validation/top1_error": 50.0}
     record["speed/step_ms"], record["speed/epoch_seconds"] = 800.0, 2.0
-    record.update(values)  # type: ignore[typeddict-item]
+    record.update(values)
     return record
 
 

@@ -75,14 +75,16 @@ def status_table(
         table.add_column("reason")
     for name, status in rows:
         error = status.validation_error
-        wide = [str(status.attempts or ""), *([status.parent] if with_parents else [])]
-        table.add_row(
+        wide: list[str] = [str(status.attempts or ""), *([status.parent] if with_parents else [])]
+        cells: list[str | Text] = [
             name,
             *([Text(differ.get(name, ""))] if differ else []),
             Text(str(status.state), style=COLOURS[status.state]),
             f"{status.epoch}/{status.epochs}" if status.epochs else "",
             "" if error is None else f"{error:.2f}",
-            *([] if is_narrow else [*wide, Text(status.reason)]),
+        ]
+        table.add_row(
+            *cells, *([] if is_narrow else wide), *([] if is_narrow else [Text(status.reason)])
         )
     notes = [line for name, status in rows for line in _notes(name, status)] if is_narrow else []
     return Group(table, *map(Text, notes))

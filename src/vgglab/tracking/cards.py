@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vgglab.config import flatten
+
 CODE = ("run.py", "src", "conf", "experiments", "sweeps")
 """Paths of a checkout whose files can change the result of a run."""
 CODE_SUFFIXES = (".py", ".cpp", ".h", ".yaml")
@@ -38,6 +40,18 @@ class RunCard:
     data: DataCard | None = None
     code: Path | None = None
     """The checkout whose code is kept."""
+
+
+def columns(config: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """``cfg.model.name`` as ``cfg/model/name``: tables of runs show flat keys, nested ones not all.
+
+    With slashes, so that no key is the name of an override: those a sweep's agent locks.
+    """
+    return {
+        f"cfg/{name.replace('.', '/')}": value
+        for name, value in flatten(config)
+        if isinstance(value, str | int | float)
+    }
 
 
 def is_code(path: str, root: str) -> bool:

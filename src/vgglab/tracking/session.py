@@ -12,7 +12,7 @@ import wandb
 
 from vgglab.config import TrackingConfig
 from vgglab.tracking import server
-from vgglab.tracking.cards import DataCard, RunCard, is_code
+from vgglab.tracking.cards import DataCard, RunCard, columns, is_code
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def _init(tracking: TrackingConfig, card: RunCard, directory: Path, *, online: b
         tags=(*card.tags, *filter(None, os.environ.get("WANDB_TAGS", "").split(","))),
         notes="\n\n".join(filter(None, (os.environ.get("WANDB_NOTES"), card.notes))),
         # One root, plain containers: W&B turns nested config nodes into strings.
-        config={"cfg": dict(card.config)},
+        config={"cfg": dict(card.config)} | columns(card.config),
         settings=wandb.Settings(
             console="off",
             quiet=True,

@@ -9,11 +9,13 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from vgglab.config.experiment import TaskName
+
 COLUMNS = 80
 
 
 def help_text(
-    folders: Sequence[Path], commands: Mapping[str, str], examples: Mapping[str, str]
+    folders: Sequence[Path], commands: Mapping[TaskName, str], examples: Mapping[str, str]
 ) -> str:
     """What ``--help`` prints.
 
