@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import re
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -119,3 +124,32 @@ def stamps(folder: Path) -> dict[Path, int]:
         for path in (folder / "runs").rglob("*")
         if path.is_file() and not path.name.startswith(".lock")
     }
+
+
+def on_terminal(folder: Path, *overrides: str, columns: int = 80, rows: int = 40) -> str:
+    """What ``python run.py ...`` draws on a terminal of a size, without colours and cursor moves.
+
+    Args:
+        folder: where the command is typed.
+        overrides: of the command.
+        columns: width of the terminal.
+        rows: height of the terminal.
+
+    Returns:
+        All that was written, also what was drawn over later.
+    """
+    reader, writer = os.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    variables = command_environment() | {"TERM": "xterm-256color"}
+    del variables["COLUMNS"]
+    process = subprocess.Popen(
+        command_line(*overrides), cwd=folder, env=variables, stdout=writer, stderr=writer
+    )
+    os.close(writer)
+    drawn = b""
+    with contextlib.suppress(OSError):  # EIO: the other end is closed
+        while piece := os.read(reader, 65_536):
+            drawn += piece
+    os.close(reader)
+    assert process.wait() == 0, drawn.decode()
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode()).replace("\r", "\n")

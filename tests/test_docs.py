@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import field_tests
 import pytest
 from running import ROOT
+
+from vgglab.commands.main import COMMANDS
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 PREFIXES = ("", "src/vgglab/", "src/vgglab/study/", "src/vgglab/data/", "src/vgglab/models/")
@@ -45,3 +48,17 @@ def test_the_table_of_choices_lists_every_file() -> None:
             assert stems <= set(re.findall(r"`([a-z0-9_]+)`", choices)), group
             checked.add(group)
     assert checked >= {"model", "claims", "experiments", "sweeps"}
+
+
+def test_the_table_of_field_reports_is_of_the_tests_that_there_are() -> None:
+    """Written by a command from the tests, so that it cannot go stale."""
+    assert field_tests.PAGE.read_text(encoding="utf-8") == field_tests.page()
+
+
+def test_the_readmes_table_of_commands_lists_every_task() -> None:
+    """All but what ``python run.py`` does without one; and each command of it is understood."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `python run\.py ?([^`]*)` \| (.+) \|$", text, flags=re.MULTILINE)
+    assert {found[1] for row, _ in rows if (found := re.search(r"task=(\w+)", row))} == (
+        COMMANDS.keys() - {"train"}
+    )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
 import sys
+import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -33,6 +36,22 @@ def _to_nowhere(descriptor: int) -> None:
     if nowhere != descriptor:
         os.dup2(nowhere, descriptor)
         os.close(nowhere)
+
+
+QUIET_SECONDS = 1.0
+"""What takes less is not announced."""
+
+
+@contextlib.contextmanager
+def announced(doing: str) -> Iterator[None]:
+    """Say on standard output what goes on, if that takes longer than ``QUIET_SECONDS``."""
+    timer = threading.Timer(QUIET_SECONDS, print, [f"{doing} ..."], {"flush": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def outlive_readers() -> None:

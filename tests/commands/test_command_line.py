@@ -99,7 +99,7 @@ def test_a_run_from_command_to_ledger(
     }
     assert not any("wandb" in name for name in names)
     said = (trained / "said").read_text(encoding="utf-8")
-    assert said.startswith(f"{run.name}: finished; center top-1 error ")
+    assert said.splitlines()[-1].startswith(f"{run.name}: finished; center top-1 error ")
 
     files = (path for path in run.rglob("*") if not path.name.startswith(".lock"))
     before = {path: path.stat().st_mtime_ns for path in files}

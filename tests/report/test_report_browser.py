@@ -24,6 +24,12 @@ PROBE = """<script>addEventListener("load", () => {
     cells: all("#claims td").map(box), figures: all("figure svg").map(box),
     opening: all("#found p, #found svg").map(e => e.getBoundingClientRect())
       .map(b => [b.left, b.top, b.right, b.bottom]),
+    cut: all("#claims td").map(e => e.scrollWidth > e.clientWidth),
+    boxes: all(".table").map(box), whole: all("figure").map(box),
+    scrolled: all(".table").map(e => { e.scrollLeft = 1e6;
+      const last = e.querySelector("tbody tr:last-child > :last-child");
+      return last.getBoundingClientRect().right - e.getBoundingClientRect().right }),
+    sections_at: all("section").map(e => box(e).slice(0, 2)),
     sections: all("section").map(e => e.id),
     labels: all("#claims tr:first-child td + td").map(e => style(e, "display")),
     ink: style(document.body, "color"), page: style(document.body, "backgroundColor"),
@@ -74,7 +80,7 @@ def brightness(colour: str) -> int:
 
 def test_what_was_found_comes_first_and_then_the_verdicts(page: Path) -> None:
     assert look(page, 1400)["sections"] == [
-        "found", "claims", "best", "differences", "cost", "curves", "errors", "trainability",
+        "found", "claims", "best", "differences", "errors", "cost", "curves", "trainability",
         "setup", "runs", "method",
     ]  # fmt: skip
 
@@ -99,6 +105,21 @@ def test_nothing_runs_off_the_window(page: Path, width: int, cell: str) -> None:
         assert height > 0
     assert len(found["figures"]) == 5
     assert found["reachable"]
+    assert not any(found["cut"])
+    # A table that is wider than the window scrolls in its own box, to its last column.
+    assert all(left >= 0 and right <= width for left, right, _ in found["boxes"])
+    assert max(found["scrolled"]) <= 1
+
+
+def test_figures_use_the_width(page: Path) -> None:
+    """With its caption beside it, a figure goes from edge to edge of the text."""
+    found = look(page, 1400)
+    _, *wide = found["whole"]  # the first stands beside what was found
+    assert wide
+    (left, right), *others = found["sections_at"]
+    assert all(at == [left, right] for at in others)
+    assert all(abs(a - left) < 2 and abs(b - right) < 2 for a, b, _ in wide)
+    assert min(b - a for a, b, _ in found["figures"][1:]) > 0.6 * (right - left)
 
 
 def test_light_and_dark(page: Path) -> None:

@@ -117,7 +117,7 @@ def test_says_how_many_finished_and_why_others_did_not(full: Page) -> None:
 def test_sections_without_data_are_left_out(tmp_path: Path) -> None:
     lrn = html(make_study(tmp_path, models=("a", "a_lrn")), tmp_path / "lrn")
     assert sections(lrn) == [
-        "found", "claims", "differences", "cost", "curves", "errors", "setup", "runs", "method",
+        "found", "claims", "differences", "errors", "cost", "curves", "setup", "runs", "method",
     ]  # fmt: skip
     alone = dataclasses.replace(make_study(tmp_path / "a", models=("a",)), claims={})
     assert sections(html(alone, tmp_path / "alone"))[0] == "claims"
@@ -127,7 +127,7 @@ def test_all_sections(tmp_path: Path) -> None:
     study = make_study(tmp_path, models=("a", "a_lrn", "b", "b_5x5"), norms=("none", "batch"))
     page = html(with_dense_tests(study), tmp_path / "out")
     assert sections(page) == [
-        "found", "claims", "depth", "differences", "cost", "curves", "errors", "setup", "runs",
+        "found", "claims", "depth", "differences", "errors", "cost", "curves", "setup", "runs",
         "method",
     ]  # fmt: skip
 

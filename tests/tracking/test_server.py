@@ -39,6 +39,7 @@ def test_a_study_online_is_what_is_on_disk(study: Lab, server: Server) -> None:
     about = of_study[study.runs()[0].name]
     cfg = about["config"]["cfg"]["value"]
     assert cfg["study"]["name"] == "quickstart"
+    assert about["config"]["cfg/study/name"]["value"] == "quickstart"  # as a column
     assert cfg["net"]["weight_layers"] == 11
     assert about["display_name"] == f"{cfg['arm']}-s{cfg['seed']}"
     assert {"data-digits"} <= {a["name"] for a in server.artifacts(about["run_id"])}

@@ -72,7 +72,7 @@ def _as_dict(figure: Comparison) -> dict[str, object]:
 def _tables(
     config: Config, cost: NetCost, beside: Sequence[Comparison], in_channels: int
 ) -> Iterator[RenderableType]:
-    """Layers, totals, memory, what others print and the filters, to fit 100 columns."""
+    """Layers, totals, memory, what others print and the filters, to fit 80 columns."""
     yield _layers(_title(config, cost, in_channels), cost)
     yield _totals(cost)
     yield _memory(cost, config.recipe.batch_size)
@@ -88,7 +88,9 @@ def _tables(
 
 def _table(title: str, columns: str, *, words: Sequence[int] = (0,)) -> Table:
     """A table with these columns, numbers to the right, ``words`` to the left."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, show_edge=False
+    )
     for index, name in enumerate(columns.split("|")):
         left = index in words
         table.add_column(name, justify="left" if left else "right", no_wrap=not left)

@@ -34,6 +34,7 @@ from vgglab.privacy import without_secrets
 from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.streams import outlive_readers
 from vgglab.workflow.compose import checked_command
+from vgglab.workflow.help import help_text
 from vgglab.world import WorldError, leave_agent, world_of
 
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -56,6 +57,16 @@ COMMANDS: dict[TaskName, str] = {
 """``task`` -> the function that carries it out; its module is loaded only then."""
 
 
+EXAMPLES = {
+    "": "trains net A on 5,000 digits",
+    "model=d norm=batch seed=3": "trains any composition; a typo lists the choices",
+    "-m sweeps=depth": "trains a study, then writes its report; again: only what is missing",
+    "task=plan sweeps=depth": "what that takes and can show, before it starts",
+    "task=describe model=d": "layers, parameters, MACs, memory",
+}
+"""Arguments -> what they do, for ``--help``."""
+
+
 def main(root: Path) -> None:
     """Run the command in ``sys.argv`` and leave with its exit code."""
     outlive_readers()
@@ -63,6 +74,9 @@ def main(root: Path) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own printer
     store.register()
     sys.argv[1:] = with_user_folder(multirun_first(sys.argv[1:]))
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(help_text([*_user_folders(), root, root / "conf"], COMMANDS, EXAMPLES))
+        sys.exit(DONE)
     code = DONE
 
     @hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")
@@ -99,9 +113,13 @@ def check_arguments(arguments: Sequence[str], root: Path) -> None:
         key, _, value = argument.partition("=")
         if key in ("hydra.sweeper", "hydra.launcher"):
             raise ConfigError(f"{argument}: is chosen by {key.replace('.', '/')}={value}")
+    check_chosen(arguments, [*_user_folders(), root, root / "conf"])
+
+
+def _user_folders() -> list[Path]:
+    """The folder of ``--config-dir``, if there is one."""
     user = os.environ.get(checkout.USER_FOLDER)
-    folders = [Path(user)] if user else []
-    check_chosen(arguments, [*folders, root, root / "conf"])
+    return [Path(user)] if user else []
 
 
 def say_of_variables() -> None:

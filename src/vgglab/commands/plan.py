@@ -24,7 +24,7 @@ from vgglab.study.claims.power import POWER
 from vgglab.study.forecast import PlannedPoint, Resolution, Totals, resolutions, totals
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.gpus import card_bytes
-from vgglab.workflow.output import Row, print_rows
+from vgglab.workflow.output import Row, duration, print_rows
 from vgglab.workflow.points import StudyPoint, slots_of, still_to_do
 from vgglab.workflow.reporting import view_of
 from vgglab.workflow.run_costs import KnownCosts, net_key, net_name
@@ -261,18 +261,6 @@ def _how_to_read(plan: Plan) -> str:
         "smaller one is shown less often, none hardly ever. Noise is known once two seeds of every "
         "side have finished: train those first, then plan again."
     )
-
-
-def duration(seconds: float | None) -> str:
-    """``48 s``, ``12 min``, ``3.5 h``, ``2.1 days``; ``unknown`` for None."""
-    if seconds is None:
-        return "unknown"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    for size, unit in ((60.0, "min"), (3600.0, "h"), (86_400.0, "days")):
-        if seconds < 120 * size or unit == "days":
-            return f"{seconds / size:.{1 if seconds < 10 * size else 0}f} {unit}"
-    raise AssertionError("unreachable")
 
 
 def mebibytes(value: float | None) -> str:

@@ -6,11 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from rich.console import RenderableType
+
 from vgglab.config import Config
 from vgglab.launch.screen import status_table
-from vgglab.runs import State
+from vgglab.runs import State, Status
 from vgglab.workflow.compose import has_sweep
-from vgglab.workflow.output import print_rows
+from vgglab.workflow.output import print_rows, screen
 from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.reporting import view_of
 from vgglab.workflow.this_command import points_of_this_command, runs_of_this_command
@@ -36,7 +38,11 @@ def runs(config: Config) -> None:
     if config.format == "table" and not rows:
         print(f"no runs in {config.paths.runs}")
         return
-    print_rows(rows, config.format, tables=lambda: [status_table(found)], columns=COLUMNS)
+    print_rows(rows, config.format, tables=lambda: [_table(found)], columns=COLUMNS)
+
+
+def _table(found: Sequence[tuple[str, Status]]) -> RenderableType:
+    return status_table(found, width=screen().width)
 
 
 def unneeded_points(points: Sequence[StudyPoint]) -> set[str]:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
+from vgglab.launch.pilot import folder_bytes
 from vgglab.privacy import without_secrets
+from vgglab.report.wording import plural
 from vgglab.runs import RunDirectory
 from vgglab.tracking import server
 from vgglab.tracking.local_files import is_incomplete, is_uploaded, offline_attempts, upload
 from vgglab.tracking.session import write_out
 from vgglab.workflow.compose import has_sweep
+from vgglab.workflow.output import duration
 from vgglab.workflow.reporting import view_of
 from vgglab.workflow.this_command import points_of_this_command, runs_of_this_command
 from vgglab.workflow.wandb_cards import replay_offline
 from vgglab.workflow.wandb_study import publish_study
 
 AT_A_TIME = 8
-"""Runs handed to one ``wandb sync``; between two of them the user is told."""
+"""Runs handed to one ``wandb sync``, whose start takes a second."""
 
 
 def sync(config: Config) -> None:
@@ -94,21 +98,60 @@ def _say_what_there_is(
     print("; ".join(parts), flush=True)
 
 
+class Progress:
+    """Says of each run that it is uploaded, what was sent, and how long the others will take."""
+
+    def __init__(self, todo: Mapping[str, Sequence[Path]]) -> None:
+        self._todo = {
+            name: [p for p in paths if not is_uploaded(p)] for name, paths in todo.items()
+        }
+        self._bytes = {name: sum(map(folder_bytes, paths)) for name, paths in self._todo.items()}
+        self._begun = time.monotonic()
+        self.uploaded: set[str] = set()
+
+    @property
+    def to_send(self) -> int:
+        """Bytes that are not uploaded yet."""
+        return sum(size for name, size in self._bytes.items() if name not in self.uploaded)
+
+    def look(self) -> None:
+        """Say what is new since the last look."""
+        for name, paths in self._todo.items():
+            if name not in self.uploaded and all(map(is_uploaded, paths)):
+                self.uploaded.add(name)
+                count = f"{len(self.uploaded)} of {len(self._todo)}"
+                print(
+                    f"uploaded {name} ({count}, {megabytes(self._bytes[name])}{self._rest()})",
+                    flush=True,
+                )
+
+    def _rest(self) -> str:
+        left = self.to_send
+        if len(self.uploaded) == len(self._todo):
+            return ""
+        sent = sum(self._bytes.values()) - left
+        seconds = (time.monotonic() - self._begun) * left / max(1, sent)
+        return f"; the rest, {megabytes(left)}, in about {duration(seconds)}"
+
+
 def _upload(todo: dict[str, list[Path]], config: Config) -> None:
     names = list(todo)
-    failed: list[str] = []
+    progress = Progress(todo)
     said = ""
+    if names:
+        print(f"sending {megabytes(progress.to_send)} in {plural(len(names), 'run')}", flush=True)
     for start in range(0, len(names), AT_A_TIME):
         batch = names[start : start + AT_A_TIME]
         paths = [path for name in batch for path in todo[name] if not is_uploaded(path)]
-        said = upload(paths, config.tracking)
-        for name in batch:
-            if all(map(is_uploaded, todo[name])):
-                print(f"uploaded {name}", flush=True)
-            else:
-                failed.append(name)
+        said = upload(paths, config.tracking, progress.look)
+    failed = [name for name in names if name not in progress.uploaded]
     if failed:
         reason = without_secrets(" ".join(said.split()))[-300:]
         print(f"error: not uploaded: {', '.join(failed)}: {reason}", file=sys.stderr)
         print("the same command goes on with these", file=sys.stderr)
         raise SystemExit(1)
+
+
+def megabytes(size: int) -> str:
+    """``1.2 MB``."""
+    return f"{size / 1e6:.1f} MB"

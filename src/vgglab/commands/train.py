@@ -14,6 +14,7 @@ from vgglab.launch.pool import record_failed_parent
 from vgglab.launch.ranks import RankFailed, command_of_this_process, record_rank_death, run_ranks
 from vgglab.launch.slurm import is_slurm_point
 from vgglab.signals import STOPPED_EXIT_CODE, StopRequest
+from vgglab.streams import announced
 from vgglab.training.imports import import_lightning
 from vgglab.workflow.after_outcome import complete, end_line
 from vgglab.workflow.compose import has_sweep, sweep_choice
@@ -85,7 +86,8 @@ def _chosen(config: Config) -> list[Stage]:
     Raises:
         ConfigError: the chain is not as long.
     """
-    stages = stages_of(config)
+    with _announced_if_typed(config, f"looking at the images of data={config.data.name}"):
+        stages = stages_of(config)
     back = config.task.ancestor
     if back >= len(stages):
         raise ConfigError(
@@ -107,6 +109,11 @@ def _announced(descendants: Sequence[Stage]) -> Iterator[None]:
             record_failed_parent(stage.directory, stage.parent)
 
 
+def _announced_if_typed(config: Config, doing: str) -> contextlib.AbstractContextManager[None]:
+    """Say what takes long, but not in the log of a study's point."""
+    return announced(doing) if config.trainer.progress else contextlib.nullcontext()
+
+
 def _train_claimed(stage: Stage) -> None:
     config, directory = stage.config, stage.directory
     if directory.is_claimed():
@@ -120,6 +127,8 @@ def _train_claimed(stage: Stage) -> None:
             print(end_line(directory))
             return
         # Imported only now: a run that is already done is found without loading torch.
+        if config.trainer.progress:
+            print(f"{directory.id}: loading PyTorch ...", flush=True)
         import_lightning()
         from vgglab.workflow.attempt import attempt
 

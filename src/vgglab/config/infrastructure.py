@@ -96,7 +96,7 @@ class TrainerConfig:
     gradient_norms: Annotated[bool, Role.INFRASTRUCTURE] = False
     """Record the L2 norm of each block's gradient, at the steps that ``log_every`` records."""
     progress: Annotated[bool, Role.INFRASTRUCTURE] = True
-    """A progress bar, where the output is a terminal."""
+    """What a run does, and a line an epoch; a bar too, where the output is a terminal."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)

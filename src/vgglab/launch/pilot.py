@@ -15,6 +15,8 @@ from vgglab.runs import Record, RunDirectory, read_metrics
 
 LOG_EVERY = 4
 """Steps between the records that the time is read from."""
+LEAST_RECORDS = 4
+"""Fewest records within an epoch that a step's time is read from."""
 LEAST_STEPS = 24
 """Fewest steps that a pilot takes."""
 MOST_SECONDS = 15.0
@@ -55,6 +57,11 @@ class Pilot:
         return next((r for r in self.records if "validation/top1_error" in r), None)
 
     @property
+    def epochs(self) -> list[Record]:
+        """The record of each epoch's end."""
+        return [r for r in self.records if "validation/top1_error" in r]
+
+    @property
     def memory_mib(self) -> float | None:
         """Peak resident memory of its processes in MiB; None where it could not be read.
 
@@ -74,7 +81,7 @@ class Pilot:
     def is_enough(self) -> bool:
         """Whether more steps would add nothing."""
         if self.epoch is not None:
-            return True
+            return len(self.steps) >= LEAST_RECORDS or len(self.epochs) > 1
         seen = self.steps
         if not seen or seen[-1]["step"] < LEAST_STEPS:
             return False
@@ -87,11 +94,11 @@ def start_step_tail(pilot: Pilot) -> tuple[float, float, float | None] | None:
     The first record is left out of the time of a step: memory is allocated for the first time.
 
     Returns:
-        The three times; the last is None without a whole epoch. None with fewer than 4 records.
+        The three times; the last is None without a whole epoch. None with too few records.
     """
     seen = pilot.steps
-    if len(seen) < 4:
-        return None
+    if len(seen) < LEAST_RECORDS:
+        return _from_epochs(pilot)
     first, warm, last = seen[0], seen[1], seen[-1]
     step = (last["time"] - warm["time"]) / (last["step"] - warm["step"])
     tail = None
@@ -99,6 +106,20 @@ def start_step_tail(pilot: Pilot) -> tuple[float, float, float | None] | None:
         left = pilot.epoch["step"] - last["step"]
         tail = max(0.0, pilot.epoch["time"] - last["time"] - left * step)
     return first["time"] - pilot.spawned - first["step"] * step, step, tail
+
+
+def _from_epochs(pilot: Pilot) -> tuple[float, float, float] | None:
+    """The same three times where an epoch has too few steps: from what its record says of them.
+
+    The last epoch's: in the first one memory is allocated for the first time.
+    """
+    if pilot.epoch is None:
+        return None
+    first, last = pilot.epoch, pilot.epochs[-1]
+    steps = first["step"]
+    step = last["speed/step_ms"] / 1e3
+    start = first["time"] - pilot.spawned - first["speed/epoch_seconds"]
+    return start, step, max(0.0, last["speed/epoch_seconds"] - steps * step)
 
 
 @dataclass

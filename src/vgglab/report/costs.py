@@ -24,11 +24,15 @@ _COSTS = (
 )
 _SPEEDS = (
     ("images_per_second", "images a second", 1.0),
-    ("mfu", "MFU, % of the machine's ceiling", 1.0),
+    ("mfu", "MFU, % of the ceiling", 1.0),
     ("step_ms", "time a step, ms", 1.0),
     ("peak_memory_mib", "peak memory, MiB", 1.0),  # a GPU's where one trained
 )
 """Field of ``Cost``, label, unit."""
+
+
+SPREAD = 1.05
+"""Greatest over least value from which on a panel says something of the nets."""
 
 
 def _value(cost: Cost, name: str, unit: float) -> float | None:
@@ -93,7 +97,22 @@ def _figure(
     shown = [s for s in summaries if s.top1 and s.arm in costs]
     if len(shown) < 2:
         return None
-    return Figure(name, title, caption, partial(_drawn, panels_of, shown, costs))
+    telling = [panel for panel in panels_of if _tells_apart(panel, shown, costs)]
+    if not telling:
+        return None
+    if len(telling) < len(panels_of):
+        alike = ", ".join(panel[1].partition(",")[0] for panel in panels_of if panel not in telling)
+        caption += f" Left out, for the nets do not differ in it by {SPREAD - 1:.0%}: {alike}."
+    return Figure(name, title, caption, partial(_drawn, telling, shown, costs))
+
+
+def _tells_apart(
+    panel: tuple[str, str, float], shown: Sequence[Summary], costs: Mapping[Arm, Cost]
+) -> bool:
+    """Whether the nets differ enough in a cost for a panel of it to say something."""
+    field, _, unit = panel
+    values = [v for s in shown if (v := _value(costs[s.arm], field, unit)) is not None]
+    return len(values) > 1 and max(values) > SPREAD * min(values)
 
 
 def _drawn(
@@ -103,8 +122,11 @@ def _drawn(
 ) -> Canvas:
     """Draw a panel for each kind of cost: ``panels_of`` has its field, label and unit."""
     norms = sorted({s.arm.norm for s in shown}, key=norm_order)
-    figure, panels = canvas(2, 2, height=4.6, share=False)
-    for axes, (field, label, unit) in zip(panels, panels_of, strict=True):
+    rows = -(-len(panels_of) // 2)
+    figure, panels = canvas(rows, min(2, len(panels_of)), height=0.6 + 2 * rows, share=False)
+    for empty in panels[len(panels_of) :]:
+        empty.set_visible(False)
+    for axes, (field, label, unit) in zip(panels, panels_of, strict=False):
         grid(axes)
         for summary in shown:
             _draw(axes, summary, _value(costs[summary.arm], field, unit))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vgglab.config import flatten
+
 CODE = ("run.py", "src", "conf", "experiments", "sweeps")
 """Paths of a checkout whose files can change the result of a run."""
 CODE_SUFFIXES = (".py", ".cpp", ".h", ".yaml")
@@ -44,6 +46,18 @@ def code_files(checkout: Path) -> list[Path]:
     """The files of a checkout that can change the result of a run; looks into ``CODE`` alone."""
     found = (path for name in CODE for path in [checkout / name, *(checkout / name).rglob("*")])
     return sorted(path for path in found if path.suffix in CODE_SUFFIXES and path.is_file())
+
+
+def columns(config: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """``cfg.model.name`` as ``cfg/model/name``: tables of runs show flat keys, nested ones not all.
+
+    With slashes, so that no key is the name of an override: those a sweep's agent locks.
+    """
+    return {
+        f"cfg/{name.replace('.', '/')}": value
+        for name, value in flatten(config)
+        if isinstance(value, str | int | float)
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,9 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from vgglab.config import TrackingConfig
@@ -52,24 +54,44 @@ def waits_for_upload(run: Path) -> bool:
     return is_incomplete(run) or not all(map(is_uploaded, offline_attempts(run)))
 
 
-def upload(attempts: Sequence[Path], tracking: TrackingConfig) -> str:
-    """Run ``wandb sync`` on offline folders and return what it printed.
+POLL_SECONDS = 0.5
+"""Between two looks at which folders are uploaded."""
+
+
+def upload(attempts: Sequence[Path], tracking: TrackingConfig, seen: Callable[[], None]) -> str:
+    """Run ``wandb sync`` on offline folders.
 
     It marks each uploaded folder, so that a second call goes on after an interruption.
+
+    Args:
+        attempts: the folders.
+        tracking: names the project.
+        seen: called while it works, and at its end, to look at the marks.
+
+    Returns:
+        What it printed.
     """
     entity = ["--entity", tracking.entity] if tracking.entity else []
-    ended = subprocess.run(
-        [
-            sys.executable, "-m", "wandb", "sync", "--yes",
-            "--project", tracking.project, *entity, *map(str, attempts),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )  # fmt: skip
-    return ended.stdout
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        process = subprocess.Popen(
+            [
+                sys.executable, "-m", "wandb", "sync", "--yes",
+                "--project", tracking.project, *entity, *map(str, attempts),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            while process.poll() is None:
+                time.sleep(POLL_SECONDS)
+                seen()
+        finally:
+            process.kill()  # does nothing where it has ended
+            process.wait()
+        seen()
+        said.seek(0)
+        return said.read()
 
 
 def link_runs(folder: Path, runs: Iterable[Path]) -> Path | None:

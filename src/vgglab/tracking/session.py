@@ -13,7 +13,7 @@ import wandb
 
 from vgglab.config import TrackingConfig
 from vgglab.tracking import server
-from vgglab.tracking.cards import DataCard, RunCard, code_files
+from vgglab.tracking.cards import DataCard, RunCard, code_files, columns
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def _init(tracking: TrackingConfig, card: RunCard, directory: Path, *, online: b
         tags=(*card.tags, *filter(None, os.environ.get("WANDB_TAGS", "").split(","))),
         notes="\n\n".join(filter(None, (os.environ.get("WANDB_NOTES"), card.notes))),
         # One root, plain containers: W&B turns nested config nodes into strings.
-        config={"cfg": dict(card.config)},
+        config={"cfg": dict(card.config)} | columns(card.config),
         settings=wandb.Settings(
             console="off",
             quiet=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from vgglab.models.kernels.select import use_kernels
 from vgglab.models.vgg import VGG, parameters_by_block
 from vgglab.runs import MetricsLog, Result, RunDirectory, Status, read_metrics
 from vgglab.signals import StopRequest
+from vgglab.streams import announced
 from vgglab.training.averaging import AveragedNet
 from vgglab.training.callbacks import Heartbeat, PlateauRule, Recorder, Sink
 from vgglab.training.ceiling import ceiling, flops_per_image, hardware
@@ -35,6 +37,7 @@ from vgglab.training.net import first_net
 from vgglab.training.net_cost import net_cost
 from vgglab.training.optimisation import skips_steps_on_device
 from vgglab.training.process import prepare_process
+from vgglab.training.progress import ProgressScreen
 from vgglab.training.result import SELECTION_METRIC, skipped_part, trained_result
 from vgglab.training.speed import SpeedMeter, speed_of
 from vgglab.training.stop import CheckpointWithinEpoch, as_interrupted
@@ -77,8 +80,9 @@ def run_experiment(
     prepare_process(config.trainer)
     pl.seed_everything(config.seed, workers=True, verbose=False)
 
+    screens = _screens_of(config, group)
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
-    with group.first_alone_first():
+    with _announced(screens, "preparing the data"), group.first_alone_first():
         data = ImageData(config, memory_format, group.world)
     resume = group.from_first(checkpoint_to_resume(directory) if group.world.is_first else None)
     step = checkpoint_step(resume) if resume else 0
@@ -89,7 +93,8 @@ def run_experiment(
         net.to(memory_format=memory_format), config, steps_per_epoch=steps_per_epoch
     )
     steps = steps_per_epoch * config.recipe.epochs
-    kernels = use_kernels(module.net, config.trainer, steps)
+    with _announced(screens, "compiling the kernels of this machine"):
+        kernels = use_kernels(module.net, config.trainer, steps)
     check_parts(config, data)
     cost = net_cost(config)
 
@@ -100,7 +105,7 @@ def run_experiment(
         skipped = skipped_part(config, directory)
         heartbeat = Heartbeat(directory, status)
         history = log.rewind(step)
-        for sink in sinks:
+        for sink in [*sinks, *screens]:
             sink.start(history)
 
     # Norms and times are taken before they are recorded.
@@ -116,10 +121,11 @@ def run_experiment(
         ),
         gradients,
         speed,
-        Recorder(log, sinks, speed, gradients, group),
+        Recorder(log, [*sinks, *screens], speed, gradients, group),
         heartbeat,
         _trainability_watch(config, cost, steps_per_epoch, group),
         PlateauRule(config.recipe.schedule) if config.recipe.schedule.name == "plateau" else None,
+        *screens,
         FaultPoints(),
     ]
     with StopRequest() as request, as_interrupted(request), warnings.catch_warnings():
@@ -164,6 +170,18 @@ def run_experiment(
     epochs = [record for record in read_metrics(directory.metrics) if SELECTION_METRIC in record]
     used = hardware(config) | kernels.as_dict()
     return trained_result(directory.id, epochs, cost, speed_of(epochs), used) | skipped | tested
+
+
+def _screens_of(config: Config, group: ProcessGroup) -> list[ProgressScreen]:
+    """The run's part of the screen; none in the points of a study, and in all but one process."""
+    shows = config.trainer.progress and group.world.is_first
+    return [ProgressScreen(config.recipe.epochs)] if shows else []
+
+
+def _announced(
+    screens: Sequence[ProgressScreen], doing: str
+) -> contextlib.AbstractContextManager[None]:
+    return announced(doing) if screens else contextlib.nullcontext()
 
 
 def check_parts(config: Config, data: ImageData) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.profilers import PassThroughProfiler
 
 from vgglab.config import Config, TrainerConfig
@@ -48,9 +46,8 @@ def trainer_of(
         config: the run's config.
         world: the processes that train it.
         callbacks: called in this order.
-        last: called after those, and after the progress bar.
+        last: called after those.
     """
-    bar = config.trainer.progress and sys.stdout.isatty()
     trainer = pl.Trainer(
         accelerator=config.trainer.accelerator,
         devices=devices_of(config.trainer, world),
@@ -59,16 +56,11 @@ def trainer_of(
         precision=PRECISIONS[config.trainer.precision],
         max_epochs=config.recipe.epochs,
         accumulate_grad_batches=config.trainer.accumulate,
-        callbacks=[
-            SizeGuard(config.processes),
-            *callbacks,
-            *([RichProgressBar(refresh_rate=20)] if bar else []),
-            *last,
-        ],
+        callbacks=[SizeGuard(config.processes), *callbacks, *last],
         plugins=[AtomicCheckpointIO(), Environment(world, config.trainer.accelerator)],
         logger=False,
         profiler=NoProfiler(),
-        enable_progress_bar=bar,
+        enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,

@@ -91,3 +91,15 @@ def cell(value: object) -> str:
     if isinstance(value, list | tuple):
         return " ".join(map(cell, value))
     return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float | None) -> str:
+    """``48 s``, ``12 min``, ``3.5 h``, ``2.1 days``; ``unknown`` for None."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    for size, unit in ((60.0, "min"), (3600.0, "h"), (86_400.0, "days")):
+        if seconds < 120 * size or unit == "days":
+            return f"{seconds / size:.{1 if seconds < 10 * size else 0}f} {unit}"
+    raise AssertionError("unreachable")

@@ -18,6 +18,7 @@ from vgglab.launch.pool import Point, Pool
 from vgglab.launch.screen import StudyScreen
 from vgglab.runs import State
 from vgglab.signals import raise_on_stop
+from vgglab.training.net_cost import net_cost
 from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.points import StudyPoint, resolved_overrides, slots_of, still_to_do
 from vgglab.workflow.pretraining import mark_pending
@@ -114,11 +115,24 @@ def _train(todo: Sequence[StudyPoint], console: Console) -> None:
         mark_pending(point.stage)
     with (
         raise_on_stop("the running points write their checkpoints; once more ends them at once"),
-        StudyScreen(config.study.name, points, console) as screen,
+        StudyScreen(config.study.name, points, console, work_of(todo)) as screen,
         contextlib.closing(Pool(slots, resolved, load_of(config)).run(points)) as progress,
     ):
         for running, ended in progress:
             screen.update(running, ended)
+
+
+def work_of(points: Sequence[StudyPoint]) -> dict[str, float]:
+    """Multiply-accumulates of an image in every epoch: how long a point takes beside the others."""
+    known: dict[str, float] = {}
+    for config in (p.config for p in points):
+        if (net := _net(config)) not in known:
+            known[net] = net_cost(config).macs
+    return {p.directory.id: known[_net(p.config)] * p.config.recipe.epochs for p in points}
+
+
+def _net(config: Config) -> str:
+    return repr((config.model, config.norm, config.data.image_size, config.data.classes))
 
 
 def train_on_slurm(
@@ -155,7 +169,7 @@ def train_on_slurm(
         )
         return False
     jobs = [*submitted, *queued.values()]
-    with StudyScreen(config.study.name, points, console) as screen:
+    with StudyScreen(config.study.name, points, console, work_of(todo)) as screen:
         slurm_jobs.wait_for(jobs, lambda: screen.update(*_at_work(points)))
     return True
 

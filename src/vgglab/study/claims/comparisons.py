@@ -158,9 +158,22 @@ def _candidates(
                 for (own, nets), label in zip(arms, tested[0], strict=True)
             )
             averaged = tuple(dict(values) for values in averages)
+            if _has_equal_sides(sides):
+                why = "its sides are the same runs, tested in the same way"
+                continue
             comparison = Comparison(name, claim, {}, averaged, sides)
             candidates.append(_Candidate(comparison, shared))
     return candidates, why
+
+
+def _has_equal_sides(sides: Sequence[Side]) -> bool:
+    """Whether two sides are one: their difference would be 0 of whatever was trained."""
+    return any(
+        one.protocol == other.protocol
+        and [{s: p.id for s, p in net.items()} for net in one.nets]
+        == [{s: p.id for s, p in net.items()} for net in other.nets]
+        for one, other in combinations(sides, 2)
+    )
 
 
 def _named(claim: Claim) -> set[str]:
