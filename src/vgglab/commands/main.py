@@ -33,13 +33,15 @@ from vgglab.launch.slurm import is_slurm_point
 from vgglab.privacy import without_secrets
 from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.streams import outlive_readers
-from vgglab.workflow.compose import checked_command
+from vgglab.workflow.compose import checked_command, keep_for_points
 from vgglab.world import WorldError, leave_agent, world_of
 
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Of a folder that may not be written."""
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, STOPPED_EXIT_CODE
 
+NOT_FOUND = re.compile(r"Could not override '([^']+)'")
+"""In Hydra's message about a field that the composed config has not."""
 
 COMMANDS: dict[TaskName, str] = {
     "train": "vgglab.commands.train:run",
@@ -74,7 +76,7 @@ def main(root: Path) -> None:
     code = (
         exit_code_of(lambda: check_arguments(sys.argv[1:], root))
         or exit_code_of(say_of_variables)
-        or exit_code_of(command)
+        or exit_code_of(lambda: with_fields_of_points(command))
         or code
         or (FAILED if failed else DONE)
     )
@@ -121,18 +123,30 @@ def multirun_first(arguments: Sequence[str]) -> list[str]:
 
 
 def with_user_folder(arguments: Sequence[str]) -> list[str]:
-    """The same arguments; ``--config-dir`` of the command that has started this one is kept.
+    """The same arguments, ``--config-dir`` in front, or that of the command that has started this.
 
-    Points and ranks find a user's own nets and experiments where their study did.
+    Between two overrides argparse refuses it. Points and ranks find a user's own nets and
+    experiments where their study did.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config-dir", "-cd")
-    found, _ = parser.parse_known_args(list(arguments))
+    found, others = parser.parse_known_args(list(arguments))
     if found.config_dir is not None:
         os.environ[checkout.USER_FOLDER] = str(Path(found.config_dir).absolute())
-        return list(arguments)
-    inherited = os.environ.get(checkout.USER_FOLDER)
-    return ["--config-dir", inherited, *arguments] if inherited else list(arguments)
+    folder = found.config_dir or os.environ.get(checkout.USER_FOLDER)
+    return ["--config-dir", folder, *others] if folder else others
+
+
+def with_fields_of_points(command: Callable[[], None]) -> None:
+    """Call Hydra's application, which reads ``sys.argv``; once more without a field that it did not
+    find where the points of the command's study may have it."""
+    while True:
+        try:
+            return command()
+        except HydraException as error:
+            match = NOT_FOUND.search(str(error))
+            if not match or not keep_for_points(match[1], sys.argv):
+                raise
 
 
 def dispatch(composed: DictConfig) -> None:
@@ -214,7 +228,7 @@ def explain_hydra(error: Exception) -> str:
         )
     if match := re.search(r"Could not override '([^']+)'\.?\s*No match in the defaults list", text):
         return f"{match[1]}: no such group or field; {unknown_field(match[1])}"
-    if match := re.search(r"Could not override '([^']+)'", text):
+    if match := NOT_FOUND.search(text):
         return f"{match[1]}: {unknown_field(match[1])}"
     if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         group, name = match[1], match[2]
