@@ -7,6 +7,7 @@ import errno
 import importlib
 import os
 import re
+import shlex
 import signal
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -23,7 +25,7 @@ from yaml import YAMLError
 from vgglab import checkout
 from vgglab.config import store, wandb_variables
 from vgglab.config.experiment import TaskName
-from vgglab.config.parse import ConfigError, shortened, unknown_field
+from vgglab.config.parse import ConfigError, field_owners, is_known, shortened, unknown_field
 from vgglab.config.yaml_files import check_chosen
 from vgglab.data.errors import DataError
 from vgglab.launch.chosen import PointFailed, failed
@@ -215,10 +217,30 @@ def empty_choice(error: Exception) -> str | None:
     return "null is no choice of a config group; the choices are the files in its folder in conf/"
 
 
+def in_quotes(override: str) -> str:
+    """An override that Hydra cannot read, as one would type it in a shell for Hydra to take its
+    value as text; empty where quotes do not help."""
+    key, _, value = override.partition("=")
+    text = key + "='" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    try:
+        read = OverridesParser.create().parse_override(text).value()
+    except HydraException:
+        return ""
+    is_text = is_known(key) and not field_owners(key.split("."))
+    if not value or read != value or not is_text:
+        return ""
+    return shlex.quote(text) if re.search(r'["\\$`!]', text) else f'"{text}"'
+
+
 def explain_hydra(error: Exception) -> str:
     """One line in place of Hydra's several."""
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: not a Hydra override such as group=choice or field=value"
+        meant = in_quotes(error.override)
+        return f"{error.override}: " + (
+            f"a value with such characters stands in quotes: {meant}"
+            if meant
+            else "not a Hydra override such as group=choice or field=value"
+        )
     text = str(error)
     if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
         key, _, values = match[1].partition("=")

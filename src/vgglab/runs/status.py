@@ -104,6 +104,8 @@ class Status:
     source: str = ""
     """Hash of the source files that compute."""
     versions: dict[str, str] = field(default_factory=dict)
+    command: str = ""
+    """That began the last attempt, to be pasted into a shell."""
     parent: str = ""
     """Id of the run whose weights this one starts from."""
     history: list[Attempt] = field(default_factory=list)
