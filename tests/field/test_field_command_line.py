@@ -181,3 +181,32 @@ def test_a_folder_that_may_not_be_written(what: Sequence[str], tmp_path: Path) -
     assert said.returncode == 2
     assert "Permission denied; name folders that can be written: paths.runs=FOLDER" in said.stderr
     assert said.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("field", ["paths.runs", "paths.studies", "paths.data", "weights"])
+def test_a_home_of_nobody_in_other_fields(field: str, tmp_path: Path) -> None:
+    said = completed(tmp_path, "task=runs", f"{field}='~nosuchuser/x'")
+    assert said.returncode == 2
+    assert said.stderr == f"error: {field} = ~nosuchuser/x: there is no such user\n"
+
+
+@pytest.mark.slow
+def test_folders_in_the_home(tmp_path: Path, datasets: Path) -> None:
+    """In quotes the shell leaves ``~`` as it is, and so does a YAML file."""
+    home, folder = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    folder.mkdir()
+    (home / "data").symlink_to(datasets)
+    paths = [f"paths.{name}='~/{name}'" for name in ("runs", "studies", "data")]
+    fields = (*paths, *SMALL, "recipe.epochs=1", "study.name=mine")
+    variables = {"HOME": str(home)}
+    said = completed(folder, "-m", "seed=0,1", *fields, variables=variables)
+    assert said.returncode == 0, said.stderr
+    assert not list(folder.iterdir())
+    assert len(list((home / "runs").iterdir())) == 2
+    assert (home / "studies" / "mine" / "report.html").exists()
+    listed = completed(folder, "task=runs", "study.name=mine", *paths, variables=variables)
+    assert listed.stdout.count("finished") == 2
+    said = completed(folder, "task=prepare", "prepare.copy='~/copy'", *paths, variables=variables)
+    assert said.returncode == 2
+    assert not list(folder.iterdir())

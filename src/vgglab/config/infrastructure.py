@@ -146,7 +146,7 @@ class LauncherConfig:
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class PathsConfig:
-    """Folders, relative to where the command is run."""
+    """Folders, relative to where the command is run; ``~`` is the home."""
 
     runs: Annotated[str, Field(min_length=1), Role.INFRASTRUCTURE] = "runs"
     studies: Annotated[str, Field(min_length=1), Role.INFRASTRUCTURE] = "studies"
@@ -156,17 +156,17 @@ class PathsConfig:
     @property
     def runs_folder(self) -> Path:
         """``runs`` as a path."""
-        return Path(self.runs)
+        return Path(self.runs).expanduser()
 
     @property
     def studies_folder(self) -> Path:
         """``studies`` as a path."""
-        return Path(self.studies)
+        return Path(self.studies).expanduser()
 
     @property
     def data_folder(self) -> Path:
         """``data`` as a path."""
-        return Path(self.data)
+        return Path(self.data).expanduser()
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)

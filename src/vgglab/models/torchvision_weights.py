@@ -51,7 +51,7 @@ def load_weights(name: str) -> dict[str, Tensor]:
     """
     if name.startswith(SOURCE):
         return _downloaded(name.removeprefix(SOURCE))
-    path = Path(name)
+    path = Path(name).expanduser()
     if not path.is_file():
         raise WeightsError(f"weights={name}: no such file, and not {SOURCE}<name>")
     state = read_weights(path)

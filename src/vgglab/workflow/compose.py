@@ -146,8 +146,14 @@ def _launched() -> tuple[dict[str, Any], list[str]] | None:
     if hydra.runtime.choices["task"] == "train":  # a point, or a study of this command's own
         return None
     own = dict(o.split("=", 1) for o in hydra.overrides.task if "=" in o)
-    name = own.get("study.name", "").strip("'\"")
-    path = Path(own.get("paths.studies", PathsConfig().studies)) / name / MULTIRUN
+    name, studies = (
+        own.get(key, usual).strip("'\"")
+        for key, usual in (("study.name", ""), ("paths.studies", PathsConfig().studies))
+    )
+    try:
+        path = Path(studies).expanduser() / name / MULTIRUN
+    except RuntimeError:  # no such user, which check_paths says
+        return None
     return _command_in(path) if name and path.is_file() else None
 
 

@@ -88,8 +88,11 @@ def _refuse_checkpoint(config: Config) -> None:
     Raises:
         ConfigError: they are.
     """
-    folder = RunDirectory(Path(config.weights).absolute().parent.parent)
-    if Path(config.weights).absolute().parent == folder.checkpoints and folder.config.is_file():
+    folder = RunDirectory(Path(config.weights).expanduser().absolute().parent.parent)
+    if (
+        Path(config.weights).expanduser().absolute().parent == folder.checkpoints
+        and folder.config.is_file()
+    ):
         raise ConfigError(
             f"weights={config.weights}: a checkpoint of the run {folder.id}, which is tested by "
             f"run={shlex.quote(str(folder.path))}"
@@ -118,7 +121,7 @@ def _in_order_of_labels(state: dict[str, Tensor], config: Config) -> dict[str, T
     if not isinstance(config.data, FolderConfig):
         raise ConfigError(f"weights_classes: data={config.data.name} has no class folders")
     try:
-        text = Path(config.weights_classes).read_text(encoding="utf-8")
+        text = Path(config.weights_classes).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"weights_classes = {config.weights_classes}: {error}") from error
     return published.in_order(state, text.splitlines(), listing_of(config.data).classes)
