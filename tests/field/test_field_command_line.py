@@ -105,6 +105,30 @@ def test_a_yaml_file_that_cannot_be_read(content: bytes, message: str, tmp_path:
     check_chosen(["model=mine", "experiments=other", "x" * 5_000, "a=\0"], [tmp_path])
 
 
+@pytest.mark.parametrize(
+    "chooser",
+    [
+        "defaults: [/model: bomb]",
+        "defaults: [{override /model: bomb}, _self_]",
+        "defaults: [/model/bomb]",
+        "defaults: [second]",
+        "defaults: [{/model: [a, bomb]}]",
+        "hydra: {sweeper: {params: {model: 'a,bomb'}}}",
+    ],
+)
+def test_a_bomb_in_a_file_that_another_one_names(chooser: str, tmp_path: Path) -> None:
+    for group, name, content in (
+        ("experiments", "mine", f"# @package _global_\n{chooser}\n"),
+        ("experiments", "second", "defaults: [/model: bomb, mine]\n"),
+        ("model", "bomb", bomb()),
+    ):
+        (tmp_path / group).mkdir(exist_ok=True)
+        (tmp_path / group / f"{name}.yaml").write_text(content)
+    with pytest.raises(ConfigError, match=r"model/bomb\.yaml: .*more than 100,000 values"):
+        check_chosen(["experiments=mine"], [tmp_path])
+    check_chosen(["model=a"], [tmp_path])
+
+
 def test_our_own_yaml_files_can_be_read() -> None:
     paths = [p for folder in ("conf", "sweeps", "experiments") for p in (ROOT / folder).rglob("*")]
     for path in (p for p in paths if p.suffix == ".yaml"):
