@@ -76,7 +76,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         named = ", ".join(f"{place}{prefix}*" for place, prefix in nets)
         raise WeightsError(f"weights={path}: holds several nets, {named}; save one by itself")
     if not nets:
-        return dict(max(found.values(), key=lambda state: len(state)))
+        largest = max(found, key=lambda place: len(found[place]))
+        return dict(found[largest])
     ((place, prefix),) = nets
     state = found[place]
     if beside := [key for key in state if not key.startswith(prefix)]:
