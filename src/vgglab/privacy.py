@@ -18,10 +18,10 @@ _SECRET_FIELD = re.compile(
 )
 
 
-def without_home(text: str) -> str:
+def without_home(text: str, instead: str = "~") -> str:
     """Return the text with ``~`` where a path in it begins with the user's home folder."""
     home = _home()
-    return re.sub(_BEFORE + re.escape(home) + _AFTER, "~", text) if home else text
+    return re.sub(_BEFORE + re.escape(home) + _AFTER, instead, text) if home else text
 
 
 def without_home_in(tree: Any) -> Any:

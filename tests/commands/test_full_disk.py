@@ -62,6 +62,34 @@ def test_a_full_disk_is_said_and_loses_nothing(
     assert steps == sorted(set(steps))
 
 
+@pytest.fixture
+def few_files(tmp_path: Path) -> Iterator[Path]:
+    """A folder that takes a dozen files and folders."""
+    folder = tmp_path / "few"
+    folder.mkdir()
+    if mount("-t", "tmpfs", "-o", "size=100m,nr_inodes=9", "tmpfs", str(folder)):
+        pytest.skip("cannot mount a tmpfs here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.slow
+def test_a_disk_that_takes_no_more_files_is_said(few_files: Path, command: Command) -> None:
+    here = (*RUN, f"paths.runs={few_files}")
+    full = command(*here)
+    assert full.returncode == 1
+    assert "No space left on device" in full.stderr
+    assert "Traceback" not in full.stderr
+    (run,) = [path for path in few_files.iterdir() if path.is_dir()]
+    status = json.loads((run / "status.json").read_text())
+    assert (status["state"], status["reason"][:14]) == ("failed", "no space left:")
+    assert mount("-o", "remount,nr_inodes=1000", str(few_files)) == 0
+    again = command(*here)
+    assert again.returncode == 0, again.stderr
+    history = json.loads((run / "status.json").read_text())["history"]
+    assert [attempt["state"] for attempt in history] == ["failed", "finished"]
+
+
 def test_out_of_memory_says_what_to_change() -> None:
     message = "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate "
     error = RuntimeError(message + "memory: you tried to allocate 4000000000000 bytes")

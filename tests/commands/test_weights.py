@@ -20,7 +20,8 @@ from vgglab.config import Config, FolderConfig, ModelConfig, NormConfig, RecipeC
 from vgglab.config.parse import ConfigError, parse
 from vgglab.evaluation.published_errors import published_errors
 from vgglab.models import torchvision_weights as published
-from vgglab.models.torchvision_weights import WeightsError, load_weights, net_of
+from vgglab.models.torchvision_weights import load_weights, net_of
+from vgglab.models.weight_files import WeightsError
 from vgglab.workflow.published_weights import evaluate_weights, images_of, torchvision_name
 
 CFGS = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}

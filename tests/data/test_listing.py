@@ -127,9 +127,9 @@ def broken(root: Path, how: str) -> None:
         ("no train", "has val, but no train folder"),
         ("two", "has both val and validation; which is meant?"),
         ("unknown class", "test/cow: a class that is not in the train folder"),
-        ("flat", "test: no class folders in it"),
+        ("flat", "images and no class folders, so nobody knows their classes"),
         ("empty class", "train/ant: a class without images"),
-        ("one class", "has 1 class folders; set data.classes=1"),
+        ("one class", "one class, cat; a net tells at least two apart"),
         ("too few", "too few training images (8) to split off any for validation"),
     ],
 )

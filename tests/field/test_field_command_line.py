@@ -105,6 +105,30 @@ def test_a_yaml_file_that_cannot_be_read(content: bytes, message: str, tmp_path:
     check_chosen(["model=mine", "experiments=other", "x" * 5_000, "a=\0"], [tmp_path])
 
 
+@pytest.mark.parametrize(
+    "chooser",
+    [
+        "defaults: [/model: bomb]",
+        "defaults: [{override /model: bomb}, _self_]",
+        "defaults: [/model/bomb]",
+        "defaults: [second]",
+        "defaults: [{/model: [a, bomb]}]",
+        "hydra: {sweeper: {params: {model: 'a,bomb'}}}",
+    ],
+)
+def test_a_bomb_in_a_file_that_another_one_names(chooser: str, tmp_path: Path) -> None:
+    for group, name, content in (
+        ("experiments", "mine", f"# @package _global_\n{chooser}\n"),
+        ("experiments", "second", "defaults: [/model: bomb, mine]\n"),
+        ("model", "bomb", bomb()),
+    ):
+        (tmp_path / group).mkdir(exist_ok=True)
+        (tmp_path / group / f"{name}.yaml").write_text(content)
+    with pytest.raises(ConfigError, match=r"model/bomb\.yaml: .*more than 100,000 values"):
+        check_chosen(["experiments=mine"], [tmp_path])
+    check_chosen(["model=a"], [tmp_path])
+
+
 def test_our_own_yaml_files_can_be_read() -> None:
     paths = [p for folder in ("conf", "sweeps", "experiments") for p in (ROOT / folder).rglob("*")]
     for path in (p for p in paths if p.suffix == ".yaml"):
@@ -181,3 +205,32 @@ def test_a_folder_that_may_not_be_written(what: Sequence[str], tmp_path: Path) -
     assert said.returncode == 2
     assert "Permission denied; name folders that can be written: paths.runs=FOLDER" in said.stderr
     assert said.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("field", ["paths.runs", "paths.studies", "paths.data", "weights"])
+def test_a_home_of_nobody_in_other_fields(field: str, tmp_path: Path) -> None:
+    said = completed(tmp_path, "task=runs", f"{field}='~nosuchuser/x'")
+    assert said.returncode == 2
+    assert said.stderr == f"error: {field} = ~nosuchuser/x: there is no such user\n"
+
+
+@pytest.mark.slow
+def test_folders_in_the_home(tmp_path: Path, datasets: Path) -> None:
+    """In quotes the shell leaves ``~`` as it is, and so does a YAML file."""
+    home, folder = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    folder.mkdir()
+    (home / "data").symlink_to(datasets)
+    paths = [f"paths.{name}='~/{name}'" for name in ("runs", "studies", "data")]
+    fields = (*paths, *SMALL, "recipe.epochs=1", "study.name=mine")
+    variables = {"HOME": str(home)}
+    said = completed(folder, "-m", "seed=0,1", *fields, variables=variables)
+    assert said.returncode == 0, said.stderr
+    assert not list(folder.iterdir())
+    assert len(list((home / "runs").iterdir())) == 2
+    assert (home / "studies" / "mine" / "report.html").exists()
+    listed = completed(folder, "task=runs", "study.name=mine", *paths, variables=variables)
+    assert listed.stdout.count("finished") == 2
+    said = completed(folder, "task=prepare", "prepare.copy='~/copy'", *paths, variables=variables)
+    assert said.returncode == 2
+    assert not list(folder.iterdir())

@@ -15,7 +15,8 @@ import pytest
 import torch
 from running import ROOT, SMALL, command_environment, command_line, wait_for
 
-from vgglab.models.torchvision_weights import WeightsError, check_finite
+from vgglab.models.torchvision_weights import check_finite
+from vgglab.models.weight_files import WeightsError
 from vgglab.runs import RunDirectory, State, claim
 from vgglab.tracking import server
 from vgglab.tracking.local_files import link_runs

@@ -45,6 +45,13 @@ def test_a_study_online_is_what_is_on_disk(study: Lab, server: Server) -> None:
     assert {"data-digits"} <= {a["name"] for a in server.artifacts(about["run_id"])}
 
 
+def test_the_address_of_a_run_is_said(lab: Lab, server: Server) -> None:
+    small = (field for field in SMALL if field != "tracking=off")
+    said = lab.run(*small, "recipe.epochs=1", "tracking=online", "tracking.project=said")
+    (run,) = lab.runs()
+    assert f"W&B: {server.url}/default/said/runs/{run.name}" in said.splitlines()
+
+
 def test_the_studys_own_run_has_tables_charts_figures_and_the_page(
     study: Lab, server: Server
 ) -> None:

@@ -10,7 +10,8 @@ import torch
 from training_runs import directory
 
 from vgglab.data.errors import DataError
-from vgglab.models.torchvision_weights import WeightsError, load_weights
+from vgglab.models.torchvision_weights import load_weights
+from vgglab.models.weight_files import WeightsError
 from vgglab.training.checkpoints import checkpoint_to_resume, damage, net_state
 
 

@@ -7,6 +7,7 @@ import errno
 import importlib
 import os
 import re
+import shlex
 import signal
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -23,7 +25,7 @@ from yaml import YAMLError
 from vgglab import checkout
 from vgglab.config import store, wandb_variables
 from vgglab.config.experiment import TaskName
-from vgglab.config.parse import ConfigError, shortened, unknown_field
+from vgglab.config.parse import ConfigError, field_owners, is_known, shortened, unknown_field
 from vgglab.config.yaml_files import check_chosen
 from vgglab.data.errors import DataError
 from vgglab.launch.chosen import PointFailed, failed
@@ -33,7 +35,7 @@ from vgglab.launch.slurm import is_slurm_point
 from vgglab.privacy import without_secrets
 from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.streams import outlive_readers
-from vgglab.workflow.compose import checked_command
+from vgglab.workflow.compose import checked_command, keep_for_points
 from vgglab.workflow.help import help_text
 from vgglab.world import WorldError, leave_agent, world_of
 
@@ -41,6 +43,8 @@ READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Of a folder that may not be written."""
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, STOPPED_EXIT_CODE
 
+NOT_FOUND = re.compile(r"Could not override '([^']+)'")
+"""In Hydra's message about a field that the composed config has not."""
 
 COMMANDS: dict[TaskName, str] = {
     "train": "vgglab.commands.train:run",
@@ -88,7 +92,7 @@ def main(root: Path) -> None:
     code = (
         exit_code_of(lambda: check_arguments(sys.argv[1:], root))
         or exit_code_of(say_of_variables)
-        or exit_code_of(command)
+        or exit_code_of(lambda: with_fields_of_points(command))
         or code
         or (FAILED if failed else DONE)
     )
@@ -139,18 +143,30 @@ def multirun_first(arguments: Sequence[str]) -> list[str]:
 
 
 def with_user_folder(arguments: Sequence[str]) -> list[str]:
-    """The same arguments; ``--config-dir`` of the command that has started this one is kept.
+    """The same arguments, ``--config-dir`` in front, or that of the command that has started this.
 
-    Points and ranks find a user's own nets and experiments where their study did.
+    Between two overrides argparse refuses it. Points and ranks find a user's own nets and
+    experiments where their study did.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config-dir", "-cd")
-    found, _ = parser.parse_known_args(list(arguments))
+    found, others = parser.parse_known_args(list(arguments))
     if found.config_dir is not None:
         os.environ[checkout.USER_FOLDER] = str(Path(found.config_dir).absolute())
-        return list(arguments)
-    inherited = os.environ.get(checkout.USER_FOLDER)
-    return ["--config-dir", inherited, *arguments] if inherited else list(arguments)
+    folder = found.config_dir or os.environ.get(checkout.USER_FOLDER)
+    return ["--config-dir", folder, *others] if folder else others
+
+
+def with_fields_of_points(command: Callable[[], None]) -> None:
+    """Call Hydra's application, which reads ``sys.argv``; once more without a field that it did not
+    find where the points of the command's study may have it."""
+    while True:
+        try:
+            return command()
+        except HydraException as error:
+            match = NOT_FOUND.search(str(error))
+            if not match or not keep_for_points(match[1], sys.argv):
+                raise
 
 
 def dispatch(composed: DictConfig) -> None:
@@ -219,10 +235,30 @@ def empty_choice(error: Exception) -> str | None:
     return "null is no choice of a config group; the choices are the files in its folder in conf/"
 
 
+def in_quotes(override: str) -> str:
+    """An override that Hydra cannot read, as one would type it in a shell for Hydra to take its
+    value as text; empty where quotes do not help."""
+    key, _, value = override.partition("=")
+    text = key + "='" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    try:
+        read = OverridesParser.create().parse_override(text).value()
+    except HydraException:
+        return ""
+    is_text = is_known(key) and not field_owners(key.split("."))
+    if not value or read != value or not is_text:
+        return ""
+    return shlex.quote(text) if re.search(r'["\\$`!]', text) else f'"{text}"'
+
+
 def explain_hydra(error: Exception) -> str:
     """One line in place of Hydra's several."""
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: not a Hydra override such as group=choice or field=value"
+        meant = in_quotes(error.override)
+        return f"{error.override}: " + (
+            f"a value with such characters stands in quotes: {meant}"
+            if meant
+            else "not a Hydra override such as group=choice or field=value"
+        )
     text = str(error)
     if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
         key, _, values = match[1].partition("=")
@@ -232,7 +268,7 @@ def explain_hydra(error: Exception) -> str:
         )
     if match := re.search(r"Could not override '([^']+)'\.?\s*No match in the defaults list", text):
         return f"{match[1]}: no such group or field; {unknown_field(match[1])}"
-    if match := re.search(r"Could not override '([^']+)'", text):
+    if match := NOT_FOUND.search(text):
         return f"{match[1]}: {unknown_field(match[1])}"
     if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         group, name = match[1], match[2]

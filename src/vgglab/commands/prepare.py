@@ -112,7 +112,7 @@ def _copy_of(config: Config, listing: Listing) -> SmallerCopy | None:
             f"prepare.shorter_side = {side}: smaller than recipe.scale_max = {recipe.scale_max}, "
             "so that training would enlarge what the copy has made small"
         )
-    root = Path(wanted.copy)
+    root = Path(wanted.copy).expanduser()
     if root.resolve().is_relative_to(listing.root.resolve()):
         raise ConfigError(f"prepare.copy = {root}: is in the folder that it would be a copy of")
     return SmallerCopy(root, side, wanted.quality)

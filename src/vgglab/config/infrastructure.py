@@ -10,6 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from vgglab.config.fields import STRICT, Role
 
+Tag = Annotated[str, Field(min_length=1, max_length=64)]
+"""As long as W&B takes one."""
 LrnKernelName = Literal["auto", "torch", "compiled", "cpp", "triton"]
 
 
@@ -108,6 +110,10 @@ class TrackingConfig:
     """By default ``WANDB_PROJECT``, where it is set."""
     entity: Annotated[str | None, Role.INFRASTRUCTURE] = None
     """User or team; by default ``WANDB_ENTITY``; null: the account's default."""
+    tags: Annotated[tuple[Tag, ...], Field(max_length=50), Role.INFRASTRUCTURE] = ()
+    """Added to the run's own, and to those of ``WANDB_TAGS``."""
+    notes: Annotated[str, Field(max_length=10_000), Role.INFRASTRUCTURE] = ""
+    """Stand before the run's command; after those of ``WANDB_NOTES``."""
     log_model: Annotated[bool, Role.INFRASTRUCTURE] = False
     """Keep the best checkpoint as an artifact with the aliases ``best`` and the run's id."""
     predictions: Annotated[int, Field(ge=0, le=10_000), Role.INFRASTRUCTURE] = 0
@@ -144,7 +150,7 @@ class LauncherConfig:
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class PathsConfig:
-    """Folders, relative to where the command is run."""
+    """Folders, relative to where the command is run; ``~`` is the home."""
 
     runs: Annotated[str, Field(min_length=1), Role.INFRASTRUCTURE] = "runs"
     studies: Annotated[str, Field(min_length=1), Role.INFRASTRUCTURE] = "studies"
@@ -154,17 +160,17 @@ class PathsConfig:
     @property
     def runs_folder(self) -> Path:
         """``runs`` as a path."""
-        return Path(self.runs)
+        return Path(self.runs).expanduser()
 
     @property
     def studies_folder(self) -> Path:
         """``studies`` as a path."""
-        return Path(self.studies)
+        return Path(self.studies).expanduser()
 
     @property
     def data_folder(self) -> Path:
         """``data`` as a path."""
-        return Path(self.data)
+        return Path(self.data).expanduser()
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)

@@ -190,6 +190,11 @@ def unknown_field(path: str) -> str:
     """What is allowed in place of a dotted path that names no field."""
     *parents, name = path.split(".")
     owners = field_owners(parents)
+    having = [owner for owner in owners if has_field(owner, name)]
+    if 0 < len(having) < len(owners):
+        kinds = sorted({kind for o in having for kind in get_args(get_type_hints(o)["name"])})
+        named = " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
+        return f"a field of {'.'.join(parents)}={named} alone"
     allowed = sorted({field.name for owner in owners for field in dataclasses.fields(owner)})
     here = ELSEWHERE.get(name) or " or ".join(f"{found}=" for found in paths_of(name))
     if here:
@@ -199,6 +204,17 @@ def unknown_field(path: str) -> str:
     close = get_close_matches(name, allowed, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"no such field; {hint}allowed: {', '.join(allowed)}"
+
+
+def has_field(owner: type, name: str) -> bool:
+    """Whether a config dataclass has a field of that name."""
+    return any(field.name == name for field in dataclasses.fields(owner))
+
+
+def is_known(path: str) -> bool:
+    """Whether a dotted path is a field, be it of one data set alone."""
+    *parents, name = path.split(".")
+    return any(has_field(owner, name) for owner in field_owners(parents))
 
 
 def paths_of(name: str) -> list[str]:

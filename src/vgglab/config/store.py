@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -45,6 +46,7 @@ def register() -> None:
     """Make the schemas known to Hydra under ``schema/``, and the resolvers that YAML uses."""
     OmegaConf.register_new_resolver("usual_scale", _usual_scale_of, replace=True)
     OmegaConf.register_new_resolver("usual_top_k", _usual_top_k_of, replace=True)
+    OmegaConf.register_new_resolver("expanduser", os.path.expanduser, replace=True)
     wandb_variables.register()
     store = ConfigStore.instance()
     root = defaults_of(Config)

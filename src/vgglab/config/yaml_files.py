@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -16,13 +17,47 @@ LARGEST = 100_000
 
 
 def check_chosen(arguments: Sequence[str], folders: Sequence[Path]) -> None:
-    """Check the YAML files that ``group=choice`` among the arguments names in these folders.
+    """Check the YAML files that ``group=choice`` among the arguments names in these folders, and
+    those that their defaults lists and the lists of their sweeps name.
 
     Raises:
         ConfigError: one of them cannot be read.
     """
-    for path in _chosen(arguments, folders):
-        check_yaml(path)
+    todo, seen = list(arguments), set[Path]()
+    while todo:
+        for path in _chosen([todo.pop()], folders):
+            if path not in seen:
+                check_yaml(path)
+                todo += _choices_in(path, folders)
+            seen.add(path)
+
+
+def _choices_in(path: Path, folders: Sequence[Path]) -> Iterator[str]:
+    """``group=choice`` of every file that Hydra reads because of this one."""
+    try:
+        tree: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError:
+        return  # Hydra says it
+    if not isinstance(tree, Mapping):
+        return
+    here = min((str(path.parent.relative_to(f)) for f in folders if f in path.parents), key=len)
+    listed = tree.get("defaults")
+    for entry in listed if isinstance(listed, list) else ():
+        items = entry.items() if isinstance(entry, Mapping) else [_group_and_name(str(entry))]
+        for key, choice in items:
+            group = str(key).split(" ")[-1]  # after override or optional
+            group = group[1:] if group.startswith("/") else f"{here}/{group}".rstrip("/")
+            yield f"{group}={','.join(map(str, choice)) if isinstance(choice, list) else choice}"
+    found: Any = tree
+    for name in ("hydra", "sweeper", "params"):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    for key, choices in found.items() if isinstance(found, Mapping) else ():
+        yield f"{key}={choices}"
+
+
+def _group_and_name(entry: str) -> tuple[str, str]:
+    group, _, name = entry.rpartition("/")
+    return ("/" if entry.startswith("/") and not group else group), name
 
 
 def _chosen(arguments: Sequence[str], folders: Sequence[Path]) -> Iterator[Path]:

@@ -17,7 +17,12 @@ from vgglab.data.files import FileSet, Names
 from vgglab.data.greys import GreyRange
 from vgglab.data.image_files import ImageFiles, check_link, in_words, with_place
 from vgglab.data.smaller_copy import check_copy_complete
-from vgglab.data.split_folders import beside_the_splits, split_folders
+from vgglab.data.split_folders import (
+    beside_the_splits,
+    check_classes,
+    split_folders,
+    without_classes,
+)
 from vgglab.data.splits import SPLITS, Labels
 
 
@@ -106,8 +111,7 @@ def list_images(root: Path) -> Listing:
 def _list_images(root: Path) -> Listing:
     folders = _split_folders(root)
     classes = _folders_in(root / folders["train"])
-    if not classes:
-        raise DataError(f"{root / folders['train']}: no class folders in it")
+    within: dict[str, list[str]] = {}
     names: list[bytes] = []
     sizes: list[int] = []
     labels: list[int] = []
@@ -120,12 +124,13 @@ def _list_images(root: Path) -> Listing:
         if folder != ".":
             above = with_place(root / folder, above)
         found = _folders_in(root / folder)
+        if not found:
+            in_it = ImageFiles().under(root / folder, frozenset())
+            raise without_classes(root, folder, sum(1 for _ in in_it))
         if unknown := sorted(set(found) - set(classes)):
             raise DataError(
                 f"{root / folder / unknown[0]}: a class that is not in the train folder"
             )
-        if not found:
-            raise DataError(f"{root / folder}: no class folders in it")
         for class_name in found:
             left_out = images.left_out.copy()
             files = sorted(images.under(root / folder / class_name, above))
@@ -133,11 +138,15 @@ def _list_images(root: Path) -> Listing:
                 others = images.left_out - left_out
                 why = f" (left out: {in_words(others)})" if others else ""
                 raise DataError(f"{root / folder / class_name}: a class without images{why}")
+            if split == "train":
+                inner = {name.rpartition(b"/")[0].partition(b"/")[0] for name, _ in files}
+                within[class_name] = [] if b"" in inner else [*map(os.fsdecode, sorted(inner))]
             prefix = os.fsencode(Path(folder) / class_name)
             names += [prefix + b"/" + name for name, _ in files]
             sizes += [size for _, size in files]
             labels += [classes.index(class_name)] * len(files)
             splits += [SPLITS.index(split)] * len(files)
+    check_classes(root, folders["train"], within)
     return Listing(
         root,
         tuple(classes),

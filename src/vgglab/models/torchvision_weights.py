@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pickle
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +13,7 @@ from torch import Tensor
 from vgglab.config.model import ModelConfig, NormConfig
 from vgglab.config.nets import shipped
 from vgglab.models.layers import scaled
+from vgglab.models.weight_files import WeightsError, read_weights, what_it_is
 
 SOURCE = "torchvision:"
 DEPTHS = (11, 13, 16, 19)
@@ -26,14 +25,10 @@ TORCHVISION_DEVIATION = (0.229, 0.224, 0.225)
 """Mean and deviation of ImageNet's RGB in [0, 1], by which torchvision normalised its images."""
 TORCHVISION_RESIZE, TORCHVISION_CROP = 256, 224
 """Shorter side and centre crop of torchvision's test, px."""
-
-
+LINEARS = ("classifier.0", "classifier.3", "classifier.6")
+"""Fully connected layers, in torchvision's names and in ours."""
 CAFFE_MEAN = (123.68, 116.779, 103.939)
 """Mean of ImageNet's RGB, 0 to 255, that Caffe's nets subtract, the paper's own among them."""
-
-
-class WeightsError(Exception):
-    """The weights cannot be read or belong to none of our nets; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -51,29 +46,25 @@ class PublishedNet:
 def load_weights(name: str) -> dict[str, Tensor]:
     """Read a state dict by its name, such as ``torchvision:vgg16_bn``, or from a file.
 
-    No code in the file is run.
-
     Raises:
-        WeightsError: it is not there, or holds anything but tensors.
+        WeightsError: it is not there, or cannot be read.
     """
     if name.startswith(SOURCE):
         return _downloaded(name.removeprefix(SOURCE))
-    path = Path(name)
+    path = Path(name).expanduser()
     if not path.is_file():
         raise WeightsError(f"weights={name}: no such file, and not {SOURCE}<name>")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about other versions of pickle
-            state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken file can make an unpickler raise anything
-        # torch's own message has several lines, which end in advice to load the file unsafely.
-        raise WeightsError(
-            f"weights={name}: not a file of tensors alone, or damaged, and nothing else is loaded "
-            f"({type(error).__name__})"
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise WeightsError(f"weights={name}: must be a state dict, names to tensors")
-    return state
+    state = read_weights(path)
+    # Caffe's nets, as others converted them, have the same three layers at 1, 4 and 6.
+    layers = [k.rpartition(".")[0] for k in _linears(state)]
+    usual = dict(zip(layers, LINEARS, strict=True)) if len(layers) == len(LINEARS) else {}
+    parts = ((*key.rpartition("."), value) for key, value in state.items())
+    return {usual.get(layer, layer) + dot + what: value for layer, dot, what, value in parts}
+
+
+def _linears(state: Mapping[str, Tensor]) -> list[str]:
+    """Names of the weights of the fully connected layers."""
+    return [k for k, v in state.items() if k.startswith("classifier.") and v.dim() == 2]
 
 
 def check_finite(state: Mapping[str, Tensor], name: str) -> None:
@@ -166,9 +157,9 @@ def net_of(state: Mapping[str, Tensor]) -> PublishedNet:
         WeightsError: it belongs to none of our nets.
     """
     kernels = [v for k, v in state.items() if k.startswith("features.") and v.dim() == 4]
-    linears = [v for k, v in state.items() if k.startswith("classifier.") and v.dim() == 2]
+    linears = [state[key] for key in _linears(state)]
     if not kernels or len(linears) != 3:
-        raise WeightsError("weights: not of a VGG: need features.* and three of classifier.*")
+        raise WeightsError(f"weights: {what_it_is(state)}")
     shapes = [(kernel.shape[0], kernel.shape[-1]) for kernel in kernels]
     channels = [count for count, _ in shapes]
     for name in shipped():

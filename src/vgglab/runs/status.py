@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import json
 import os
 import platform
 import time
@@ -104,6 +106,8 @@ class Status:
     source: str = ""
     """Hash of the source files that compute."""
     versions: dict[str, str] = field(default_factory=dict)
+    command: str = ""
+    """That began the last attempt, to be pasted into a shell."""
     parent: str = ""
     """Id of the run whose weights this one starts from."""
     history: list[Attempt] = field(default_factory=list)
@@ -133,9 +137,20 @@ class Status:
             raise DamagedFile(path, error) from error
 
     def write(self, path: Path) -> None:
-        """Replace the file in one step, with a fresh heartbeat."""
+        """Replace the file in one step, with a fresh heartbeat.
+
+        Where the disk takes no more files, write over the old one: "running" would be wrong.
+        """
         self.heartbeat = time.time()
-        write_json(path, dataclasses.asdict(self))
+        content = dataclasses.asdict(self)
+        try:
+            write_json(path, content)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not path.exists():
+                raise
+            with path.open("r+", encoding="utf-8") as file:
+                file.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
+                file.truncate()
 
     def begin_attempt(self, place: Place | None = None) -> None:
         """Mark that this process now works on the run."""

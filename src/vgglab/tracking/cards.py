@@ -35,7 +35,7 @@ class RunCard:
     job_type: str
     tags: tuple[str, ...]
     notes: str
-    """The command that starts it."""
+    """The command that starts it, after what the user has to say of it."""
     config: Mapping[str, Any]
     data: DataCard | None = None
     code: Path | None = None

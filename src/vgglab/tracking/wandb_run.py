@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ import wandb
 from numpy.typing import NDArray
 
 from vgglab.config import TrackingConfig
+from vgglab.privacy import without_secrets
 from vgglab.tracking.cards import RunCard
 from vgglab.tracking.local_files import mark_complete, mark_incomplete
 from vgglab.tracking.offline_file import rows
@@ -66,6 +68,8 @@ class WandbSink:
 
     def _open(self) -> None:
         self._run = open_run(self._tracking, self._card, self._directory)
+        if not self._run.offline and self._run.url:
+            print(f"W&B: {without_secrets(self._run.url)}", file=sys.stderr, flush=True)
         for axis in X_AXES:
             self._run.define_metric(axis, hidden=True)
 

@@ -62,7 +62,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 os.fsync(file.fileno())
         except (OSError, RuntimeError) as error:
             full = _is_full(target.parent)
-            temporary.unlink()  # leaves room to write down why
+            temporary.unlink(missing_ok=True)  # leaves room to write down why
             if full:  # torch says of it only that it could not write
                 message = os.strerror(errno.ENOSPC)
                 raise OSError(errno.ENOSPC, message, str(target)) from error

@@ -20,7 +20,7 @@ from vgglab.training.result import result_without_errors
 from vgglab.training.stop import Interrupted
 from vgglab.workflow.failure import reason_of, write_last_words
 from vgglab.workflow.pretraining import first_weights, parent_id
-from vgglab.workflow.provenance import commit, source, versions, write_config
+from vgglab.workflow.provenance import command_line, commit, source, versions, write_config
 from vgglab.world import ALONE
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def attempt(
     )
     status.epochs, status.parent = config.recipe.epochs, parent_id(config)
     status.note_code(commit(), source(), versions())
+    status.command = command_line()
     status.write(directory.status)
     log.info("attempt %d of %s", status.attempts, directory.id)
     state, reason = State.FAILED, ""

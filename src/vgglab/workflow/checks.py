@@ -88,7 +88,7 @@ def check_paths(config: Config) -> None:
     """
     folders = {f"paths.{name}": getattr(config.paths, name) for name in ("runs", "studies", "data")}
     for field, text in folders.items():
-        path = Path(text)
+        path = _at_home(field, text)
         there = next(at for at in (path, *path.parents, Path()) if _is_there(field, text, at))
         if not there.is_dir():
             raise ConfigError(f"{field} = {shown(text)}: {there} is a file, and no folder")
@@ -101,7 +101,14 @@ def check_paths(config: Config) -> None:
             others[field] = name
             _is_there(field, name, config.paths.runs_folder / name)
     for field, text in others.items():
-        _is_there(field, text, Path(text))
+        _is_there(field, text, _at_home(field, text))
+
+
+def _at_home(field: str, text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{field} = {text}: there is no such user") from error
 
 
 def _is_there(field: str, text: str, path: Path) -> bool:

@@ -17,7 +17,7 @@ from vgglab.config import Config
 from vgglab.config.choices import check_choices
 from vgglab.config.claims import Claim, parse_claims
 from vgglab.config.infrastructure import PathsConfig
-from vgglab.config.parse import ConfigError, parse
+from vgglab.config.parse import ConfigError, is_known, parse, unknown_field
 from vgglab.workflow.checks import check_net, check_paths
 from vgglab.workflow.designs import designed
 from vgglab.workflow.resolve import resolve
@@ -26,6 +26,37 @@ MULTIRUN = "multirun.yaml"
 """In a study's folder: the command that launched it last, as Hydra composed it."""
 NOT_OF_A_POINT = ("task=", "format=", "hydra.", "hydra/")
 """How overrides begin that are about the command."""
+
+_of_points: list[str] = []
+"""Overrides of this command that its points can take and its own composition cannot."""
+
+
+def keep_for_points(key: str, arguments: list[str]) -> bool:
+    """Take a field that Hydra did not find out of the command's own composition: its points may
+    choose another data set, which has it. They are checked with it.
+
+    Args:
+        key: the field, such as ``data.root``.
+        arguments: of the command; changed in place.
+
+    Returns:
+        Whether it was there, and the command is about points.
+    """
+    place = next((i for i, text in enumerate(arguments) if text.startswith(f"{key}=")), None)
+    if place is None or not is_known(key):
+        return False
+    of_points = f"{key}=choice({arguments[place].partition('=')[2]})"
+    if arguments[place].startswith(f"{key}=choice("):  # it is a point that has not got it
+        return False
+    if {"-m", "--multirun"}.intersection(arguments):
+        arguments[place] = of_points  # Hydra leaves it to its sweeper
+        return True
+    named = [text.partition("=")[0] for text in arguments]
+    if "task" in named and {"sweeps", "study.name"}.intersection(named):
+        _of_points.append(of_points)
+        del arguments[place]
+        return True
+    return False
 
 
 def checked(composed: DictConfig) -> Config:
@@ -69,7 +100,24 @@ def checked_command(composed: DictConfig) -> Config:
     """The config of the command itself, checked as that of a point is."""
     hydra = HydraConfig.get()
     check_choices(hydra.runtime.choices, hydra.overrides.task)
-    return checked(composed)
+    if _of_points and not has_sweep():
+        field = _of_points[0].partition("=")[0]
+        raise ConfigError(f"{field}: {unknown_field(field)}")
+    try:
+        return checked(composed)
+    except ConfigError:
+        # Other data than the points have may be what is wrong with it.
+        if hydra.runtime.choices["task"] == "train" or not has_sweep():
+            raise
+        return _with_the_first_point()
+
+
+def _with_the_first_point() -> Config:
+    """The config of a command on a study, with the choices of the study's first point."""
+    hydra = HydraConfig.get()
+    own = {text.partition("=")[0]: text for text in hydra.overrides.task}
+    point = {text.partition("=")[0]: text for text in grid_of_this_command()[0]}
+    return compose_point([*(point | own).values()])
 
 
 def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
@@ -82,7 +130,8 @@ def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
         ConfigError: no sweep is named, or its design cannot be made.
     """
     hydra = HydraConfig.get()
-    own = [o for o in hydra.overrides.task if not o.startswith((*NOT_OF_A_POINT, *leave_out))]
+    typed = [*hydra.overrides.task, *_of_points]
+    own = [o for o in typed if not o.startswith((*NOT_OF_A_POINT, *leave_out))]
     if hydra.sweeper.params:
         params: Any = OmegaConf.to_container(hydra.sweeper.params, resolve=True)
     elif launched := _launched():
@@ -105,8 +154,14 @@ def _launched() -> tuple[dict[str, Any], list[str]] | None:
     if hydra.runtime.choices["task"] == "train":  # a point, or a study of this command's own
         return None
     own = dict(o.split("=", 1) for o in hydra.overrides.task if "=" in o)
-    name = own.get("study.name", "").strip("'\"")
-    path = Path(own.get("paths.studies", PathsConfig().studies)) / name / MULTIRUN
+    name, studies = (
+        own.get(key, usual).strip("'\"")
+        for key, usual in (("study.name", ""), ("paths.studies", PathsConfig().studies))
+    )
+    try:
+        path = Path(studies).expanduser() / name / MULTIRUN
+    except RuntimeError:  # no such user, which check_paths says
+        return None
     return _command_in(path) if name and path.is_file() else None
 
 

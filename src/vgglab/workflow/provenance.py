@@ -17,7 +17,7 @@ import yaml
 import vgglab
 from vgglab import checkout
 from vgglab.config import Config, plain
-from vgglab.privacy import for_others, without_home_in
+from vgglab.privacy import without_home, without_home_in, without_secrets
 from vgglab.runs import RunDirectory
 from vgglab.runs.atomic import write_text
 
@@ -33,6 +33,9 @@ PACKAGES = (
 )
 OPTIONAL = ("simplejpeg",)
 
+HOME = "$HOME"
+OF_A_POINT = ("hydra.mode=RUN", "hydra/launcher=basic")
+"""What a launcher adds to the overrides of a point's process."""
 COMPUTING = ("config", "models", "data", "training", "evaluation")
 """Rooms whose source can change a run's numbers."""
 SUFFIXES = (".py", ".cpp", ".h")
@@ -102,5 +105,15 @@ def knows(commit: str) -> bool:
 
 
 def command_line() -> str:
-    """The command line of this process, as one would type it."""
-    return for_others(shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]))
+    """The command line of this process, to be pasted into a shell.
+
+    Without what a launcher adds for its own points.
+    """
+    typed = [text for text in sys.argv[1:] if text not in OF_A_POINT]
+    return " ".join(["python", _pasted(Path(sys.argv[0]).name), *map(_pasted, typed)])
+
+
+def _pasted(argument: str) -> str:
+    # Neither a shell nor Hydra takes data.root=~/x for a folder of the home.
+    parts = without_secrets(without_home(argument, HOME)).split(HOME)
+    return f'"{HOME}"'.join(shlex.quote(part) if part else "" for part in parts) or "''"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from vgglab.evaluation.published_errors import published_errors
 from vgglab.models import torchvision_weights as published
 from vgglab.models.layers import map_size
 from vgglab.models.torchvision_weights import TORCHVISION_CROP, TORCHVISION_RESIZE, PublishedNet
+from vgglab.models.weight_files import WeightsError
 from vgglab.runs import RunDirectory
 from vgglab.runs.records import Result, write_result
 from vgglab.training.distributed import ProcessGroup
@@ -40,6 +42,7 @@ def evaluate_weights(config: Config) -> None:
         ConfigError: the weights cannot be had, or do not fit the images.
         DataError: the images cannot be had.
     """
+    _refuse_checkpoint(config)
     try:
         state = published.load_weights(config.weights)
         published.check_finite(state, config.weights)
@@ -48,7 +51,7 @@ def evaluate_weights(config: Config) -> None:
         state = _in_order_of_labels(state, wanted)
         if config.weights_preprocessing == "caffe_bgr":
             state = published.with_rgb(state)
-    except published.WeightsError as error:
+    except WeightsError as error:
         raise ConfigError(str(error)) from error
     for line in unknowns(wanted):
         print(f"note: {line}", file=sys.stderr)
@@ -79,6 +82,23 @@ def evaluate_weights(config: Config) -> None:
         )
 
 
+def _refuse_checkpoint(config: Config) -> None:
+    """See that the weights are not those of a run of ours, whose own preprocessing they would lack.
+
+    Raises:
+        ConfigError: they are.
+    """
+    folder = RunDirectory(Path(config.weights).expanduser().absolute().parent.parent)
+    if (
+        Path(config.weights).expanduser().absolute().parent == folder.checkpoints
+        and folder.config.is_file()
+    ):
+        raise ConfigError(
+            f"weights={config.weights}: a checkpoint of the run {folder.id}, which is tested by "
+            f"run={shlex.quote(str(folder.path))}"
+        )
+
+
 def _normalisation(config: Config) -> Normalisation:
     if config.weights_preprocessing.startswith("caffe"):
         return Normalisation(published.CAFFE_MEAN, (1.0, 1.0, 1.0))
@@ -101,7 +121,7 @@ def _in_order_of_labels(state: dict[str, Tensor], config: Config) -> dict[str, T
     if not isinstance(config.data, FolderConfig):
         raise ConfigError(f"weights_classes: data={config.data.name} has no class folders")
     try:
-        text = Path(config.weights_classes).read_text(encoding="utf-8")
+        text = Path(config.weights_classes).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"weights_classes = {config.weights_classes}: {error}") from error
     return published.in_order(state, text.splitlines(), listing_of(config.data).classes)

@@ -58,8 +58,8 @@ class KnownCosts:
     def from_finished_runs(self, nets: Mapping[str, Sequence[StudyPoint]]) -> None:
         """Of this machine, with as many threads: what they took is what others will take."""
         done: dict[str, list[DoneRun]] = defaultdict(list)
-        folders = {p.config.paths.runs for points in nets.values() for p in points}
-        for run in (run for folder in folders for run in load_runs(Path(folder))):
+        folders = {p.config.paths.runs_folder for points in nets.values() for p in points}
+        for run in (run for folder in folders for run in load_runs(folder)):
             if found := done_run(run, self._slots):
                 done[net_key(run.config)].append(found)
         self.by_net |= {key: from_runs(done[key]) for key in nets if done[key]}

@@ -89,11 +89,12 @@ def run_card(config: Config, directory: RunDirectory, status: Status) -> RunCard
     )
     arm = arm_of(config)
     cost = net_cost(config).as_dict()
+    command = status.command or command_line()
     about = {
         "run": directory.id,
         "job_type": "train",
         "arm": arm,
-        "command": command_line(),
+        "command": command,
         "commit": status.commit,
         "versions": status.versions,
         "data_fingerprint": data.fingerprint,
@@ -105,8 +106,14 @@ def run_card(config: Config, directory: RunDirectory, status: Status) -> RunCard
         name=f"{arm}-s{config.seed}",
         group=config.study.name,
         job_type="train",
-        tags=(config.model.full_name, config.norm.name, config.data.name, config.init.name),
-        notes=command_line(),
+        tags=(
+            config.model.full_name,
+            config.norm.name,
+            config.data.name,
+            config.init.name,
+            *config.tracking.tags,
+        ),
+        notes="\n\n".join(filter(None, (config.tracking.notes, command))),
         config=without_home_in(plain(config) | about),
         data=data,
         code=checkout.root() if config.tracking.code else None,

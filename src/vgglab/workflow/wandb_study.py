@@ -103,8 +103,8 @@ def _run_card(config: Config, view: StudyView) -> RunCard:
         name=f"{JOB_TYPE}-{view.name}",
         group=view.name,
         job_type=JOB_TYPE,
-        tags=(JOB_TYPE,),
-        notes=about,
+        tags=(JOB_TYPE, *config.tracking.tags),
+        notes="\n\n".join(filter(None, (config.tracking.notes, about))),
         config={
             "job_type": JOB_TYPE,
             "arm": JOB_TYPE,  # a group of its own where runs are grouped by arm
