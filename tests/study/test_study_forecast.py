@@ -8,6 +8,7 @@ import pytest
 import study_points
 
 from vgglab.config.claims import parse_claims
+from vgglab.study.claims.record import claims_record
 from vgglab.study.forecast import (
     TURNAROUND_SECONDS,
     DoneRun,
@@ -21,6 +22,7 @@ from vgglab.study.forecast import (
     resolutions,
     totals,
 )
+from vgglab.study.view import StudyView
 
 WORK = Work(train_images=1000, batch_size=64, validation_images=200, test_forwards=400)
 
@@ -114,10 +116,10 @@ CLAIMS = parse_claims(
         },
     }
 )
-ERRORS = {"a": (13.0, 13.4, 12.9), "a_lrn": (13.1, 13.1, 13.3)}
+ERRORS = {"a": (13.0, 13.4, 12.9), "a_lrn": (13.1, 13.1, 13.3), "b": (8.0, 12.9, 8.4)}
 
 
-def resolved(*models: str, seeds: int = 3) -> dict[str, Resolution]:
+def planned(*models: str, seeds: int = 3) -> StudyView:
     runs = [
         study_points.run(model, seed, error)
         for model in models
@@ -128,8 +130,11 @@ def resolved(*models: str, seeds: int = 3) -> dict[str, Resolution]:
         for model in ("a", "a_lrn", "b")
         for seed in range(3 if model in models else 0, seeds)
     ]
-    view = dataclasses.replace(study_points.view(*runs, *waiting), claims=CLAIMS)
-    return {found.claim: found for found in resolutions(view)}
+    return dataclasses.replace(study_points.view(*runs, *waiting), claims=CLAIMS)
+
+
+def resolved(*models: str, seeds: int = 3) -> dict[str, Resolution]:
+    return {found.claim: found for found in resolutions(planned(*models, seeds=seeds))}
 
 
 def test_before_any_run_nothing_is_known() -> None:
@@ -147,3 +152,13 @@ def test_the_noise_of_finished_runs_gives_what_more_seeds_detect() -> None:
     # B has no run yet: its noise is taken to be like the other claim's.
     assert many["better"].noise_of == "other claims"
     assert many["better"].pairs == 0
+
+
+def test_a_plan_wants_as_many_seeds_as_the_report() -> None:
+    view = planned("a", "b")
+    in_report = {found["claim"]: found["seeds_wanted"] for found in claims_record(view)["claims"]}
+    in_plan = {found.claim: found.wanted for found in resolutions(view)}
+    assert in_plan == in_report
+    assert in_plan["better"] is not None
+    assert 3 < in_plan["better"] < 50
+    assert in_plan["same"] is None  # A-LRN has no run yet

@@ -6,7 +6,7 @@ from scipy import stats
 
 from vgglab.study.claims.contrast import Group, Measured, noise_of_images, sums_of_originals
 from vgglab.study.claims.inference import holm, reach, upper_tail
-from vgglab.study.claims.power import Noise, chance, detectable
+from vgglab.study.claims.power import MOST_SEEDS, Noise, chance, detectable, seeds_to_show
 
 SEEDS = [2, 3, 5, 10]
 
@@ -157,3 +157,23 @@ def test_a_margin_on_both_sides_is_found_with_the_chance_that_is_meant() -> None
 
 def test_what_no_number_of_seeds_shows() -> None:
     assert detectable(Noise(0.1, 0.1), seeds=1) is None
+
+
+@pytest.mark.parametrize("bounds", [1, 2])
+@pytest.mark.parametrize("distance", [0.5, 1.0, 3.0])
+def test_the_fewest_seeds_are_those_by_which_a_difference_is_detectable(
+    distance: float, bounds: int
+) -> None:
+    noise = Noise(seed_sd=1.2, image_se=0.1)
+    many = seeds_to_show(noise, distance, 0.01, bounds)
+    assert many is not None
+    now, before = (detectable(noise, n, 0.01, bounds=bounds) for n in (many, many - 1))
+    assert now is not None
+    assert now <= distance
+    assert before is None or before > distance
+
+
+def test_no_number_of_seeds_shows_what_the_images_leave_open() -> None:
+    assert seeds_to_show(Noise(seed_sd=0.1, image_se=1.0), 1.0, 0.025) is None
+    assert seeds_to_show(Noise(seed_sd=9.0, image_se=0.0), 0.01, 0.025) is None
+    assert MOST_SEEDS > 100

@@ -21,6 +21,7 @@ from vgglab.launch.pool import PointResources
 from vgglab.report import write_report
 from vgglab.study import StudyView
 from vgglab.study.claims.power import POWER
+from vgglab.study.claims.wanted import shown_seeds
 from vgglab.study.forecast import PlannedPoint, Resolution, Totals, resolutions, totals
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.gpus import card_bytes
@@ -240,7 +241,7 @@ def _totals_line(plan: Plan) -> str:
 def _claims_table(plan: Plan) -> Table:
     table = Table(title="what the claims can show", title_justify="left")
     table.add_column("claim")
-    for name in ("seeds", "detectable"):
+    for name in ("seeds", "wanted", "detectable"):
         table.add_column(name, justify="right")
     table.add_column("noise from")
     for claim in plan.claims:
@@ -248,6 +249,7 @@ def _claims_table(plan: Plan) -> Table:
         table.add_row(
             f"{claim.claim} ({setting})" if setting else claim.claim,
             str(claim.seeds),
+            "" if claim.wanted is None else shown_seeds(claim.wanted),
             "unknown" if claim.detectable is None else f"{claim.detectable:.2f}",
             f"{claim.noise_of}, {claim.pairs} seeds" if claim.noise_of else "no seeds yet",
         )
@@ -256,9 +258,11 @@ def _claims_table(plan: Plan) -> Table:
 
 def _how_to_read(plan: Plan) -> str:
     return (
-        "Percentage points. Detectable: the smallest true difference beyond the margin that so "
-        f"many seeds show with a chance of {POWER:.0%}, corrected for {len(plan.claims)} claims; a "
-        "smaller one is shown less often, none hardly ever. Noise is known once two seeds of every "
+        "Wanted: the seeds that a claim without its word takes, as its report says, if the "
+        "difference is what was found so far. Detectable: the smallest true difference beyond the "
+        f"margin, percentage points, that so many seeds show with a chance of {POWER:.0%}, "
+        f"corrected for {len(plan.claims)} claims; a smaller one is shown less often, none hardly "
+        "ever. Noise is known once two seeds of every "
         "side have finished: train those first, then plan again."
     )
 

@@ -29,6 +29,7 @@ from vgglab.study import ClaimRecord, ClaimsFile
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.evidence import Direction
 from vgglab.study.claims.verdict import Verdict
+from vgglab.study.claims.wanted import shown_seeds
 from vgglab.study.fits import FitRecord
 
 TOPICS: dict[Topic, str] = {
@@ -150,9 +151,11 @@ def _would_settle(claim: ClaimRecord) -> str:
     bounds = DIRECTIONS[claim["direction"]].bounds(claim["margin"])
     if claim["best"]:
         return "it takes more seeds, until no other may be the best"
-    if claim["decisive"] is None or not bounds:
+    if claim["decisive"] is None or claim["seeds_wanted"] is None:
         return "it takes more runs"
+    many = shown_seeds(claim["seeds_wanted"])
+    clear_of = " and ".join(f"{bound + 0.0:.3g}".replace("-", MINUS) for bound in bounds)
     return (
-        f"it takes more seeds, until the interval that counts ({signed_span(claim['decisive'])}) "
-        f"is clear of {' and '.join(f'{bound + 0.0:.3g}'.replace('-', MINUS) for bound in bounds)}"
+        f"it takes more seeds, {many} in all if the difference stays as it is, until the interval "
+        f"that counts ({signed_span(claim['decisive'])}) is clear of {clear_of}"
     )

@@ -12,6 +12,7 @@ from vgglab.study.claims.comparisons import Comparison, comparisons
 from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.power import POWER, Noise, detectable
 from vgglab.study.claims.verdict import Judgement, judge
+from vgglab.study.claims.wanted import seeds_wanted
 from vgglab.study.view import StudyView
 
 TURNAROUND_SECONDS = 0.25
@@ -205,6 +206,8 @@ class Resolution:
     detectable: float | None
     """Smallest true distance from what the claim has to clear, percentage points, that is shown
     with a chance of ``POWER``, were all seeds trained and judged once."""
+    wanted: int | None
+    """As in the report: ``seeds_wanted``."""
 
 
 def resolutions(view: StudyView) -> list[Resolution]:
@@ -245,6 +248,7 @@ def _resolution(found: Judgement, seeds: int, typical: Noise | None, family: int
         noise=noise,
         noise_of="this claim" if own else "other claims" if noise else "",
         detectable=detectable(noise, seeds, tail, POWER, bounds) if noise else None,
+        wanted=seeds_wanted(found, family),
     )
 
 

@@ -82,3 +82,29 @@ def detectable(
         else:
             high = middle
     return high
+
+
+MOST_SEEDS = 200
+"""More are not counted: a difference that takes them is none for a study to look for."""
+
+
+def seeds_to_show(noise: Noise, distance: float, tail: float, bounds: int = 1) -> int | None:
+    """The fewest seeds by which a claim gets its word with a chance of ``POWER``.
+
+    Args:
+        noise: of the difference.
+        distance: from the truth to the nearest bound, percentage points.
+        tail: one-sided level of the test.
+        bounds: 2 where the truth must be shown to lie between two bounds that are so far off.
+
+    Returns:
+        None where ``MOST_SEEDS`` are not enough: the test images alone may leave it open.
+    """
+    few, many = 1, MOST_SEEDS
+    if (least := detectable(noise, many, tail, POWER, bounds)) is None or least > distance:
+        return None
+    while many - few > 1:
+        middle = (few + many) // 2
+        least = detectable(noise, middle, tail, POWER, bounds)
+        few, many = (middle, many) if least is None or least > distance else (few, middle)
+    return many

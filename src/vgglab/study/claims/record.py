@@ -12,6 +12,7 @@ from vgglab.study.claims.comparisons import Unanswered
 from vgglab.study.claims.contrast import Measured
 from vgglab.study.claims.inference import ALPHA, CONFIDENCE
 from vgglab.study.claims.verdict import Judgement, SideResult, judge
+from vgglab.study.claims.wanted import seeds_wanted
 from vgglab.study.view import StudyView
 
 DIGITS = 6
@@ -122,6 +123,9 @@ class ClaimRecord(TypedDict):
     p_holm: float
     decisive: list[float] | None
     """The effect's interval at the level that decides, looks and other claims considered."""
+    seeds_wanted: int | None
+    """Of each side, for a word, if the truth is what was found: ``claims/wanted.py``. None: it has
+    one, or nothing is known of its noise."""
     of_trained_runs: bool
     """Whether runs did not train, so that the word is about the others alone."""
     verdict: str
@@ -161,7 +165,7 @@ def claims_record(view: StudyView) -> ClaimsFile:
         "correction": "Holm",
         "looks": list(view.looks),
         "family": len(judgements),
-        "claims": [_claim(judgement) for judgement in judgements],
+        "claims": [_claim(judgement, len(judgements)) for judgement in judgements],
         "not_asked": [_unanswered(claim, view) for claim in unanswered],
     }
 
@@ -174,7 +178,7 @@ def _unanswered(found: Unanswered, view: StudyView) -> UnansweredRecord:
     }
 
 
-def _claim(found: Judgement) -> ClaimRecord:
+def _claim(found: Judgement, family: int) -> ClaimRecord:
     comparison, claim, evidence = found.comparison, found.comparison.claim, found.evidence
     return {
         "claim": comparison.name,
@@ -205,6 +209,7 @@ def _claim(found: Judgement) -> ClaimRecord:
         "p_value": _rounded(found.p_value),
         "p_holm": _rounded(found.p_holm),
         "decisive": _interval(found.decisive),
+        "seeds_wanted": seeds_wanted(found, family),
         "of_trained_runs": found.is_of_trained_runs,
         "verdict": str(found.verdict),
         "reason": found.reason,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from vgglab.study.claims.comparisons import comparisons
+from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.looks import seeds_of_look
-from vgglab.study.claims.verdict import judge
+from vgglab.study.claims.power import MOST_SEEDS, seeds_to_show
+from vgglab.study.claims.verdict import Judgement, judge
 from vgglab.study.view import StudyView
 
 
@@ -36,3 +38,31 @@ def wanted(view: StudyView) -> list[str]:
         if lacking:
             return lacking
     return []
+
+
+def seeds_wanted(found: Judgement, family: int) -> int | None:
+    """Seeds of each side by which a claim without its word gets one, as a plan and a report say it:
+    with a chance of ``POWER``, in one look, if the truth is what has been found so far.
+
+    Args:
+        found: with what is known of its noise.
+        family: claims that are corrected together, of which it counts as the first.
+
+    Returns:
+        None where it has its word, or its noise is not known; above ``MOST_SEEDS`` where that many
+        are not enough.
+    """
+    effect, bounds = found.evidence.effect, found.direction.bounds(found.margin)
+    if found.is_settled or not bounds or effect is None or effect.noise is None:
+        return None
+    distance = min(abs(effect.mean - bound) for bound in bounds)
+    is_between = min(bounds) < effect.mean < max(bounds)
+    tail = max(found.direction.tails(ALPHA / family))
+    many = seeds_to_show(effect.noise, distance, tail, bounds=2 if is_between else 1)
+    # So many as there are have not been enough.
+    return max(many or MOST_SEEDS + 1, effect.seeds + 1)
+
+
+def shown_seeds(wanted: int) -> str:
+    """``some 12``, ``more than 200``."""
+    return f"more than {MOST_SEEDS}" if wanted > MOST_SEEDS else f"some {wanted}"
