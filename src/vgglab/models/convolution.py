@@ -20,11 +20,11 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, input: Tensor, relu: bool = False) -> Tensor:
         """Convolve maps (N, C, H, W), and apply ReLU if ``relu``."""
-        is_rounded = torch.is_autocast_enabled(input.device.type)
-        if is_rounded and relu and self.takes_relu:
+        if relu and self.takes_relu and torch.is_autocast_enabled(input.device.type):
             return conv_relu(*self._rounded(input), self.stride, self._sides)
+        in_bf16 = self.by_matmul and torch.is_autocast_enabled("cpu")
         is_trained = self.training and torch.is_grad_enabled()
-        if is_rounded and is_trained and self.by_matmul and is_by_matmul(self, input):
+        if in_bf16 and is_trained and is_by_matmul(self, input):
             output = conv_matmul(*self._rounded(input), self._sides)
         else:
             output = super().forward(input)
