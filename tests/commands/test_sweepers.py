@@ -142,7 +142,7 @@ def test_what_only_a_study_has_is_refused(
 @pytest.mark.slow
 @pytest.mark.skipif(
     find_spec("hydra_plugins.hydra_optuna_sweeper") is None,
-    reason="needs hydra-optuna-sweeper: pip install 'vgglab[optuna]'",
+    reason="needs hydra-optuna-sweeper: pip install --editable '.[optuna]'",
 )
 def test_optuna_minimises_the_validation_error(tmp_path: Path, datasets: Path) -> None:
     ended = completed(

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from running import ROOT, SMALL, command_environment, completed
 
-from vgglab.commands.main import check_arguments
+from vgglab import checkout
+from vgglab.commands.main import check_arguments, overrides_last, with_user_folder
 from vgglab.config.parse import ConfigError
 from vgglab.config.wandb_variables import notes
 from vgglab.config.yaml_files import check_chosen, check_yaml
@@ -167,6 +168,23 @@ def test_what_hydra_cannot_do_is_said(
         check_arguments(arguments, ROOT)
     assert message in str(caught.value)
     check_arguments(["--cfg", "job", "--resolve", "model=a"], ROOT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "as_hydra_takes_them"),
+    [
+        ("model=a,d -m seed=0,1", "-m model=a,d seed=0,1"),
+        ("model=d --cfg job ~data seed=1", "--cfg job model=d ~data seed=1"),
+        ("model=d -c job seed=1", "--cfg job model=d seed=1"),
+        ("model=d --info config -cd mine seed=1", "--config-dir mine --info config model=d seed=1"),
+    ],
+)
+def test_flags_may_stand_between_overrides(
+    arguments: str, as_hydra_takes_them: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(checkout.USER_FOLDER, "")
+    found = overrides_last(with_user_folder(arguments.split()))
+    assert found == as_hydra_takes_them.split()
 
 
 @pytest.mark.parametrize("address", ["myserver:8080", "http://", "ftp://x", "https:/x", "x y"])

@@ -77,7 +77,7 @@ def main(root: Path) -> None:
     checkout.enter(root)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own printer
     store.register()
-    sys.argv[1:] = with_user_folder(multirun_first(sys.argv[1:]))
+    sys.argv[1:] = overrides_last(with_user_folder(sys.argv[1:]))
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(help_text([*_user_folders(), root, root / "conf"], COMMANDS, EXAMPLES))
         sys.exit(DONE)
@@ -136,25 +136,24 @@ def say_of_variables() -> None:
             print(f"note: {without_secrets(line)}", file=sys.stderr)
 
 
-def multirun_first(arguments: Sequence[str]) -> list[str]:
-    """The same arguments with ``-m`` in front: Hydra refuses it between two overrides."""
-    flags = {"-m", "--multirun"}
-    return sorted(arguments, key=lambda argument: argument not in flags)
+def overrides_last(arguments: Sequence[str]) -> list[str]:
+    """The same arguments with Hydra's flags and their values in front: between two overrides, such
+    as ``model=d -m seed=0,1``, argparse refuses them."""
+    return sorted(arguments, key=lambda text: text[:1] != "-" and ("=" in text or text[:1] == "~"))
 
 
 def with_user_folder(arguments: Sequence[str]) -> list[str]:
-    """The same arguments, ``--config-dir`` in front, or that of the command that has started this.
-
-    Between two overrides argparse refuses it. Points and ranks find a user's own nets and
-    experiments where their study did.
-    """
+    """The same arguments, ``--config-dir`` in front, or that of the command that has started this:
+    points and ranks find a user's own nets and experiments where their study did."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config-dir", "-cd")
+    parser.add_argument("--cfg", "-c", dest="shown")  # or -c would be taken for a short -cd
     found, others = parser.parse_known_args(list(arguments))
     if found.config_dir is not None:
         os.environ[checkout.USER_FOLDER] = str(Path(found.config_dir).absolute())
+    shown = ["--cfg", found.shown] if found.shown else []
     folder = found.config_dir or os.environ.get(checkout.USER_FOLDER)
-    return ["--config-dir", folder, *others] if folder else others
+    return ["--config-dir", folder, *shown, *others] if folder else [*shown, *others]
 
 
 def with_fields_of_points(command: Callable[[], None]) -> None:

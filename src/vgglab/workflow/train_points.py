@@ -198,7 +198,7 @@ def slurm_options(config: Config, options: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "folder" not in options:
         raise ConfigError(
-            "launcher=slurm needs hydra-submitit-launcher: pip install 'vgglab[slurm]'"
+            "launcher=slurm needs hydra-submitit-launcher: pip install --editable '.[slurm]'"
         )
     derived: dict[str, Any] = {"tasks_per_node": config.devices}
     if config.trainer.accelerator == "gpu" and not options["gpus_per_node"]:
