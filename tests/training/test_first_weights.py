@@ -54,8 +54,8 @@ def test_a_chain_is_trained_from_its_beginning_and_once(
     train(pretrained)
     train(tuned)
     a, d, last = (stage.directory for stage in stages_of(tuned))
-    said = capsys.readouterr().out.splitlines()
-    assert [line.partition(": ")[0] for line in said] == [a.id, d.id, last.id]
+    said = [line.partition(": ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert [name for name in said if not name.startswith("epoch")] == [a.id, d.id, last.id]
     assert stages_of(pretrained)[-1].directory == d
     for run, parent_of_run in ((a, ""), (d, a.id), (last, d.id)):
         status = run.read_status()
