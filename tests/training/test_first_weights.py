@@ -54,8 +54,9 @@ def test_a_chain_is_trained_from_its_beginning_and_once(
     train(pretrained)
     train(tuned)
     a, d, last = (stage.directory for stage in stages_of(tuned))
-    said = [line.partition(": ")[0] for line in capsys.readouterr().out.splitlines()]
-    assert [name for name in said if not name.startswith("epoch")] == [a.id, d.id, last.id]
+    lines = capsys.readouterr().out.splitlines()
+    of_runs = [line.partition(": ")[0] for line in lines if not line.startswith("epoch")]
+    assert of_runs == [run.id for run in (a, d, last) for _ in ("begins", "ends")]
     assert stages_of(pretrained)[-1].directory == d
     for run, parent_of_run in ((a, ""), (d, a.id), (last, d.id)):
         status = run.read_status()
