@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
 from running import ROOT
 
 from vgglab.config import store
@@ -34,6 +36,23 @@ def test_points_are_what_each_composes(
     with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
         points = compose_points(grid)
         assert [point.config for point in points] == [compose_point(point) for point in grid]
+
+
+def test_of_the_points_of_an_arm_one_is_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VGGLAB_ROOT", str(ROOT))
+    store.register()
+    composed: list[str] = []
+
+    def watched(*arguments: Any, **keywords: Any) -> Any:
+        composed.append(keywords["overrides"][-2])
+        return compose(*arguments, **keywords)
+
+    monkeypatch.setattr("vgglab.workflow.compose.compose", watched)
+    arms = ("model=a", "model=d", "model=b")
+    grid = [[*TRAINER, arm, f"seed={seed}"] for arm in arms for seed in range(5)]
+    with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
+        assert len(compose_points(grid)) == 15
+    assert sorted(composed) == ["model=a", "model=a", "model=b", "model=d"]
 
 
 def test_an_arm_whose_fields_are_made_of_its_seed_is_composed_point_by_point(

@@ -93,7 +93,8 @@ def compose_arm(overrides: Sequence[str]) -> tuple[Config, bool]:
     check_choices(composed.hydra.runtime.choices, overrides)
     of_point = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
     written = OmegaConf.to_yaml(of_point)  # as in the files, ${...} included
-    return checked(of_point), bool(re.search(r"\$\{[^}]*(seed|\$\{)", written))
+    # By its name, or perhaps by one that is put together.
+    return checked(of_point), bool(re.search(r"\$\{.*seed|\$\{[\w.]*\$\{", written))
 
 
 def checked_command(composed: DictConfig) -> Config:
