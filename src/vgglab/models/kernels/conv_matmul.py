@@ -71,13 +71,13 @@ class _Convolution(torch.autograd.Function):
             by_maps, _, _ = torch.ops.aten.convolution_backward(
                 gradient_nohw, maps_nchw, weight_oikk, None, *sizes, [True, False, False]
             )
-        by_weight, by_bias = _by_filters(
+        by_weight, by_bias = gradient_by_filters(
             gradient_nohw, maps_nchw, weight_oikk.shape, context.padding
         )
         return by_maps, by_weight, by_bias, None
 
 
-def _by_filters(
+def gradient_by_filters(
     gradient_nohw: Tensor, maps_nchw: Tensor, shape: Sequence[int], padding: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
     """Gradients of filters and biases.
