@@ -141,7 +141,8 @@ def test_a_server_that_is_away_costs_nothing_but_the_upload(lab: Lab) -> None:
     away = {"WANDB_BASE_URL": "http://127.0.0.1:9"}
     begun = time.monotonic()
     lab.run(*SMALL, "tracking=online", "tracking.project=away", "recipe.epochs=1", **away)
-    assert time.monotonic() - begun < 60  # W&B's own client would wait longer, twice
+    # W&B's own client would wait for 90 s, twice; a run takes up to a minute on a busy machine.
+    assert time.monotonic() - begun < 120
     (run,) = lab.runs()
     assert "kept offline" in (run / "train.log").read_text()
     refused = lab.start("task=sync", "tracking.project=away", **away)
