@@ -43,8 +43,12 @@ QUIET_SECONDS = 1.0
 
 
 @contextlib.contextmanager
-def announced(doing: str) -> Iterator[None]:
-    """Say on standard output what goes on, if that takes longer than ``QUIET_SECONDS``."""
+def announced(doing: str, *, shown: bool) -> Iterator[None]:
+    """Say on standard output what goes on, if that takes longer than ``QUIET_SECONDS`` and is to be
+    ``shown``: not in the log of a study's point."""
+    if not shown:
+        yield
+        return
     timer = threading.Timer(QUIET_SECONDS, print, [f"{doing} ..."], {"flush": True})
     timer.daemon = True
     timer.start()

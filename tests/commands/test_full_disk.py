@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,15 +25,34 @@ def mount(*arguments: str) -> int:
         return 1
 
 
+@contextlib.contextmanager
+def disk(folder: Path, options: str) -> Iterator[Path]:
+    """The folder as a small file system of its own."""
+    folder.mkdir()
+    if mount("-t", "tmpfs", "-o", options, "tmpfs", str(folder)):
+        pytest.skip("cannot mount a tmpfs here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def failed_for_want_of_room(here: Sequence[str], folder: Path, command: Command) -> Path:
+    """Train on such a disk, which must fail and say why; the run's folder."""
+    full = command(*here)
+    assert full.returncode == 1
+    assert "No space left on device" in full.stderr
+    assert "Traceback" not in full.stderr
+    (run,) = [path for path in folder.iterdir() if path.is_dir()]
+    status = json.loads((run / "status.json").read_text())
+    assert status["state"] == "failed"
+    assert status["reason"].startswith("no space left:")
+    return run
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[tuple[Path, Callable[[int], int]]]:
     """A folder with room for one checkpoint and a half, and a function that gives it so many MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if mount("-t", "tmpfs", "-o", "size=1900k", "tmpfs", str(folder)):
-        pytest.skip("cannot mount a tmpfs here")
-    yield folder, lambda size: mount("-o", f"remount,size={size}m", str(folder))
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with disk(tmp_path / "disk", "size=1900k") as folder:
+        yield folder, lambda size: mount("-o", f"remount,size={size}m", str(folder))
 
 
 @pytest.mark.slow
@@ -41,13 +61,8 @@ def test_a_full_disk_is_said_and_loses_nothing(
 ) -> None:
     folder, grow = small_disk
     here = (*RUN, f"paths.runs={folder}")
-    full = command(*here)
-    assert full.returncode == 1
-    assert "No space left on device" in full.stderr
-    assert "Traceback" not in full.stderr
-    (run,) = [path for path in folder.iterdir() if path.is_dir()]
+    run = failed_for_want_of_room(here, folder, command)
     status = json.loads((run / "status.json").read_text())
-    assert status["state"] == "failed"
     assert status["reason"].startswith("no space left: ")
     assert status["epoch"] >= 1
     assert len(read_metrics(run / "metrics.jsonl")) >= 4
@@ -65,24 +80,14 @@ def test_a_full_disk_is_said_and_loses_nothing(
 @pytest.fixture
 def few_files(tmp_path: Path) -> Iterator[Path]:
     """A folder that takes a dozen files and folders."""
-    folder = tmp_path / "few"
-    folder.mkdir()
-    if mount("-t", "tmpfs", "-o", "size=100m,nr_inodes=9", "tmpfs", str(folder)):
-        pytest.skip("cannot mount a tmpfs here")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with disk(tmp_path / "few", "size=100m,nr_inodes=9") as folder:
+        yield folder
 
 
 @pytest.mark.slow
 def test_a_disk_that_takes_no_more_files_is_said(few_files: Path, command: Command) -> None:
     here = (*RUN, f"paths.runs={few_files}")
-    full = command(*here)
-    assert full.returncode == 1
-    assert "No space left on device" in full.stderr
-    assert "Traceback" not in full.stderr
-    (run,) = [path for path in few_files.iterdir() if path.is_dir()]
-    status = json.loads((run / "status.json").read_text())
-    assert (status["state"], status["reason"][:14]) == ("failed", "no space left:")
+    run = failed_for_want_of_room(here, few_files, command)
     assert mount("-o", "remount,nr_inodes=1000", str(few_files)) == 0
     again = command(*here)
     assert again.returncode == 0, again.stderr

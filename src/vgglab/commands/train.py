@@ -86,7 +86,8 @@ def _chosen(config: Config) -> list[Stage]:
     Raises:
         ConfigError: the chain is not as long.
     """
-    with _announced_if_typed(config, f"looking at the images of data={config.data.name}"):
+    looking = f"looking at the images of data={config.data.name}"
+    with announced(looking, shown=config.trainer.progress):
         stages = stages_of(config)
     back = config.task.ancestor
     if back >= len(stages):
@@ -107,11 +108,6 @@ def _announced(descendants: Sequence[Stage]) -> Iterator[None]:
         for stage in descendants:
             assert stage.parent is not None
             record_failed_parent(stage.directory, stage.parent)
-
-
-def _announced_if_typed(config: Config, doing: str) -> contextlib.AbstractContextManager[None]:
-    """Say what takes long, but not in the log of a study's point."""
-    return announced(doing) if config.trainer.progress else contextlib.nullcontext()
 
 
 def _train_claimed(stage: Stage) -> None:

@@ -54,7 +54,7 @@ class Pilot:
     @property
     def epoch(self) -> Record | None:
         """The record of the first epoch's end."""
-        return next((r for r in self.records if "validation/top1_error" in r), None)
+        return next(iter(self.epochs), None)
 
     @property
     def epochs(self) -> list[Record]:

@@ -35,6 +35,11 @@ def _umask() -> int:
     return mask
 
 
+def as_json(value: Mapping[str, Any]) -> str:
+    """The text of a file of JSON; NaN is refused, it would not be JSON."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Replace ``path`` by ``value`` as JSON; NaN is refused, it would not be JSON."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    """Replace ``path`` by ``value`` as JSON."""
+    write_text(path, as_json(value))

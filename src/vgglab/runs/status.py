@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
-import json
 import os
 import platform
 import time
@@ -14,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from vgglab.runs.atomic import write_json
+from vgglab.runs.atomic import as_json, write_json
 from vgglab.runs.damage import DamagedFile, read_object, say_once
 
 
@@ -137,20 +135,15 @@ class Status:
             raise DamagedFile(path, error) from error
 
     def write(self, path: Path) -> None:
-        """Replace the file in one step, with a fresh heartbeat.
-
-        Where the disk takes no more files, write over the old one: "running" would be wrong.
-        """
+        """Replace the file in one step, with a fresh heartbeat."""
         self.heartbeat = time.time()
-        content = dataclasses.asdict(self)
-        try:
-            write_json(path, content)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not path.exists():
-                raise
-            with path.open("r+", encoding="utf-8") as file:
-                file.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
-                file.truncate()
+        write_json(path, dataclasses.asdict(self))
+
+    def write_over(self, path: Path) -> None:
+        """Write into the file that is there, on a disk that takes no more files."""
+        with path.open("r+", encoding="utf-8") as file:
+            file.write(as_json(dataclasses.asdict(self)))
+            file.truncate()
 
     def begin_attempt(self, place: Place | None = None) -> None:
         """Mark that this process now works on the run."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,7 +81,7 @@ def run_experiment(
 
     screens = _screens_of(config, group)
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
-    with _announced(screens, "preparing the data"), group.first_alone_first():
+    with announced("preparing the data", shown=bool(screens)), group.first_alone_first():
         data = ImageData(config, memory_format, group.world)
     resume = group.from_first(checkpoint_to_resume(directory) if group.world.is_first else None)
     step = checkpoint_step(resume) if resume else 0
@@ -93,7 +92,7 @@ def run_experiment(
         net.to(memory_format=memory_format), config, steps_per_epoch=steps_per_epoch
     )
     steps = steps_per_epoch * config.recipe.epochs
-    with _announced(screens, "compiling the kernels of this machine"):
+    with announced("compiling the kernels of this machine", shown=bool(screens)):
         kernels = use_kernels(module.net, config.trainer, steps)
     check_parts(config, data)
     cost = net_cost(config)
@@ -176,12 +175,6 @@ def _screens_of(config: Config, group: ProcessGroup) -> list[ProgressScreen]:
     """The run's part of the screen; none in the points of a study, and in all but one process."""
     shows = config.trainer.progress and group.world.is_first
     return [ProgressScreen(config.recipe.epochs)] if shows else []
-
-
-def _announced(
-    screens: Sequence[ProgressScreen], doing: str
-) -> contextlib.AbstractContextManager[None]:
-    return announced(doing) if screens else contextlib.nullcontext()
 
 
 def check_parts(config: Config, data: ImageData) -> None:

@@ -84,17 +84,21 @@ def composed_claims(overrides: Sequence[str]) -> dict[str, Claim]:
 
 def compose_point(overrides: Sequence[str]) -> Config:
     """The config of one point of a sweep."""
-    return compose_arm(overrides)[0]
+    return checked(_composed_point(overrides))
 
 
 def compose_arm(overrides: Sequence[str]) -> tuple[Config, bool]:
     """The config of one point, and whether anything else in it is made of its seed."""
-    composed = compose("config", overrides=list(overrides), return_hydra_config=True)
-    check_choices(composed.hydra.runtime.choices, overrides)
-    of_point = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
+    of_point = _composed_point(overrides)
     written = OmegaConf.to_yaml(of_point)  # as in the files, ${...} included
     # By its name, or perhaps by one that is put together.
     return checked(of_point), bool(re.search(r"\$\{.*seed|\$\{[\w.]*\$\{", written))
+
+
+def _composed_point(overrides: Sequence[str]) -> DictConfig:
+    composed = compose("config", overrides=list(overrides), return_hydra_config=True)
+    check_choices(composed.hydra.runtime.choices, overrides)
+    return OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
 
 
 def checked_command(composed: DictConfig) -> Config:

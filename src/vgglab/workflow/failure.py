@@ -40,4 +40,9 @@ def write_last_words(status: Status, directory: RunDirectory) -> None:
         # last.ckpt is whole, and it is what the run goes on from.
         with contextlib.suppress(FileNotFoundError):
             directory.previous_checkpoint.unlink()
-        status.write(directory.status)
+        try:
+            status.write(directory.status)
+        except OSError as again:
+            if not is_full_disk(again):
+                raise
+            status.write_over(directory.status)

@@ -77,7 +77,7 @@ def _composed(grid: Sequence[Sequence[str]]) -> list[Config]:
     for members in arms.values():
         first, last = members[0], members[-1]
         config, uses_seed = compose_arm(grid[first])
-        if not found:
+        if not found and last != first:
             other = compose_point(grid[last])
             seed_is_all = other == dataclasses.replace(config, seed=other.seed)
         for index in members:

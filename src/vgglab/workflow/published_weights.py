@@ -88,11 +88,9 @@ def _refuse_checkpoint(config: Config) -> None:
     Raises:
         ConfigError: they are.
     """
-    folder = RunDirectory(Path(config.weights).expanduser().absolute().parent.parent)
-    if (
-        Path(config.weights).expanduser().absolute().parent == folder.checkpoints
-        and folder.config.is_file()
-    ):
+    path = Path(config.weights).expanduser().absolute()
+    folder = RunDirectory(path.parent.parent)
+    if path.parent == folder.checkpoints and folder.config.is_file():
         raise ConfigError(
             f"weights={config.weights}: a checkpoint of the run {folder.id}, which is tested by "
             f"run={shlex.quote(str(folder.path))}"

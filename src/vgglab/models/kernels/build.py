@@ -1,4 +1,4 @@
-"""Kernels in C++ for channels_last maps on CPUs, each built once on each kind of machine."""
+"""Kernels in C++ for channels_last maps on CPUs, built once on each kind of machine."""
 
 from __future__ import annotations
 

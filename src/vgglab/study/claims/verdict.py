@@ -86,6 +86,14 @@ class Judgement:
         return _direction(self.comparison)
 
     @property
+    def distance(self) -> float | None:
+        """From the effect to the nearest of the bounds, percentage points; None without either."""
+        effect, bounds = self.evidence.effect, self.direction.bounds(self.margin)
+        if effect is None or not bounds:
+            return None
+        return min(abs(effect.mean - bound) for bound in bounds)
+
+    @property
     def is_settled(self) -> bool:
         return self.verdict is not Verdict.INCONCLUSIVE
 
@@ -288,9 +296,8 @@ def _why_open(tested: Judgement, family: int, *, against: bool) -> str:
 
 def _is_for_want_of_images(tested: Judgement) -> bool:
     """Whether no number of seeds would show a difference as it now looks."""
-    effect, bounds = tested.evidence.effect, tested.direction.bounds(tested.margin)
-    if effect is None or not bounds:
+    effect, distance = tested.evidence.effect, tested.distance
+    if effect is None or distance is None:
         return False
-    nearest = min(abs(effect.mean - bound) for bound in bounds)
     widest = float(scipy.stats.norm.isf(tested.tail) * np.sqrt(effect.image_variance))
-    return 0 < nearest < widest
+    return 0 < distance < widest

@@ -52,10 +52,10 @@ def seeds_wanted(found: Judgement, family: int) -> int | None:
         None where it has its word, or its noise is not known; above ``MOST_SEEDS`` where that many
         are not enough.
     """
-    effect, bounds = found.evidence.effect, found.direction.bounds(found.margin)
-    if found.is_settled or not bounds or effect is None or effect.noise is None:
+    effect, distance = found.evidence.effect, found.distance
+    if found.is_settled or distance is None or effect is None or effect.noise is None:
         return None
-    distance = min(abs(effect.mean - bound) for bound in bounds)
+    bounds = found.direction.bounds(found.margin)
     is_between = min(bounds) < effect.mean < max(bounds)
     tail = max(found.direction.tails(ALPHA / family))
     many = seeds_to_show(effect.noise, distance, tail, bounds=2 if is_between else 1)
