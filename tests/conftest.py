@@ -14,6 +14,8 @@ from warm_command import WarmCommand, warm_command
 from vgglab.config import Config, store
 from vgglab.config.parse import parse
 
+pytest.register_assert_rewrite("wandb_server")  # so that a failed comparison shows both sides
+
 
 @pytest.fixture
 def command(tmp_path: Path, datasets: Path) -> Command:
