@@ -31,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
         (["model=dd"], "model=dd: must be one of a, a_lrn, b, b_5x5, c, d, e"),
         (["modle=d"], "modle: no such field; did you mean model?"),
         (["recipe.epocs=3"], "recipe.epocs: no such field; did you mean epochs?"),
-        (["+unknown=1"], "unknown = 1: no such field; allowed: data, devices, format"),
+        (["+unknown=1"], "unknown = 1: no such field; allowed: bundle, data, devices, format"),
         (
             ["+recipe.unknown=1"],
             "recipe.unknown = 1: no such field; allowed: average_weights, batch_size",

@@ -57,6 +57,8 @@ COMMANDS: dict[TaskName, str] = {
     "runs": "vgglab.commands.runs:runs",
     "prepare": "vgglab.commands.prepare:prepare",
     "describe": "vgglab.commands.describe:describe",
+    "bundle": "vgglab.commands.bundle:bundle",
+    "judge": "vgglab.commands.judge:judge",
 }
 """``task`` -> the function that carries it out; its module is loaded only then."""
 
@@ -77,7 +79,7 @@ def main(root: Path) -> None:
     checkout.enter(root)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own printer
     store.register()
-    sys.argv[1:] = overrides_last(with_user_folder(sys.argv[1:]))
+    sys.argv[1:] = overrides_last(with_user_folder(with_bundle(sys.argv[1:])))
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(help_text([*_user_folders(), root, root / "conf"], COMMANDS, EXAMPLES))
         sys.exit(DONE)
@@ -140,6 +142,17 @@ def overrides_last(arguments: Sequence[str]) -> list[str]:
     """The same arguments with Hydra's flags and their values in front: between two overrides, such
     as ``model=d -m seed=0,1``, argparse refuses them."""
     return sorted(arguments, key=lambda text: text[:1] != "-" and ("=" in text or text[:1] == "~"))
+
+
+def with_bundle(arguments: Sequence[str]) -> list[str]:
+    """The same arguments, ``bundle=`` before a last one of ``task=judge`` or ``task=bundle`` that
+    is the name of a zip alone: Hydra knows no arguments without a key."""
+    *others, last = arguments or [""]
+    is_named = last.endswith(".zip") and "=" not in last and last[:1] != "-"
+    if is_named and {"task=judge", "task=bundle"} & set(others):
+        quoted = last.replace("\\", "\\\\").replace("'", "\\'")
+        return [*others, f"bundle='{quoted}'"]
+    return list(arguments)
 
 
 def with_user_folder(arguments: Sequence[str]) -> list[str]:

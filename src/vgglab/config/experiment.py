@@ -36,6 +36,8 @@ TaskName = Literal[
     "dashboard",
     "plan",
     "verify",
+    "bundle",
+    "judge",
 ]
 Names = str | tuple[str, ...]
 """One, or a list."""
@@ -159,8 +161,8 @@ class Config:
     batch stays. ``auto``: as many as fit, found by trying before the run starts. 0: the device's
     whole share, in ``trainer.accumulate`` parts."""
     format: Annotated[Literal["table", "json", "csv", "latex"], Role.INFRASTRUCTURE] = "table"
-    """What ``task=describe``, ``task=evaluate``, ``task=plan``, ``task=prepare``, ``task=report``
-    and ``task=runs`` print; ``latex`` is of ``task=report`` alone."""
+    """What ``task=describe``, ``task=evaluate``, ``task=judge``, ``task=plan``, ``task=prepare``,
+    ``task=report`` and ``task=runs`` print; ``latex`` is of ``task=report`` alone."""
     run: Annotated[Names, Role.INFRASTRUCTURE] = ()
     """``task=evaluate``: the runs to test; ``task=verify``: to interrupt and compare. Each by its
     id in ``paths.runs``, or by the path of its folder."""
@@ -177,6 +179,10 @@ class Config:
     """With ``weights``: how the images were prepared in training. ``torchvision``: ImageNet's mean
     and deviation. ``caffe_rgb``, ``caffe_bgr``: the mean alone, of values to 255, in this order of
     channels. ``auto``: torchvision's, and where the file is not torchvision's own this is said."""
+
+    bundle: Annotated[str, Role.INFRASTRUCTURE] = ""
+    """``task=bundle``: the zip to write; empty: ``studies/<name>/<name>.bundle.zip``.
+    ``task=judge``: the zip to check; empty: the study that is named is judged in its folder."""
 
     @property
     def study_folder(self) -> Path:

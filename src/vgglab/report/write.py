@@ -12,10 +12,8 @@ from vgglab.report.blocks import Figure, Page
 from vgglab.report.page import build_page
 from vgglab.report.style import inline_svg
 from vgglab.runs.atomic import write_json, write_text
-from vgglab.study import StudyView, claims_record, results_table
-from vgglab.study.fits import fits_record
-from vgglab.study.placebo import placebo_record
-from vgglab.study.tuning_record import tuning_record
+from vgglab.study import StudyView, results_table
+from vgglab.study.printed import printed_record
 
 _HERE = Path(__file__).parent
 
@@ -66,11 +64,9 @@ def write_report(study: StudyView, folder: Path) -> Path:
     write_text(
         folder / "results.csv", results_table(study).to_csv(index=False, lineterminator="\n")
     )
-    claims = claims_record(study)
-    tuning, fits = tuning_record(study), fits_record(study)
-    others = {"placebo": placebo_record(study), "tuning": tuning, "fits": fits}
-    write_json(folder / "claims.json", {**claims, **others})
-    page = build_page(study, claims, fits, tuning, folder)
+    printed = printed_record(study)
+    write_json(folder / "claims.json", printed)
+    page = build_page(study, printed, printed["fits"], printed["tuning"], folder)
     for figure in page.figures:
         _write_figure(figure, figures)
     return _write_page(page, folder)

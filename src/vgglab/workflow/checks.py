@@ -93,6 +93,7 @@ def check_paths(config: Config) -> None:
         if not there.is_dir():
             raise ConfigError(f"{field} = {shown(text)}: {there} is a file, and no folder")
     others = {"prepare.copy": config.prepare.copy, "weights": config.weights}
+    others["bundle"] = config.bundle
     if isinstance(config.data, FilesConfig):
         others["data.root"] = config.data.root
     for field in ("run", "fuse"):

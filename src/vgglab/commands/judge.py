@@ -1,0 +1,134 @@
+"""``task=judge``: the words of a study anew, and whether they are those that were printed."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from vgglab.config import Config
+from vgglab.config.parse import ConfigError
+from vgglab.evidence import BrokenBundle, Recomputed, digest_of, unpack
+from vgglab.evidence.words import printed_words
+from vgglab.workflow.output import Row, print_rows
+from vgglab.workflow.stored_study import recomputed_study, with_runs
+
+MOST_TOLD = 5
+"""Places that a sentence names."""
+
+
+def judge(config: Config) -> None:
+    """Print each word as printed and as recomputed, of a bundle or of a study's folder.
+
+    Raises:
+        ConfigError: there is no such bundle or study, or this version cannot read it.
+        SystemExit: the bundle was changed, or a word, number or error is another.
+    """
+    try:
+        document, found = _of_bundle(config) if config.bundle else ({}, recomputed_study(config))
+    except BrokenBundle as error:
+        print(f"error: {error}", file=sys.stderr)
+        if config.format == "json":
+            print_rows([], "json", document={"same": False, "broken": str(error)})
+        raise SystemExit(1) from error
+    rows: list[Row] = [
+        {
+            "claim": word.claim,
+            "printed": word.printed or "not there",
+            "recomputed": word.recomputed or "not there",
+            "same": "same" if word.is_same else "ANOTHER",
+        }
+        for word in found.words
+    ]
+
+    def tables() -> Iterable[RenderableType]:
+        yield _table(rows)
+        yield from _sentences(found)
+        if document:
+            yield f"sha256 {document['sha256']}"
+
+    print_rows(rows, config.format, document=_document(found) | document, tables=tables)
+    if not found.is_same:
+        raise SystemExit(1)
+
+
+def _of_bundle(config: Config) -> tuple[dict[str, Any], Recomputed]:
+    """What is said of a bundle besides, and its words anew."""
+    path = Path(config.bundle).expanduser()
+    if not path.is_file():
+        raise ConfigError(f"bundle = {config.bundle}: there is no such file")
+    with tempfile.TemporaryDirectory(prefix="vgglab-judge-") as scratch:
+        certificate = unpack(path, Path(scratch))
+        study = Path(scratch) / "studies" / certificate["study"]
+        found = with_runs(study, Path(scratch) / "runs")
+        if certificate["words"] != [word for word in printed_words(found) if word["word"]]:
+            raise BrokenBundle(f"{path}: certificate.json: its words are not those of claims.json")
+    document = {
+        "bundle": config.bundle,
+        "sha256": digest_of(path),
+        "written_by": certificate["written_by"],
+    }
+    return document, found
+
+
+def _document(found: Recomputed) -> dict[str, Any]:
+    return {
+        "study": found.view.name,
+        "same": found.is_same,
+        "words": [
+            {
+                "claim": word.claim,
+                "printed": word.printed or None,
+                "recomputed": word.recomputed or None,
+                "same": word.is_same,
+            }
+            for word in found.words
+        ],
+        "numbers": found.numbers,
+        "other_numbers": list(found.other_numbers),
+        "tests": found.tests,
+        "untested": found.untested,
+        "other_errors": list(found.other_errors),
+    }
+
+
+def _table(rows: Iterable[Row]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("claim", "printed", "recomputed", ""):
+        table.add_column(heading, no_wrap=True)
+    for row in rows:
+        table.add_row(*row.values())
+    return table
+
+
+def _sentences(found: Recomputed) -> Iterable[str]:
+    others = [word for word in found.words if not word.is_same]
+    if found.is_same:
+        yield (
+            f"All {len(found.words)} words and {found.numbers} numbers are those that were "
+            f"printed, recomputed from the predictions of {_counted(found.tests)}."
+        )
+    else:
+        yield (
+            f"{len(others)} of {len(found.words)} words and {len(found.other_numbers)} of "
+            f"{found.numbers} numbers are others than were printed, recomputed from the "
+            f"predictions of {_counted(found.tests)}."
+        )
+    if found.untested:
+        yield (
+            f"{_counted(found.untested)} kept no predictions: their errors were taken from "
+            "result.json."
+        )
+    for what, places in (("numbers", found.other_numbers), ("errors", found.other_errors)):
+        if places:
+            more = f" and {len(places) - MOST_TOLD} more" if len(places) > MOST_TOLD else ""
+            yield f"other {what}: {'; '.join(places[:MOST_TOLD])}{more}"
+
+
+def _counted(tests: int) -> str:
+    return f"{tests} test{'' if tests == 1 else 's'}"
