@@ -156,5 +156,9 @@ def test_a_study_whose_runs_are_gone_is_not_judged(here: Path) -> None:
 
 def test_a_zip_needs_no_key_where_one_is_judged() -> None:
     assert with_bundle(["task=judge", "my 'own'.zip"]) == ["task=judge", r"bundle='my \'own\'.zip'"]
+    assert with_bundle(["task=judge", "x.zip", "format=json"])[1:] == [
+        "bundle='x.zip'",
+        "format=json",
+    ]
     for others in ([], ["task=train", "x.zip"], ["task=judge", "bundle=x.zip"], ["x.zip"]):
         assert with_bundle(others) == others

@@ -75,7 +75,7 @@ def test_each_changed_byte_is_noticed(whole: Path, tmp_path: Path) -> None:
     good = whole.read_bytes()
     assert not complaint(whole, tmp_path / "scratch")
     other = tmp_path / "other.zip"
-    for place in range(0, len(good), 7):  # all of them, once, were: it takes fifteen seconds
+    for place in range(0, len(good), 7):  # all of them take fifteen seconds
         changed = bytearray(good)
         changed[place] ^= 1 << place % 8
         other.write_bytes(changed)

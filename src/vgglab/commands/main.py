@@ -145,14 +145,16 @@ def overrides_last(arguments: Sequence[str]) -> list[str]:
 
 
 def with_bundle(arguments: Sequence[str]) -> list[str]:
-    """The same arguments, ``bundle=`` before a last one of ``task=judge`` or ``task=bundle`` that
-    is the name of a zip alone: Hydra knows no arguments without a key."""
-    *others, last = arguments or [""]
-    is_named = last.endswith(".zip") and "=" not in last and last[:1] != "-"
-    if is_named and {"task=judge", "task=bundle"} & set(others):
-        quoted = last.replace("\\", "\\\\").replace("'", "\\'")
-        return [*others, f"bundle='{quoted}'"]
-    return list(arguments)
+    """The same arguments, ``bundle=`` before one of ``task=judge`` or ``task=bundle`` that is the
+    name of a zip alone: Hydra knows no arguments without a key."""
+    if not {"task=judge", "task=bundle"} & set(arguments):
+        return list(arguments)
+    return [_bundle_named(a) if re.fullmatch(r"[^-=][^=]*\.zip", a) else a for a in arguments]
+
+
+def _bundle_named(path: str) -> str:
+    quoted = path.replace("\\", "\\\\").replace("'", "\\'")
+    return f"bundle='{quoted}'"
 
 
 def with_user_folder(arguments: Sequence[str]) -> list[str]:
