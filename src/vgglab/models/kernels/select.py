@@ -18,7 +18,7 @@ from vgglab.config import TrainerConfig
 from vgglab.config.infrastructure import LrnKernelName
 from vgglab.models.batch_norm import BatchNorm2d
 from vgglab.models.convolution import Conv2d
-from vgglab.models.kernels import conv_relu
+from vgglab.models.kernels import conv_relu, packed
 from vgglab.models.kernels.build import has_kernels
 from vgglab.models.kernels.lrn import IN_CPP, IN_TORCH, Kernel, Numbers, compiled_kernel
 from vgglab.models.kernels.lrn_op import check, triton_kernel
@@ -173,6 +173,11 @@ def uses_packed_weights(trainer: TrainerConfig) -> bool:
         and trainer.precision == "bf16"
         and trainer.accelerator == "cpu"
         and bool(torch.backends.mkldnn.is_available())
+        and _passes(
+            packed.check,
+            "cpu",
+            "weights are rounded for each batch of a test, as packing fails here",
+        )
     )
 
 
