@@ -173,12 +173,13 @@ def uses_packed_weights(trainer: TrainerConfig) -> bool:
         and trainer.precision == "bf16"
         and trainer.accelerator == "cpu"
         and bool(torch.backends.mkldnn.is_available())
-        and _passes(
-            packed.check,
-            "cpu",
-            "weights are rounded for each batch of a test, as packing fails here",
-        )
+        and packing_works()
     )
+
+
+def packing_works() -> bool:
+    """Whether this processor's oneDNN computes with packed weights; else a line in the log."""
+    return _passes(packed.check, "cpu", "tests round weights for each batch, as packing fails here")
 
 
 def lrn_kernel(name: LrnKernelName, *, on_gpu: bool) -> Kernel:
