@@ -6,7 +6,11 @@ import pytest
 
 from vgglab.config.infrastructure import LrnKernelName
 from vgglab.models.kernels.lrn import Kernel
-from vgglab.models.kernels.select import lrn_kernel
+from vgglab.models.kernels.select import lrn_kernel, packing_works
+
+needs_packing = pytest.mark.skipif(
+    not packing_works(), reason="oneDNN computes in bf16 with AVX-512 alone, which is not here"
+)
 
 
 def kernel_of(name: LrnKernelName) -> Kernel:

@@ -152,9 +152,12 @@ def test_a_study_goes_on_and_ends_as_before(name: str, command: Command, tmp_pat
     (run,) = (tmp_path / "runs").glob("a-*")
     whole, before = (run / "result.json").read_bytes(), stamps(tmp_path)
     content = (run / name).read_bytes()
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["best.ckpt"]
+    records = (run / "metrics.jsonl").read_bytes()
     (run / name).write_bytes(b"")
     said = command(*study)
     assert said.returncode == 0, said.stderr
+    assert (run / "metrics.jsonl").read_bytes() == records  # no step of it was trained anew
     if name.startswith("predictions"):  # made anew, as if they were gone
         assert (run / name).read_bytes() == content
     else:

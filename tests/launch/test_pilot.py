@@ -22,10 +22,10 @@ def pilot_of(folder: Path, **of_step: float) -> Pilot:
 
 
 def test_memory_of_machine_and_gpu_are_told_apart(tmp_path: Path) -> None:
-    timing = timing_of(pilot_of(tmp_path, **{"speed/card_memory_mib": 500.0}), "pilot")
+    timing = timing_of(pilot_of(tmp_path, **{"speed/card_memory_mib": 500.0}), parse({}), "pilot")
     assert timing is not None
     assert (timing.memory_mib, timing.card_mib) == (3000, 500 + CUDA_MIB)
-    without = timing_of(pilot_of(tmp_path), "pilot")
+    without = timing_of(pilot_of(tmp_path), parse({}), "pilot")
     assert without is not None
     assert (without.memory_mib, without.card_mib) == (3000, None)
 
@@ -37,7 +37,7 @@ def test_larger_tensors_take_more_of_the_memory_that_they_lie_in(tmp_path: Path)
         ({}, 3000 + more, None),
         ({"speed/card_memory_mib": 500.0}, 3000, 500 + CUDA_MIB + more),
     ):
-        timing = timing_of(pilot_of(tmp_path, **of_step), "pilot")
+        timing = timing_of(pilot_of(tmp_path, **of_step), small, "pilot")
         assert timing is not None
         found = scaled(timing, large, small)
         assert (found.memory_mib, found.card_mib) == pytest.approx((host, card))

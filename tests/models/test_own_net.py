@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import report_runs
 import torch
+from kernel_of import needs_packing
 from torch import nn
 
 from vgglab.config import plain, semantic
@@ -230,6 +231,7 @@ def test_every_variant_trains_costs_what_is_said_and_is_dense(
         torch.testing.assert_close(dense_nk, net(crop_nchw))
 
 
+@needs_packing
 @pytest.mark.parametrize(("norm", "model"), VARIED, ids=str)
 def test_packed_weights_give_every_variants_scores(norm: NormName, model: dict[str, Any]) -> None:
     net = small(norm, **model).eval()

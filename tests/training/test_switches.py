@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from kernel_of import needs_packing
 from training_runs import assert_same_bits, directory, weights
 
 from vgglab.config import Config, ModelConfig
@@ -60,6 +61,7 @@ def test_the_fused_optimizer_differs_by_rounding(small_config: Config, tmp_path:
             torch.testing.assert_close(value, theirs[name], rtol=1e-3, atol=1e-4)
 
 
+@needs_packing
 def test_packed_weights_give_the_errors_of_autocast(small_config: Config, tmp_path: Path) -> None:
     results = [
         run_with(small_config, tmp_path, precision="bf16", pack_weights=pack)[1]

@@ -52,6 +52,7 @@ COMMANDS: dict[TaskName, str] = {
     "verify": "vgglab.commands.verify:verify",
     "report": "vgglab.commands.report:report",
     "plan": "vgglab.commands.plan:plan",
+    "prune": "vgglab.commands.prune:prune",
     "sync": "vgglab.commands.sync:sync",
     "dashboard": "vgglab.commands.dashboard:dashboard",
     "runs": "vgglab.commands.runs:runs",

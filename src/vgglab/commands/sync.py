@@ -10,15 +10,15 @@ from pathlib import Path
 
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
-from vgglab.launch.pilot import folder_bytes
 from vgglab.privacy import without_secrets
 from vgglab.report.wording import plural
 from vgglab.runs import RunDirectory
+from vgglab.runs.disk import bytes_of
 from vgglab.tracking import server
 from vgglab.tracking.local_files import is_incomplete, is_uploaded, offline_attempts, upload
 from vgglab.tracking.session import write_out
 from vgglab.workflow.compose import has_sweep
-from vgglab.workflow.output import duration
+from vgglab.workflow.output import duration, megabytes
 from vgglab.workflow.reporting import view_of
 from vgglab.workflow.this_command import points_of_this_command, runs_of_this_command
 from vgglab.workflow.wandb_cards import replay_offline
@@ -105,7 +105,7 @@ class Progress:
         self._todo = {
             name: [p for p in paths if not is_uploaded(p)] for name, paths in todo.items()
         }
-        self._bytes = {name: sum(map(folder_bytes, paths)) for name, paths in self._todo.items()}
+        self._bytes = {name: sum(map(bytes_of, paths)) for name, paths in self._todo.items()}
         self._begun = time.monotonic()
         self.uploaded: set[str] = set()
 
@@ -150,8 +150,3 @@ def _upload(todo: dict[str, list[Path]], config: Config) -> None:
         print(f"error: not uploaded: {', '.join(failed)}: {reason}", file=sys.stderr)
         print("the same command goes on with these", file=sys.stderr)
         raise SystemExit(1)
-
-
-def megabytes(size: int) -> str:
-    """``1.2 MB``."""
-    return f"{size / 1e6:.1f} MB"

@@ -16,6 +16,7 @@ from vgglab.config.infrastructure import (
     LauncherConfig,
     PathsConfig,
     PrepareConfig,
+    PruneConfig,
     ReportConfig,
     TrackingConfig,
     TrainerConfig,
@@ -35,6 +36,7 @@ TaskName = Literal[
     "sync",
     "dashboard",
     "plan",
+    "prune",
     "verify",
     "bundle",
     "judge",
@@ -146,6 +148,7 @@ class Config:
     tracking: Annotated[TrackingConfig, Role.INFRASTRUCTURE] = Field(default_factory=TrackingConfig)
     launcher: Annotated[LauncherConfig, Role.INFRASTRUCTURE] = Field(default_factory=LauncherConfig)
     prepare: Annotated[PrepareConfig, Role.INFRASTRUCTURE] = Field(default_factory=PrepareConfig)
+    prune: Annotated[PruneConfig, Role.INFRASTRUCTURE] = Field(default_factory=PruneConfig)
     report: Annotated[ReportConfig, Role.INFRASTRUCTURE] = Field(default_factory=ReportConfig)
     verify: Annotated[VerifyConfig, Role.INFRASTRUCTURE] = Field(default_factory=VerifyConfig)
     paths: Annotated[PathsConfig, Role.INFRASTRUCTURE] = Field(default_factory=PathsConfig)
@@ -162,7 +165,8 @@ class Config:
     whole share, in ``trainer.accumulate`` parts."""
     format: Annotated[Literal["table", "json", "csv", "latex"], Role.INFRASTRUCTURE] = "table"
     """What ``task=describe``, ``task=evaluate``, ``task=judge``, ``task=plan``, ``task=prepare``,
-    ``task=report`` and ``task=runs`` print; ``latex`` is of ``task=report`` alone."""
+    ``task=prune``, ``task=report`` and ``task=runs`` print; ``latex`` is of ``task=report``
+    alone."""
     run: Annotated[Names, Role.INFRASTRUCTURE] = ()
     """``task=evaluate``: the runs to test; ``task=verify``: to interrupt and compare. Each by its
     id in ``paths.runs``, or by the path of its folder."""

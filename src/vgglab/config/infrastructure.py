@@ -43,6 +43,9 @@ class TrainerConfig:
     """MiB of gradients that are sent at a time while the rest is still computed."""
     checkpoint_minutes: Annotated[float, Field(ge=0), Role.INFRASTRUCTURE] = 15.0
     """A checkpoint within an epoch after so many minutes without one; 0: only between epochs."""
+    keep_checkpoints: Annotated[Literal["selected", "all"], Role.INFRASTRUCTURE] = "selected"
+    """Of a run that has finished: the one that is tested and that other runs start from
+    (``recipe.select``), or also the two that training would have gone on from."""
     keep_memory: Annotated[bool, Role.INFRASTRUCTURE] = True
     """On Linux CPUs, keep freed memory for the next step instead of giving it back and faulting
     its pages in again."""
@@ -192,6 +195,20 @@ class ReportConfig:
 
     column_mm: Annotated[float, Field(ge=50, le=400), Role.INFRASTRUCTURE] = 84.0
     """Width of a figure's PDF and SVG, mm: of one column in most journals."""
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
+class PruneConfig:
+    """``task=prune``: what is removed."""
+
+    do: Annotated[bool, Role.INFRASTRUCTURE] = False
+    """Remove it; ``false``: only say what would go, and how much that is."""
+    kinds: Annotated[tuple[Literal["checkpoints", "wandb", "runs"], ...], Role.INFRASTRUCTURE] = (
+        "checkpoints",
+        "wandb",
+    )
+    """``checkpoints``: of finished runs, beside the one that is tested. ``wandb``: W&B's files of
+    ended runs that its server has in full. ``runs``: whole ended runs that no study refers to."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from vgglab.launch.forked import PointProcess
 from vgglab.launch.pool import Point, PointResources, start_point, stop_points
 from vgglab.runs import Record, RunDirectory, read_metrics
+from vgglab.runs.disk import bytes_of
 
 LOG_EVERY = 4
 """Steps between the records that the time is read from."""
@@ -34,8 +35,6 @@ class Pilot:
     """The measured point, in a folder of its own."""
     measured: tuple[str, ...]
     """Overrides of the point that it stands for."""
-    state_values: int = 1
-    """Values that the optimiser keeps for each parameter, and that ``last.ckpt`` holds."""
     spawned: float = 0.0
     asked_to_stop: float | None = None
     ended: float | None = None
@@ -43,7 +42,7 @@ class Pilot:
     peaks: dict[int, list[float]] = field(default_factory=dict)
     """Process id -> its peak memory so far in MiB, at each poll."""
     disk_bytes: int = 0
-    """Size of its folder when it was stopped, with the checkpoints that a finished run has."""
+    """Size of its folder when it was stopped, without its checkpoints."""
     records: list[Record] = field(default_factory=list)
 
     @property
@@ -130,8 +129,6 @@ class PilotPool:
     extra_overrides: Sequence[str]
     folder: Path
     """Folder of their runs, which are removed."""
-    state_values: int = 1
-    """Values that the optimiser keeps for each parameter."""
     load: str = ""
     """What a fork server imports for them; empty: each starts cold."""
     _running: dict[int, tuple[Pilot, PointProcess]] = field(default_factory=dict)
@@ -159,7 +156,6 @@ class PilotPool:
         runs = self.folder / name
         return Pilot(
             measured=point.overrides,
-            state_values=self.state_values,
             point=replace(
                 point,
                 directory=RunDirectory(runs / point.directory.id),
@@ -210,17 +206,9 @@ def _observe(pilot: Pilot, process: PointProcess) -> None:
 
 def _measure_folder(pilot: Pilot) -> None:
     directory = pilot.point.directory
-    pilot.disk_bytes = folder_bytes(directory.path)
-    if directory.last_checkpoint.exists() and not directory.best_checkpoint.exists():
-        # best.ckpt will have the weights without the optimiser's state.
-        pilot.disk_bytes += directory.last_checkpoint.stat().st_size // (1 + pilot.state_values)
+    pilot.disk_bytes = bytes_of(directory.path) - bytes_of(directory.checkpoints)
     if pilot.asked_to_stop is None:
         pilot.records = read_metrics(directory.metrics)
-
-
-def folder_bytes(folder: Path) -> int:
-    """Return the size of all files in a folder and below."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def peak_memory_mib(process: int) -> dict[int, float]:

@@ -38,6 +38,7 @@ def status_table(
     *,
     width: int = 160,
     points: Mapping[str, str] | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> Group:
     """Return a table of runs with state, epochs, validation error, parent if any, and reason.
 
@@ -47,6 +48,7 @@ def status_table(
         width: columns of the screen; below ``NARROW`` parents and reasons are lines under the
             table.
         points: what tells each run from the others, by its id; None: their ids do.
+        sizes: bytes of each run's folder, by its id; None: not shown.
 
     Returns:
         The table, and those lines.
@@ -67,6 +69,8 @@ def status_table(
     table.add_column("state")
     table.add_column("epoch", justify="right")
     table.add_column(f"validation{chr(10) if is_narrow else ' '}error, %", justify="right")
+    if sizes is not None:
+        table.add_column("MB", justify="right")
     if not is_narrow:
         table.add_column("attempts", justify="right")
     if with_parents:
@@ -82,6 +86,7 @@ def status_table(
             Text(str(status.state), style=COLOURS[status.state]),
             f"{status.epoch}/{status.epochs}" if status.epochs else "",
             "" if error is None else f"{error:.2f}",
+            *([f"{sizes[name] / 1e6:.1f}"] if sizes is not None else []),
         ]
         table.add_row(
             *cells, *([] if is_narrow else wide), *([] if is_narrow else [Text(status.reason)])

@@ -54,6 +54,11 @@ def waits_for_upload(run: Path) -> bool:
     return is_incomplete(run) or not all(map(is_uploaded, offline_attempts(run)))
 
 
+def uploaded_files(run: Path) -> Path | None:
+    """The folder of W&B's files of an ended run; None unless its server has all of them."""
+    return run / "wandb" if _attempts(run) and not waits_for_upload(run) else None
+
+
 POLL_SECONDS = 0.5
 """Between two looks at which folders are uploaded."""
 

@@ -40,7 +40,7 @@ from vgglab.training.progress import ProgressScreen
 from vgglab.training.result import SELECTION_METRIC, skipped_part, trained_result
 from vgglab.training.speed import SpeedMeter, speed_of
 from vgglab.training.stop import CheckpointWithinEpoch, as_interrupted
-from vgglab.training.testing import HeldOut, evaluate, selected_weights
+from vgglab.training.testing import HeldOut, evaluate, is_trained, selected_weights
 from vgglab.training.trainability import TrainabilityWatch
 from vgglab.training.trainer import trainer_of
 from vgglab.world import ALONE
@@ -84,14 +84,15 @@ def run_experiment(
     with announced("preparing the data", shown=bool(screens)), group.first_alone_first():
         data = ImageData(config, memory_format, group.world)
     resume = group.from_first(checkpoint_to_resume(directory) if group.world.is_first else None)
-    step = checkpoint_step(resume) if resume else 0
+    steps_per_epoch = data.train_dataloader().steps
+    steps = steps_per_epoch * config.recipe.epochs
+    trained = resume is None and group.world.is_alone and is_trained(config, directory, steps)
+    step = checkpoint_step(resume) if resume else steps if trained else 0
 
     net = first_net(config, group.world, None if step else first_weights)
-    steps_per_epoch = data.train_dataloader().steps
     module = Classifier(
         net.to(memory_format=memory_format), config, steps_per_epoch=steps_per_epoch
     )
-    steps = steps_per_epoch * config.recipe.epochs
     with announced("compiling the kernels of this machine", shown=bool(screens)):
         kernels = use_kernels(module.net, config.trainer, steps)
     check_parts(config, data)
@@ -139,7 +140,8 @@ def run_experiment(
             callbacks=[callback for callback in callbacks if callback is not None],
             last=[speed.after_logging, stop, *checkpoint_callbacks(directory)],
         )
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        if not trained:
+            trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
 
         def between_test_batches() -> None:
             if heartbeat:
@@ -149,12 +151,11 @@ def run_experiment(
 
         assert isinstance(module.net, VGG)
         module.net.load_state_dict(selected_weights(config, directory))
-        held_out = HeldOut(data.splits.test, data.normalise)
         tested = evaluate(
             config,
             directory,
             module.net,
-            held_out,
+            HeldOut(data.splits.test, data.normalise),
             group,
             config.procedures,
             on_batch=between_test_batches,
@@ -167,8 +168,13 @@ def run_experiment(
             "command goes on from a checkpoint before that"
         )
     epochs = [record for record in read_metrics(directory.metrics) if SELECTION_METRIC in record]
-    used = hardware(config) | kernels.as_dict()
-    return trained_result(directory.id, epochs, cost, speed_of(epochs), used) | skipped | tested
+    return (
+        trained_result(
+            directory.id, epochs, cost, speed_of(epochs), hardware(config) | kernels.as_dict()
+        )
+        | skipped
+        | tested
+    )
 
 
 def _screens_of(config: Config, group: ProcessGroup) -> list[ProgressScreen]:

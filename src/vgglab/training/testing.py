@@ -22,12 +22,12 @@ from vgglab.evaluation.predictions import (
 )
 from vgglab.models.kernels.select import uses_packed_weights
 from vgglab.models.vgg import VGG
-from vgglab.runs import RunDirectory
+from vgglab.runs import RunDirectory, read_metrics
 from vgglab.runs.records import ProtocolErrors, ProtocolTest, Result
-from vgglab.training.checkpoints import net_state
+from vgglab.training.checkpoints import checkpoint_step, damage, net_state
 from vgglab.training.distributed import ProcessGroup
 from vgglab.training.outcomes import Diverged
-from vgglab.training.result import procedure_part, tested_part
+from vgglab.training.result import SELECTION_METRIC, procedure_part, tested_part
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,26 @@ def selected_weights(config: Config, directory: RunDirectory) -> dict[str, Tenso
     if not path.exists():
         raise DataError(f"{directory.id}: {path} is gone, and with it the weights to be tested")
     return net_state(path)
+
+
+def is_trained(config: Config, directory: RunDirectory, steps: int) -> bool:
+    """Whether a run without a checkpoint to go on from lacks its tests alone.
+
+    That is one that had finished, and whose ``status.json`` or ``result.json`` was damaged since.
+
+    Args:
+        config: of the run.
+        directory: of the run.
+        steps: of the whole run.
+    """
+    best = directory.best_checkpoint
+    if config.recipe.select != "best" or not best.exists() or damage(best):
+        return False
+    epochs = [r for r in read_metrics(directory.metrics) if SELECTION_METRIC in r]
+    if len(epochs) < config.recipe.epochs or epochs[-1]["step"] != steps:
+        return False
+    lowest = min(epochs, key=lambda record: record[SELECTION_METRIC])
+    return bool(checkpoint_step(best) == lowest["step"])
 
 
 def evaluate(

@@ -12,6 +12,7 @@ from vgglab.config import Config
 from vgglab.launch import slurm
 from vgglab.launch.point import launched
 from vgglab.runs import Place, RunDirectory, State, Status, write_result
+from vgglab.runs.disk import drop_spare_checkpoints
 from vgglab.runs.records import Trainability
 from vgglab.training.distributed import ProcessGroup
 from vgglab.training.experiment import run_experiment
@@ -82,6 +83,8 @@ def attempt(
         status.end_attempt(state, reason)
         write_last_words(status, directory)
         log.info("%s %s", state, reason)
+        if state is State.FINISHED and config.trainer.keep_checkpoints == "selected":
+            drop_spare_checkpoints(directory, config.recipe.select)
         if state is State.INTERRUPTED and slurm.is_slurm_point():
             log.info("requeued: %s", slurm.requeue())
 

@@ -59,7 +59,7 @@ def untested(config: Config, directory: RunDirectory) -> tuple[Procedure, ...]:
     them anew.
     """
     errors = read_result(directory).get("errors", {})
-    weights = directory.best_checkpoint.exists()
+    weights = directory.selected_checkpoint(config.recipe.select).exists()
     return tuple(
         procedure
         for procedure in config.procedures

@@ -103,3 +103,8 @@ def duration(seconds: float | None) -> str:
         if seconds < 120 * size or unit == "days":
             return f"{seconds / size:.{1 if seconds < 10 * size else 0}f} {unit}"
     raise AssertionError("unreachable")
+
+
+def megabytes(size: int) -> str:
+    """``1.2 MB``."""
+    return f"{size / 1e6:.1f} MB"

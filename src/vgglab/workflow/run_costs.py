@@ -7,18 +7,19 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import assert_never
 
 from rich.console import Console
 
 from vgglab.config import Config, flatten, plain, semantic_fields
 from vgglab.data.errors import DataError
 from vgglab.data.sources.registry import load_splits, published_images
-from vgglab.launch.pilot import Pilot, PilotPool, folder_bytes, start_step_tail
+from vgglab.launch.pilot import Pilot, PilotPool, start_step_tail
 from vgglab.launch.pool import Point, PointResources, overrides_of
 from vgglab.runs import RunRecord, State, load_runs
+from vgglab.runs.disk import bytes_of
 from vgglab.study.forecast import DoneRun, Measurement, Timing, Work, from_runs, measurement
 from vgglab.training.net_cost import net_cost
-from vgglab.training.optimisation import state_values
 from vgglab.workflow.compose import compose_point
 from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.micro_batch import CUDA_MIB
@@ -103,7 +104,7 @@ class KnownCosts:
     def _learn(
         self, key: str, config: Config, pilot: Pilot, work: Work, stand_in: Config | None
     ) -> None:
-        timing = timing_of(pilot, "pilot")
+        timing = timing_of(pilot, stand_in or config, "pilot")
         if timing is None:
             self.notes.append(f"{net_name(config)}: its pilot ended with code {pilot.code}")
             return
@@ -121,7 +122,6 @@ class KnownCosts:
                 self._slots,
                 resolved,
                 Path(folder),
-                state_values(config.recipe),
                 load_of(config),
             )
             for pilot in pool.run(points):
@@ -161,7 +161,7 @@ def done_run(run: RunRecord, slots: PointResources) -> DoneRun | None:
         # Before 26 November 2026 only the first was written, and on CPUs alone.
         memory_mib=speed.get("host_memory_mib", speed.get("peak_memory_mib")),
         card_mib=_with_cuda(speed.get("card_memory_mib")),
-        disk_bytes=folder_bytes(run.directory.path),
+        disk_bytes=bytes_of(run.directory.path),
     )
 
 
@@ -235,8 +235,7 @@ def scaled(timing: Timing, config: Config, measured: Config) -> Timing:
         end=timing.end,
         memory_mib=memory,
         card_mib=card,
-        # In fp32: weights and the optimiser's state in last.ckpt, weights alone in best.ckpt.
-        disk_bytes=4 * (2 + cost.state_values) * cost.parameters,
+        disk_bytes=(timing.disk_bytes or 0) + checkpoint_bytes(config) - checkpoint_bytes(measured),
         source="arithmetic",
     )
 
@@ -254,8 +253,14 @@ def _with_cuda(held_mib: float | None) -> float | None:
     return held_mib + CUDA_MIB if held_mib is not None else None
 
 
-def timing_of(pilot: Pilot, source: str) -> Timing | None:
-    """What a pilot shows; None if it ended too soon."""
+def timing_of(pilot: Pilot, config: Config, source: str) -> Timing | None:
+    """What a pilot shows of the runs of its config; None if it ended too soon.
+
+    Args:
+        pilot: ended.
+        config: of the net that it has trained.
+        source: says where the timing is from.
+    """
     seen = start_step_tail(pilot)
     if seen is None or pilot.ended is None:
         return None
@@ -268,6 +273,21 @@ def timing_of(pilot: Pilot, source: str) -> Timing | None:
         end=pilot.ended - asked if asked is not None else 0.0,
         memory_mib=pilot.memory_mib,
         card_mib=_with_cuda(pilot.card_mib),
-        disk_bytes=pilot.disk_bytes,
+        disk_bytes=pilot.disk_bytes + checkpoint_bytes(config),
         source=source,
     )
+
+
+def checkpoint_bytes(config: Config) -> int:
+    """Bytes of the checkpoints that a finished run keeps; their values are in fp32."""
+    cost = net_cost(config)
+    best, last = cost.parameters, (1 + cost.state_values) * cost.parameters
+    match config.trainer.keep_checkpoints, config.recipe.select:
+        case "all", _:
+            return 4 * (best + 2 * last)
+        case "selected", "best":
+            return 4 * best
+        case "selected", "last":
+            return 4 * last
+        case other:
+            assert_never(other)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from kernel_of import needs_packing
 from torch import nn
 
 from vgglab.config import TrainerConfig
@@ -14,13 +15,10 @@ from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.config.nets import shipped
 from vgglab.models.build import build
 from vgglab.models.fully_convolutional import FullyConvolutional
+from vgglab.models.kernels import packed, select
 from vgglab.models.kernels.packed import Packed
 from vgglab.models.kernels.select import uses_packed_weights
 from vgglab.models.vgg import VGG
-
-pytestmark = pytest.mark.skipif(
-    not torch.backends.mkldnn.is_available(), reason="torch is built without oneDNN"
-)
 
 NAMES = shipped()
 
@@ -41,6 +39,7 @@ def net_of(name: str, norm: Literal["none", "batch"]) -> VGG:
     return net.to(memory_format=torch.channels_last).eval()
 
 
+@needs_packing
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_bits_of_autocast(name: str, norm: Literal["none", "batch"]) -> None:
@@ -58,6 +57,22 @@ def test_the_bits_of_autocast(name: str, norm: Literal["none", "batch"]) -> None
             assert torch.equal(scores, expected)
 
 
+def test_a_processor_without_the_kernels_tests_without_them(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(_: str) -> None:
+        raise RuntimeError("mkldnn_reorder_conv2d_weight: bf16 path needs the cpu support avx512bw")
+
+    monkeypatch.setattr(packed, "check", refused)
+    select._passes.cache_clear()
+    try:
+        assert not uses_packed_weights(TrainerConfig(accelerator="cpu", precision="bf16"))
+    finally:
+        select._passes.cache_clear()
+    assert "tests round weights for each batch, as packing fails here: mkldnn" in caplog.text
+
+
+@needs_packing
 def test_only_in_bf16_on_a_cpu() -> None:
     trainer = TrainerConfig(accelerator="cpu", precision="bf16")
     assert uses_packed_weights(trainer)

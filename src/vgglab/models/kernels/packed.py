@@ -56,6 +56,18 @@ class Packed(nn.Module):
         return values
 
 
+def check(device: str) -> None:
+    """Lay a few weights out.
+
+    Raises:
+        RuntimeError: oneDNN computes in bf16 only on processors with AVX-512 or better.
+    """
+    with torch.inference_mode():
+        convolution, linear = nn.Conv2d(16, 16, 3, padding=1), nn.Linear(16, 16)
+        _convolution(convolution.to(device), "relu")(torch.ones(1, 16, 4, 4).bfloat16())
+        _linear(linear.to(device), "relu")(torch.ones(1, 16).bfloat16())
+
+
 def _layers(steps: Iterable[Step]) -> list[Any]:
     """Pack weights; a ReLU is computed by the kernel of the convolution or Linear before it."""
     kept = [step for step in steps if not isinstance(step, nn.Dropout)]

@@ -18,7 +18,7 @@ from vgglab.config import TrainerConfig
 from vgglab.config.infrastructure import LrnKernelName
 from vgglab.models.batch_norm import BatchNorm2d
 from vgglab.models.convolution import Conv2d
-from vgglab.models.kernels import conv_relu
+from vgglab.models.kernels import conv_relu, packed
 from vgglab.models.kernels.build import has_kernels
 from vgglab.models.kernels.lrn import IN_CPP, IN_TORCH, Kernel, Numbers, compiled_kernel
 from vgglab.models.kernels.lrn_op import check, triton_kernel
@@ -173,7 +173,13 @@ def uses_packed_weights(trainer: TrainerConfig) -> bool:
         and trainer.precision == "bf16"
         and trainer.accelerator == "cpu"
         and bool(torch.backends.mkldnn.is_available())
+        and packing_works()
     )
+
+
+def packing_works() -> bool:
+    """Whether this processor's oneDNN computes with packed weights; else a line in the log."""
+    return _passes(packed.check, "cpu", "tests round weights for each batch, as packing fails here")
 
 
 def lrn_kernel(name: LrnKernelName, *, on_gpu: bool) -> Kernel:

@@ -1,0 +1,222 @@
+"""``task=prune``: say what of ended runs nothing needs any more, and remove it on request."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import Timeout
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vgglab.config import Config
+from vgglab.config.parse import ConfigError, parse_stored
+from vgglab.data.errors import DataError
+from vgglab.report.wording import plural
+from vgglab.runs import RunDirectory, State, Status, read_config
+from vgglab.runs.disk import bytes_of, spare_checkpoints
+from vgglab.study.stored import STUDY
+from vgglab.tracking.local_files import uploaded_files
+from vgglab.workflow.compose import has_sweep
+from vgglab.workflow.output import megabytes, print_rows
+from vgglab.workflow.pretraining import stages_of
+from vgglab.workflow.this_command import runs_of_this_command
+
+Kind = Literal["checkpoints", "wandb", "runs"]
+ABOUT: dict[Kind, str] = {
+    "checkpoints": "of finished runs, beside the one that is tested",
+    "wandb": "W&B's files, which its server has in full",
+    "runs": "ended runs that no study refers to",
+}
+
+
+NAMED = 20
+"""Whole runs that are named on the screen."""
+
+
+@dataclass(frozen=True)
+class Spare:
+    """Files of one kind that one run does not need."""
+
+    kind: Kind
+    run: RunDirectory
+    paths: tuple[Path, ...]
+    bytes: int
+
+
+def prune(config: Config) -> None:
+    """Print what would go; with ``prune.do=true`` remove the kinds that ``prune.kinds`` names.
+
+    A run that a process works on, or that may go on, is left alone, and so is all that a study
+    needs. Without a study, it is about every run of ``paths.runs``.
+
+    Raises:
+        ConfigError: it cannot be told which runs a study needs.
+    """
+    directories = runs_of_this_command(config)
+    whole = [] if has_sweep() else list(_runs(config, directories))
+    gone = {spare.run.id for spare in whole if "runs" in config.prune.kinds}
+    found = [*whole, *_files([run for run in directories if run.id not in gone])]
+    asked = [spare for spare in found if spare.kind in config.prune.kinds]
+    removed = {spare for spare in asked if config.prune.do and _removed(spare)}
+    rows = [
+        {"kind": s.kind, "run": s.run.id, "bytes": s.bytes, "removed": s in removed} for s in found
+    ]
+    print_rows(
+        rows,
+        config.format,
+        tables=lambda: _parts(found, removed, config),
+        columns=("kind", "run", "bytes", "removed"),
+    )
+
+
+def _files(directories: Sequence[RunDirectory]) -> Iterator[Spare]:
+    """What each ended run could do without."""
+    for run in directories:
+        status = run.read_status()
+        if status.state is State.FINISHED and run.config.exists():
+            yield from _spare("checkpoints", run, spare_checkpoints(run, _select(run)))
+        if status.state.is_outcome and (folder := uploaded_files(run.path)):
+            yield from _spare("wandb", run, [folder])
+
+
+def _select(run: RunDirectory) -> str:
+    return read_config(run).recipe.select
+
+
+def _spare(kind: Kind, run: RunDirectory, paths: Sequence[Path]) -> Iterator[Spare]:
+    if paths:
+        yield Spare(kind, run, tuple(paths), sum(map(bytes_of, paths)))
+
+
+def _runs(config: Config, directories: Sequence[RunDirectory]) -> Iterator[Spare]:
+    """Ended runs that no study refers to, and no run that is kept starts from."""
+    ended: dict[str, RunDirectory] = {}
+    statuses: dict[str, Status] = {}
+    for run in directories:
+        statuses[run.id] = run.read_status()
+        if statuses[run.id].state.is_outcome or statuses[run.id].state is State.FAILED:
+            ended[run.id] = run
+    needed = _of_studies(config.paths.studies_folder, set(statuses))
+    needed |= {run.id for run in ended.values() if run.id not in needed and _has_study(run, config)}
+    waiting = [*needed, *(statuses.keys() - ended.keys())]
+    while waiting:  # what they start from, and that from
+        parent = statuses[name].parent if (name := waiting.pop()) in statuses else ""
+        if parent and parent not in needed:
+            needed.add(parent)
+            waiting.append(parent)
+    for name, run in ended.items():
+        if name not in needed and not run.path.is_symlink():
+            yield from _spare("runs", run, [run.path])
+
+
+def _of_studies(studies: Path, runs: set[str]) -> set[str]:
+    """The runs that the folders of studies name, and those that runs still to come start from.
+
+    Raises:
+        ConfigError: a study's file cannot be read, or its runs' data is not here.
+    """
+    found: set[str] = set()
+    for path in sorted(studies.glob(f"*/{STUDY}")):
+        try:
+            stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            found |= runs.intersection(_words(stored))
+            for name, differs in stored["points"].items():
+                tree = {**stored["config"], **differs}
+                if name not in runs and tree["init"].get("parent"):
+                    found |= {stage.directory.id for stage in stages_of(parse_stored(tree))}
+        except (ConfigError, DataError, ValueError, KeyError, OSError) as error:
+            raise ConfigError(f"{path}: it cannot be told which runs it needs: {error}") from error
+    return found
+
+
+def _words(tree: Any) -> Iterator[str]:
+    """Every name and text in plain values: whatever way a study's file names a run."""
+    match tree:
+        case str():
+            yield tree
+        case dict():
+            for name, value in tree.items():
+                yield name
+                yield from _words(value)
+        case list():
+            for value in tree:
+                yield from _words(value)
+
+
+def _has_study(run: RunDirectory, config: Config) -> bool:
+    """Whether the study that trained a run is there: tuning runs, for one, are no points of it."""
+    try:
+        study = read_config(run).study.name
+    except (ConfigError, OSError):
+        return True  # not known, and therefore kept
+    return (config.paths.studies_folder / study).is_dir()
+
+
+def _removed(spare: Spare) -> bool:
+    """Remove it; false where a process works on its run."""
+    try:
+        with spare.run.claim(timeout=0):
+            if spare.kind == "runs":
+                # First what makes it an ended run: half of one must never be taken for that.
+                for path in (spare.run.result, spare.run.status):
+                    path.unlink(missing_ok=True)
+            for path in spare.paths:
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+    except Timeout:
+        return False
+    return True
+
+
+def _parts(found: Sequence[Spare], removed: set[Spare], config: Config) -> Iterator[RenderableType]:
+    yield _table(found, removed, config)
+    whole = [spare for spare in found if spare.kind == "runs"]
+    for spare in whole[:NAMED]:
+        yield Text(f"{spare.run.id}  {megabytes(spare.bytes)}")
+    if len(whole) > NAMED:
+        yield Text(f"and {plural(len(whole) - NAMED, 'more run')}; format=csv has all")
+    yield Text(_last_line(found, removed, config))
+
+
+def _table(found: Sequence[Spare], removed: set[Spare], config: Config) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("prune.kinds", no_wrap=True)
+    table.add_column("runs", justify="right")
+    table.add_column("MB", justify="right")
+    table.add_column("")
+    kinds = [kind for kind in ABOUT if kind != "runs" or not has_sweep()]
+    for kind in kinds:
+        of_kind = [s for s in found if s.kind == kind]
+        gone = sum(s in removed for s in of_kind)
+        left = f"; {len(of_kind) - gone} in use" if gone < len(of_kind) else ""
+        is_asked = config.prune.do and kind in config.prune.kinds
+        table.add_row(
+            kind,
+            str(len(of_kind)),
+            f"{sum(s.bytes for s in of_kind) / 1e6:.1f}",
+            ABOUT[kind] + (f": removed{left}" if is_asked and of_kind else ""),
+        )
+    return table
+
+
+def _last_line(found: Sequence[Spare], removed: set[Spare], config: Config) -> str:
+    if config.prune.do:
+        return f"removed {megabytes(sum(spare.bytes for spare in removed))}"
+    kinds = config.prune.kinds
+    asked = [spare for spare in found if spare.kind in kinds]
+    size = megabytes(sum(spare.bytes for spare in asked))
+    line = "nothing was removed"
+    if asked:
+        line += f"; prune.do=true removes {size}: {' and '.join(kinds)}"
+    if "runs" not in kinds and any(spare.kind == "runs" for spare in found):
+        line += f"\nwith prune.kinds=[{','.join((*kinds, 'runs'))}] the runs go as well"
+    return line

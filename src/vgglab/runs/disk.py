@@ -1,0 +1,46 @@
+"""What a finished run has on disk that nothing reads again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from vgglab.runs.directory import RunDirectory
+
+
+def spare_checkpoints(run: RunDirectory, select: str) -> list[Path]:
+    """The checkpoints of a finished run beside the one that is tested and that others start from.
+
+    None where that one is gone: nothing else could take its place. ``select`` is
+    ``recipe.select``.
+    """
+    kept = run.selected_checkpoint(select)
+    if not kept.is_file():
+        return []
+    return sorted(p for p in run.checkpoints.iterdir() if p != kept and p.is_file())
+
+
+def drop_spare_checkpoints(run: RunDirectory, select: str) -> None:
+    """Remove them; one that cannot be removed stays."""
+    for path in spare_checkpoints(run, select):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def bytes_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder and below; of links, nothing."""
+    if path.is_symlink():
+        return 0
+    if not path.is_dir():
+        return path.stat().st_size if path.exists() else 0
+    size, folders = 0, [str(path)]
+    while folders:
+        with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # a run at work replaces its files
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        size += entry.stat(follow_symlinks=False).st_size
+    return size

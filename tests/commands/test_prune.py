@@ -1,0 +1,123 @@
+"""``task=prune``: what would go, what goes, and what never does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from report_runs import config_of, write_run
+from running import SMALL, completed
+from warm_command import WarmCommand
+
+from vgglab.runs import RunDirectory, State, Status, load_run
+from vgglab.study import StudyView
+from vgglab.study.stored import write_study
+from vgglab.workflow.provenance import write_config
+
+
+def finished(folder: Path, name: str, seed: int, study: str = "adhoc") -> RunDirectory:
+    """A finished run with three checkpoints and W&B's files, which are uploaded."""
+    config = config_of("a", seed, study={"name": study})
+    write_run(folder / "runs" / name, config)
+    run = RunDirectory(folder / "runs" / name)
+    run.checkpoints.mkdir(exist_ok=True)
+    for path in (run.best_checkpoint, run.last_checkpoint, run.previous_checkpoint):
+        path.write_bytes(bytes(1000))
+    attempt = run.path / "wandb" / "offline-run-20261127_200000-x"
+    attempt.mkdir(parents=True)
+    (attempt / "run-x.wandb.synced").touch()
+    (attempt / "run-x.wandb").write_bytes(bytes(500))
+    write_config(run, config)
+    return run
+
+
+def pruned(warm: WarmCommand, folder: Path, *overrides: str) -> dict[tuple[str, str], bool]:
+    """Kind and run -> whether it was removed, as JSON says."""
+    said = warm(folder, "task=prune", "format=json", *overrides)
+    assert said.returncode == 0, said.stderr
+    return {(row["kind"], row["run"]): row["removed"] for row in json.loads(said.stdout)}
+
+
+def test_what_would_go_is_said_and_left(warm: WarmCommand, tmp_path: Path) -> None:
+    run = finished(tmp_path, "alone", 0)
+    said = warm(tmp_path, "task=prune").stdout
+    assert "nothing was removed; prune.do=true removes 0.0 MB: checkpoints and wandb" in said
+    assert "with prune.kinds=[checkpoints,wandb,runs] the runs go as well" in said
+    assert max(map(len, said.splitlines())) <= 80
+    assert run.last_checkpoint.exists()
+    assert pruned(warm, tmp_path) == {
+        ("checkpoints", "alone"): False, ("wandb", "alone"): False, ("runs", "alone"): False,
+    }  # fmt: skip
+
+
+def test_checkpoints_and_uploaded_files_go(warm: WarmCommand, tmp_path: Path) -> None:
+    run, other = finished(tmp_path, "one", 0), finished(tmp_path, "two", 1)
+    (unsynced,) = other.path.glob("wandb/*/*.synced")
+    unsynced.unlink()
+    removed = pruned(warm, tmp_path, "prune.do=true")
+    assert removed[("checkpoints", "one")]
+    assert removed[("wandb", "one")]
+    assert ("wandb", "two") not in removed
+    assert [path.name for path in run.checkpoints.iterdir()] == ["best.ckpt"]
+    assert not (run.path / "wandb").exists()
+    assert (other.path / "wandb").exists()
+    assert run.read_status().state is State.FINISHED
+    assert pruned(warm, tmp_path, "prune.do=true", "prune.kinds=[checkpoints]") == {
+        ("runs", "one"): False, ("runs", "two"): False,
+    }  # fmt: skip
+
+
+def test_a_run_that_may_go_on_or_is_at_work_is_left(warm: WarmCommand, tmp_path: Path) -> None:
+    run, busy = finished(tmp_path, "stopped", 0), finished(tmp_path, "busy", 1)
+    Status(state=State.INTERRUPTED).write(run.status)
+    with busy.claim():
+        removed = pruned(warm, tmp_path, "prune.do=true", "prune.kinds=[checkpoints,wandb,runs]")
+    assert removed == {("runs", "busy"): False}
+    assert run.last_checkpoint.exists()
+    assert busy.last_checkpoint.exists()
+
+
+def test_whole_runs_go_unless_a_study_or_a_run_needs_them(
+    warm: WarmCommand, tmp_path: Path
+) -> None:
+    point, tuning = finished(tmp_path, "point", 0), finished(tmp_path, "tuning", 1, study="mine")
+    parent, alone = finished(tmp_path, "parent", 2), finished(tmp_path, "alone", 0, study="gone")
+    status = point.read_status()
+    status.parent = parent.id
+    status.write(point.status)
+    view = StudyView(
+        name="mine",
+        asks="",
+        paper="",
+        runs=[load_run(point.path)],
+        missing=[],
+        guard=None,
+        claims={},
+    )
+    write_study(view, tmp_path / "studies" / "mine")
+    removed = pruned(warm, tmp_path, "prune.do=true", "prune.kinds=[runs]")
+    assert {run for kind, run in removed if kind == "runs"} == {"alone"}
+    assert not alone.path.exists()
+    assert all(run.result.exists() for run in (point, tuning, parent))
+
+
+def test_what_a_study_needs_must_be_known(warm: WarmCommand, tmp_path: Path) -> None:
+    finished(tmp_path, "alone", 0)
+    (tmp_path / "studies" / "x").mkdir(parents=True)
+    (tmp_path / "studies" / "x" / "study.json").write_text('{"points"')
+    said = warm(tmp_path, "task=prune", "prune.kinds=[runs]", "prune.do=true")
+    assert said.returncode == 2
+    assert "study.json: it cannot be told which runs it needs" in said.stderr
+    assert (tmp_path / "runs" / "alone").exists()
+
+
+@pytest.mark.slow
+def test_a_finished_run_has_one_checkpoint_and_is_tested_again(tmp_path: Path) -> None:
+    small = (*SMALL, "recipe.epochs=1")
+    assert completed(tmp_path, *small, "trainer.keep_checkpoints=all").returncode == 0
+    (run,) = map(RunDirectory, (tmp_path / "runs").iterdir())
+    assert run.previous_checkpoint.exists() or run.last_checkpoint.exists()
+    assert completed(tmp_path, "task=prune", "prune.do=true").returncode == 0
+    assert [path.name for path in run.checkpoints.iterdir()] == ["best.ckpt"]
+    assert completed(tmp_path, "task=evaluate", f"run={run.id}", "protocol=dense").returncode == 0

@@ -1,0 +1,45 @@
+"""What a finished run keeps, and how much it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vgglab.runs import RunDirectory
+from vgglab.runs.disk import bytes_of, drop_spare_checkpoints, spare_checkpoints
+
+WRITTEN = ("best.ckpt", "last.ckpt", "previous.ckpt", ".last.ckpt.new", "last.unusable")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    """A run with every kind of checkpoint."""
+    made = RunDirectory(tmp_path / "a-s0")
+    made.checkpoints.mkdir(parents=True)
+    for name in WRITTEN:
+        (made.checkpoints / name).write_bytes(b"12345678")
+    return made
+
+
+@pytest.mark.parametrize("select", ["best", "last"])
+def test_the_tested_checkpoint_alone_is_kept(run: RunDirectory, select: str) -> None:
+    assert len(spare_checkpoints(run, select)) == len(WRITTEN) - 1
+    drop_spare_checkpoints(run, select)
+    assert [path.name for path in run.checkpoints.iterdir()] == [f"{select}.ckpt"]
+
+
+def test_nothing_is_spare_where_the_tested_one_is_gone(run: RunDirectory) -> None:
+    run.best_checkpoint.unlink()
+    assert spare_checkpoints(run, "best") == []
+
+
+def test_bytes_are_those_of_files_and_not_of_what_links_name(
+    run: RunDirectory, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").write_bytes(bytes(1000))
+    (run.path / "link").symlink_to(tmp_path / "elsewhere")
+    (run.path / "loop").symlink_to(run.path)
+    assert bytes_of(run.path) == 8 * len(WRITTEN)
+    assert bytes_of(run.best_checkpoint) == 8
+    assert bytes_of(run.path / "gone") == 0
