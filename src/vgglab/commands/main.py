@@ -35,7 +35,7 @@ from vgglab.launch.slurm import is_slurm_point
 from vgglab.privacy import without_secrets
 from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.streams import outlive_readers
-from vgglab.workflow.compose import checked_command, keep_for_points
+from vgglab.workflow.compose import checked_command, keep_for_points, with_two_studies
 from vgglab.workflow.help import help_text
 from vgglab.world import WorldError, leave_agent, world_of
 
@@ -57,6 +57,7 @@ COMMANDS: dict[TaskName, str] = {
     "runs": "vgglab.commands.runs:runs",
     "prepare": "vgglab.commands.prepare:prepare",
     "describe": "vgglab.commands.describe:describe",
+    "diff": "vgglab.commands.diff:diff",
 }
 """``task`` -> the function that carries it out; its module is loaded only then."""
 
@@ -77,7 +78,7 @@ def main(root: Path) -> None:
     checkout.enter(root)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own printer
     store.register()
-    sys.argv[1:] = overrides_last(with_user_folder(sys.argv[1:]))
+    sys.argv[1:] = overrides_last(with_user_folder(with_two_studies(sys.argv[1:])))
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(help_text([*_user_folders(), root, root / "conf"], COMMANDS, EXAMPLES))
         sys.exit(DONE)

@@ -84,6 +84,23 @@ def arm_fields(config: Config) -> dict[str, Any]:
     return fields
 
 
+def role_of(config: Any, path: str) -> Role:
+    """The role of a field of a config by its dotted name; a group's own role is that of all in it.
+
+    Raises:
+        KeyError: the config has no such field, or it is a group of fields with roles of their own.
+    """
+    owner = config
+    for name in path.split("."):
+        mark = next((f for f in marks_of(type(owner)) if f.name == name), None)
+        if mark is None:
+            break
+        if mark.role is not None:
+            return mark.role
+        owner = getattr(owner, name)
+    raise KeyError(path)
+
+
 def with_infrastructure_of(stored: Any, command: Any) -> dict[str, Any]:
     """A stored config as another command may use it: what it computes as stored, the rest anew.
 
