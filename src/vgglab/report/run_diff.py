@@ -97,11 +97,11 @@ def _text(value: Any) -> str:
 
 
 def _data(found: TwoRuns) -> str:
-    first, second = found.data
+    first, second = (text.removeprefix("sha256:")[:16] for text in found.data)
     if first and first == second:
-        return f"data: the same, fingerprint {first[:16]}"
+        return f"data: the same, fingerprint {first}"
     if first and second:
-        return f"data: fingerprint A {first[:16]}, B {second[:16]}"
+        return f"data: fingerprint A {first}, B {second}"
     unknown = " and ".join(name for name, data in zip("AB", found.data, strict=True) if not data)
     return f"data: fingerprint of {unknown} not known here"
 

@@ -127,7 +127,8 @@ def compare_studies(
     both, *alone = matched_arms(then, now)
     data = _fingerprints(then, data_of), _fingerprints(now, data_of)
     same_images = _have_same_images(then, now, data)
-    reader = MistakesReader() if same_images else NoPairs()
+    reader = then.reader if same_images else NoPairs()
+    now = replace(now, reader=then.reader)  # each run's predictions are read once
     tests = [(arm, label) for arm in both for label in protocols_of_both(arm) or [NO_PROTOCOL]]
     errors = [error_draft(arm, label, reader) for arm, label in tests]
     training = [training_draft(arm, label, reader) for arm, label in tests]
