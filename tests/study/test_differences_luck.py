@@ -17,6 +17,7 @@ from study_points import run
 
 from vgglab.config.claims import Claim
 from vgglab.runs import RunDirectory, RunRecord
+from vgglab.runs.records import ProtocolErrors
 from vgglab.study.claims.comparisons import Comparison, Side
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
@@ -25,7 +26,7 @@ from vgglab.study.differences.matched_claims import MatchedClaim, claim_draft
 from vgglab.study.differences.shifts import Word, settled
 
 NETS = ("a", "b", "d")
-SEEDS, IMAGES, PAIRS = 3, 400, 120
+SEEDS, IMAGES, PAIRS = 3, 400, 80
 ERROR = 15.0
 ALIKE = Population(difficulty=1.6, taste=0.5, shift=0.15)
 """Nets that find other images hard; seeds a point or two apart, so that images matter most."""
@@ -56,8 +57,8 @@ def made(wrong_ksi: NDArray[np.bool_], folder: str, reader: Drawn) -> list[list[
         wrong_n = wrong_ksi[place // SEEDS, place % SEEDS]
         directory = RunDirectory(Path(folder) / template.id)
         reader.of_run[directory.path] = Mistakes(index_n, index_n, 0 * index_n, wrong_n)
-        errors = {"top1_error": 100.0 * float(wrong_n.mean()), "loss": 0.0, "images": IMAGES}
-        record = replace(template, directory=directory, result={"errors": {"center": errors}})  # type: ignore[typeddict-item]
+        errors: ProtocolErrors = {"top1_error": 100.0 * float(wrong_n.mean()), "images": IMAGES}
+        record = replace(template, directory=directory, result={"errors": {"center": errors}})
         found[place // SEEDS].append(record)
     return found
 
@@ -123,7 +124,6 @@ def test_draws_of_one_truth_are_said_to_differ_in_at_most_a_twentieth(others: bo
         any(moved(then, now, reader, others=others))
         for then, now, reader in pairs_of_studies(UNLIKE, PAIRS)
     )
-    print(f"{false} of {PAIRS}")
     assert false <= stats.binom.ppf(0.99, PAIRS, 0.05)
 
 
@@ -135,7 +135,6 @@ def test_a_real_shift_is_seen() -> None:
             for then, now, reader in pairs_of_studies(ALIKE, 40, shift=25.0)
         ]
     )
-    print(seen.mean(axis=0))
-    assert seen[:, 0].mean() > 0.8
-    assert seen[:, 3].mean() > 0.3
+    assert seen[:, 0].mean() > 0.6
+    assert seen[:, 3].mean() > 0.6
     assert seen[:, [1, 2, 4]].any(axis=1).mean() <= 0.1

@@ -262,12 +262,12 @@ def explain_hydra(error: Exception) -> str:
     text = str(error)
     if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
         key, _, values = match[1].partition("=")
-        if key == "studies":  # as with_two_studies has written it
-            return f"sweeps={values}: two studies are a list: sweeps=[{values}]"
-        return (
+        usual = (
             f"{match[1]}: a run of each is a sweep: -m {match[1]}; a list is {key}=[{values}], and "
             f"a text with a comma \"{key}='{values}'\""
         )
+        two = f"sweeps={values}: two studies are a list: sweeps=[{values}]"
+        return two if key == "studies" else usual  # as with_two_studies has written it
     if match := re.search(r"Could not override '([^']+)'\.?\s*No match in the defaults list", text):
         return f"{match[1]}: no such group or field; {unknown_field(match[1])}"
     if match := NOT_FOUND.search(text):

@@ -87,18 +87,22 @@ def arm_fields(config: Config) -> dict[str, Any]:
 def role_of(config: Any, path: str) -> Role:
     """The role of a field of a config by its dotted name; a group's own role is that of all in it.
 
+    ``data.name``, by which a data set is told from others, is written down as no role: it is what a
+    study may vary.
+
     Raises:
-        KeyError: the config has no such field, or it is a group of fields with roles of their own.
+        KeyError: the config has no such field.
     """
     owner = config
     for name in path.split("."):
-        mark = next((f for f in marks_of(type(owner)) if f.name == name), None)
+        marks = marks_of(type(owner)) if dataclasses.is_dataclass(owner) else ()
+        mark = next((f for f in marks if f.name == name), None)
         if mark is None:
-            break
+            raise KeyError(path)
         if mark.role is not None:
             return mark.role
         owner = getattr(owner, name)
-    raise KeyError(path)
+    return Role.SCIENTIFIC
 
 
 def with_infrastructure_of(stored: Any, command: Any) -> dict[str, Any]:

@@ -155,6 +155,8 @@ def finding(found: TwoStudies) -> str:
             ", ".join(dict.fromkeys(s.why for s in found.shifts if s.why)) or "nothing is in both"
         )
         return f"Nothing could be tested: {whys}.{_words(changed)}"
+    if all(shift.difference == 0 and shift.interval == (0, 0) for shift in tested):
+        return f"Nothing moved: run for run the errors are the same.{_words(changed)}"
     ends = [abs(end) for shift in tested for end in shift.interval or ()]
     room = f"; the intervals leave room for {number(max(ends))} points" if ends else ""
     return f"Nothing moved by more than noise{room}.{_words(changed)}"

@@ -91,12 +91,14 @@ class NoPairs(MistakesReader):
 
 
 def protocols_of_both(arm: MatchedArm) -> list[str]:
-    """Labels of the tests that some run of either side was tested under."""
+    """Labels of the tests that runs of both studies were tested under; those of the one where no
+    run of the other has trained."""
     labels = [
         {label for point in points.values() for label in point.result.get("errors", {})}
         for points in (arm.then, arm.now)
     ]
-    return sorted(labels[0] & labels[1], key=place_in_order)
+    found = labels[0] & labels[1] if all(labels) else labels[0] | labels[1]
+    return sorted(found, key=place_in_order)
 
 
 def errors_of(then: Points, now: Points, protocol: str, reader: MistakesReader) -> Paired:

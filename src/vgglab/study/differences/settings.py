@@ -76,7 +76,7 @@ def _role(name: str, configs: Iterable[Config]) -> Role:
     for config in configs:  # data sets have fields that others lack
         try:
             return role_of(config, name)
-        except (KeyError, AttributeError):
+        except KeyError:
             continue
     raise KeyError(name)
 
