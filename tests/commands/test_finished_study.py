@@ -112,3 +112,18 @@ def test_a_plan_estimates_from_finished_runs(two_seeds: TwoSeeds) -> None:
     )
     assert measured["disk_bytes"] > 100_000
     assert plan["total"]["memory_mib"] == pytest.approx(2 * measured["memory_mib"])
+
+
+def test_its_runs_compared_with_each_other(two_seeds: TwoSeeds) -> None:
+    """With the fingerprint of their data, of which their ids are made, and their predictions."""
+    runs = sorted(path.parent.name for path in two_seeds.folder.glob("runs/*/config.yaml"))
+    data = f"paths.data={two_seeds.datasets}"
+    ended = completed(two_seeds.folder, "task=diff", f"run=[{','.join(runs)}]", data, "format=json")
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["data"][0] == found["data"][1] != ""
+    assert [change["field"] for change in found["fields"]] == ["seed"]
+    (error,) = found["errors"]
+    counts = [error["images"][n] for n in ("both_right", "only_first", "only_second", "both_wrong")]
+    assert sum(counts) == error["images"]["images"] > 0
+    assert error["images"]["difference"] == pytest.approx(error["difference"], abs=1e-3)

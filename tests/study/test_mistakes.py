@@ -40,6 +40,22 @@ def test_each_image_has_its_original(
     assert mistakes.original_n.tolist() == originals
 
 
+def test_runs_of_one_name_in_two_folders_are_two_runs(tmp_path: Path) -> None:
+    """As two studies have them that are compared: one was trained again elsewhere."""
+    read(tmp_path / "old"), read(tmp_path / "new")
+    again = run("a", 0, 33.3, root=tmp_path / "new").directory.predictions("center")
+    table = pq.read_table(again)
+    classes = pa.array([[3, 5], [5, 3], [5, 3]])
+    pq.write_table(table.set_column(table.column_names.index("classes"), "classes", classes), again)
+    reader = MistakesReader()
+    old, new = (reader.mistakes(run("a", 0, 33.3, root=tmp_path / f), "center", 1)
+                for f in ("old", "new"))  # fmt: skip
+    assert old
+    assert new
+    assert old.wrong_n.tolist() == [False, True, False]
+    assert new.wrong_n.tolist() == [False, True, True]
+
+
 def test_old_and_new_predictions_are_of_the_same_images(tmp_path: Path) -> None:
     old, new = read(tmp_path / "old"), read(tmp_path / "new", original=[907, 907, 40])
     assert old.same_images(new)

@@ -35,7 +35,7 @@ from vgglab.launch.slurm import is_slurm_point
 from vgglab.privacy import without_secrets
 from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.streams import outlive_readers
-from vgglab.workflow.compose import checked_command, keep_for_points
+from vgglab.workflow.compose import checked_command, keep_for_points, with_two_studies
 from vgglab.workflow.help import help_text
 from vgglab.world import WorldError, leave_agent, world_of
 
@@ -60,6 +60,7 @@ COMMANDS: dict[TaskName, str] = {
     "describe": "vgglab.commands.describe:describe",
     "bundle": "vgglab.commands.bundle:bundle",
     "judge": "vgglab.commands.judge:judge",
+    "diff": "vgglab.commands.diff:diff",
 }
 """``task`` -> the function that carries it out; its module is loaded only then."""
 
@@ -80,7 +81,8 @@ def main(root: Path) -> None:
     checkout.enter(root)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own printer
     store.register()
-    sys.argv[1:] = overrides_last(with_user_folder(with_bundle(sys.argv[1:])))
+    typed = with_two_studies(with_bundle(sys.argv[1:]))
+    sys.argv[1:] = overrides_last(with_user_folder(typed))
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(help_text([*_user_folders(), root, root / "conf"], COMMANDS, EXAMPLES))
         sys.exit(DONE)
@@ -277,10 +279,12 @@ def explain_hydra(error: Exception) -> str:
     text = str(error)
     if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
         key, _, values = match[1].partition("=")
-        return (
+        usual = (
             f"{match[1]}: a run of each is a sweep: -m {match[1]}; a list is {key}=[{values}], and "
             f"a text with a comma \"{key}='{values}'\""
         )
+        two = f"sweeps={values}: two studies are a list: sweeps=[{values}]"
+        return two if key == "studies" else usual  # as with_two_studies has written it
     if match := re.search(r"Could not override '([^']+)'\.?\s*No match in the defaults list", text):
         return f"{match[1]}: no such group or field; {unknown_field(match[1])}"
     if match := NOT_FOUND.search(text):

@@ -40,6 +40,7 @@ TaskName = Literal[
     "verify",
     "bundle",
     "judge",
+    "diff",
 ]
 Names = str | tuple[str, ...]
 """One, or a list."""
@@ -164,12 +165,15 @@ class Config:
     batch stays. ``auto``: as many as fit, found by trying before the run starts. 0: the device's
     whole share, in ``trainer.accumulate`` parts."""
     format: Annotated[Literal["table", "json", "csv", "latex"], Role.INFRASTRUCTURE] = "table"
-    """What ``task=describe``, ``task=evaluate``, ``task=judge``, ``task=plan``, ``task=prepare``,
-    ``task=prune``, ``task=report`` and ``task=runs`` print; ``latex`` is of ``task=report``
-    alone."""
+    """What ``task=describe``, ``task=diff``, ``task=evaluate``, ``task=judge``, ``task=plan``,
+    ``task=prepare``, ``task=prune``, ``task=report`` and ``task=runs`` print; ``latex`` is of
+    ``task=report`` alone."""
     run: Annotated[Names, Role.INFRASTRUCTURE] = ()
-    """``task=evaluate``: the runs to test; ``task=verify``: to interrupt and compare. Each by its
-    id in ``paths.runs``, or by the path of its folder."""
+    """``task=evaluate``: the runs to test; ``task=verify``: to interrupt and compare;
+    ``task=diff``: two to compare. Each by its id in ``paths.runs``, or the path of its folder."""
+    studies: Annotated[Names, Role.INFRASTRUCTURE] = ()
+    """``task=diff``: the two studies to compare, the earlier one first. Each by its name in
+    ``paths.studies``, or by the path of its folder. ``sweeps=[A,B]`` means the same."""
     fuse: Annotated[Names, Role.INFRASTRUCTURE] = ()
     """``task=evaluate``: stored predictions to average, each ``<run>`` or ``<run>:<protocol>``."""
     weights: Annotated[str, Role.INFRASTRUCTURE] = ""

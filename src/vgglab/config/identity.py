@@ -84,6 +84,27 @@ def arm_fields(config: Config) -> dict[str, Any]:
     return fields
 
 
+def role_of(config: Any, path: str) -> Role:
+    """The role of a field of a config by its dotted name; a group's own role is that of all in it.
+
+    ``data.name``, by which a data set is told from others, is written down as no role: it is what a
+    study may vary.
+
+    Raises:
+        KeyError: the config has no such field.
+    """
+    owner = config
+    for name in path.split("."):
+        marks = marks_of(type(owner)) if dataclasses.is_dataclass(owner) else ()
+        mark = next((f for f in marks if f.name == name), None)
+        if mark is None:
+            raise KeyError(path)
+        if mark.role is not None:
+            return mark.role
+        owner = getattr(owner, name)
+    return Role.SCIENTIFIC
+
+
 def with_infrastructure_of(stored: Any, command: Any) -> dict[str, Any]:
     """A stored config as another command may use it: what it computes as stored, the rest anew.
 

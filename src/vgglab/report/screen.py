@@ -36,7 +36,7 @@ _LEAST = 8
 """Characters of a column that has to give way."""
 _NAME = 20
 """Of the first one, before others give way too."""
-_ASCII = str.maketrans({MINUS: "-", NONE: "-", HARD_SPACE: " "})
+ASCII = str.maketrans({MINUS: "-", NONE: "-", HARD_SPACE: " "})
 """A pipe may know no other characters."""
 
 
@@ -48,7 +48,7 @@ def screen_lines(view: StudyView, record: ClaimsFile) -> list[str]:
         record: its judged claims, as in ``claims.json``.
     """
     parts = [wrap(progress(view), COLUMNS), _nets(view), _claims(record["claims"])]
-    return [line.translate(_ASCII) for part in parts for line in ("", *part)]
+    return [line.translate(ASCII) for part in parts for line in ("", *part)]
 
 
 def _nets(view: StudyView) -> list[str]:
@@ -71,7 +71,7 @@ def _nets(view: StudyView) -> list[str]:
         if s.protocol == protocols[0]
     ]
     header = ["net", "layers", "error, %", INTERVAL, "seeds", "min/run"]
-    lines = _table(header, rows, words={0})
+    lines = text_table(header, rows, words={0})
     if others := protocols[1:]:
         text = (
             f"Protocol {protocols[0]}; the page has {plural(len(others), 'protocol')} more: "
@@ -92,7 +92,7 @@ def _claims(claims: Sequence[ClaimRecord]) -> list[str]:
     if not claims:
         return ["No claim was put to this study."]
     header = ["claim", "word", "points", INTERVAL, "the paper, %"]
-    lines = _table(header, [_claim(claim) for claim in claims], words={0, 1, 4})
+    lines = text_table(header, [_claim(claim) for claim in claims], words={0, 1, 4})
     if any(word(claim) != claim["verdict"] for claim in claims):
         lines.append("* of runs that trained: others did not")
     return lines + _why_open(claims)
@@ -105,12 +105,12 @@ def _claim(claim: ClaimRecord) -> list[str]:
     return [
         f"{claim['claim'].replace('_', ' ')}: {what}" + (f", {setting}" if setting else ""),
         claim["verdict"] + ("*" if word(claim) != claim["verdict"] else ""),
-        *_numbers(claim),
+        *effect_and_interval(claim),
         " ".join(number(error, 1) for error in claim["paper"]["errors"]) or NONE,
     ]
 
 
-def _numbers(claim: ClaimRecord) -> tuple[str, str]:
+def effect_and_interval(claim: ClaimRecord) -> tuple[str, str]:
     """The effect and its interval: points, or of a claim on the best place, places."""
     effect, best = claim["effect"], claim["best"]
     if best:
@@ -129,7 +129,7 @@ def _why_open(claims: Sequence[ClaimRecord]) -> list[str]:
     return wrap(f"inconclusive: {reason}", COLUMNS) if reason else []
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], words: set[int]) -> list[str]:
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: set[int]) -> list[str]:
     """Rows under their header; a cell that is wider than its column goes on below itself.
 
     Args:

@@ -59,6 +59,17 @@ def keep_for_points(key: str, arguments: list[str]) -> bool:
     return False
 
 
+def with_two_studies(arguments: Sequence[str]) -> list[str]:
+    """The arguments with ``sweeps=[A,B]`` of ``task=diff`` as the field ``studies``.
+
+    Of a list of a group Hydra would merge the files, here those of two sweeps into one; and a study
+    that is compared need not have a file in ``sweeps/``.
+    """
+    if "task=diff" not in arguments:
+        return list(arguments)
+    return [re.sub(r"^sweeps=", "studies=", argument) for argument in arguments]
+
+
 def checked(composed: DictConfig) -> Config:
     """The typed, checked and machine-resolved config of a composed one."""
     tree: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)

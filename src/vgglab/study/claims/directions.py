@@ -166,6 +166,9 @@ class Falls(Direction):
     def pairs(self, sides: int) -> list[tuple[int, int]]:
         return [(later, later - 1) for later in range(1, sides)]
 
+    def contrasts(self, places: Sequence[float]) -> list[tuple[float, ...]]:
+        return [trend_weights(places)]
+
     def evidence(self, paired: Paired, margin: float) -> Evidence:
         trend = paired.contrast(trend_weights(paired.places))
         parts = self._parts(paired)
@@ -237,6 +240,9 @@ class Trains(Direction):
 
     def pairs(self, sides: int) -> list[tuple[int, int]]:
         return [(0, other) for other in range(1, sides)]
+
+    def contrasts(self, places: Sequence[float]) -> list[tuple[float, ...]]:
+        return []
 
     def evidence(self, paired: Paired, margin: float) -> Evidence:
         counts = [paired.runs(side) for side in range(paired.sides)]

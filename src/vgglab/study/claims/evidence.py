@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from vgglab.config.claims import BestPlace
 from vgglab.study.claims.best import Best
 from vgglab.study.claims.contrast import Measured
@@ -81,6 +83,16 @@ class Direction(ABC):
     @abstractmethod
     def pairs(self, sides: int) -> list[tuple[int, int]]:
         """The differences between its sides that a claim is made of: first side less second."""
+
+    def contrasts(self, places: Sequence[float]) -> list[tuple[float, ...]]:
+        """Weights of the sides' errors in each difference that the claim's effect may be.
+
+        Args:
+            places: where the sides stand along an order.
+        """
+        weights = np.eye(len(places))
+        pairs = self.pairs(len(places))
+        return [tuple(map(float, weights[first] - weights[second])) for first, second in pairs]
 
     @abstractmethod
     def evidence(self, paired: Paired, margin: float) -> Evidence:

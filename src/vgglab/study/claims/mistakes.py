@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,8 @@ class Mistakes:
 class MistakesReader:
     """Reads each run's predictions once."""
 
-    _read: dict[tuple[str, str, int], Mistakes | None] = field(default_factory=dict)
+    _read: dict[tuple[Path, str, int], Mistakes | None] = field(default_factory=dict)
+    """By folder: two studies may have a run of one id each, trained apart."""
 
     def mistakes(self, run: RunRecord, protocol: str, k: int) -> Mistakes | None:
         """The test images whose label is not among a run's first k predictions.
@@ -50,7 +52,7 @@ class MistakesReader:
             None where the run kept no predictions, or too few classes of each, or their file is
             damaged, which is said.
         """
-        key = (run.id, protocol, k)
+        key = (run.directory.path, protocol, k)
         if key not in self._read:
             self._read[key] = _read_mistakes(run, protocol, k)
         return self._read[key]

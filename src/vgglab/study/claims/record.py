@@ -165,7 +165,7 @@ def claims_record(view: StudyView) -> ClaimsFile:
         "correction": "Holm",
         "looks": list(view.looks),
         "family": len(judgements),
-        "claims": [_claim(judgement, len(judgements)) for judgement in judgements],
+        "claims": [claim_record(judgement, len(judgements)) for judgement in judgements],
         "not_asked": [_unanswered(claim, view) for claim in unanswered],
     }
 
@@ -178,7 +178,8 @@ def _unanswered(found: Unanswered, view: StudyView) -> UnansweredRecord:
     }
 
 
-def _claim(found: Judgement, family: int) -> ClaimRecord:
+def claim_record(found: Judgement, family: int) -> ClaimRecord:
+    """One judged comparison; ``family`` counts those that are corrected together."""
     comparison, claim, evidence = found.comparison, found.comparison.claim, found.evidence
     return {
         "claim": comparison.name,

@@ -14,7 +14,7 @@ import scipy
 from vgglab.study.claims.comparisons import Comparison, Side, Unanswered, comparisons
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.evidence import Direction, Evidence, OneSided
-from vgglab.study.claims.inference import ALPHA, holm
+from vgglab.study.claims.inference import ALPHA, holm, holm_levels
 from vgglab.study.claims.looks import Seeds, looks_of
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.pairing import Paired, pair
@@ -229,13 +229,11 @@ def _with_words(now: Mapping[int, Judgement], family: int, rule: Spending) -> di
     order = list(now)
     p_values = np.ones(family)
     p_values[: len(order)] = [now[i].p_value for i in order]
-    adjusted = holm(p_values)
-    shown = int((adjusted <= ALPHA).sum())
-    ranks = np.argsort(np.argsort(p_values, kind="stable"), kind="stable")
+    adjusted, levels = holm(p_values), holm_levels(p_values)
     found = {}
     for place, i in enumerate(order):
-        level = ALPHA / (family - min(int(ranks[place]), shown))
-        below, above = (rule.tail(t, now[i].look) for t in now[i].direction.tails(level))
+        tails = now[i].direction.tails(float(levels[place]))
+        below, above = (rule.tail(t, now[i].look) for t in tails)
         judgement = replace(
             now[i],
             p_holm=float(adjusted[place]),
