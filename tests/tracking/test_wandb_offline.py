@@ -178,6 +178,18 @@ def test_a_sink_that_was_never_started_finishes_without_a_word(
     assert only(tmp_path, "exit").exit_code == 0
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_an_alert_is_kept_where_it_is_asked_for(tmp_path: Path, asked: bool) -> None:
+    sink = WandbSink(TrackingConfig(alerts=asked), CARD, tmp_path)
+    sink.alert("before it was started", "is no alert")
+    sink.start([])
+    sink.alert("a-s0: diverged", "loss is not finite at step 3")
+    sink.finish({}, exit_code=1)
+    write_out()
+    told = [(alert.title, alert.text) for alert in of_kind(offline_file(tmp_path), "alert")]
+    assert told == ([("a-s0: diverged", "loss is not finite at step 3")] if asked else [])
+
+
 def test_off_does_not_load_wandb(tmp_path: Path, datasets: Path) -> None:
     code = (
         "import sys; from pathlib import Path; import vgglab.commands.main as main\n"

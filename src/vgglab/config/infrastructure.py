@@ -117,6 +117,9 @@ class TrackingConfig:
     """Added to the run's own, and to those of ``WANDB_TAGS``."""
     notes: Annotated[str, Field(max_length=10_000), Role.INFRASTRUCTURE] = ""
     """Stand before the run's command; after those of ``WANDB_NOTES``."""
+    alerts: Annotated[bool, Role.INFRASTRUCTURE] = False
+    """Have W&B tell you of a run that diverges, is untrainable or fails; one that is kept offline
+    tells once it is uploaded."""
     log_model: Annotated[bool, Role.INFRASTRUCTURE] = False
     """Keep the best checkpoint as an artifact with the aliases ``best`` and the run's id."""
     predictions: Annotated[int, Field(ge=0, le=10_000), Role.INFRASTRUCTURE] = 0

@@ -121,6 +121,16 @@ class WandbSink:
 
         self._try("keep the predictions", keep)
 
+    def alert(self, title: str, text: str) -> None:
+        """Have W&B tell the user, where ``tracking.alerts`` asks for it."""
+
+        def tell() -> None:
+            if self._run is not None:
+                self._run.alert(title=title, text=text, level="WARN")
+
+        if self._tracking.alerts:
+            self._try("tell of it", tell)
+
     def finish(self, summary: Mapping[str, Any], exit_code: int) -> None:
         """Write the summary and close the run, as failed unless ``exit_code`` is 0.
 

@@ -133,6 +133,12 @@ def _train_and_track(
         exit_code = 0
     except Outcome as outcome:
         summary = {"outcome": str(outcome.state)}
+        sink.alert(f"{directory.id}: {outcome.state}", str(outcome))
+        raise
+    except Interrupted:
+        raise
+    except Exception as error:
+        sink.alert(f"{directory.id}: {State.FAILED}", reason_of(error, config))
         raise
     finally:
         sink.finish(summary, exit_code)
