@@ -11,6 +11,7 @@ from running import SMALL, completed
 from warm_command import WarmCommand
 
 from vgglab.runs import RunDirectory, State, Status, load_run
+from vgglab.runs.disk import bytes_of
 from vgglab.study import StudyView
 from vgglab.study.stored import write_study
 from vgglab.workflow.provenance import write_config
@@ -63,6 +64,8 @@ def test_checkpoints_and_uploaded_files_go(warm: WarmCommand, tmp_path: Path) ->
     assert not (run.path / "wandb").exists()
     assert (other.path / "wandb").exists()
     assert run.read_status().state is State.FINISHED
+    size = run.read_status().disk_bytes
+    assert size == pytest.approx(bytes_of(run.path), abs=100)  # written before its own last change
     assert pruned(warm, tmp_path, "prune.do=true", "prune.kinds=[checkpoints]") == {
         ("runs", "one"): False, ("runs", "two"): False,
     }  # fmt: skip

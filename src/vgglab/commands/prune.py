@@ -172,6 +172,10 @@ def _removed(spare: Spare) -> bool:
                     shutil.rmtree(path)
                 else:
                     path.unlink(missing_ok=True)
+            if spare.kind != "runs":
+                status = Status.read(spare.run.status)
+                status.disk_bytes = bytes_of(spare.run.path)
+                status.write(spare.run.status)
     except Timeout:
         return False
     return True

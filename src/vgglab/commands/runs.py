@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -11,7 +11,6 @@ from rich.console import RenderableType
 from vgglab.config import Config
 from vgglab.launch.screen import status_table
 from vgglab.runs import State, Status
-from vgglab.runs.disk import bytes_of
 from vgglab.workflow.compose import has_sweep
 from vgglab.workflow.output import print_rows, screen
 from vgglab.workflow.points import StudyPoint
@@ -19,10 +18,10 @@ from vgglab.workflow.reporting import view_of
 from vgglab.workflow.this_command import points_of_this_command, runs_of_this_command
 
 COLUMNS = (
-    "run", "state", "epoch", "epochs", "validation_error", "bytes", "attempts", "host", "parent",
-    "reason",
+    "run", "state", "epoch", "epochs", "validation_error", "disk_bytes", "attempts", "host",
+    "parent", "reason",
 )  # fmt: skip
-"""Columns of ``format=csv``; JSON has every field of ``status.json`` and the folder's size."""
+"""Columns of ``format=csv``; JSON has every field of ``status.json``."""
 
 
 def runs(config: Config) -> None:
@@ -34,18 +33,17 @@ def runs(config: Config) -> None:
     for name, status in found:
         if name in unneeded:
             status.state = State.UNNEEDED
-    sizes = {directory.id: bytes_of(directory.path) for directory in directories}
     rows: list[dict[str, Any]] = [
-        {"run": name, "bytes": sizes[name]} | dataclasses.asdict(status) for name, status in found
+        {"run": name} | dataclasses.asdict(status) for name, status in found
     ]
     if config.format == "table" and not rows:
         print(f"no runs in {config.paths.runs}")
         return
-    print_rows(rows, config.format, tables=lambda: [_table(found, sizes)], columns=COLUMNS)
+    print_rows(rows, config.format, tables=lambda: [_table(found)], columns=COLUMNS)
 
 
-def _table(found: Sequence[tuple[str, Status]], sizes: Mapping[str, int]) -> RenderableType:
-    return status_table(found, width=screen().width, sizes=sizes)
+def _table(found: Sequence[tuple[str, Status]]) -> RenderableType:
+    return status_table(found, width=screen().width, with_sizes=True)
 
 
 def unneeded_points(points: Sequence[StudyPoint]) -> set[str]:

@@ -38,7 +38,7 @@ def status_table(
     *,
     width: int = 160,
     points: Mapping[str, str] | None = None,
-    sizes: Mapping[str, int] | None = None,
+    with_sizes: bool = False,
 ) -> Group:
     """Return a table of runs with state, epochs, validation error, parent if any, and reason.
 
@@ -48,7 +48,7 @@ def status_table(
         width: columns of the screen; below ``NARROW`` parents and reasons are lines under the
             table.
         points: what tells each run from the others, by its id; None: their ids do.
-        sizes: bytes of each run's folder, by its id; None: not shown.
+        with_sizes: whether it says how much each run's folder holds.
 
     Returns:
         The table, and those lines.
@@ -69,7 +69,7 @@ def status_table(
     table.add_column("state")
     table.add_column("epoch", justify="right")
     table.add_column(f"validation{chr(10) if is_narrow else ' '}error, %", justify="right")
-    if sizes is not None:
+    if with_sizes:
         table.add_column("MB", justify="right")
     if not is_narrow:
         table.add_column("attempts", justify="right")
@@ -86,13 +86,17 @@ def status_table(
             Text(str(status.state), style=COLOURS[status.state]),
             f"{status.epoch}/{status.epochs}" if status.epochs else "",
             "" if error is None else f"{error:.2f}",
-            *([f"{sizes[name] / 1e6:.1f}"] if sizes is not None else []),
+            *([_megabytes(status)] if with_sizes else []),
         ]
         table.add_row(
             *cells, *([] if is_narrow else wide), *([] if is_narrow else [Text(status.reason)])
         )
     notes = [line for name, status in rows for line in _notes(name, status)] if is_narrow else []
     return Group(table, *map(Text, notes))
+
+
+def _megabytes(status: Status) -> str:
+    return "" if status.disk_bytes is None else f"{status.disk_bytes / 1e6:.1f}"
 
 
 def _notes(name: str, status: Status) -> Iterator[str]:

@@ -21,24 +21,18 @@ def spare_checkpoints(run: RunDirectory, select: str) -> list[Path]:
     return sorted(p for p in run.checkpoints.iterdir() if p != kept and p.is_file())
 
 
-def drop_spare_checkpoints(run: RunDirectory, select: str) -> None:
-    """Remove them; one that cannot be removed stays."""
-    for path in spare_checkpoints(run, select):
-        with contextlib.suppress(OSError):
-            path.unlink()
-
-
 def bytes_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder and below; of links, nothing."""
+    """Bytes of a file, or of all files in a folder and below; of links, and of what cannot be
+    looked at, none."""
     if path.is_symlink():
         return 0
     if not path.is_dir():
         return path.stat().st_size if path.exists() else 0
     size, folders = 0, [str(path)]
     while folders:
-        with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
             for entry in entries:
-                with contextlib.suppress(FileNotFoundError):  # a run at work replaces its files
+                with contextlib.suppress(OSError):  # a run at work replaces its files
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
                     elif entry.is_file(follow_symlinks=False):

@@ -108,6 +108,8 @@ class Status:
     """That began the last attempt, to be pasted into a shell."""
     parent: str = ""
     """Id of the run whose weights this one starts from."""
+    disk_bytes: int | None = None
+    """Of its folder when its last attempt ended, or when it was pruned."""
     history: list[Attempt] = field(default_factory=list)
 
     @classmethod

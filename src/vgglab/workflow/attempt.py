@@ -5,14 +5,16 @@ Loads torch. ``training/experiment.py`` is the next page of the story.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from vgglab.config import Config
 from vgglab.launch import slurm
 from vgglab.launch.point import launched
 from vgglab.runs import Place, RunDirectory, State, Status, write_result
-from vgglab.runs.disk import drop_spare_checkpoints
+from vgglab.runs.disk import bytes_of, spare_checkpoints
 from vgglab.runs.records import Trainability
 from vgglab.training.distributed import ProcessGroup
 from vgglab.training.experiment import run_experiment
@@ -81,12 +83,21 @@ def attempt(
         raise
     finally:
         status.end_attempt(state, reason)
+        spare = _spare(config, directory, state)
+        status.disk_bytes = bytes_of(directory.path) - sum(map(bytes_of, spare))
         write_last_words(status, directory)
         log.info("%s %s", state, reason)
-        if state is State.FINISHED and config.trainer.keep_checkpoints == "selected":
-            drop_spare_checkpoints(directory, config.recipe.select)
+        for path in spare:  # not before the ledger says that it has finished
+            with contextlib.suppress(OSError):
+                path.unlink()
         if state is State.INTERRUPTED and slurm.is_slurm_point():
             log.info("requeued: %s", slurm.requeue())
+
+
+def _spare(config: Config, directory: RunDirectory, state: State) -> list[Path]:
+    if state is not State.FINISHED or config.trainer.keep_checkpoints == "all":
+        return []
+    return spare_checkpoints(directory, config.recipe.select)
 
 
 def follow(config: Config, directory: RunDirectory, group: ProcessGroup) -> None:
