@@ -140,37 +140,32 @@ def answer(paired: Paired, evidence: Evidence, place: Place) -> Answer:
     """
     if why := why_untestable(paired):
         return Answer(Word.UNDECIDED, 0.0, None, why)
-    said = tested_answer(evidence, alpha=place.alpha, look=place.look)
+    rule = spending(())
+    below, above = (rule.tail(tail, place.look) for tail in LOWER.tails(place.alpha))
+    said = Answer(
+        word=word_of(evidence, place),
+        level=rule.tail(place.alpha, place.look),
+        interval=evidence.interval_of(below, above),
+    )
     failed, runs = paired.runs(CANDIDATE)
     if said.word is Word.KEEP and failed:
-        why = f"{failed} of {runs} runs of the candidate did not train, which the others do not outweigh"
-        return replace(said, word=Word.UNDECIDED, reason=why)
+        why = f"{failed} of {runs} runs of the candidate did not train: the others alone decide"
+        return replace(said, word=Word.UNDECIDED, reason=f"{why} nothing")
     return said
 
 
-def tested_answer(evidence: Evidence, *, alpha: float, look: int) -> Answer:
+def word_of(evidence: Evidence, place: Place) -> Word:
     """The word on a comparison that can be tested.
 
     Keep: the candidate's error is shown to be lower by more than the margin. Reject: a gain of more
     than the margin is ruled out. Both are tested as a claim "lower" is, and share its level.
-
-    Args:
-        evidence: of a ``lower`` claim, the candidate first.
-        alpha: that the question may spend over all its looks.
-        look: at this question, from 1.
     """
-    rule = spending(())
     worth = {
-        Word.KEEP: _worth(evidence.supports, look),
-        Word.REJECT: _worth(evidence.contradicts, look),
+        Word.KEEP: _worth(evidence.supports, place.look),
+        Word.REJECT: _worth(evidence.contradicts, place.look),
     }
     best = min(worth, key=lambda word: worth[word])
-    below, above = (rule.tail(tail, look) for tail in LOWER.tails(alpha))
-    return Answer(
-        word=best if worth[best] <= alpha else Word.UNDECIDED,
-        level=rule.tail(alpha, look),
-        interval=evidence.interval_of(below, above),
-    )
+    return best if worth[best] <= place.alpha else Word.UNDECIDED
 
 
 def _worth(test: OneSided, look: int) -> float:
