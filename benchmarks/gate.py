@@ -198,8 +198,8 @@ def power(seeds: int, question: int, searches: int, *, shared: float = 0.0) -> f
 
 def level_of(question: int, exponent: float) -> float:
     """One-sided level at which the first look at a question keeps."""
-    share = question**-exponent / float(scipy.special.zeta(exponent))
-    return ALPHA * share * CLAIMED * FIRST_SHARE
+    share = question**-exponent / scipy.special.zeta(exponent)
+    return float(ALPHA * share * CLAIMED * FIRST_SHARE)
 
 
 WORLDS = {

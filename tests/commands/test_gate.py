@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from judged_runs import write_predictions
 from report_runs import config_of, write_run
+from warm_command import WarmCommand
 
 from vgglab.commands.judge import judge
 from vgglab.config.parse import ConfigError, parse
@@ -118,6 +119,9 @@ def test_a_word_stands_when_runs_are_added(gate: Gate) -> None:
     code, found = gate("a012", "b012")
     assert (code, found["repeated"], found["seeds"]) == (0, True, [2, 2])
     assert len(read_lines(LEDGER)) == 1
+    # But not on other runs, and one seed has none.
+    assert gate("a01", "b2")[1]["word"] == "undecided"
+    assert [line["question"] for line in read_lines(LEDGER)] == [1, 1]
 
 
 def test_one_seed_is_undecided_and_takes_its_question(gate: Gate) -> None:
@@ -151,6 +155,22 @@ def test_two_lines_for_a_reader(gate: Gate) -> None:
     assert first.endswith("], 3 and 3 seeds")
     assert second.startswith("question 1, look 1: at its level of 1% the interval is [")
     assert "a word would take " in gate.told("a012", "c012", "table")[1]
+
+
+@pytest.mark.slow
+def test_the_whole_command(runs: Path, tmp_path: Path, warm: WarmCommand) -> None:
+    words = ("task=judge", f"paths.runs={runs}", "format=json", "baseline=[a-0,a-1,a-2]")
+    better = warm(
+        tmp_path, *words, "candidate=[b-0,b-1,b-2]", "claims=few", "judge.claim=b_beats_a"
+    )
+    assert (better.returncode, better.stderr) == (0, "")
+    assert json.loads(better.stdout)["word"] == "keep"
+    alike = warm(tmp_path, *words, "candidate=[c-0,c-1,c-2]")
+    assert (alike.returncode, json.loads(alike.stdout)["word"]) == (4, "undecided")
+    other = warm(tmp_path, *words, "candidate=c-0", "judge.claim=lrn")
+    assert (other.returncode, other.stdout) == (2, "")
+    assert other.stderr.startswith("error: judge.claim = lrn: must be a claim 'lower' of two sides")
+    assert len(read_lines(tmp_path / LEDGER)) == 2
 
 
 def test_asks_at_once_get_places_of_their_own(here: Path, tmp_path: Path) -> None:

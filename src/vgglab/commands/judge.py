@@ -108,7 +108,8 @@ def _shown(interval: Sequence[float]) -> str:
 
 def _more(line: Row) -> str:
     if line["more_seeds"] is None:
-        return f"a word would take {shown_seeds(MOST_SEEDS + 1)} seeds a side"
+        many = shown_seeds(MOST_SEEDS + 1)
+        return f"a word would take {many} seeds a side, or more test images"
     return f"a word would take {shown_seeds(line['more_seeds'])} more seeds a side"
 
 

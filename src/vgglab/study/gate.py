@@ -210,10 +210,13 @@ class Asked:
     margin: float
     """Percentage points."""
 
-    @property
-    def criterion(self) -> tuple[object, ...]:
-        """What the word is about, whichever runs there are: a word on it stands."""
-        return self.arms, self.metric, self.protocol, self.margin
+    def adds_to(self, other: Asked) -> bool:
+        """Whether it is the other question of the same runs, or of these and more."""
+        return (
+            replace(self, baseline=other.baseline, candidate=other.candidate) == other
+            and set(other.baseline) <= set(self.baseline)
+            and set(other.candidate) <= set(self.candidate)
+        )
 
 
 def place_of(asked: Asked, lines: Sequence[Mapping[str, object]]) -> Place:
@@ -229,7 +232,8 @@ def place_of(asked: Asked, lines: Sequence[Mapping[str, object]]) -> Place:
 
 
 def earlier(asked: Asked, lines: Sequence[Mapping[str, object]]) -> Mapping[str, object] | None:
-    """The line that answers an ask already: of the same runs, or with a word, which stands."""
+    """The line that answers an ask already: of the same runs, or a word on some of them, which
+    stands however many are added."""
     for line in lines:
         other = Asked(
             arms=_pair(line["arms"]),
@@ -241,7 +245,7 @@ def earlier(asked: Asked, lines: Sequence[Mapping[str, object]]) -> Mapping[str,
         )
         if other == asked:
             return line
-        if other.criterion == asked.criterion and line["word"] != Word.UNDECIDED:
+        if line["word"] != Word.UNDECIDED and asked.adds_to(other):
             return line
     return None
 
