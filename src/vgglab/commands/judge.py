@@ -1,10 +1,11 @@
-"""``task=judge``: the words of a study anew, and whether they are those that were printed."""
+"""``task=judge``: the words of a study anew, and whether they are those that were printed; or of
+two arms, whether a change is kept."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,31 @@ from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.evidence import BrokenBundle, Recomputed, digest_of, unpack
 from vgglab.evidence.words import printed_words
+from vgglab.study.claims.power import MOST_SEEDS
+from vgglab.study.claims.wanted import shown_seeds
+from vgglab.study.gate import Word
+from vgglab.workflow import gate
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.stored_study import recomputed_study, with_runs
 
+EXIT_CODES = {Word.KEEP: 0, Word.REJECT: 3, Word.UNDECIDED: 4}
+"""Of the gate; 1 and 2 are what they are everywhere, a failure and a mistake of the user's."""
 MOST_TOLD = 5
 """Places that a sentence names."""
 
 
 def judge(config: Config) -> None:
-    """Print each word as printed and as recomputed, of a bundle or of a study's folder.
+    """Print each word as printed and as recomputed, of a bundle or of a study's folder; with
+    ``baseline`` and ``candidate``, the gate's word on the candidate.
 
     Raises:
-        ConfigError: there is no such bundle or study, or this version cannot read it.
-        SystemExit: the bundle was changed, or a word, number or error is another.
+        ConfigError: there is no such bundle, study or run, or this version cannot read it.
+        SystemExit: the bundle was changed, or a word, number or error is another; the gate's word
+            is not to keep.
     """
+    if config.baseline or config.candidate:
+        _pass(config)
+        return
     try:
         document, found = _of_bundle(config) if config.bundle else ({}, recomputed_study(config))
     except BrokenBundle as error:
@@ -55,6 +67,50 @@ def judge(config: Config) -> None:
     print_rows(rows, config.format, document=_document(found) | document, tables=tables)
     if not found.is_same:
         raise SystemExit(1)
+
+
+def _pass(config: Config) -> None:
+    """The gate."""
+    if config.bundle:
+        raise ConfigError("bundle, baseline: a bundle is checked, or runs are compared; name one")
+    line = gate.ask(config)
+    print_rows([line], config.format, document=line, tables=lambda: _lines(line))
+    if code := EXIT_CODES[Word(line["word"])]:
+        raise SystemExit(code)
+
+
+def _lines(line: Row) -> Iterable[str]:
+    """What the gate says in two lines."""
+    seeds = " and ".join(map(str, line["seeds"]))
+    where = f"question {line['question']}, look {line['look']}"
+    if line["difference"] is None:
+        yield f"{line['word']}: {line['reason']} ({where})"
+        return
+    found = f"{line['difference']:+.2f} points"
+    if line["interval_95"]:
+        found += f" {_shown(line['interval_95'])}"
+    yield f"{line['word']}: candidate less baseline {found}, {seeds} seeds"
+    if line["reason"]:
+        yield f"{line['reason']} ({where})"
+        return
+    again = "; answered before, nothing is spent" if line["repeated"] else ""
+    wanted = f"; {_more(line)}" if line["word"] == Word.UNDECIDED else ""
+    yield (
+        f"{where}: at its level of {100 * line['level']:.2g}% the interval is "
+        f"{_shown(line['interval'])}{wanted}{again}"
+    )
+
+
+def _shown(interval: Sequence[float]) -> str:
+    low, high = interval
+    return f"[{low:+.2f}, {high:+.2f}]"
+
+
+def _more(line: Row) -> str:
+    if line["more_seeds"] is None:
+        many = shown_seeds(MOST_SEEDS + 1)
+        return f"a word would take {many} seeds a side, or more test images"
+    return f"a word would take {shown_seeds(line['more_seeds'])} more seeds a side"
 
 
 def _of_bundle(config: Config) -> tuple[dict[str, Any], Recomputed]:

@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from vgglab.config.data import DataConfig, DigitsConfig, FilesConfig
 from vgglab.config.fields import STRICT, Role
 from vgglab.config.infrastructure import (
+    JudgeConfig,
     LauncherConfig,
     PathsConfig,
     PrepareConfig,
@@ -151,6 +152,7 @@ class Config:
     prepare: Annotated[PrepareConfig, Role.INFRASTRUCTURE] = Field(default_factory=PrepareConfig)
     prune: Annotated[PruneConfig, Role.INFRASTRUCTURE] = Field(default_factory=PruneConfig)
     report: Annotated[ReportConfig, Role.INFRASTRUCTURE] = Field(default_factory=ReportConfig)
+    judge: Annotated[JudgeConfig, Role.INFRASTRUCTURE] = Field(default_factory=JudgeConfig)
     verify: Annotated[VerifyConfig, Role.INFRASTRUCTURE] = Field(default_factory=VerifyConfig)
     paths: Annotated[PathsConfig, Role.INFRASTRUCTURE] = Field(default_factory=PathsConfig)
     study: Annotated[StudyConfig, Role.INFRASTRUCTURE] = Field(default_factory=StudyConfig)
@@ -191,6 +193,10 @@ class Config:
     bundle: Annotated[str, Role.INFRASTRUCTURE] = ""
     """``task=bundle``: the zip to write; empty: ``studies/<name>/<name>.bundle.zip``.
     ``task=judge``: the zip to check; empty: the study that is named is judged in its folder."""
+    baseline: Annotated[Names, Role.INFRASTRUCTURE] = ()
+    """``task=judge``: runs of one arm that ``candidate`` is to be better than, as in ``run``."""
+    candidate: Annotated[Names, Role.INFRASTRUCTURE] = ()
+    """``task=judge``: runs of one arm; is its error shown to be lower than the baseline's?"""
 
     @property
     def study_folder(self) -> Path:

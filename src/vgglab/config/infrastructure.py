@@ -215,6 +215,20 @@ class PruneConfig:
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
+class JudgeConfig:
+    """``task=judge baseline=... candidate=...``: when a change is kept, and where that is noted."""
+
+    margin: Annotated[float, Field(ge=0, le=100), Role.INFRASTRUCTURE] = 0.0
+    """Percentage points of error by more than which the candidate must be better."""
+    ledger: Annotated[str, Role.INFRASTRUCTURE] = ""
+    """File that every ask is entered in, and over all of whose asks a false word has a chance of
+    5%; empty: ``judge.jsonl`` in ``paths.studies``."""
+    claim: Annotated[str, Role.INFRASTRUCTURE] = ""
+    """A claim "lower" of two sides among those of ``claims=``, whose metric, protocols and margin
+    hold in place of top-1 error, ``dense`` or else ``center``, and ``judge.margin``."""
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
 class VerifyConfig:
     """``task=verify``: how much of a run is trained again and again."""
 

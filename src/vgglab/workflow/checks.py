@@ -93,10 +93,10 @@ def check_paths(config: Config) -> None:
         if not there.is_dir():
             raise ConfigError(f"{field} = {shown(text)}: {there} is a file, and no folder")
     others = {"prepare.copy": config.prepare.copy, "weights": config.weights}
-    others["bundle"] = config.bundle
+    others |= {"bundle": config.bundle, "judge.ledger": config.judge.ledger}
     if isinstance(config.data, FilesConfig):
         others["data.root"] = config.data.root
-    for field in ("run", "fuse"):
+    for field in ("run", "fuse", "baseline", "candidate"):
         value = getattr(config, field)
         for name in (value,) if isinstance(value, str) else value:
             others[field] = name

@@ -253,10 +253,15 @@ def _labels(claim: Claim, nets: Sequence[Mapping[int, Point]]) -> tuple[str, ...
     """The label of each side's test in this comparison; None if a side has none."""
     sides = list(zip(claim.compare, (list(net.values()) for net in nets), strict=True))
     common = [p for side, points in sides if PROTOCOL not in side for p in points]
-    shared = next((label for name in claim.protocol if (label := _label(name, common))), None)
+    shared = common_label(claim.protocol, common)
     found = [_label(side[PROTOCOL], ps) if PROTOCOL in side else shared for side, ps in sides]
     known = tuple(label for label in found if label)
     return known if len(known) == len(found) else None
+
+
+def common_label(names: Sequence[str], points: Sequence[Point]) -> str | None:
+    """The label of the first of these protocols that all runs were tested under; None: of none."""
+    return next((label for name in names if (label := _label(name, points))), None)
 
 
 def _label(name: str, points: Sequence[Point]) -> str | None:
