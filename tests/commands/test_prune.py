@@ -113,6 +113,20 @@ def test_what_a_study_needs_must_be_known(warm: WarmCommand, tmp_path: Path) -> 
     assert said.returncode == 2
     assert "study.json: it cannot be told which runs it needs" in said.stderr
     assert (tmp_path / "runs" / "alone").exists()
+    said = warm(tmp_path, "task=prune", "prune.do=true")
+    assert said.returncode == 0
+    assert "it cannot be told which runs it needs" in said.stderr
+    assert not RunDirectory(tmp_path / "runs" / "alone").last_checkpoint.exists()
+
+
+def test_a_config_that_cannot_be_read_stops_no_other_run(warm: WarmCommand, tmp_path: Path) -> None:
+    run, other = finished(tmp_path, "one", 0), finished(tmp_path, "two", 1)
+    run.config.write_text("[")
+    removed = pruned(warm, tmp_path, "prune.do=true", "prune.kinds=[checkpoints]")
+    assert removed[("checkpoints", "two")]
+    assert ("checkpoints", "one") not in removed
+    assert run.last_checkpoint.exists()
+    assert not other.last_checkpoint.exists()
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vgglab.config.parse import parse
 from vgglab.runs import RunDirectory
 from vgglab.runs.disk import bytes_of, spare_checkpoints
 
@@ -24,13 +25,20 @@ def run(tmp_path: Path) -> RunDirectory:
 
 @pytest.mark.parametrize("select", ["best", "last"])
 def test_the_tested_checkpoint_alone_is_kept(run: RunDirectory, select: str) -> None:
-    spare = {path.name for path in spare_checkpoints(run, select)}
+    config = parse({"recipe": {"select": select}})
+    spare = {path.name for path in spare_checkpoints(run, config)}
     assert set(WRITTEN) - spare == {f"{select}.ckpt"}
+
+
+def test_what_w_and_b_may_still_upload_is_kept(run: RunDirectory) -> None:
+    config = parse({"recipe": {"select": "last"}, "tracking": {"log_model": True}})
+    spare = {path.name for path in spare_checkpoints(run, config)}
+    assert set(WRITTEN) - spare == {"best.ckpt", "last.ckpt"}
 
 
 def test_nothing_is_spare_where_the_tested_one_is_gone(run: RunDirectory) -> None:
     run.best_checkpoint.unlink()
-    assert spare_checkpoints(run, "best") == []
+    assert spare_checkpoints(run, parse({})) == []
 
 
 def test_bytes_are_those_of_files_and_not_of_what_links_name(

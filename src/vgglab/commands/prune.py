@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +35,6 @@ ABOUT: dict[Kind, str] = {
     "wandb": "W&B's files, which its server has in full",
     "runs": "ended runs that no study refers to",
 }
-
-
 NAMED = 20
 """Whole runs that are named on the screen."""
 
@@ -60,7 +59,7 @@ def prune(config: Config) -> None:
         ConfigError: it cannot be told which runs a study needs.
     """
     directories = runs_of_this_command(config)
-    whole = [] if has_sweep() else list(_runs(config, directories))
+    whole = [] if has_sweep() else _runs(config, directories)
     gone = {spare.run.id for spare in whole if "runs" in config.prune.kinds}
     found = [*whole, *_files([run for run in directories if run.id not in gone])]
     asked = [spare for spare in found if spare.kind in config.prune.kinds]
@@ -79,15 +78,14 @@ def prune(config: Config) -> None:
 def _files(directories: Sequence[RunDirectory]) -> Iterator[Spare]:
     """What each ended run could do without."""
     for run in directories:
-        status = run.read_status()
-        if status.state is State.FINISHED and run.config.exists():
-            yield from _spare("checkpoints", run, spare_checkpoints(run, _select(run)))
-        if status.state.is_outcome and (folder := uploaded_files(run.path)):
+        state = run.read_status().state
+        if state is State.FINISHED:
+            try:
+                yield from _spare("checkpoints", run, spare_checkpoints(run, read_config(run)))
+            except ConfigError as error:  # of another version, or damaged
+                print(f"note: {run.id} keeps its checkpoints: {error}", file=sys.stderr)
+        if state.is_outcome and (folder := uploaded_files(run.path)):
             yield from _spare("wandb", run, [folder])
-
-
-def _select(run: RunDirectory) -> str:
-    return read_config(run).recipe.select
 
 
 def _spare(kind: Kind, run: RunDirectory, paths: Sequence[Path]) -> Iterator[Spare]:
@@ -95,15 +93,26 @@ def _spare(kind: Kind, run: RunDirectory, paths: Sequence[Path]) -> Iterator[Spa
         yield Spare(kind, run, tuple(paths), sum(map(bytes_of, paths)))
 
 
-def _runs(config: Config, directories: Sequence[RunDirectory]) -> Iterator[Spare]:
-    """Ended runs that no study refers to, and no run that is kept starts from."""
-    ended: dict[str, RunDirectory] = {}
-    statuses: dict[str, Status] = {}
-    for run in directories:
-        statuses[run.id] = run.read_status()
-        if statuses[run.id].state.is_outcome or statuses[run.id].state is State.FAILED:
-            ended[run.id] = run
-    needed = _of_studies(config.paths.studies_folder, set(statuses))
+def _has_ended(status: Status) -> bool:
+    """Whether nothing goes on with a run by itself."""
+    return status.state.is_outcome or status.state is State.FAILED
+
+
+def _runs(config: Config, directories: Sequence[RunDirectory]) -> list[Spare]:
+    """Ended runs that no study refers to, and no run that is kept starts from.
+
+    Raises:
+        ConfigError: whole runs are asked for, and it cannot be told which of them a study needs.
+    """
+    statuses = {run.id: run.read_status() for run in directories}
+    ended = {run.id: run for run in directories if _has_ended(statuses[run.id])}
+    try:
+        needed = _of_studies(config.paths.studies_folder, set(statuses))
+    except ConfigError as error:
+        if "runs" in config.prune.kinds:
+            raise
+        print(f"note: {error}; no whole run is named", file=sys.stderr)
+        return []
     needed |= {run.id for run in ended.values() if run.id not in needed and _has_study(run, config)}
     waiting = [*needed, *(statuses.keys() - ended.keys())]
     while waiting:  # what they start from, and that from
@@ -111,9 +120,8 @@ def _runs(config: Config, directories: Sequence[RunDirectory]) -> Iterator[Spare
         if parent and parent not in needed:
             needed.add(parent)
             waiting.append(parent)
-    for name, run in ended.items():
-        if name not in needed and not run.path.is_symlink():
-            yield from _spare("runs", run, [run.path])
+    spare = [r for name, r in ended.items() if name not in needed and not r.path.is_symlink()]
+    return [found for run in spare for found in _spare("runs", run, [run.path])]
 
 
 def _of_studies(studies: Path, runs: set[str]) -> set[str]:
@@ -160,9 +168,11 @@ def _has_study(run: RunDirectory, config: Config) -> bool:
 
 
 def _removed(spare: Spare) -> bool:
-    """Remove it; false where a process works on its run."""
+    """Remove it; false where a process works on its run, or has begun it anew meanwhile."""
     try:
         with spare.run.claim(timeout=0):
+            if not _has_ended(spare.run.read_status()):
+                return False
             if spare.kind == "runs":
                 # First what makes it an ended run: half of one must never be taken for that.
                 for path in (spare.run.result, spare.run.status):

@@ -6,19 +6,21 @@ import contextlib
 import os
 from pathlib import Path
 
+from vgglab.config import Config
 from vgglab.runs.directory import RunDirectory
 
 
-def spare_checkpoints(run: RunDirectory, select: str) -> list[Path]:
+def spare_checkpoints(run: RunDirectory, config: Config) -> list[Path]:
     """The checkpoints of a finished run beside the one that is tested and that others start from.
 
-    None where that one is gone: nothing else could take its place. ``select`` is
-    ``recipe.select``.
+    None where that one is gone: nothing else could take its place.
     """
-    kept = run.selected_checkpoint(select)
-    if not kept.is_file():
+    kept = {run.selected_checkpoint(config.recipe.select)}
+    if not all(path.is_file() for path in kept):
         return []
-    return sorted(p for p in run.checkpoints.iterdir() if p != kept and p.is_file())
+    if config.tracking.log_model:
+        kept.add(run.best_checkpoint)  # W&B uploads it from where it lies, perhaps later
+    return sorted(p for p in run.checkpoints.iterdir() if p not in kept and p.is_file())
 
 
 def bytes_of(path: Path) -> int:

@@ -97,7 +97,7 @@ def attempt(
 def _spare(config: Config, directory: RunDirectory, state: State) -> list[Path]:
     if state is not State.FINISHED or config.trainer.keep_checkpoints == "all":
         return []
-    return spare_checkpoints(directory, config.recipe.select)
+    return spare_checkpoints(directory, config)
 
 
 def follow(config: Config, directory: RunDirectory, group: ProcessGroup) -> None:
