@@ -85,7 +85,13 @@ def decoder_name(decoder: Decoder = "auto") -> str:
 def decode_tensor(
     path: Path, decoder: Decoder = "auto", grey_range: GreyRange | None = None
 ) -> Tensor:
-    """The image (3, H, W), uint8, at its own size: see ``decode_pixels``."""
+    """The image (3, H, W), uint8, at its own size.
+
+    Args:
+        path: as of ``decode_pixels``, which says what is raised.
+        decoder: the same.
+        grey_range: the same.
+    """
     import torch  # not above: most commands decode no image and must not wait for it
 
     return torch.from_numpy(decode_pixels(path, decoder, grey_range)).permute(2, 0, 1)

@@ -109,7 +109,13 @@ def words_with_one_setting(view: StudyView) -> list[WordRecord]:
 
 
 def word_without_tuning(record: TuningRecord, claim: str, setting: Mapping[str, Any]) -> str:
-    """The word on a claim where all nets have one setting; empty where it was not asked for."""
+    """The word on a claim where all nets have one setting; empty where it was not asked for.
+
+    Args:
+        record: of a tuned study.
+        claim: its name.
+        setting: tells it from the same claim of other nets.
+    """
     key = claim_key(claim, setting)
     words = {claim_key(word["claim"], word["setting"]): word["verdict"] for word in record["words"]}
     return words.get(key, "")

@@ -82,7 +82,13 @@ class _OverSeeds:
         }
 
     def bars(self, title: str, metric: str, unit: str) -> wr.BarPlot:
-        """The arms' means of a number that each run has once."""
+        """The arms' means of a number that each run has once.
+
+        Args:
+            title: of the panel.
+            metric: as W&B names it.
+            unit: stands at the axis.
+        """
         return wr.BarPlot(
             title=f"{title}; {self._about}",
             metrics=[metric],

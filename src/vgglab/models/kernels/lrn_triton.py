@@ -38,7 +38,13 @@ def forward(images_nchw: Tensor, numbers: Numbers) -> Tensor:
 
 
 def backward(images_nchw: Tensor, gradient_nchw: Tensor, numbers: Numbers) -> Tensor:
-    """The gradient by the images; both arguments channels_last and of one dtype."""
+    """The gradient by the images.
+
+    Args:
+        images_nchw: on a GPU, channels_last.
+        gradient_nchw: by the output; of the same layout and dtype.
+        numbers: of the normalisation.
+    """
     result_nchw = torch.empty_like(images_nchw)
     _launch(_backward, (images_nchw, gradient_nchw, result_nchw), numbers)
     return result_nchw

@@ -119,7 +119,13 @@ class Direction(ABC):
         return level * OTHER, level * CLAIMED
 
     def basis(self, evidence: Evidence, margin: float, *, against: bool) -> str:
-        """The reason for a word in a few words; empty where the effect alone says it."""
+        """The reason for a word in a few words; empty where the effect alone says it.
+
+        Args:
+            evidence: the tests.
+            margin: percentage points.
+            against: whether the word is that the claim is contradicted.
+        """
         return ""
 
     def lacking(self, evidence: Evidence, margin: float) -> str:
