@@ -148,6 +148,17 @@ def test_a_mistake_is_one_line(asked: Config, message: str) -> None:
     assert "\n" not in str(told.value)
 
 
+def test_a_table_of_others_is_judged_by_itself(tmp_path: Path, warm: WarmCommand) -> None:
+    (tmp_path / "runs.csv").write_text("arm,error\na,6.0\na,6.1\nb,3.0\nb,3.1\nb,3.2\n")
+    said = warm(tmp_path, "task=judge", "table=runs.csv", "format=json")
+    (claim,) = json.loads(said.stdout)["claims"]
+    assert (claim["compared"], claim["word"], claim["seeds"]) == ("b - a", "supported", 2)
+    refused = warm(tmp_path, "task=judge", "table=runs.csv", "bundle=x.zip")
+    assert refused.returncode == 2
+    assert "table: is judged by itself" in refused.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "runs.csv"]
+
+
 def test_a_study_whose_runs_are_gone_is_not_judged(here: Path) -> None:
     shutil.rmtree(here / "runs")
     with pytest.raises(ConfigError, match=r"none of its 6 runs is where study\.json says"):

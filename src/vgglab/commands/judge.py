@@ -16,8 +16,10 @@ from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.evidence import BrokenBundle, Recomputed, digest_of, unpack
 from vgglab.evidence.words import printed_words
+from vgglab.report import foreign
 from vgglab.study.claims.power import MOST_SEEDS
 from vgglab.study.claims.wanted import shown_seeds
+from vgglab.study.foreign import judge_table, read_table
 from vgglab.study.gate import Word
 from vgglab.workflow import gate
 from vgglab.workflow.output import Row, print_rows
@@ -31,13 +33,17 @@ MOST_TOLD = 5
 
 def judge(config: Config) -> None:
     """Print each word as printed and as recomputed, of a bundle or of a study's folder; with
-    ``baseline`` and ``candidate``, the gate's word on the candidate.
+    ``baseline`` and ``candidate``, the gate's word on the candidate; with ``table``, words on
+    others' runs.
 
     Raises:
         ConfigError: there is no such bundle, study or run, or this version cannot read it.
         SystemExit: the bundle was changed, or a word, number or error is another; the gate's word
             is not to keep.
     """
+    if config.table:
+        _judge_table(config)
+        return
     if config.baseline or config.candidate:
         _pass(config)
         return
@@ -67,6 +73,19 @@ def judge(config: Config) -> None:
     print_rows(rows, config.format, document=_document(found) | document, tables=tables)
     if not found.is_same:
         raise SystemExit(1)
+
+
+def _judge_table(config: Config) -> None:
+    """Others' runs."""
+    if config.bundle or config.baseline or config.candidate:
+        raise ConfigError("table: is judged by itself; leave out bundle, baseline and candidate")
+    wanted = config.judge
+    arms = read_table(Path(config.table).expanduser())
+    asked = judge_table(arms, wanted.compare, wanted.direction, wanted.margin)
+    if config.format == "table":
+        print("\n".join(foreign.lines(arms, asked)))
+    else:
+        print_rows(foreign.rows(asked), config.format, document=foreign.document(arms, asked))
 
 
 def _pass(config: Config) -> None:

@@ -190,6 +190,8 @@ class Config:
     and deviation. ``caffe_rgb``, ``caffe_bgr``: the mean alone, of values to 255, in this order of
     channels. ``auto``: torchvision's, and where the file is not torchvision's own this is said."""
 
+    table: Annotated[str, Role.INFRASTRUCTURE] = ""
+    """``task=judge``: a CSV of runs from elsewhere: columns ``arm``, ``seed``, ``error``."""
     bundle: Annotated[str, Role.INFRASTRUCTURE] = ""
     """``task=bundle``: the zip to write; empty: ``studies/<name>/<name>.bundle.zip``.
     ``task=judge``: the zip to check; empty: the study that is named is judged in its folder."""

@@ -216,10 +216,18 @@ class PruneConfig:
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class JudgeConfig:
-    """``task=judge baseline=... candidate=...``: when a change is kept, and where that is noted."""
+    """``task=judge`` of a candidate (``baseline``, ``candidate``), or of a ``table``."""
 
     margin: Annotated[float, Field(ge=0, le=100), Role.INFRASTRUCTURE] = 0.0
-    """Percentage points of error by more than which the candidate must be better."""
+    """Percentage points of error, or the unit of ``table``, by more than which the candidate or an
+    arm must be better; with ``equal`` by less than which two arms differ."""
+    compare: Annotated[tuple[str, ...], Role.INFRASTRUCTURE] = ()
+    """Arms of ``table``, in the order of the claim; empty: each against the first of the file."""
+    direction: Annotated[Literal["lower", "no_better", "equal", "falls"], Role.INFRASTRUCTURE] = (
+        "lower"
+    )
+    """What is asked of ``compare``, as of a claim: the first arm's error is ``lower`` than each
+    other's, ``no_better`` than the second's, ``equal`` to it, or the error ``falls`` along them."""
     ledger: Annotated[str, Role.INFRASTRUCTURE] = ""
     """File that every ask is entered in, and over all of whose asks a false word has a chance of
     5%; empty: ``judge.jsonl`` in ``paths.studies``."""

@@ -93,7 +93,7 @@ def check_paths(config: Config) -> None:
         if not there.is_dir():
             raise ConfigError(f"{field} = {shown(text)}: {there} is a file, and no folder")
     others = {"prepare.copy": config.prepare.copy, "weights": config.weights}
-    others |= {"bundle": config.bundle, "judge.ledger": config.judge.ledger}
+    others |= {"bundle": config.bundle, "table": config.table, "judge.ledger": config.judge.ledger}
     if isinstance(config.data, FilesConfig):
         others["data.root"] = config.data.root
     for field in ("run", "fuse", "baseline", "candidate"):

@@ -139,9 +139,10 @@ def judged(found: Sequence[Comparison], view: StudyView, reader: MistakesReader)
     for look in range(1, max(map(len, looks), default=0) + 1):
         is_open = [i for i in range(len(found)) if not (i in latest and latest[i].is_settled)]
         now = {
-            i: _test(found[i].among(looks[i][look - 1]), look, rule, reader)
+            i: _test(comparison, pair(comparison, reader), look, rule)
             for i in is_open
             if look <= len(looks[i])
+            for comparison in [found[i].among(looks[i][look - 1])]
         }
         if not now:
             break
@@ -155,6 +156,13 @@ def judged(found: Sequence[Comparison], view: StudyView, reader: MistakesReader)
     return [latest[i] for i in range(len(found))]
 
 
+def judged_once(asked: Sequence[tuple[Comparison, Paired]]) -> list[Judgement]:
+    """The verdicts on errors that are given, in one look, corrected for each other."""
+    once = spending((1,))
+    now = {i: _test(comparison, paired, 1, once) for i, (comparison, paired) in enumerate(asked)}
+    return list(_with_words(now, len(now), once).values())
+
+
 def _has_begun(now: Mapping[int, Judgement], looks: Sequence[Sequence[Seeds]]) -> bool:
     """Whether a run that a look adds to the one before it has an outcome."""
     return any(
@@ -165,11 +173,10 @@ def _has_begun(now: Mapping[int, Judgement], looks: Sequence[Sequence[Seeds]]) -
     )
 
 
-def _test(comparison: Comparison, look: int, rule: Spending, reader: MistakesReader) -> Judgement:
+def _test(comparison: Comparison, paired: Paired, look: int, rule: Spending) -> Judgement:
     """The tests of a comparison by itself, without a verdict."""
     claim = comparison.claim
     direction = _direction(comparison)
-    paired = pair(comparison, reader)
     margin = claim.margin
     if claim.margin_share:
         reference = paired.error(direction.reference % paired.sides)

@@ -1,0 +1,155 @@
+"""What is said of a table of others' runs: its arms, a word a claim, and what is not known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from textwrap import wrap
+from typing import Any
+
+from vgglab.report.screen import ASCII, COLUMNS, text_table
+from vgglab.report.wording import INTERVAL, NONE, number, p_text, plural, signed
+from vgglab.study.claims.wanted import seeds_wanted, shown_seeds
+from vgglab.study.estimate import ERRORS, estimate
+from vgglab.study.foreign import Asked, ForeignArm
+
+
+def rows(asked: Sequence[Asked]) -> list[dict[str, Any]]:
+    """A row a claim, for a script.
+
+    ``low`` and ``high`` are the interval from which its word follows, corrected for the others;
+    ``low_95`` and ``high_95`` that of the claim by itself.
+    """
+    return [_row(one, len(asked)) for one in asked]
+
+
+def document(arms: Sequence[ForeignArm], asked: Sequence[Asked]) -> dict[str, Any]:
+    """Arms, claims, and what is not known, as one JSON object."""
+    return {
+        "arms": [
+            {
+                "arm": arm.name,
+                "errors": dict(arm.errors),
+                "untrained": list(arm.untrained),
+                "mean": arm.mean,
+                "images": arm.images,
+            }
+            for arm in arms
+        ],
+        "claims": rows(asked),
+        "not_known": _not_known(arms),
+    }
+
+
+def _row(asked: Asked, family: int) -> dict[str, Any]:
+    found = asked.judgement
+    effect = found.evidence.effect
+    low, high = found.decisive or (None, None)
+    low_95, high_95 = (effect.interval if effect else None) or (None, None)
+    return {
+        "claim": found.direction.clause(asked.arms, found.margin),
+        "compared": found.direction.effect_label(asked.arms).translate(ASCII),
+        "word": str(found.verdict),
+        "difference": effect.mean if effect else None,
+        "low": low,
+        "high": high,
+        "low_95": low_95,
+        "high_95": high_95,
+        "p_holm": found.p_holm,
+        "seeds": found.evidence.seeds,
+        "wanted": seeds_wanted(found, family),
+        "reason": found.reason,
+    }
+
+
+def lines(arms: Sequence[ForeignArm], asked: Sequence[Asked]) -> list[str]:
+    """The same as plain text of at most ``COLUMNS`` characters a line."""
+    decimals = _decimals(asked)
+    parts = [_arms(arms, decimals), _claims(asked, decimals), _reasons(asked)]
+    parts += [wrap(sentence, COLUMNS) for sentence in _not_known(arms)]
+    text = [line for part in parts if part for line in ("", *part)]
+    return [line.translate(ASCII) for line in text[1:]]
+
+
+def _decimals(asked: Sequence[Asked]) -> int:
+    """So many that the narrowest interval of a difference shows, 2 at least."""
+    found = [one.judgement.evidence.effect for one in asked]
+    intervals = [effect.interval for effect in found if effect and effect.interval]
+    narrowest = min((high - low for low, high in intervals if high > low), default=1.0)
+    return min(max(2, 2 - math.floor(math.log10(narrowest))), 8)
+
+
+def _ends(
+    interval: tuple[float, float] | None, decimals: int, spelled: Callable[[float, int], str]
+) -> str:
+    return NONE if interval is None else " to ".join(spelled(end, decimals) for end in interval)
+
+
+def _arms(arms: Sequence[ForeignArm], decimals: int) -> list[str]:
+    header = ["arm", "error", INTERVAL, "runs", "images"]
+    table = []
+    for arm in arms:
+        found = estimate(arm.errors.values(), **({"within": ERRORS} if arm.images else {}))
+        runs = len(arm.errors) + len(arm.untrained)
+        table.append(
+            [
+                arm.name,
+                number(found.mean if found else None, decimals),
+                _ends(found.interval if found else None, decimals, number),
+                f"{len(arm.errors)} of {runs}" if arm.untrained else str(runs),
+                f"{arm.images:,}" if arm.images else "unknown",
+            ]
+        )
+    return text_table(header, table, words={0})
+
+
+def _claims(asked: Sequence[Asked], decimals: int) -> list[str]:
+    header = ["claim", "word", "difference", INTERVAL, "p, corrected"]
+    table = [
+        [
+            f"{row['claim']}: {row['compared']}",
+            row["word"],
+            signed(row["difference"], decimals),
+            _ends(_interval(row), decimals, signed),
+            p_text(row["p_holm"]) if _interval(row) else "",
+        ]
+        for row in rows(asked)
+    ]
+    return text_table(header, table, words={0, 1})
+
+
+def _interval(row: Mapping[str, Any]) -> tuple[float, float] | None:
+    return None if row["low_95"] is None else (row["low_95"], row["high_95"])
+
+
+def _reasons(asked: Sequence[Asked]) -> list[str]:
+    """Why a claim has no word, and how many seeds it would take."""
+    found = []
+    for row in rows(asked):
+        parts = [row["reason"]] if row["reason"] else []
+        if row["wanted"] is not None:
+            parts.append(f"a word would take {shown_seeds(row['wanted'])} seeds an arm")
+        if parts:
+            found += wrap(f"{row['claim']}: {'; '.join(parts)}", COLUMNS)
+    return found
+
+
+def _not_known(arms: Sequence[ForeignArm]) -> list[str]:
+    """What a table does not say and a study does."""
+    found = [
+        "Not known: in what else the arms differ, so that a word is about these arms and not about "
+        "a cause; whether equal seeds are equal first weights, so that no runs are paired."
+    ]
+    if all(arm.images for arm in arms):
+        found.append(
+            "Which images are wrong is not known: luck on them counts as if each arm had images "
+            "of its own."
+        )
+    else:
+        found.append(
+            "How many test images there are is not known: their luck is not counted, and a word "
+            "is about this test set alone."
+        )
+    if failed := sum(len(arm.untrained) for arm in arms):
+        found.append(f"{plural(failed, 'run')} without an error: the words are about the others.")
+    return found
