@@ -16,7 +16,7 @@ from vgglab.models.build import build
 from vgglab.models.kernels import select
 from vgglab.models.kernels.build import share_compiled_code
 from vgglab.models.kernels.lrn import IN_TORCH
-from vgglab.models.kernels.select import COMPILE_STEPS, Kernels, use_kernels
+from vgglab.models.kernels.select import COMPILE_STEPS, Kernels, packing_works, use_kernels
 from vgglab.models.lrn import LocalResponseNorm
 
 PLAIN = Kernels(
@@ -73,7 +73,7 @@ def test_torch_means_torchs_own_operations_whatever_the_fine_switches_say() -> N
     kernel_of("cpp")
     fastest = Kernels(
         pool_first=True,
-        pack_weights=torch.backends.mkldnn.is_available(),
+        pack_weights=packing_works(),
         lrn_kernel="cpp",
         compile="none",
         pool_kernel="cpp",
