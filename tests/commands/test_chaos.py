@@ -124,7 +124,7 @@ class Chaos:
 @pytest.mark.parametrize(
     ("kills", "seeds"),
     [
-        pytest.param(10, "0", marks=pytest.mark.slow),
+        pytest.param(6, "0", marks=pytest.mark.slow),
         pytest.param(50, "0,1,2", marks=pytest.mark.chaos),
     ],
 )

@@ -135,7 +135,8 @@ def _of_studies(studies: Path, runs: set[str]) -> set[str]:
         try:
             stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             found |= runs.intersection(_words(stored))
-            for name, differs in stored["points"].items():
+            kinds = (stored["points"], stored.get("placebo", {}), stored.get("control", {}))
+            for name, differs in (point for kind in kinds for point in kind.items()):
                 tree = {**stored["config"], **differs}
                 if name not in runs and tree["init"].get("parent"):
                     found |= {stage.directory.id for stage in stages_of(parse_stored(tree))}
