@@ -66,6 +66,18 @@ def test_the_papers_curve_has_a_panel_with_a_scale_of_its_own(whole_study: Study
     assert "ImageNet" in figure.caption
 
 
+def test_the_title_of_a_panel_stands_above_the_letters_of_its_nets() -> None:
+    """A study of nets on the line alone has one row of letters, and the paper's panel has two."""
+    nets = [summary(n, d, {0: 20.0, 1: 21.0}, asked=2) for n, d in (("a", 11), ("b", 13))]
+    figure = depth_figure("depth", nets, with_paper=True)
+    assert figure is not None
+    canvas = figure.draw()
+    canvas.canvas.draw()
+    for axes in canvas.axes:
+        title = axes.title.get_window_extent()
+        assert title.y0 >= max(text.get_window_extent().y1 for text in axes.texts)
+
+
 def test_depth_figure_needs_two_nets(tmp_path: Path) -> None:
     assert depth_figure("depth", summarise(make_study(tmp_path, models=("a", "a_lrn")))) is None
     assert depth_figure("depth", [summary("a", 11, {0: 5.0}), summary("b", 13, {})]) is None

@@ -237,7 +237,7 @@ def _drawn(
     _legend(figure, axes, norms)
     for beside in others:
         _draw_paper(beside)
-        pad = 6 + 10 * _lines_above(shown)
+        pad = 6 + 10 * max(map(_lines_above, (shown, _paper())))
         axes.set_title("here", pad=pad)
         beside.set_title("the paper", pad=pad)
     return figure
