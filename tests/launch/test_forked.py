@@ -17,6 +17,7 @@ from running import ROOT, wait_for
 
 from vgglab import checkout
 from vgglab.config import Config
+from vgglab.config.nets import shipped
 from vgglab.launch.forked import WarmStart
 from vgglab.launch.point import LAUNCHED
 from vgglab.launch.pool import Point, PointResources, start_point
@@ -33,6 +34,7 @@ SHARES = PointResources(jobs=1, threads=2, gpus=("3", "5"))
 @pytest.fixture(autouse=True)
 def own_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Each test enters a checkout of its own, and ends its server."""
+    shipped()  # read once a process, from the checkout that has nets, whichever test is the first
     monkeypatch.setenv(checkout.VARIABLE, str(tmp_path))
     own = WarmStart()
     monkeypatch.setattr("vgglab.launch.pool.warm_start", own)

@@ -17,7 +17,7 @@ import torch
 from vgglab.runs import RunDirectory
 from vgglab.runs.atomic import write_json
 from vgglab.verify.boundaries import BOUNDARIES, Boundary
-from vgglab.verify.compare import PARTS, differences
+from vgglab.verify.compare import PARTS, differences, recorded_differences
 from vgglab.verify.trial import BATCHES, END
 
 
@@ -111,3 +111,18 @@ def test_a_boundary_is_a_place_among_a_runs_own_moments() -> None:
     assert sent.count(signal.SIGKILL) == len(BOUNDARIES) - 1
     assert len({(b.name, b.sent) for b in BOUNDARIES}) == len(BOUNDARIES)
     assert isinstance(BOUNDARIES[0], Boundary)
+
+
+@pytest.mark.parametrize("kept", ["best", "last"])
+def test_a_finished_run_is_compared_in_what_it_keeps(tmp_path: Path, kept: str) -> None:
+    reference, run = a_run(tmp_path / "watched"), a_run(tmp_path / "recorded")
+    assert not any(recorded_differences(reference, run).values())
+    gone = {"best": run.last_checkpoint, "last": run.best_checkpoint}[kept]
+    gone.unlink()
+    found = recorded_differences(reference, run)
+    assert not any(found.values())
+    assert ("optimiser" in found) is (kept == "last")
+    weights = torch.ones(3)
+    weights[1] = torch.nextafter(weights[1], torch.tensor(2.0))
+    checkpoint(run.selected_checkpoint(kept), state_dict={"net.w": weights})
+    assert recorded_differences(reference, run)["weights"]

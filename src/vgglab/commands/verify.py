@@ -23,7 +23,7 @@ from vgglab.runs.records import (
     read_result,
     write_certificate,
 )
-from vgglab.verify.compare import PARTS, RECORDED, differences
+from vgglab.verify.compare import PARTS, differences, recorded_differences
 from vgglab.verify.trials import TrialResult, Trials
 from vgglab.workflow.evaluation import config_here, named_runs
 from vgglab.workflow.gpus import refuse_without_gpus
@@ -134,7 +134,7 @@ def _trials(trials: Trials, run: RunDirectory, recorded_epochs: int) -> Certific
         again = differences(reference, trials.undisturbed("again"))
         found["undisturbed_twice_different"] = _names(again)
     if recorded_epochs == trials.epochs:
-        found["recorded_different"] = _names(differences(reference, run, RECORDED))
+        found["recorded_different"] = _names(recorded_differences(reference, run))
     return found
 
 

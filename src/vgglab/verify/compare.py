@@ -57,8 +57,12 @@ def _stored(path: Path) -> dict[str, Any]:
     return stored
 
 
+def _checkpoints(run: RunDirectory) -> tuple[Path, Path]:
+    return run.last_checkpoint, run.best_checkpoint
+
+
 def _weights(run: RunDirectory) -> Any:
-    return [_bits(_stored(p)["state_dict"]) for p in (run.last_checkpoint, run.best_checkpoint)]
+    return [_bits(_stored(path)["state_dict"]) for path in _checkpoints(run)]
 
 
 def _optimiser(run: RunDirectory) -> Any:
@@ -125,5 +129,28 @@ PARTS: Mapping[str, Callable[[RunDirectory], Any]] = {
 }
 """Name of a part of a run -> function that returns its comparable content."""
 
-RECORDED: Sequence[str] = ("weights", "optimiser", "metrics.jsonl", "predictions", "result.json")
-"""The parts that every finished run has, verified or not."""
+RECORDED = ("metrics.jsonl", "predictions", "result.json")
+"""The parts that every finished run has, verified or not, besides a checkpoint."""
+
+
+def recorded_differences(reference: RunDirectory, run: RunDirectory) -> dict[str, bool]:
+    """Compare a finished run with one that was watched: in all that its folder still has.
+
+    Args:
+        reference: The undisturbed run, with both checkpoints.
+        run: The run as it was recorded, which keeps one of them or both.
+
+    Returns:
+        Part -> whether it differs.
+    """
+    pairs = [
+        (of_reference, recorded)
+        for of_reference, recorded in zip(_checkpoints(reference), _checkpoints(run), strict=True)
+        if recorded.exists()
+    ]
+    weights = [[_bits(_stored(path)["state_dict"]) for path in pair] for pair in pairs]
+    return {
+        "weights": any(one != other for one, other in weights),
+        **(differences(reference, run, ["optimiser"]) if run.last_checkpoint.exists() else {}),
+        **differences(reference, run, RECORDED),
+    }
