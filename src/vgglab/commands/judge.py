@@ -17,6 +17,7 @@ from vgglab.config.parse import ConfigError
 from vgglab.evidence import BrokenBundle, Recomputed, digest_of, unpack
 from vgglab.evidence.words import printed_words
 from vgglab.report import foreign
+from vgglab.report.wording import plural
 from vgglab.study.claims.power import MOST_SEEDS
 from vgglab.study.claims.wanted import shown_seeds
 from vgglab.study.foreign import judge_table, read_table
@@ -186,24 +187,20 @@ def _sentences(found: Recomputed) -> Iterable[str]:
     if found.is_same:
         yield (
             f"All {len(found.words)} words and {found.numbers} numbers are those that were "
-            f"printed, recomputed from the predictions of {_counted(found.tests)}."
+            f"printed, recomputed from the predictions of {plural(found.tests, 'test')}."
         )
     else:
         yield (
             f"{len(others)} of {len(found.words)} words and {len(found.other_numbers)} of "
             f"{found.numbers} numbers are others than were printed, recomputed from the "
-            f"predictions of {_counted(found.tests)}."
+            f"predictions of {plural(found.tests, 'test')}."
         )
     if found.untested:
         yield (
-            f"{_counted(found.untested)} kept no predictions: their errors were taken from "
+            f"{plural(found.untested, 'test')} kept no predictions: their errors were taken from "
             "result.json."
         )
     for what, places in (("numbers", found.other_numbers), ("errors", found.other_errors)):
         if places:
             more = f" and {len(places) - MOST_TOLD} more" if len(places) > MOST_TOLD else ""
             yield f"other {what}: {'; '.join(places[:MOST_TOLD])}{more}"
-
-
-def _counted(tests: int) -> str:
-    return f"{tests} test{'' if tests == 1 else 's'}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from filelock import Timeout
 from rich import box
@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vgglab.config import Config
+from vgglab.config.infrastructure import PruneKind
 from vgglab.config.parse import ConfigError, parse_stored
 from vgglab.data.errors import DataError
 from vgglab.report.wording import plural
@@ -29,8 +30,7 @@ from vgglab.workflow.output import megabytes, print_rows
 from vgglab.workflow.pretraining import stages_of
 from vgglab.workflow.this_command import runs_of_this_command
 
-Kind = Literal["checkpoints", "wandb", "runs"]
-ABOUT: dict[Kind, str] = {
+ABOUT: dict[PruneKind, str] = {
     "checkpoints": "of finished runs, beside the one that is tested",
     "wandb": "W&B's files, which its server has in full",
     "runs": "ended runs that no study refers to",
@@ -43,7 +43,7 @@ NAMED = 20
 class Spare:
     """Files of one kind that one run does not need."""
 
-    kind: Kind
+    kind: PruneKind
     run: RunDirectory
     paths: tuple[Path, ...]
     bytes: int
@@ -59,9 +59,10 @@ def prune(config: Config) -> None:
         ConfigError: it cannot be told which runs a study needs.
     """
     directories = runs_of_this_command(config)
-    whole = [] if has_sweep() else _runs(config, directories)
+    statuses = {run.id: run.read_status() for run in directories}
+    whole = [] if has_sweep() else _runs(config, directories, statuses)
     gone = {spare.run.id for spare in whole if "runs" in config.prune.kinds}
-    found = [*whole, *_files([run for run in directories if run.id not in gone])]
+    found = [*whole, *_files([run for run in directories if run.id not in gone], statuses)]
     asked = [spare for spare in found if spare.kind in config.prune.kinds]
     removed = {spare for spare in asked if config.prune.do and _removed(spare)}
     rows = [
@@ -75,10 +76,10 @@ def prune(config: Config) -> None:
     )
 
 
-def _files(directories: Sequence[RunDirectory]) -> Iterator[Spare]:
+def _files(directories: Sequence[RunDirectory], statuses: Mapping[str, Status]) -> Iterator[Spare]:
     """What each ended run could do without."""
     for run in directories:
-        state = run.read_status().state
+        state = statuses[run.id].state
         if state is State.FINISHED:
             try:
                 yield from _spare("checkpoints", run, spare_checkpoints(run, read_config(run)))
@@ -88,7 +89,7 @@ def _files(directories: Sequence[RunDirectory]) -> Iterator[Spare]:
             yield from _spare("wandb", run, [folder])
 
 
-def _spare(kind: Kind, run: RunDirectory, paths: Sequence[Path]) -> Iterator[Spare]:
+def _spare(kind: PruneKind, run: RunDirectory, paths: Sequence[Path]) -> Iterator[Spare]:
     if paths:
         yield Spare(kind, run, tuple(paths), sum(map(bytes_of, paths)))
 
@@ -98,13 +99,14 @@ def _has_ended(status: Status) -> bool:
     return status.state.is_outcome or status.state is State.FAILED
 
 
-def _runs(config: Config, directories: Sequence[RunDirectory]) -> list[Spare]:
+def _runs(
+    config: Config, directories: Sequence[RunDirectory], statuses: Mapping[str, Status]
+) -> list[Spare]:
     """Ended runs that no study refers to, and no run that is kept starts from.
 
     Raises:
         ConfigError: whole runs are asked for, and it cannot be told which of them a study needs.
     """
-    statuses = {run.id: run.read_status() for run in directories}
     ended = {run.id: run for run in directories if _has_ended(statuses[run.id])}
     try:
         needed = _of_studies(config.paths.studies_folder, set(statuses))

@@ -12,6 +12,7 @@ from vgglab.config.fields import STRICT, Role
 
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 """As long as W&B takes one."""
+PruneKind = Literal["checkpoints", "wandb", "runs"]
 LrnKernelName = Literal["auto", "torch", "compiled", "cpp", "triton"]
 
 
@@ -206,10 +207,7 @@ class PruneConfig:
 
     do: Annotated[bool, Role.INFRASTRUCTURE] = False
     """Remove it; ``false``: only say what would go, and how much that is."""
-    kinds: Annotated[tuple[Literal["checkpoints", "wandb", "runs"], ...], Role.INFRASTRUCTURE] = (
-        "checkpoints",
-        "wandb",
-    )
+    kinds: Annotated[tuple[PruneKind, ...], Role.INFRASTRUCTURE] = ("checkpoints", "wandb")
     """``checkpoints``: of finished runs, beside the one that is tested. ``wandb``: W&B's files of
     ended runs that its server has in full. ``runs``: whole ended runs that no study refers to."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-from vgglab.report.screen import ASCII, COLUMNS, text_table
+from vgglab.report.screen import ASCII, COLUMNS, paragraphs, text_table
 from vgglab.report.wording import INTERVAL, NONE, number, p_text, plural, signed
 from vgglab.study.claims.wanted import seeds_wanted, shown_seeds
 from vgglab.study.estimate import ERRORS, estimate
@@ -64,11 +64,9 @@ def _row(asked: Asked, family: int) -> dict[str, Any]:
 
 def lines(arms: Sequence[ForeignArm], asked: Sequence[Asked]) -> list[str]:
     """The same as plain text of at most ``COLUMNS`` characters a line."""
-    decimals = _decimals(asked)
-    parts = [_arms(arms, decimals), _claims(asked, decimals), _reasons(asked)]
-    parts += [wrap(sentence, COLUMNS) for sentence in _not_known(arms)]
-    text = [line for part in parts if part for line in ("", *part)]
-    return [line.translate(ASCII) for line in text[1:]]
+    decimals, found = _decimals(asked), rows(asked)
+    parts = [_arms(arms, decimals), _claims(found, decimals), _reasons(found)]
+    return paragraphs([*parts, *(wrap(sentence, COLUMNS) for sentence in _not_known(arms))])
 
 
 def _decimals(asked: Sequence[Asked]) -> int:
@@ -103,7 +101,7 @@ def _arms(arms: Sequence[ForeignArm], decimals: int) -> list[str]:
     return text_table(header, table, words={0})
 
 
-def _claims(asked: Sequence[Asked], decimals: int) -> list[str]:
+def _claims(found: Sequence[Mapping[str, Any]], decimals: int) -> list[str]:
     header = ["claim", "word", "difference", INTERVAL, "p, corrected"]
     table = [
         [
@@ -113,7 +111,7 @@ def _claims(asked: Sequence[Asked], decimals: int) -> list[str]:
             _ends(_interval(row), decimals, signed),
             p_text(row["p_holm"]) if _interval(row) else "",
         ]
-        for row in rows(asked)
+        for row in found
     ]
     return text_table(header, table, words={0, 1})
 
@@ -122,16 +120,16 @@ def _interval(row: Mapping[str, Any]) -> tuple[float, float] | None:
     return None if row["low_95"] is None else (row["low_95"], row["high_95"])
 
 
-def _reasons(asked: Sequence[Asked]) -> list[str]:
+def _reasons(found: Sequence[Mapping[str, Any]]) -> list[str]:
     """Why a claim has no word, and how many seeds it would take."""
-    found = []
-    for row in rows(asked):
+    text = []
+    for row in found:
         parts = [row["reason"]] if row["reason"] else []
         if row["wanted"] is not None:
             parts.append(f"a word would take {shown_seeds(row['wanted'])} seeds an arm")
         if parts:
-            found += wrap(f"{row['claim']}: {'; '.join(parts)}", COLUMNS)
-    return found
+            text += wrap(f"{row['claim']}: {'; '.join(parts)}", COLUMNS)
+    return text
 
 
 def _not_known(arms: Sequence[ForeignArm]) -> list[str]:

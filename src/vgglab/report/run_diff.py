@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from vgglab.config.parse import shortened
-from vgglab.report.screen import ASCII, COLUMNS, text_table
+from vgglab.report.screen import COLUMNS, paragraphs, text_table
 from vgglab.report.wording import NONE, grouped, number, p_text, signed, signed_span
 from vgglab.study.differences.settings import FieldChange, RecordChange
 from vgglab.study.differences.two_runs import ErrorGap, TwoRuns
@@ -32,7 +32,7 @@ def lines(found: TwoRuns) -> list[str]:
         _errors(found),
         wrap(finding(found), COLUMNS),
     ]
-    return [line.translate(ASCII) for part in parts if part for line in ("", *part)][1:]
+    return paragraphs(parts)
 
 
 def _heads(found: TwoRuns) -> list[list[str]]:

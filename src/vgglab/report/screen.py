@@ -5,7 +5,7 @@ Every number is one of the page's: of its tables, or of ``claims.json``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from textwrap import wrap
 
@@ -48,7 +48,12 @@ def screen_lines(view: StudyView, record: ClaimsFile) -> list[str]:
         record: its judged claims, as in ``claims.json``.
     """
     parts = [wrap(progress(view), COLUMNS), _nets(view), _claims(record["claims"])]
-    return [line.translate(ASCII) for part in parts for line in ("", *part)]
+    return ["", *paragraphs(parts)]
+
+
+def paragraphs(parts: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of all parts that have any, an empty one between two of them, for any pipe."""
+    return [line.translate(ASCII) for part in parts if part for line in ("", *part)][1:]
 
 
 def _nets(view: StudyView) -> list[str]:

@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from vgglab.report.run_diff import records_lines, settings_lines, values
-from vgglab.report.screen import ASCII, COLUMNS, effect_and_interval, text_table
+from vgglab.report.screen import ASCII, COLUMNS, effect_and_interval, paragraphs, text_table
 from vgglab.report.wording import (
     ArmNames,
     compared,
@@ -41,7 +41,7 @@ def lines(found: TwoStudies, folders: tuple[str, str]) -> list[str]:
         records_lines(found.records, NAMES),
         wrap(finding(found), COLUMNS),
     ]
-    return [line.translate(ASCII) for part in parts if part for line in ("", *part)][1:]
+    return paragraphs(parts)
 
 
 def _names(found: TwoStudies) -> ArmNames:

@@ -21,9 +21,6 @@ from vgglab.study.claims.comparisons import Comparison, Side
 from vgglab.study.claims.pairing import Cell, Paired
 from vgglab.study.claims.verdict import Judgement, judged_once
 
-REQUIRED = ("arm", "error")
-COLUMNS = (*REQUIRED, "accuracy", "seed", "images")
-"""That are read; any other one is left alone."""
 _ANY_SIDE = {"norm.name": ["none", "batch"]}
 """A claim's side names a field by which runs are found; here arms are named."""
 
