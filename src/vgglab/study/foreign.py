@@ -14,15 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vgglab.config.claims import Claim
 from vgglab.config.names import listed
 from vgglab.config.parse import ConfigError
-from vgglab.study.claims.comparisons import Comparison, Side
+from vgglab.study.claims.comparisons import Comparison, Side, claim_on_named
 from vgglab.study.claims.pairing import Cell, Paired
 from vgglab.study.claims.verdict import Judgement, judged_once
-
-_ANY_SIDE = {"norm.name": ["none", "batch"]}
-"""A claim's side names a field by which runs are found; here arms are named."""
 
 
 @dataclass(frozen=True)
@@ -162,13 +158,7 @@ def judge_table(
 
 def _asked(arms: Sequence[ForeignArm], direction: str, margin: float) -> tuple[Comparison, Paired]:
     try:
-        claim = Claim(
-            statement="of a table",
-            direction=direction,
-            compare=tuple(_ANY_SIDE for _ in arms),
-            margin=margin,
-            margin_reason="the command's",
-        )
+        claim = claim_on_named(direction, len(arms), margin, "the command's")
     except ValueError as error:
         problem = str(error).partition("Value error, ")[2].partition(" [type=")[0]
         raise ConfigError(f"judge: {problem or error}") from error

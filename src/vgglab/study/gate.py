@@ -17,14 +17,15 @@ import scipy
 
 from vgglab.config.claims import Claim
 from vgglab.runs import RunRecord
-from vgglab.study.claims.comparisons import Comparison, Side, common_label
+from vgglab.study.claims.comparisons import Comparison, Side, claim_on_named, common_label
 from vgglab.study.claims.directions import DIRECTIONS
-from vgglab.study.claims.evidence import CLAIMED, OTHER, Evidence, OneSided
+from vgglab.study.claims.evidence import CLAIMED, OTHER, Evidence
 from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.pairing import Paired, pair
 from vgglab.study.claims.power import seeds_to_show
 from vgglab.study.claims.spending import spending
+from vgglab.study.claims.verdict import overall_p
 
 EXPONENT = 1.3
 """How fast the shares of questions fall: the n-th gets ``n ** -EXPONENT / zeta(EXPONENT)``.
@@ -78,15 +79,7 @@ class Answer:
 
 def plain_claim(margin: float) -> Claim:
     """That the candidate's top-1 error is lower by more than a margin, percentage points."""
-    # A claim's sides name a field by which runs are found; those of the gate are named themselves.
-    anything = {"norm.name": ["none", "batch"]}
-    return Claim(
-        statement="the candidate's error is lower than the baseline's",
-        direction="lower",
-        compare=(anything, anything),
-        margin=margin,
-        margin_reason="the command's",
-    )
+    return claim_on_named("lower", 2, margin, "the command's")
 
 
 def compared(
@@ -161,15 +154,11 @@ def word_of(evidence: Evidence, place: Place) -> Word:
     than the margin is ruled out. Both are tested as a claim "lower" is, and share its level.
     """
     worth = {
-        Word.KEEP: _worth(evidence.supports, place.look),
-        Word.REJECT: _worth(evidence.contradicts, place.look),
+        Word.KEEP: overall_p(evidence.supports, place.look, spending(())),
+        Word.REJECT: overall_p(evidence.contradicts, place.look, spending(())),
     }
     best = min(worth, key=lambda word: worth[word])
     return best if worth[best] <= place.alpha else Word.UNDECIDED
-
-
-def _worth(test: OneSided, look: int) -> float:
-    return test.factor * spending(()).overall(test.p_value, look)
 
 
 def more_seeds(evidence: Evidence, margin: float, alpha: float, look: int) -> int | None:

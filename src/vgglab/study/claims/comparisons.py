@@ -78,6 +78,29 @@ class Comparison:
         return list(found.values())
 
 
+def claim_on_named(direction: str, sides: int, margin: float, margin_reason: str) -> Claim:
+    """A claim whose sides are runs that are named by themselves.
+
+    Args:
+        direction: of the claim.
+        sides: how many there are.
+        margin: in the unit of the errors.
+        margin_reason: says why it is that.
+
+    Raises:
+        ValueError: the direction takes other sides, or another margin.
+    """
+    # A claim's side names a field by which runs are found: here one that finds any.
+    found_by: Selector = {"norm.name": ["none", "batch"]}
+    return Claim(
+        statement="on runs that are named by themselves",
+        direction=direction,
+        compare=(found_by,) * sides,
+        margin=margin,
+        margin_reason=margin_reason,
+    )
+
+
 @dataclass(frozen=True)
 class Unanswered:
     """A claim that no points of the study can answer."""

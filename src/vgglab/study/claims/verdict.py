@@ -187,7 +187,7 @@ def _test(comparison: Comparison, paired: Paired, look: int, rule: Spending) -> 
     )
     # Runs that are still to come might change the answer, and looking early would be looking twice.
     tests = (evidence.supports, evidence.contradicts)
-    p = 1.0 if paired.waiting else min(_overall(test, look, rule) for test in tests)
+    p = 1.0 if paired.waiting else min(overall_p(test, look, rule) for test in tests)
     return Judgement(
         comparison=comparison,
         sides=sides,
@@ -201,7 +201,14 @@ def _test(comparison: Comparison, paired: Paired, look: int, rule: Spending) -> 
     )
 
 
-def _overall(test: OneSided, look: int, rule: Spending) -> float:
+def overall_p(test: OneSided, look: int, rule: Spending) -> float:
+    """The p-value of a test over all looks so far, times the differences among which it was picked.
+
+    Args:
+        test: at its look.
+        look: its number, from 1.
+        rule: that shares out the chance of a false word.
+    """
     return min(1.0, test.factor * rule.overall(test.p_value, look))
 
 
@@ -255,7 +262,7 @@ def _with_word(tested: Judgement, rule: Spending, family: int) -> Judgement:
     if untestable := _why_untestable(tested):
         return replace(tested, p_value=1.0, p_holm=1.0, decisive=None, reason=untestable)
     for_it, against_it = (
-        _overall(test, tested.look, rule) for test in (evidence.supports, evidence.contradicts)
+        overall_p(test, tested.look, rule) for test in (evidence.supports, evidence.contradicts)
     )
     against = against_it < for_it
     if tested.p_holm <= ALPHA:

@@ -7,10 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from vgglab.config import arm_fields
-from vgglab.config.claims import Claim
 from vgglab.runs import RunRecord
 from vgglab.study.arms import FACTORS, Arm, distinguishing
-from vgglab.study.claims.comparisons import Comparison, Point, Side
+from vgglab.study.claims.comparisons import Comparison, Point, Side, claim_on_named
 from vgglab.study.claims.directions import fisher
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
 from vgglab.study.claims.pairing import Paired, pair
@@ -20,13 +19,7 @@ from vgglab.study.view import StudyView
 
 Points = Mapping[int, Point]
 """Seed -> point, of an arm."""
-_SAME = Claim(
-    statement="an arm has the error that it had",
-    direction="equal",
-    compare=({"model.name": "a"}, {"model.name": "a"}),
-    margin=1.0,
-    margin_reason="none is asked: only the difference is taken",
-)
+_SAME = claim_on_named("equal", 2, 1.0, "none is asked: only the difference is taken")
 """Stands for the question in what computes the errors of a comparison."""
 
 

@@ -113,11 +113,6 @@ def record_changes(
     return found
 
 
-def recorded_source(runs: Sequence[RunRecord]) -> dict[str, tuple[str, ...]]:
-    """``commit`` and ``source`` -> every value that the attempts at these runs have recorded."""
-    return _recorded(runs, SOURCE)
-
-
 def _recorded(runs: Sequence[RunRecord], kind: str) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
     for run in runs:
