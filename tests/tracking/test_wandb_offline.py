@@ -18,7 +18,7 @@ from running import SMALL, completed
 from vgglab.config import TrackingConfig
 from vgglab.runs import read_metrics
 from vgglab.tracking.cards import RunCard
-from vgglab.tracking.local_files import is_incomplete
+from vgglab.tracking.local_files import is_incomplete, upload
 from vgglab.tracking.session import write_out
 from vgglab.tracking.wandb_run import WandbSink
 
@@ -152,6 +152,35 @@ def test_the_second_run_of_a_process_is_a_run_of_its_own(tmp_path: Path) -> None
         assert only(tmp_path / name, "run").run_id == name
         assert only(tmp_path / name, "exit").exit_code == code
         assert len(history(offline_file(tmp_path / name))) == 1
+
+
+def test_a_run_does_not_hang_on_the_service_of_the_process_that_started_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W&B hands its service on by a variable; a service still holds the runs of killed processes,
+    and refuses their ids."""
+    wandb.teardown()
+    monkeypatch.setenv("WANDB_SERVICE", "3-1-unix-/nowhere")
+    sink = WandbSink(TrackingConfig(), CARD, tmp_path)
+    sink.start([])
+    sink.record({"step": 1, "epoch": 1.0, "time": 0.0, "train/loss": 1.0})
+    sink.finish({}, exit_code=0)
+    wandb.teardown()
+    assert not is_incomplete(tmp_path)
+    assert len(history(offline_file(tmp_path))) == 1
+
+
+def test_an_upload_does_not_hang_on_the_service_of_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says_its_variables = tmp_path / "python"
+    says_its_variables.write_text("#!/bin/sh\nenv\n")
+    says_its_variables.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(says_its_variables))
+    monkeypatch.setenv("WANDB_SERVICE", "3-1-unix-/nowhere")
+    said = upload([tmp_path], TrackingConfig(), lambda: None)
+    assert "PATH=" in said
+    assert "nowhere" not in said
 
 
 def test_a_synced_attempt_is_kept(tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 MARK = ".wandb-incomplete"
 """Mark in a run's folder; W&B's own folder may be on the disk that is full."""
+SERVICE = "WANDB_SERVICE"
+"""Names the service of W&B's that a parent has started. What we start does without it: it may hold
+a run of the same id, of a process that was killed, and it ends with that parent."""
 
 
 def mark_incomplete(run: Path) -> None:
@@ -86,6 +89,7 @@ def upload(attempts: Sequence[Path], tracking: TrackingConfig, seen: Callable[[]
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
+            env={name: value for name, value in os.environ.items() if name != SERVICE},
         )  # fmt: skip
         try:
             while process.poll() is None:

@@ -14,6 +14,7 @@ import wandb
 from vgglab.config import TrackingConfig
 from vgglab.tracking import server
 from vgglab.tracking.cards import DataCard, RunCard, code_files, columns
+from vgglab.tracking.local_files import SERVICE
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.
     Returns:
         The open run.
     """
+    os.environ.pop(SERVICE, None)
     # A killed run would lose up to 15 s of rows that are still in W&B's memory.
     os.environ.setdefault("WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL", "1")
     # W&B copies the files of an artifact; the copies must still exist when the run is uploaded.
