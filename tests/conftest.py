@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hydra import initialize_config_dir
 from running import ROOT, Command, completed
-from warm_command import WarmCommand, warm_command
 
 from vgglab.config import Config, store
 from vgglab.config.parse import parse
@@ -27,11 +26,10 @@ def command(tmp_path: Path, datasets: Path) -> Command:
     return run
 
 
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommand]:
-    """Commands that end before anything is trained, without waiting for imports."""
-    with warm_command(tmp_path_factory.mktemp("warm")) as command:
-        yield command
+@pytest.fixture
+def warm() -> Command:
+    """Runs ``python run.py ...`` in a folder that is named."""
+    return completed
 
 
 @pytest.fixture

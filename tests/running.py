@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
+from warm_command import warm_command
 
 from vgglab.study import MEASURED
 
@@ -56,11 +57,21 @@ def completed(
     variables: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """``python run.py ...`` in a folder, to its end; with more variables in its environment."""
+    """``python run.py ...`` in a folder, to its end.
+
+    Args:
+        folder: where the command is typed.
+        overrides: of the command.
+        variables: more of them in its environment; it is then started cold, for Python and
+            libraries read variables when they start.
+        timeout: seconds after which it is killed.
+    """
+    if variables is None:
+        return warm_command(folder, overrides, command_environment(), timeout)
     return subprocess.run(
         command_line(*overrides),
         cwd=folder,
-        env=command_environment() | dict(variables or {}),
+        env=command_environment() | dict(variables),
         capture_output=True,
         text=True,
         timeout=timeout,

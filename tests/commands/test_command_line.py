@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from running import ROOT, SMALL, Command, completed
-from warm_command import WarmCommand
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +62,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_mistake_ends_in_one_line_and_exit_code_2(
-    overrides: list[str], message: str, warm: WarmCommand, tmp_path: Path
+    overrides: list[str], message: str, warm: Command, tmp_path: Path
 ) -> None:
     ended = warm(tmp_path, *overrides)
     assert ended.returncode == 2
@@ -81,7 +80,7 @@ def test_a_mistake_in_a_process_of_its_own(command: Command) -> None:
 
 
 def test_a_run_from_command_to_ledger(
-    trained: Path, command: Command, tmp_path: Path, warm: WarmCommand
+    trained: Path, command: Command, tmp_path: Path, warm: Command
 ) -> None:
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     (run,) = (tmp_path / "runs").iterdir()
@@ -152,7 +151,7 @@ def test_an_unexpected_failure_names_the_log_with_its_traceback(
     assert json.loads((run / "status.json").read_text())["state"] == "failed"
 
 
-def test_describe_prints_the_table_in_each_format(warm: WarmCommand, tmp_path: Path) -> None:
+def test_describe_prints_the_table_in_each_format(warm: Command, tmp_path: Path) -> None:
     paper = ("model=d", "model.width=1", "data=cifar100", "task=describe")
     described = json.loads(warm(tmp_path, *paper, "format=json").stdout)
     assert described["model"] == "d"
@@ -180,7 +179,7 @@ def test_commands_load_what_they_need_alone(modules: tuple[str, ...], unloaded: 
 
 
 def test_describe_alone_prints_the_counts_that_are_quoted_of_vgg_16(
-    warm: WarmCommand, tmp_path: Path
+    warm: Command, tmp_path: Path
 ) -> None:
     described = json.loads(warm(tmp_path, "model=d", "task=describe", "format=json").stdout)
     assert (described["parameters"], described["parameters_without_biases"]) == (
@@ -195,7 +194,7 @@ def test_describe_alone_prints_the_counts_that_are_quoted_of_vgg_16(
 
 
 def test_describe_as_an_experiment_describes_that_experiments_net(
-    warm: WarmCommand, tmp_path: Path
+    warm: Command, tmp_path: Path
 ) -> None:
     laptop = ("experiments=laptop", "task=describe", "format=json")
     small = json.loads(warm(tmp_path, *laptop).stdout)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from report_runs import make_study
-from warm_command import WarmCommand
+from running import Command
 
 from vgglab.study.stored import write_study
 from vgglab.workflow.compose import with_two_studies
@@ -34,7 +34,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_two_studies_that_differ_by_a_library(two: Path, warm: WarmCommand) -> None:
+def test_two_studies_that_differ_by_a_library(two: Path, warm: Command) -> None:
     ended = warm(two, "task=diff", "sweeps=[old,other/studies/new]")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert max(map(len, ended.stdout.splitlines())) <= 80
@@ -43,7 +43,7 @@ def test_two_studies_that_differ_by_a_library(two: Path, warm: WarmCommand) -> N
     assert "Nothing moved by more than noise" in ended.stdout
 
 
-def test_two_studies_as_a_document_and_as_rows(two: Path, warm: WarmCommand) -> None:
+def test_two_studies_as_a_document_and_as_rows(two: Path, warm: Command) -> None:
     studies = ("task=diff", "sweeps=[old,new]")  # names without a file in sweeps/
     found = json.loads(warm(two, *studies, "format=json").stdout)
     assert (found["compared"], found["shared"], found["moved"]) == ("studies", 6, [])
@@ -56,7 +56,7 @@ def test_two_studies_as_a_document_and_as_rows(two: Path, warm: WarmCommand) -> 
     assert {row["word"] for row in table if row["what"] == "arm"} == {"shared"}
 
 
-def test_two_runs_by_id_and_by_path(two: Path, warm: WarmCommand) -> None:
+def test_two_runs_by_id_and_by_path(two: Path, warm: Command) -> None:
     run = "a-bn-s0-0123456789abcdef"
     ended = warm(two, "task=diff", f"run=[{run},b-bn-s1-0123456789abcdef]")
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -89,7 +89,7 @@ def test_two_runs_by_id_and_by_path(two: Path, warm: WarmCommand) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_what_cannot_be_compared_ends_in_one_line(
-    overrides: tuple[str, ...], message: str, two: Path, warm: WarmCommand
+    overrides: tuple[str, ...], message: str, two: Path, warm: Command
 ) -> None:
     ended = warm(two, "task=diff", *overrides)
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -99,7 +99,7 @@ def test_what_cannot_be_compared_ends_in_one_line(
 
 
 def test_a_study_without_its_runs_and_a_damaged_one(
-    two: Path, warm: WarmCommand, tmp_path: Path
+    two: Path, warm: Command, tmp_path: Path
 ) -> None:
     shutil.copytree(two / "studies", tmp_path / "studies")
     ended = warm(tmp_path, "task=diff", "sweeps=[old,new]")

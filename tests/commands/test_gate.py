@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from judged_runs import write_predictions
 from report_runs import config_of, write_run
-from warm_command import WarmCommand
+from running import Command
 
 from vgglab.commands.judge import judge
 from vgglab.config.parse import ConfigError, parse
@@ -158,7 +158,7 @@ def test_two_lines_for_a_reader(gate: Gate) -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_command(runs: Path, tmp_path: Path, warm: WarmCommand) -> None:
+def test_the_whole_command(runs: Path, tmp_path: Path, warm: Command) -> None:
     words = ("task=judge", f"paths.runs={runs}", "format=json", "baseline=[a-0,a-1,a-2]")
     better = warm(
         tmp_path, *words, "candidate=[b-0,b-1,b-2]", "claims=few", "judge.claim=b_beats_a"

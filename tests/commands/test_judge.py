@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from judged_runs import change_json, write_judged_study
-from warm_command import WarmCommand
+from running import Command
 
 from vgglab.commands.bundle import bundle
 from vgglab.commands.judge import judge
@@ -47,7 +47,7 @@ def config(task: str, study: str = "depth", **fields: Any) -> Config:
 
 
 @pytest.mark.slow
-def test_a_bundle_is_judged_where_nothing_else_is(here: Path, warm: WarmCommand) -> None:
+def test_a_bundle_is_judged_where_nothing_else_is(here: Path, warm: Command) -> None:
     made = warm(here, "task=bundle", "sweeps=depth")
     assert made.returncode == 0, made.stderr
     path = here / "studies" / "depth" / "depth.bundle.zip"
@@ -148,7 +148,7 @@ def test_a_mistake_is_one_line(asked: Config, message: str) -> None:
     assert "\n" not in str(told.value)
 
 
-def test_a_table_of_others_is_judged_by_itself(tmp_path: Path, warm: WarmCommand) -> None:
+def test_a_table_of_others_is_judged_by_itself(tmp_path: Path, warm: Command) -> None:
     (tmp_path / "runs.csv").write_text("arm,error\na,6.0\na,6.1\nb,3.0\nb,3.1\nb,3.2\n")
     said = warm(tmp_path, "task=judge", "table=runs.csv", "format=json")
     (claim,) = json.loads(said.stdout)["claims"]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from warm_command import WarmCommand
+from running import Command
 
 from vgglab import checkout
 from vgglab.commands.main import with_user_folder
@@ -15,7 +15,7 @@ from vgglab.config.nets import nets_on_disk
 MINE = "name: mine\nblocks:\n  - [32, 32]\n  - [64, {channels: 64, kernel: 1}]\nhidden: [256]\n"
 
 
-def test_a_net_of_ones_own_is_one_file(warm: WarmCommand, tmp_path: Path) -> None:
+def test_a_net_of_ones_own_is_one_file(warm: Command, tmp_path: Path) -> None:
     folder = tmp_path / "conf" / "model"
     folder.mkdir(parents=True)
     (folder / "mine.yaml").write_text(MINE, encoding="utf-8")
@@ -27,7 +27,7 @@ def test_a_net_of_ones_own_is_one_file(warm: WarmCommand, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "group", "layer"])
-def test_every_norm_can_be_chosen(norm: str, warm: WarmCommand, tmp_path: Path) -> None:
+def test_every_norm_can_be_chosen(norm: str, warm: Command, tmp_path: Path) -> None:
     ended = warm(tmp_path, "task=describe", f"norm={norm}", "format=json")
     assert ended.returncode == 0, ended.stderr
     types = {row["type"] for row in json.loads(ended.stdout)["layers"]}

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from report_runs import config_of, write_run
-from running import SMALL, completed
-from warm_command import WarmCommand
+from running import SMALL, Command, completed
 
 from vgglab.runs import RunDirectory, State, Status, load_run
 from vgglab.runs.disk import bytes_of
@@ -33,14 +32,14 @@ def finished(folder: Path, name: str, seed: int, study: str = "adhoc") -> RunDir
     return run
 
 
-def pruned(warm: WarmCommand, folder: Path, *overrides: str) -> dict[tuple[str, str], bool]:
+def pruned(warm: Command, folder: Path, *overrides: str) -> dict[tuple[str, str], bool]:
     """Kind and run -> whether it was removed, as JSON says."""
     said = warm(folder, "task=prune", "format=json", *overrides)
     assert said.returncode == 0, said.stderr
     return {(row["kind"], row["run"]): row["removed"] for row in json.loads(said.stdout)}
 
 
-def test_what_would_go_is_said_and_left(warm: WarmCommand, tmp_path: Path) -> None:
+def test_what_would_go_is_said_and_left(warm: Command, tmp_path: Path) -> None:
     run = finished(tmp_path, "alone", 0)
     said = warm(tmp_path, "task=prune").stdout
     assert "nothing was removed; prune.do=true removes 0.0 MB: checkpoints and wandb" in said
@@ -52,7 +51,7 @@ def test_what_would_go_is_said_and_left(warm: WarmCommand, tmp_path: Path) -> No
     }  # fmt: skip
 
 
-def test_checkpoints_and_uploaded_files_go(warm: WarmCommand, tmp_path: Path) -> None:
+def test_checkpoints_and_uploaded_files_go(warm: Command, tmp_path: Path) -> None:
     run, other = finished(tmp_path, "one", 0), finished(tmp_path, "two", 1)
     (unsynced,) = other.path.glob("wandb/*/*.synced")
     unsynced.unlink()
@@ -71,7 +70,7 @@ def test_checkpoints_and_uploaded_files_go(warm: WarmCommand, tmp_path: Path) ->
     }  # fmt: skip
 
 
-def test_a_run_that_may_go_on_or_is_at_work_is_left(warm: WarmCommand, tmp_path: Path) -> None:
+def test_a_run_that_may_go_on_or_is_at_work_is_left(warm: Command, tmp_path: Path) -> None:
     run, busy = finished(tmp_path, "stopped", 0), finished(tmp_path, "busy", 1)
     Status(state=State.INTERRUPTED).write(run.status)
     with busy.claim():
@@ -81,9 +80,7 @@ def test_a_run_that_may_go_on_or_is_at_work_is_left(warm: WarmCommand, tmp_path:
     assert busy.last_checkpoint.exists()
 
 
-def test_whole_runs_go_unless_a_study_or_a_run_needs_them(
-    warm: WarmCommand, tmp_path: Path
-) -> None:
+def test_whole_runs_go_unless_a_study_or_a_run_needs_them(warm: Command, tmp_path: Path) -> None:
     point, tuning = finished(tmp_path, "point", 0), finished(tmp_path, "tuning", 1, study="mine")
     parent, alone = finished(tmp_path, "parent", 2), finished(tmp_path, "alone", 0, study="gone")
     status = point.read_status()
@@ -105,7 +102,7 @@ def test_whole_runs_go_unless_a_study_or_a_run_needs_them(
     assert all(run.result.exists() for run in (point, tuning, parent))
 
 
-def test_what_a_study_needs_must_be_known(warm: WarmCommand, tmp_path: Path) -> None:
+def test_what_a_study_needs_must_be_known(warm: Command, tmp_path: Path) -> None:
     finished(tmp_path, "alone", 0)
     (tmp_path / "studies" / "x").mkdir(parents=True)
     (tmp_path / "studies" / "x" / "study.json").write_text('{"points"')
@@ -119,7 +116,7 @@ def test_what_a_study_needs_must_be_known(warm: WarmCommand, tmp_path: Path) -> 
     assert not RunDirectory(tmp_path / "runs" / "alone").last_checkpoint.exists()
 
 
-def test_a_config_that_cannot_be_read_stops_no_other_run(warm: WarmCommand, tmp_path: Path) -> None:
+def test_a_config_that_cannot_be_read_stops_no_other_run(warm: Command, tmp_path: Path) -> None:
     run, other = finished(tmp_path, "one", 0), finished(tmp_path, "two", 1)
     run.config.write_text("[")
     removed = pruned(warm, tmp_path, "prune.do=true", "prune.kinds=[checkpoints]")

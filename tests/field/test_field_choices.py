@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from warm_command import WarmCommand
+from running import Command
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from warm_command import WarmCommand
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_list_where_one_name_is_meant_is_refused(
-    overrides: list[str], message: str, warm: WarmCommand, tmp_path: Path
+    overrides: list[str], message: str, warm: Command, tmp_path: Path
 ) -> None:
     ended = warm(tmp_path, *overrides)
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -41,7 +41,7 @@ def test_a_list_where_one_name_is_meant_is_refused(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_list_in_a_users_own_file_is_refused(warm: WarmCommand, tmp_path: Path) -> None:
+def test_a_list_in_a_users_own_file_is_refused(warm: Command, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     (folder / "experiments").mkdir(parents=True)
     text = "# @package _global_\ndefaults:\n  - override /model: [a, b]\n"
@@ -51,6 +51,6 @@ def test_a_list_in_a_users_own_file_is_refused(warm: WarmCommand, tmp_path: Path
     assert ended.stderr.startswith("error: model: takes one name, and no list")
 
 
-def test_claims_of_two_files_are_one_choice(warm: WarmCommand, tmp_path: Path) -> None:
+def test_claims_of_two_files_are_one_choice(warm: Command, tmp_path: Path) -> None:
     ended = warm(tmp_path, "claims=[few,best_depth]", "task=describe", "model=a", "format=json")
     assert (ended.returncode, ended.stderr) == (0, "")

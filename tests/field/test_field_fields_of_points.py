@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from image_folder import write_image_folder
 from running import SMALL, Command
-from warm_command import WarmCommand
 
 SWEEP = """# @package _global_
 study:
@@ -34,7 +33,7 @@ hydra:
     ],
 )
 def test_they_are_checked_with_the_points(
-    typed: tuple[str, ...], warm: WarmCommand, tmp_path: Path
+    typed: tuple[str, ...], warm: Command, tmp_path: Path
 ) -> None:
     ended = warm(tmp_path, *typed, "data.root='a b'", "data.on_error=never")
     assert ended.returncode == 2
@@ -42,7 +41,7 @@ def test_they_are_checked_with_the_points(
     assert line == "error: data.on_error = \"never\": must be 'fail' or 'skip'"
 
 
-def test_they_reach_the_points(warm: WarmCommand, tmp_path: Path) -> None:
+def test_they_reach_the_points(warm: Command, tmp_path: Path) -> None:
     named = ("task=runs", "sweeps=paper", "format=json")
     before, after = (
         warm(tmp_path, *named, *more) for more in ((), ("data.validation_images=2000",))
@@ -70,7 +69,7 @@ def test_they_reach_the_points(warm: WarmCommand, tmp_path: Path) -> None:
     ],
 )
 def test_a_field_that_a_point_has_not_is_refused(
-    typed: tuple[str, ...], message: str, warm: WarmCommand, tmp_path: Path
+    typed: tuple[str, ...], message: str, warm: Command, tmp_path: Path
 ) -> None:
     ended = warm(tmp_path, *typed)
     assert ended.returncode == 2

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from offline_file import of_kind, offline_file
-from running import SMALL, completed
-from warm_command import WarmCommand
+from running import SMALL, Command, completed
 
 from vgglab.runs import RunDirectory
 from vgglab.workflow.provenance import command_line
@@ -93,7 +92,7 @@ def test_words_do_not_make_another_run(tracked: Path, datasets: Path) -> None:
     ],
 )
 def test_how_to_quote_a_value_is_said(
-    typed: str, meant: str, warm: WarmCommand, tmp_path: Path
+    typed: str, meant: str, warm: Command, tmp_path: Path
 ) -> None:
     ended = warm(tmp_path, "task=describe", "data=folder", typed)
     assert ended.returncode == 2
@@ -105,7 +104,7 @@ def test_how_to_quote_a_value_is_said(
     assert f"{read.key_or_group}={read.value()}" == typed
 
 
-def test_a_comma_is_a_sweep_or_in_quotes(warm: WarmCommand, tmp_path: Path) -> None:
+def test_a_comma_is_a_sweep_or_in_quotes(warm: Command, tmp_path: Path) -> None:
     ended = warm(tmp_path, "data=folder", "data.root=/x/a,b", "task=describe")
     assert ended.returncode == 2
     assert "a text with a comma \"data.root='/x/a,b'\"" in ended.stderr
