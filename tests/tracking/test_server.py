@@ -109,6 +109,22 @@ def test_killed_resumed_and_synced_is_complete(lab: Lab, server: Server) -> None
     assert "1 uploaded before" in again
 
 
+def test_a_run_goes_up_while_it_is_at_work(lab: Lab, server: Server) -> None:
+    training = lab.start(*LONG, "seed=9", "tracking=offline", "tracking.project=live")
+    wait_for(lambda: list(lab.folder.glob("runs/*/wandb/offline-run-*")), seconds=120)
+    (run,) = lab.runs()
+    uploading = lab.start("task=sync", "sync.live=true", "tracking.project=live")
+    wait_for(lambda: run.name in server.runs("live") and server.rows(run.name), seconds=120)
+    assert training.poll() is None
+    training.communicate(timeout=300)
+    assert training.returncode == 0
+    said, _ = uploading.communicate(timeout=120)
+    assert uploading.returncode == 0, said
+    assert f"{run.name}: uploaded as it goes" in said
+    assert "0 of 1 runs to upload" in said
+    assert_same(run, server, "live")
+
+
 def test_killed_and_resumed_online_is_one_run_without_gaps(lab: Lab, server: Server) -> None:
     """openwandb tells no resumed client how far it got, so that rows sent before come again, and
     does not drop them; W&B's own server does the one, its client then the other."""

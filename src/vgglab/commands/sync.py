@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,16 @@ from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.privacy import without_secrets
 from vgglab.report.wording import plural
-from vgglab.runs import RunDirectory
+from vgglab.runs import RunDirectory, State
 from vgglab.runs.disk import bytes_of
 from vgglab.tracking import server
-from vgglab.tracking.local_files import is_incomplete, is_uploaded, offline_attempts, upload
+from vgglab.tracking.local_files import (
+    is_incomplete,
+    is_uploaded,
+    offline_attempts,
+    upload,
+    upload_live,
+)
 from vgglab.tracking.session import write_out
 from vgglab.workflow.compose import has_sweep
 from vgglab.workflow.output import duration, megabytes
@@ -26,22 +33,31 @@ from vgglab.workflow.wandb_study import publish_study
 
 AT_A_TIME = 8
 """Runs handed to one ``wandb sync``, whose start takes a second."""
+LOOK_SECONDS = 2.0
+"""Between two looks at which runs are at work."""
+IDLE_SECONDS = 10.0
+"""Without a run at work after which no other is waited for: a study's next point begins sooner."""
+LAST_SECONDS = 20.0
+"""That the upload of a run which has ended may take for the rest; what is left goes up after it."""
 
 
 def sync(config: Config) -> None:
     """Upload the runs of a study, or of ``paths.runs``, then the study's own run with its links.
 
-    A run is uploaded once it has an outcome: until then its file may still be written anew. Of a
-    run that W&B has lost rows of, here or on the way, a file is made anew from ``metrics.jsonl``.
+    A run is uploaded once it has an outcome: until then its file may still be written anew. With
+    ``sync.live``, what runs that are at work have written goes up before that. Of a run that W&B
+    has lost rows of, here or on the way, a file is made anew from ``metrics.jsonl``.
 
     Raises:
         ConfigError: the server does not answer, or there is no API key for it.
         SystemExit: it did not take every run; the same command goes on.
     """
-    directories = runs_of_this_command(config)
     url = server.base_url()
     if reason := server.why_not(url):
         raise ConfigError(f"{url}: {reason}; the same command uploads later")
+    if config.sync.live:
+        _follow(config)
+    directories = runs_of_this_command(config)
     done = [d for d in directories if d.read_status().state.is_outcome]
     if incomplete := [d for d in done if is_incomplete(d.path)]:
         _make_anew(incomplete)
@@ -51,6 +67,42 @@ def sync(config: Config) -> None:
     _upload(todo, config)
     if has_sweep():
         _publish_report()
+
+
+def _follow(config: Config) -> None:
+    """Upload the runs that are at work as they go, and those that begin meanwhile, until none is.
+
+    A run that is killed and goes on begins its file anew, which is another upload of the same run.
+    """
+    points = runs_of_this_command(config) if has_sweep() else None
+    followed: dict[Path, subprocess.Popen[bytes]] = {}
+    last_at_work = time.monotonic()
+    try:
+        while time.monotonic() - last_at_work < IDLE_SECONDS:
+            directories = runs_of_this_command(config) if points is None else points
+            at_work = [d for d in directories if d.read_status().state is State.RUNNING]
+            if at_work:
+                last_at_work = time.monotonic()
+            files = {path: d.id for d in at_work for path in offline_attempts(d.path)[-1:]}
+            for path in followed.keys() - files.keys():
+                _end(followed.pop(path))
+            for path in files.keys() - followed.keys():
+                followed[path] = upload_live(path, config.tracking)
+                print(f"{files[path]}: uploaded as it goes", flush=True)
+            time.sleep(LOOK_SECONDS)
+    finally:
+        for process in followed.values():
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let an upload of a run that has ended do the rest; it waits for ever for one that was killed,
+    whose rows go up with the run's end."""
+    try:
+        process.wait(LAST_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _make_anew(incomplete: Sequence[RunDirectory]) -> None:

@@ -19,6 +19,7 @@ from vgglab.config.infrastructure import (
     PrepareConfig,
     PruneConfig,
     ReportConfig,
+    SyncConfig,
     TrackingConfig,
     TrainerConfig,
     VerifyConfig,
@@ -151,6 +152,7 @@ class Config:
     launcher: Annotated[LauncherConfig, Role.INFRASTRUCTURE] = Field(default_factory=LauncherConfig)
     prepare: Annotated[PrepareConfig, Role.INFRASTRUCTURE] = Field(default_factory=PrepareConfig)
     prune: Annotated[PruneConfig, Role.INFRASTRUCTURE] = Field(default_factory=PruneConfig)
+    sync: Annotated[SyncConfig, Role.INFRASTRUCTURE] = Field(default_factory=SyncConfig)
     report: Annotated[ReportConfig, Role.INFRASTRUCTURE] = Field(default_factory=ReportConfig)
     judge: Annotated[JudgeConfig, Role.INFRASTRUCTURE] = Field(default_factory=JudgeConfig)
     verify: Annotated[VerifyConfig, Role.INFRASTRUCTURE] = Field(default_factory=VerifyConfig)

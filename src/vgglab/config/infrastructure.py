@@ -213,6 +213,14 @@ class PruneConfig:
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
+class SyncConfig:
+    """``task=sync``: which runs are uploaded."""
+
+    live: Annotated[bool, Role.INFRASTRUCTURE] = False
+    """Also those that are at work, as they go, until none is; ``false``: those that have ended."""
+
+
+@dataclass(config=STRICT, kw_only=True, frozen=True)
 class JudgeConfig:
     """``task=judge`` of a candidate (``baseline``, ``candidate``), or of a ``table``."""
 

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import IO
 
 from vgglab.config import TrackingConfig
 
@@ -79,18 +80,8 @@ def upload(attempts: Sequence[Path], tracking: TrackingConfig, seen: Callable[[]
     Returns:
         What it printed.
     """
-    entity = ["--entity", tracking.entity] if tracking.entity else []
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
-        process = subprocess.Popen(
-            [
-                sys.executable, "-m", "wandb", "sync", "--yes",
-                "--project", tracking.project, *entity, *map(str, attempts),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            env={name: value for name, value in os.environ.items() if name != SERVICE},
-        )  # fmt: skip
+        process = _begin(["sync"], attempts, tracking, said)
         try:
             while process.poll() is None:
                 time.sleep(POLL_SECONDS)
@@ -101,6 +92,28 @@ def upload(attempts: Sequence[Path], tracking: TrackingConfig, seen: Callable[[]
         seen()
         said.seek(0)
         return said.read()
+
+
+def upload_live(attempt: Path, tracking: TrackingConfig) -> subprocess.Popen[bytes]:
+    """Begin to upload the offline folder of a run that is at work; ends, and marks it, when the run
+    does. After a killed run it would wait for ever."""
+    return _begin(["beta", "sync", "--live"], [attempt], tracking, subprocess.DEVNULL)
+
+
+def _begin(
+    command: Sequence[str], attempts: Sequence[Path], tracking: TrackingConfig, said: IO[str] | int
+) -> subprocess.Popen[bytes]:
+    entity = ["--entity", tracking.entity] if tracking.entity else []
+    return subprocess.Popen(
+        [
+            sys.executable, "-m", "wandb", *command, "--yes",
+            "--project", tracking.project, *entity, *map(str, attempts),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=said,
+        stderr=subprocess.STDOUT,
+        env={name: value for name, value in os.environ.items() if name != SERVICE},
+    )  # fmt: skip
 
 
 def link_runs(folder: Path, runs: Iterable[Path]) -> Path | None:
