@@ -18,6 +18,7 @@ from typing import Any
 
 from PIL import Image
 from running import ROOT, SMALL, command_environment, command_line, grid
+from warm_command import warm_command
 
 from vgglab.runs import read_metrics
 
@@ -122,10 +123,11 @@ class Lab:
 
     def run(self, *overrides: str, **environment: str) -> str:
         """What a command that succeeds says."""
-        process = self.start(*overrides, **environment)
-        said, _ = process.communicate(timeout=900)
-        assert process.returncode == 0, said
-        return said
+        variables = command_environment() | self.server.environment | environment
+        overrides = (*overrides, f"paths.data={self.datasets}")
+        ended = warm_command(self.folder, overrides, variables, timeout=900)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout + ended.stderr
 
     def runs(self) -> list[Path]:
         """The folders of its runs."""

@@ -173,6 +173,9 @@ def file_of(figure: Canvas, form: str, salt: str) -> bytes:
         form: ``svg``, ``pdf`` or ``png``.
         salt: goes into the ids of an SVG file.
     """
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
+        figure.set_layout_engine(None)  # once for all its files: it takes longer than to draw
     file = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": salt}):
         figure.savefig(file, format=form, dpi=200, metadata=_WITHOUT_DATE[form])
