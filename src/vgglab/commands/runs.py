@@ -14,7 +14,6 @@ from vgglab.runs import State, Status
 from vgglab.workflow.compose import has_sweep
 from vgglab.workflow.output import print_rows, screen
 from vgglab.workflow.points import StudyPoint
-from vgglab.workflow.reporting import view_of
 from vgglab.workflow.this_command import points_of_this_command, runs_of_this_command
 
 COLUMNS = (
@@ -50,4 +49,6 @@ def unneeded_points(points: Sequence[StudyPoint]) -> set[str]:
     """Ids of the points that their study has dropped; none without a study with looks."""
     if not (points and points[0].config.study.looks):
         return set()
+    from vgglab.workflow.reporting import view_of  # with all of a report: two seconds
+
     return {point.id for point in view_of(points).missing if not point.is_needed}
