@@ -171,7 +171,8 @@ def test_describe_prints_the_table_in_each_format(warm: Command, tmp_path: Path)
 )
 def test_commands_load_what_they_need_alone(modules: tuple[str, ...], unloaded: str) -> None:
     loaded = ", ".join(f"vgglab.commands.{name}" for name in modules)
-    code = f"import sys, {loaded}; print(*sorted({{'torch', 'wandb', 'matplotlib'}} & set(sys.modules)))"
+    heavy = {"torch", "wandb", "matplotlib"}
+    code = f"import sys, {loaded}; print(*sorted({heavy} & set(sys.modules)))"
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

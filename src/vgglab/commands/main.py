@@ -35,7 +35,12 @@ from vgglab.launch.slurm import is_slurm_point
 from vgglab.privacy import without_secrets
 from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.streams import outlive_readers
-from vgglab.workflow.compose import checked_command, keep_for_points, with_two_studies
+from vgglab.workflow.compose import (
+    checked_command,
+    composed_once,
+    keep_for_points,
+    with_two_studies,
+)
 from vgglab.workflow.help import help_text
 from vgglab.world import WorldError, leave_agent, world_of
 
@@ -94,10 +99,14 @@ def main(root: Path) -> None:
         # Caught here: Hydra would print a line of its own for an exception that passes it.
         code = exit_code_of(lambda: dispatch(composed))
 
+    def compose_and_run() -> None:
+        with composed_once(sys.argv[1:], [*_user_folders(), root, root / "conf"]):
+            with_fields_of_points(command)
+
     code = (
         exit_code_of(lambda: check_arguments(sys.argv[1:], root))
         or exit_code_of(say_of_variables)
-        or exit_code_of(lambda: with_fields_of_points(command))
+        or exit_code_of(compose_and_run)
         or code
         or (FAILED if failed else DONE)
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra import compose
+from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
@@ -24,11 +26,36 @@ from vgglab.workflow.resolve import resolve
 
 MULTIRUN = "multirun.yaml"
 """In a study's folder: the command that launched it last, as Hydra composed it."""
+SETS_MODE = re.compile(r"\bmode\b['\"]?\s*:\s*\S*(?:MULTIRUN|2)")
+"""Of ``hydra.mode`` in a file; that of ``tracking`` has other values."""
 NOT_OF_A_POINT = ("task=", "format=", "hydra.", "hydra/")
 """How overrides begin that are about the command."""
 
 _of_points: list[str] = []
 """Overrides of this command that its points can take and its own composition cannot."""
+
+
+@contextlib.contextmanager
+def composed_once(arguments: Sequence[str], folders: Sequence[Path]) -> Iterator[None]:
+    """Spare a command the first of Hydra's two compositions, half a second, which is for
+    ``hydra.mode`` alone: without it ``-m`` decides, as it does where nobody sets that field.
+
+    Args:
+        arguments: Of the command.
+        folders: Of config groups; where a file in one of them sets the mode, both are made.
+    """
+    said = [a for a in arguments if "hydra" in a]
+    files = (f for folder in folders for form in ("*.yaml", "*/*.yaml") for f in folder.glob(form))
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in files if path.is_file())
+    if any("mode" in text for text in said) or any(map(SETS_MODE.search, texts)):
+        yield
+        return
+    asked = Hydra.get_mode
+    Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Hydra.get_mode = asked  # type: ignore[method-assign]
 
 
 def keep_for_points(key: str, arguments: list[str]) -> bool:
