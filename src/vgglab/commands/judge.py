@@ -20,7 +20,8 @@ from vgglab.report import foreign
 from vgglab.report.wording import plural
 from vgglab.study.claims.power import MOST_SEEDS
 from vgglab.study.claims.wanted import shown_seeds
-from vgglab.study.foreign import judge_table, read_table
+from vgglab.study.foreign.asked import judge_table
+from vgglab.study.foreign.files import read_table
 from vgglab.study.gate import Word
 from vgglab.workflow import gate
 from vgglab.workflow.output import Row, print_rows

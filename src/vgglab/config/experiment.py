@@ -191,7 +191,8 @@ class Config:
     channels. ``auto``: torchvision's, and where the file is not torchvision's own this is said."""
 
     table: Annotated[str, Role.INFRASTRUCTURE] = ""
-    """``task=judge``: a CSV of runs from elsewhere: columns ``arm``, ``seed``, ``error``."""
+    """``task=judge``: runs from elsewhere, a CSV or parquet: columns ``arm``, ``seed``, ``error``, or
+    a row a test image of each: ``arm``, ``seed``, ``image``, ``label``, ``prediction``."""
     bundle: Annotated[str, Role.INFRASTRUCTURE] = ""
     """``task=bundle``: the zip to write; empty: ``studies/<name>/<name>.bundle.zip``.
     ``task=judge``: the zip to check; empty: the study that is named is judged in its folder."""

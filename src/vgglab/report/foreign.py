@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
+import numpy as np
+
 from vgglab.report.screen import ASCII, COLUMNS, paragraphs, text_table
 from vgglab.report.wording import INTERVAL, NONE, number, p_text, plural, signed
 from vgglab.study.claims.wanted import seeds_wanted, shown_seeds
 from vgglab.study.estimate import ERRORS, estimate
-from vgglab.study.foreign import Asked, ForeignArm
+from vgglab.study.foreign.arm import ForeignArm, share_images
+from vgglab.study.foreign.asked import Asked
 
 
 def rows(asked: Sequence[Asked]) -> list[dict[str, Any]]:
@@ -136,18 +139,32 @@ def _not_known(arms: Sequence[ForeignArm]) -> list[str]:
     """What a table does not say and a study does."""
     found = [
         "Not known: in what else the arms differ, so that a word is about these arms and not about "
-        "a cause; whether equal seeds are equal first weights, so that no runs are paired."
+        "a cause; whether equal seeds are equal first weights, so that no runs are paired by seed.",
+        _of_images(arms),
     ]
-    if all(arm.images for arm in arms):
-        found.append(
-            "Which images are wrong is not known: luck on them counts as if each arm had images "
-            "of its own."
-        )
-    else:
-        found.append(
-            "How many test images there are is not known: their luck is not counted, and a word "
-            "is about this test set alone."
-        )
     if failed := sum(len(arm.untrained) for arm in arms):
         found.append(f"{plural(failed, 'run')} without an error: the words are about the others.")
     return found
+
+
+def _of_images(arms: Sequence[ForeignArm]) -> str:
+    if share_images(arms):
+        shared = "All runs have the same test images: the luck on them that they share cancels."
+        known = [found for arm in arms for found in arm.mistakes.values()]
+        if any(len(np.unique(of.original_n)) < len(of.original_n) for of in known):
+            return shared
+        return f"{shared} Whether some were made of one original is not said: each counts."
+    if any(arm.mistakes for arm in arms):
+        return (
+            "Not all runs have the same test images: where the runs of a claim have not, luck on "
+            "them counts as if each arm had images of its own."
+        )
+    if all(arm.images for arm in arms):
+        return (
+            "Which images are wrong is not known: luck on them counts as if each arm had images "
+            "of its own."
+        )
+    return (
+        "How many test images there are is not known: their luck is not counted, and a word "
+        "is about this test set alone."
+    )
