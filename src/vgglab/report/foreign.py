@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vgglab.report.screen import ASCII, COLUMNS, paragraphs, text_table
-from vgglab.report.wording import INTERVAL, NONE, number, p_text, plural, signed
+from vgglab.report.wording import INTERVAL, NONE, decimals_of, number, p_text, plural, signed
 from vgglab.study.claims.wanted import seeds_wanted, shown_seeds
 from vgglab.study.estimate import ERRORS, estimate
 from vgglab.study.foreign.arm import ForeignArm, share_images
@@ -73,11 +72,8 @@ def lines(arms: Sequence[ForeignArm], asked: Sequence[Asked]) -> list[str]:
 
 
 def _decimals(asked: Sequence[Asked]) -> int:
-    """So many that the narrowest interval of a difference shows, 2 at least."""
     found = [one.judgement.evidence.effect for one in asked]
-    intervals = [effect.interval for effect in found if effect and effect.interval]
-    narrowest = min((high - low for low, high in intervals if high > low), default=1.0)
-    return min(max(2, 2 - math.floor(math.log10(narrowest))), 8)
+    return decimals_of(effect.interval for effect in found if effect and effect.interval)
 
 
 def _ends(

@@ -14,6 +14,9 @@ from vgglab.study.claims.pairing import Cell, Paired, image_sums
 from vgglab.study.claims.verdict import Judgement, judged_once
 from vgglab.study.foreign.arm import ForeignArm
 
+TABLE = "table"
+"""What stands in a comparison and in a ledger for the way of testing, which is not known."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -61,7 +64,7 @@ def _asked(arms: Sequence[ForeignArm], direction: str, margin: float) -> tuple[C
         problem = str(error).partition("Value error, ")[2].partition(" [type=")[0]
         raise ConfigError(f"judge: {problem or error}") from error
     sides = tuple(Side({}, "", ({},)) for _ in arms)
-    return Comparison("table", claim, {}, (), sides), paired_of(arms)
+    return Comparison(TABLE, claim, {}, (), sides), paired_of(arms)
 
 
 def paired_of(arms: Sequence[ForeignArm]) -> Paired:
