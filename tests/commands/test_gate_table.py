@@ -148,8 +148,8 @@ def test_a_search_through_a_table_keeps_no_noise(monkeypatch: pytest.MonkeyPatch
     # What a word would take is no part of it, and takes most of the time.
     monkeypatch.setattr("vgglab.study.gate.more_seeds", lambda *_: None)
     random = np.random.default_rng(20261128)
-    searches, kept, naive = 25, 0, 0
-    names = [f"c{i}" for i in range(20)]
+    searches, kept, naive = 20, 0, 0
+    names = [f"c{i}" for i in range(15)]
     config = parse(tree("base", *names))
     for search in range(searches):
         errors = {name: random.normal(6.0, 0.3, size=4) for name in ("base", *names)}

@@ -21,9 +21,9 @@ from vgglab.report import foreign
 from vgglab.report.gate import lines as gate_lines
 from vgglab.report.wording import plural
 from vgglab.study.foreign.asked import judge_table
-from vgglab.study.foreign.files import read_table
 from vgglab.study.gate import Word
 from vgglab.workflow import foreign_gate, gate
+from vgglab.workflow.foreign_table import arms_of_table
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.stored_study import recomputed_study, with_runs
 
@@ -83,15 +83,17 @@ def _judge_table(config: Config) -> None:
     if config.bundle:
         raise ConfigError("table, bundle: a table or a bundle is judged; name one")
     wanted = config.judge
-    arms = read_table(Path(config.table).expanduser())
+    arms, left_out = arms_of_table(config)
     if config.baseline or config.candidate:
-        _say(foreign_gate.ask(config, arms), config)
+        answers = [line | {"left_out": left_out} for line in foreign_gate.ask(config, arms)]
+        _say(answers, config, left_out)
         return
     asked = judge_table(arms, wanted.compare, wanted.direction, wanted.margin)
     if config.format == "table":
-        print("\n".join(foreign.lines(arms, asked)))
+        print("\n".join(foreign.lines(arms, asked, left_out)))
     else:
-        print_rows(foreign.rows(asked), config.format, document=foreign.document(arms, asked))
+        document = foreign.document(arms, asked, left_out)
+        print_rows(foreign.rows(asked), config.format, document=document)
 
 
 def _pass(config: Config) -> None:
@@ -101,13 +103,13 @@ def _pass(config: Config) -> None:
     _say([gate.ask(config)], config)
 
 
-def _say(answers: Sequence[Row], config: Config) -> None:
+def _say(answers: Sequence[Row], config: Config, left_out: str = "") -> None:
     """Print the gate's answers, JSON a line each, and leave with the code of the best word."""
     if config.format == "json":
         for line in answers:
             print_rows([line], "json", document=line)
     else:
-        said = chain.from_iterable(map(gate_lines, answers))
+        said = chain(chain.from_iterable(map(gate_lines, answers)), [left_out] if left_out else [])
         print_rows(answers, config.format, tables=lambda: said)
     words = {Word(line["word"]) for line in answers}
     if code := next(code for word, code in EXIT_CODES.items() if word in words):

@@ -192,7 +192,8 @@ class Config:
 
     table: Annotated[str, Role.INFRASTRUCTURE] = ""
     """``task=judge``: runs from elsewhere, a CSV or parquet: columns ``arm``, ``seed``, ``error``;
-    or a row a test image of each: ``arm``, ``seed``, ``image``, ``label``, ``prediction``."""
+    or a row a test image of each: ``arm``, ``seed``, ``image``, ``label``, ``prediction``.
+    ``wandb:ENTITY/PROJECT``: the finished runs of a W&B project."""
     bundle: Annotated[str, Role.INFRASTRUCTURE] = ""
     """``task=bundle``: the zip to write; empty: ``studies/<name>/<name>.bundle.zip``.
     ``task=judge``: the zip to check; empty: the study that is named is judged in its folder."""

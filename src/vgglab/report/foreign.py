@@ -25,8 +25,16 @@ def rows(asked: Sequence[Asked]) -> list[dict[str, Any]]:
     return [_row(one, len(asked)) for one in asked]
 
 
-def document(arms: Sequence[ForeignArm], asked: Sequence[Asked]) -> dict[str, Any]:
-    """Arms, claims, and what is not known, as one JSON object."""
+def document(
+    arms: Sequence[ForeignArm], asked: Sequence[Asked], left_out: str = ""
+) -> dict[str, Any]:
+    """Arms, claims, and what is not known, as one JSON object.
+
+    Args:
+        arms: of the table.
+        asked: claims that were put to them.
+        left_out: a sentence on runs that are not among them.
+    """
     return {
         "arms": [
             {
@@ -40,6 +48,7 @@ def document(arms: Sequence[ForeignArm], asked: Sequence[Asked]) -> dict[str, An
         ],
         "claims": rows(asked),
         "not_known": _not_known(arms),
+        "left_out": left_out,
     }
 
 
@@ -64,11 +73,19 @@ def _row(asked: Asked, family: int) -> dict[str, Any]:
     }
 
 
-def lines(arms: Sequence[ForeignArm], asked: Sequence[Asked]) -> list[str]:
-    """The same as plain text of at most ``COLUMNS`` characters a line."""
+def lines(arms: Sequence[ForeignArm], asked: Sequence[Asked], left_out: str = "") -> list[str]:
+    """The same as plain text of at most ``COLUMNS`` characters a line.
+
+    Args:
+        arms: of the table.
+        asked: claims that were put to them.
+        left_out: a sentence on runs that are not among them.
+    """
     decimals, found = _decimals(asked), rows(asked)
     parts = [_arms(arms, decimals), _claims(found, decimals), _reasons(found)]
-    return paragraphs([*parts, *(wrap(sentence, COLUMNS) for sentence in _not_known(arms))])
+    return paragraphs(
+        [*parts, *(wrap(sentence, COLUMNS) for sentence in [*_not_known(arms), left_out])]
+    )
 
 
 def _decimals(asked: Sequence[Asked]) -> int:

@@ -22,7 +22,7 @@ class ForeignArm:
     untrained: tuple[int, ...]
     """Seeds of the runs without one."""
     images: int | None
-    """Fewest test images of any of its runs; None where one does not say."""
+    """Fewest test images of any run that has an error; None where one does not say."""
     mistakes: Mapping[int, Mistakes] = field(default_factory=dict)
     """Seed -> which images were wrong, of all runs that have an error; else empty."""
 

@@ -65,7 +65,7 @@ def arms_of_runs(rows: Iterable[Row], columns: Iterable[str], table: str) -> lis
 
 
 def _arm(name: str, runs: Mapping[int, tuple[float | None, int | None]]) -> ForeignArm:
-    counts = [images for _, images in runs.values()]
+    counts = [images for error, images in runs.values() if error is not None]
     return ForeignArm(
         name=name,
         errors={seed: error for seed, (error, _) in sorted(runs.items()) if error is not None},
