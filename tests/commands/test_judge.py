@@ -155,7 +155,7 @@ def test_a_table_of_others_is_judged_by_itself(tmp_path: Path, warm: Command) ->
     assert (claim["compared"], claim["word"], claim["seeds"]) == ("b - a", "supported", 2)
     refused = warm(tmp_path, "task=judge", "table=runs.csv", "bundle=x.zip")
     assert refused.returncode == 2
-    assert "table: is judged by itself" in refused.stderr
+    assert "table, bundle: a table or a bundle is judged; name one" in refused.stderr
     assert list(tmp_path.iterdir()) == [tmp_path / "runs.csv"]
 
 

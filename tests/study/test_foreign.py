@@ -10,7 +10,9 @@ import pytest
 from vgglab.config.parse import ConfigError
 from vgglab.report import foreign
 from vgglab.study.claims.verdict import Verdict
-from vgglab.study.foreign import Asked, ForeignArm, judge_table, read_table
+from vgglab.study.foreign.arm import ForeignArm
+from vgglab.study.foreign.asked import Asked, judge_table
+from vgglab.study.foreign.files import read_table
 
 LOSSES = """arm,error
 PR #122,3.2798 3.2798 3.2829 3.2785 3.2783 3.2787 3.2787 3.2784 3.2821 3.2794 3.2786 3.2765 3.2794 \

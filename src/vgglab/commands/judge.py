@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,18 @@ from vgglab.config.parse import ConfigError
 from vgglab.evidence import BrokenBundle, Recomputed, digest_of, unpack
 from vgglab.evidence.words import printed_words
 from vgglab.report import foreign
+from vgglab.report.gate import lines as gate_lines
 from vgglab.report.wording import plural
-from vgglab.study.claims.power import MOST_SEEDS
-from vgglab.study.claims.wanted import shown_seeds
-from vgglab.study.foreign import judge_table, read_table
+from vgglab.study.foreign.asked import judge_table
 from vgglab.study.gate import Word
-from vgglab.workflow import gate
+from vgglab.workflow import foreign_gate, gate
+from vgglab.workflow.foreign_table import arms_of_table
 from vgglab.workflow.output import Row, print_rows
 from vgglab.workflow.stored_study import recomputed_study, with_runs
 
-EXIT_CODES = {Word.KEEP: 0, Word.REJECT: 3, Word.UNDECIDED: 4}
-"""Of the gate; 1 and 2 are what they are everywhere, a failure and a mistake of the user's."""
+EXIT_CODES = {Word.KEEP: 0, Word.UNDECIDED: 4, Word.REJECT: 3}
+"""Of the gate, the best word first; 1 and 2 are what they are everywhere, a failure and a mistake
+of the user's."""
 MOST_TOLD = 5
 """Places that a sentence names."""
 
@@ -35,7 +37,7 @@ MOST_TOLD = 5
 def judge(config: Config) -> None:
     """Print each word as printed and as recomputed, of a bundle or of a study's folder; with
     ``baseline`` and ``candidate``, the gate's word on the candidate; with ``table``, words on
-    others' runs.
+    others' runs, or the gate's on its arms.
 
     Raises:
         ConfigError: there is no such bundle, study or run, or this version cannot read it.
@@ -78,59 +80,40 @@ def judge(config: Config) -> None:
 
 def _judge_table(config: Config) -> None:
     """Others' runs."""
-    if config.bundle or config.baseline or config.candidate:
-        raise ConfigError("table: is judged by itself; leave out bundle, baseline and candidate")
+    if config.bundle:
+        raise ConfigError("table, bundle: a table or a bundle is judged; name one")
     wanted = config.judge
-    arms = read_table(Path(config.table).expanduser())
+    arms, left_out = arms_of_table(config)
+    if config.baseline or config.candidate:
+        answers = [line | {"left_out": left_out} for line in foreign_gate.ask(config, arms)]
+        _say(answers, config, left_out)
+        return
     asked = judge_table(arms, wanted.compare, wanted.direction, wanted.margin)
     if config.format == "table":
-        print("\n".join(foreign.lines(arms, asked)))
+        print("\n".join(foreign.lines(arms, asked, left_out)))
     else:
-        print_rows(foreign.rows(asked), config.format, document=foreign.document(arms, asked))
+        document = foreign.document(arms, asked, left_out)
+        print_rows(foreign.rows(asked), config.format, document=document)
 
 
 def _pass(config: Config) -> None:
     """The gate."""
     if config.bundle:
         raise ConfigError("bundle, baseline: a bundle is checked, or runs are compared; name one")
-    line = gate.ask(config)
-    print_rows([line], config.format, document=line, tables=lambda: _lines(line))
-    if code := EXIT_CODES[Word(line["word"])]:
+    _say([gate.ask(config)], config)
+
+
+def _say(answers: Sequence[Row], config: Config, left_out: str = "") -> None:
+    """Print the gate's answers, JSON a line each, and leave with the code of the best word."""
+    if config.format == "json":
+        for line in answers:
+            print_rows([line], "json", document=line)
+    else:
+        said = chain(chain.from_iterable(map(gate_lines, answers)), [left_out] if left_out else [])
+        print_rows(answers, config.format, tables=lambda: said)
+    words = {Word(line["word"]) for line in answers}
+    if code := next(code for word, code in EXIT_CODES.items() if word in words):
         raise SystemExit(code)
-
-
-def _lines(line: Row) -> Iterable[str]:
-    """What the gate says in two lines."""
-    seeds = " and ".join(map(str, line["seeds"]))
-    where = f"question {line['question']}, look {line['look']}"
-    if line["difference"] is None:
-        yield f"{line['word']}: {line['reason']} ({where})"
-        return
-    found = f"{line['difference']:+.2f} points"
-    if line["interval_95"]:
-        found += f" {_shown(line['interval_95'])}"
-    yield f"{line['word']}: candidate less baseline {found}, {seeds} seeds"
-    if line["reason"]:
-        yield f"{line['reason']} ({where})"
-        return
-    again = "; answered before, nothing is spent" if line["repeated"] else ""
-    wanted = f"; {_more(line)}" if line["word"] == Word.UNDECIDED else ""
-    yield (
-        f"{where}: at its level of {100 * line['level']:.2g}% the interval is "
-        f"{_shown(line['interval'])}{wanted}{again}"
-    )
-
-
-def _shown(interval: Sequence[float]) -> str:
-    low, high = interval
-    return f"[{low:+.2f}, {high:+.2f}]"
-
-
-def _more(line: Row) -> str:
-    if line["more_seeds"] is None:
-        many = shown_seeds(MOST_SEEDS + 1)
-        return f"a word would take {many} seeds a side, or more test images"
-    return f"a word would take {shown_seeds(line['more_seeds'])} more seeds a side"
 
 
 def _of_bundle(config: Config) -> tuple[dict[str, Any], Recomputed]:

@@ -193,14 +193,18 @@ class Config:
     channels. ``auto``: torchvision's, and where the file is not torchvision's own this is said."""
 
     table: Annotated[str, Role.INFRASTRUCTURE] = ""
-    """``task=judge``: a CSV of runs from elsewhere: columns ``arm``, ``seed``, ``error``."""
+    """``task=judge``: runs from elsewhere, a CSV or parquet: columns ``arm``, ``seed``, ``error``;
+    or a row a test image of each: ``arm``, ``seed``, ``image``, ``label``, ``prediction``.
+    ``wandb:ENTITY/PROJECT``: the finished runs of a W&B project."""
     bundle: Annotated[str, Role.INFRASTRUCTURE] = ""
     """``task=bundle``: the zip to write; empty: ``studies/<name>/<name>.bundle.zip``.
     ``task=judge``: the zip to check; empty: the study that is named is judged in its folder."""
     baseline: Annotated[Names, Role.INFRASTRUCTURE] = ()
-    """``task=judge``: runs of one arm that ``candidate`` is to be better than, as in ``run``."""
+    """``task=judge``: runs of one arm that ``candidate`` is to be better than, as in ``run``; with
+    ``table``, the name of an arm."""
     candidate: Annotated[Names, Role.INFRASTRUCTURE] = ()
-    """``task=judge``: runs of one arm; is its error shown to be lower than the baseline's?"""
+    """``task=judge``: runs of one arm; is its error shown to be lower than the baseline's? With
+    ``table``, names of arms, of each of which this is asked."""
 
     @property
     def study_folder(self) -> Path:

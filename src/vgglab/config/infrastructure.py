@@ -240,6 +240,15 @@ class JudgeConfig:
     claim: Annotated[str, Role.INFRASTRUCTURE] = ""
     """A claim "lower" of two sides among those of ``claims=``, whose metric, protocols and margin
     hold in place of top-1 error, ``dense`` or else ``center``, and ``judge.margin``."""
+    arm_key: Annotated[str, Field(min_length=1), Role.INFRASTRUCTURE] = "cfg/arm"
+    """Of ``table=wandb:...``: key of a run's config that says its arm."""
+    seed_key: Annotated[str, Role.INFRASTRUCTURE] = "cfg/seed"
+    """Of ``table=wandb:...``: key of a run's config that says its seed; empty: runs are counted."""
+    error_key: Annotated[str, Field(min_length=1), Role.INFRASTRUCTURE] = "test/center/top1_error"
+    """Of ``table=wandb:...``: key of a run's summary that says its error, of which less is better.
+    Where it ends in ``error``, ``images`` beside it is how many test images it is percent of."""
+    group: Annotated[str, Role.INFRASTRUCTURE] = ""
+    """Of ``table=wandb:...``: W&B's group of the runs, of vgglab's the study; empty: any."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
+import numpy as np
+
 from vgglab.report.screen import ASCII, COLUMNS, paragraphs, text_table
-from vgglab.report.wording import INTERVAL, NONE, number, p_text, plural, signed
+from vgglab.report.wording import INTERVAL, NONE, decimals_of, number, p_text, plural, signed
 from vgglab.study.claims.wanted import seeds_wanted, shown_seeds
 from vgglab.study.estimate import ERRORS, estimate
-from vgglab.study.foreign import Asked, ForeignArm
+from vgglab.study.foreign.arm import ForeignArm, share_images
+from vgglab.study.foreign.asked import Asked
 
 
 def rows(asked: Sequence[Asked]) -> list[dict[str, Any]]:
@@ -23,8 +25,16 @@ def rows(asked: Sequence[Asked]) -> list[dict[str, Any]]:
     return [_row(one, len(asked)) for one in asked]
 
 
-def document(arms: Sequence[ForeignArm], asked: Sequence[Asked]) -> dict[str, Any]:
-    """Arms, claims, and what is not known, as one JSON object."""
+def document(
+    arms: Sequence[ForeignArm], asked: Sequence[Asked], left_out: str = ""
+) -> dict[str, Any]:
+    """Arms, claims, and what is not known, as one JSON object.
+
+    Args:
+        arms: of the table.
+        asked: claims that were put to them.
+        left_out: a sentence on runs that are not among them.
+    """
     return {
         "arms": [
             {
@@ -38,6 +48,7 @@ def document(arms: Sequence[ForeignArm], asked: Sequence[Asked]) -> dict[str, An
         ],
         "claims": rows(asked),
         "not_known": _not_known(arms),
+        "left_out": left_out,
     }
 
 
@@ -62,19 +73,24 @@ def _row(asked: Asked, family: int) -> dict[str, Any]:
     }
 
 
-def lines(arms: Sequence[ForeignArm], asked: Sequence[Asked]) -> list[str]:
-    """The same as plain text of at most ``COLUMNS`` characters a line."""
+def lines(arms: Sequence[ForeignArm], asked: Sequence[Asked], left_out: str = "") -> list[str]:
+    """The same as plain text of at most ``COLUMNS`` characters a line.
+
+    Args:
+        arms: of the table.
+        asked: claims that were put to them.
+        left_out: a sentence on runs that are not among them.
+    """
     decimals, found = _decimals(asked), rows(asked)
     parts = [_arms(arms, decimals), _claims(found, decimals), _reasons(found)]
-    return paragraphs([*parts, *(wrap(sentence, COLUMNS) for sentence in _not_known(arms))])
+    return paragraphs(
+        [*parts, *(wrap(sentence, COLUMNS) for sentence in [*_not_known(arms), left_out])]
+    )
 
 
 def _decimals(asked: Sequence[Asked]) -> int:
-    """So many that the narrowest interval of a difference shows, 2 at least."""
     found = [one.judgement.evidence.effect for one in asked]
-    intervals = [effect.interval for effect in found if effect and effect.interval]
-    narrowest = min((high - low for low, high in intervals if high > low), default=1.0)
-    return min(max(2, 2 - math.floor(math.log10(narrowest))), 8)
+    return decimals_of(effect.interval for effect in found if effect and effect.interval)
 
 
 def _ends(
@@ -136,18 +152,32 @@ def _not_known(arms: Sequence[ForeignArm]) -> list[str]:
     """What a table does not say and a study does."""
     found = [
         "Not known: in what else the arms differ, so that a word is about these arms and not about "
-        "a cause; whether equal seeds are equal first weights, so that no runs are paired."
+        "a cause; whether equal seeds are equal first weights, so that no runs are paired by seed.",
+        _of_images(arms),
     ]
-    if all(arm.images for arm in arms):
-        found.append(
-            "Which images are wrong is not known: luck on them counts as if each arm had images "
-            "of its own."
-        )
-    else:
-        found.append(
-            "How many test images there are is not known: their luck is not counted, and a word "
-            "is about this test set alone."
-        )
     if failed := sum(len(arm.untrained) for arm in arms):
         found.append(f"{plural(failed, 'run')} without an error: the words are about the others.")
     return found
+
+
+def _of_images(arms: Sequence[ForeignArm]) -> str:
+    if share_images(arms):
+        shared = "All runs have the same test images: the luck on them that they share cancels."
+        known = [found for arm in arms for found in arm.mistakes.values()]
+        if any(len(np.unique(of.original_n)) < len(of.original_n) for of in known):
+            return shared
+        return f"{shared} Whether some were made of one original is not said: each counts."
+    if any(arm.mistakes for arm in arms):
+        return (
+            "Not all runs have the same test images: where the runs of a claim have not, luck on "
+            "them counts as if each arm had images of its own."
+        )
+    if all(arm.images for arm in arms):
+        return (
+            "Which images are wrong is not known: luck on them counts as if each arm had images "
+            "of its own."
+        )
+    return (
+        "How many test images there are is not known: their luck is not counted, and a word "
+        "is about this test set alone."
+    )

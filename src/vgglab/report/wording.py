@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -68,6 +69,12 @@ def number(value: float | None, decimals: int = 2) -> str:
     if float(text) == 0:
         text = text.lstrip("-")
     return text.replace("-", MINUS)
+
+
+def decimals_of(intervals: Iterable[Sequence[float]]) -> int:
+    """So many that the narrowest of intervals shows, 2 at least."""
+    narrowest = min((high - low for low, high in intervals if high > low), default=1.0)
+    return min(max(2, 2 - math.floor(math.log10(narrowest))), 8)
 
 
 def signed(value: float | None, decimals: int = 2) -> str:

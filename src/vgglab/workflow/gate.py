@@ -68,12 +68,25 @@ def ask(config: Config) -> dict[str, Any]:
         protocol=comparison.sides[0].protocol,
         margin=claim.margin,
     )
-    return _entered(ledger_of(config), asked, paired, evidence)
+    return entered(ledger_of(config), asked, paired, evidence)
 
 
-def _entered(path: Path, asked: gate.Asked, paired: Paired, evidence: Evidence) -> dict[str, Any]:
-    """The line of an ask: the one that stands there, or a new one, of which the ledger has one of
-    each place however many processes ask at once."""
+def entered(path: Path, asked: gate.Asked, paired: Paired, evidence: Evidence) -> dict[str, Any]:
+    """Answer an ask from the ledger, or enter it, of which there is one a place however many
+    processes ask at once.
+
+    Args:
+        path: of the ledger.
+        asked: what is asked.
+        paired: the errors, the candidate first.
+        evidence: of a ``lower`` claim on them.
+
+    Returns:
+        The ledger's line, and ``repeated``.
+
+    Raises:
+        ConfigError: the file is no ledger.
+    """
     found: dict[str, Any] = {}
 
     def following(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:

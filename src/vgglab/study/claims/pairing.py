@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -195,9 +195,12 @@ def pair(comparison: Comparison, reader: MistakesReader) -> Paired:
         {s: p for s, p in net.items() if has_trained(p, side, metric, guess)}
         for side, _, _, net in nets
     ]
-    of_images = _Images(reader, TOP_K[metric])
-    sums = of_images.sums(
-        [(side, points) for (side, *_), points in zip(nets, trained, strict=True)]
+    k = TOP_K[metric]
+    sums, images = image_sums(
+        [
+            _mistakes(reader, [points[s] for s in sorted(points)], side, k)
+            for (side, *_), points in zip(nets, trained, strict=True)
+        ]
     )
     cells = tuple(
         Cell(
@@ -224,7 +227,7 @@ def pair(comparison: Comparison, reader: MistakesReader) -> Paired:
         sides=len(comparison.sides),
         waiting=tuple(sorted(waiting)),
         places=_places(comparison),
-        images=of_images.count or _images_tested(comparison),
+        images=images or _images_tested(comparison),
     )
 
 
@@ -314,42 +317,40 @@ def _images_tested(comparison: Comparison) -> int | None:
     return min((count for count in counts if count), default=None)
 
 
-@dataclass
-class _Images:
-    """What each test image adds to the errors, where all runs tell, of the same images."""
+def _mistakes(
+    reader: MistakesReader, points: Sequence[Point], side: Side, k: int
+) -> Iterator[Mistakes | None]:
+    """Read one by one: the first that does not tell is the last that is read."""
+    for point in points:
+        yield (reader.mistakes(point, side.protocol, k) if isinstance(point, RunRecord) else None)
 
-    reader: MistakesReader
-    k: int
-    count: int | None = None
-    """Test images."""
 
-    def sums(
-        self, nets: Sequence[tuple[Side, Mapping[int, Point]]]
-    ) -> list[NDArray[np.float64] | None]:
-        """For each net (seeds, originals), seeds ascending; None for all unless every run tells."""
-        reference: Mistakes | None = None
-        found: list[list[Mistakes]] = []
-        for side, points in nets:
-            row: list[Mistakes] = []
-            for _, point in sorted(points.items()):
-                mistakes = self._mistakes(point, side)
-                if mistakes is None or (reference and not reference.same_images(mistakes)):
-                    return [None] * len(nets)
-                reference = reference or mistakes
-                row.append(mistakes)
-            found.append(row)
-        if reference is None:
-            return [None] * len(nets)
-        self.count = len(reference.wrong_n)
-        _, original_n = np.unique(reference.original_n, return_inverse=True)
-        return [
-            sums_of_originals(100.0 * np.array([m.wrong_n for m in row]), original_n)
-            if row
-            else None
-            for row in found
-        ]
+def image_sums(
+    rows: Sequence[Iterable[Mistakes | None]],
+) -> tuple[list[NDArray[np.float64] | None], int | None]:
+    """What each test image adds to the errors, where all runs tell, of the same images.
 
-    def _mistakes(self, point: Point, side: Side) -> Mistakes | None:
-        if not isinstance(point, RunRecord):
-            return None
-        return self.reader.mistakes(point, side.protocol, self.k)
+    Args:
+        rows: for each net its runs, seeds ascending; None for one that does not tell.
+
+    Returns:
+        For each net (seeds, originals), as ``sums_of_originals`` makes them, None for one without a
+        run; and the number of test images. None for all unless every run tells.
+    """
+    reference: Mistakes | None = None
+    found: list[list[Mistakes]] = []
+    for row in rows:
+        found.append([])
+        for mistakes in row:
+            if mistakes is None or (reference and not reference.same_images(mistakes)):
+                return [None] * len(rows), None
+            reference = reference or mistakes
+            found[-1].append(mistakes)
+    if reference is None:
+        return [None] * len(rows), None
+    _, original_n = np.unique(reference.original_n, return_inverse=True)
+    sums = [
+        sums_of_originals(100.0 * np.array([m.wrong_n for m in row]), original_n) if row else None
+        for row in found
+    ]
+    return sums, len(reference.wrong_n)
