@@ -155,6 +155,7 @@ def test_without_a_key_or_a_server_it_is_said(
 def test_wandbs_own_client_reads_every_page(tmp_path: Path) -> None:
     with serve_runs(RUNS, page=4) as environment:
         words = ("task=judge", "table=wandb:team/nets", "format=json")
+        environment["TMPDIR"] = str(tmp_path)
         said = completed(tmp_path, *words, variables=environment, timeout=120)
     assert said.returncode == 0, said.stderr
     document = json.loads(said.stdout)
@@ -163,6 +164,7 @@ def test_wandbs_own_client_reads_every_page(tmp_path: Path) -> None:
         {"0": 3.0, "1": 3.1, "2": 2.9},
     ]
     assert document["left_out"] == f"Left out of wandb:team/nets: {LEFT_OUT}."
+    assert not list(tmp_path.glob("**/a-s0"))  # the client makes a folder for each run
 
 
 @pytest.mark.wandb_server

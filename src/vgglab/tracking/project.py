@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,13 +67,28 @@ def runs_of_project(path: str, keys: Keys, group: str = "") -> ProjectRuns:
     if reason := server.why_not(url):
         raise ConfigError(f"table = wandb:{path}: {without_secrets(url)}: {reason}")
     try:
-        found = wandb.Api().runs(path, per_page=PAGE, lazy=False)
-        return rows_of(found, keys, group)
+        with _folders_elsewhere():
+            found = wandb.Api().runs(path, per_page=PAGE, lazy=False)
+            return rows_of(found, keys, group)
     except Exception as error:  # of many classes, W&B's own and others
         said = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ConfigError(
             f"table = wandb:{path}: {without_secrets(url)}: {without_secrets(said)}"
         ) from error
+
+
+@contextmanager
+def _folders_elsewhere() -> Iterator[None]:
+    """W&B's client makes a folder for each run that it reads of: here, where they go with it."""
+    before = os.environ.get("WANDB_DIR")
+    with tempfile.TemporaryDirectory(prefix="vgglab-wandb-") as scratch:
+        os.environ["WANDB_DIR"] = scratch
+        try:
+            yield
+        finally:
+            del os.environ["WANDB_DIR"]
+            if before is not None:
+                os.environ["WANDB_DIR"] = before
 
 
 def rows_of(runs: Iterable[Any], keys: Keys, group: str = "") -> ProjectRuns:
