@@ -16,7 +16,7 @@ from vgglab.launch import snapshot
 from vgglab.privacy import without_home_in
 from vgglab.runs.atomic import write_json
 from vgglab.workflow.compose import compose_from
-from vgglab.workflow.provenance import commit
+from vgglab.workflow.provenance import commit, source
 
 
 @contextlib.contextmanager
@@ -38,11 +38,10 @@ def from_a_copy(study: Path, paths: Sequence[str]) -> Iterator[None]:
     note = {"commit": commit(), "checkout": str(checkout.origin()), "config_dir": _named(user)}
     about = without_home_in(note)
     copied = snapshot.copy(files, about, study)
-    if not snapshot.is_private(copied):
-        # Launched before: the same source may be that of another commit now.
-        write_json(copied / checkout.NOTE, about)
     try:
         compose_from(copied)
+        # Anew also where it was launched before: the same source may be another commit's now.
+        write_json(copied / checkout.NOTE, about | {"source": source()})
         yield
     finally:
         checkout.enter(root)
