@@ -15,10 +15,10 @@ from running import ROOT
 
 from vgglab import checkout
 from vgglab.config.parse import ConfigError
-from vgglab.launch.snapshot import MOST_CONFIGS, copy, files_of, is_private, keep, remove
+from vgglab.launch.snapshot import MOST_CONFIGS, copies_of, copy, files_of, is_private, keep, remove
 from vgglab.workflow import provenance
 
-ABOUT = {"commit": "c0ffee", "checkout": "/there", "config_dir": ""}
+ABOUT = {"commit": "c0ffee", "checkout": "/there", "config_dir": "", "source": "5eed"}
 
 
 @pytest.fixture
@@ -75,6 +75,8 @@ def test_each_content_is_copied_once(root: Path, tmp_path: Path) -> None:
     module.write_text("edited = True\n")
     second = kept(root, study)
     assert {first, second} == set((study / "source").iterdir())
+    assert copies_of(study) == {first: "5eed", second: "5eed"}
+    assert [*copies_of(study)] == [first, second]
     assert [(c / "src/vgglab/a.py").read_text() for c in (first, second)] == [
         before,
         "edited = True\n",

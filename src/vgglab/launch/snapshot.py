@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import json
 import os
 import secrets
 import shutil
@@ -121,6 +122,17 @@ def _copy_compiled(source: Path, to: Path) -> None:
     if compiled.is_file():
         there.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(compiled, there)
+
+
+def copies_of(study: Path) -> dict[Path, str]:
+    """The copies that a study has, the one that was launched last at the end.
+
+    Returns:
+        The copy's folder -> the source of the runs that it computes, as their records have it.
+    """
+    notes = [p for p in (study / FOLDER).glob(f"*/{NOTE}") if not is_private(p.parent)]
+    notes.sort(key=lambda path: path.stat().st_mtime_ns)  # written anew at each launch
+    return {path.parent: json.loads(path.read_text(encoding="utf-8"))["source"] for path in notes}
 
 
 def is_private(copied: Path) -> bool:
