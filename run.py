@@ -1,8 +1,12 @@
 """The one entry point: ``python run.py [-m] [group=choice] [field=value] ...``; see README.md."""
 
+import sys
 from pathlib import Path
 
-from vgglab.commands.main import main
+ROOT = Path(__file__).resolve().parent
 
 if __name__ == "__main__":
-    main(Path(__file__).resolve().parent)
+    sys.path.insert(0, str(ROOT / "src"))  # the source beside it, whichever is installed
+    from vgglab.commands.main import main
+
+    main(ROOT)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +46,7 @@ class ProcessLauncher(Launcher):
         self._sweeper = str(config.hydra.runtime.choices["hydra/sweeper"])
         self._has_whole_study = config.hydra.sweeper._target_ == STUDY_SWEEPER
         self._folder = Path(config.hydra.sweep.dir)
+        self._paths = [str(path) for path in config.paths.values()]
         self._chosen: ChosenPoints | None = None
 
     def launch(
@@ -66,11 +69,16 @@ class ProcessLauncher(Launcher):
         # Hydra loads every plugin at the start of every command; most need no study.
         from vgglab.commands.chosen_points import ChosenPoints
         from vgglab.commands.study import run_study
+        from vgglab.workflow.snapshot import from_a_copy
 
         if self._has_whole_study:
-            raise SystemExit(run_study(job_overrides, slurm=self.slurm))
+            with from_a_copy(self._folder, self._paths):
+                raise SystemExit(run_study(job_overrides, slurm=self.slurm))
         self._folder.mkdir(parents=True, exist_ok=True)  # Optuna's writes its best point there
-        if self._chosen is None:
+        if self._chosen is None:  # once for all batches
+            copied = ExitStack()
+            atexit.register(copied.close)
+            copied.enter_context(from_a_copy(self._folder, self._paths))
             self._chosen = ChosenPoints(f"hydra/sweeper={self._sweeper}", self.slurm)
         return [
             JobReturn(

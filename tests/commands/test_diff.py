@@ -12,6 +12,7 @@ import pytest
 from report_runs import make_study
 from running import Command
 
+from vgglab.checkout import NOTE
 from vgglab.study.stored import write_study
 from vgglab.workflow.compose import with_two_studies
 
@@ -41,6 +42,20 @@ def test_two_studies_that_differ_by_a_library(two: Path, warm: Command) -> None:
     assert "versions     torch  2.1   2.2\n" in ended.stdout
     assert "config: no field differs" in ended.stdout
     assert "Nothing moved by more than noise" in ended.stdout
+
+
+def test_two_studies_of_other_source_say_where_it_is(
+    two: Path, warm: Command, tmp_path: Path
+) -> None:
+    shutil.copytree(two / "runs", tmp_path / "runs")
+    shutil.copytree(two / "studies", tmp_path / "studies")
+    for study, source in (("old", "5eed"), ("new", "feed")):
+        note = tmp_path / "studies" / study / "source" / f"of-{study}" / NOTE
+        note.parent.mkdir(parents=True)
+        note.write_text(json.dumps({"source": source}))
+    said = warm(tmp_path, "task=diff", "sweeps=[old,new]").stdout
+    where = "diff -r studies/old/source/of-old studies/new/source/of-new"
+    assert said.endswith(f"The source that each ran from: {where}\n")
 
 
 def test_two_studies_as_a_document_and_as_rows(two: Path, warm: Command) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy
-from warm_command import WarmCommand
+from running import Command
 
 from vgglab.commands.judge import judge
 from vgglab.config.parse import ConfigError, parse
@@ -111,7 +111,7 @@ def test_a_run_that_did_not_train_and_one_seed_keep_nothing(gate: Gate) -> None:
     assert one["reason"].startswith("one seed of the candidate")
 
 
-def test_two_lines_a_candidate_for_a_reader(here: Path, warm: WarmCommand) -> None:
+def test_two_lines_a_candidate_for_a_reader(here: Path, warm: Command) -> None:
     losses = {"a b": (3.2798, 3.2801, 3.2799), "c": (3.2701, 3.2699, 3.2702)}
     write(**losses)
     said = warm(here, "task=judge", "table=runs.csv", "baseline='a b'", "candidate=[c]")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from report_runs import config_of, write_run
 from running import SMALL, Command, completed
 
+from vgglab.checkout import NOTE
 from vgglab.runs import RunDirectory, State, Status, load_run
 from vgglab.runs.disk import bytes_of
 from vgglab.study import StudyView
@@ -100,6 +102,36 @@ def test_whole_runs_go_unless_a_study_or_a_run_needs_them(warm: Command, tmp_pat
     assert {run for kind, run in removed if kind == "runs"} == {"alone"}
     assert not alone.path.exists()
     assert all(run.result.exists() for run in (point, tuning, parent))
+
+
+def launched(study: Path, *names: str) -> None:
+    """Copies of source of launches, one after the other."""
+    for number, name in enumerate(names):
+        note = study / "source" / name / NOTE
+        note.parent.mkdir(parents=True)
+        note.write_text('{"source": "5eed"}')
+        os.utime(note, (number, number))
+
+
+def test_the_source_of_earlier_launches_goes_once_a_study_has_ended(
+    warm: Command, tmp_path: Path
+) -> None:
+    finished(tmp_path, "point", 0, study="mine")
+    queued = finished(tmp_path, "queued", 1, study="other")
+    Status(state=State.PENDING).write(queued.status)
+    studies = tmp_path / "studies"
+    launched(studies / "mine", "later", "latest")
+    launched(studies / "other", "of-the-queued", "new")
+    spare = ("source", "studies/mine/source/later")
+    assert pruned(warm, tmp_path)[spare] is False
+    assert pruned(warm, tmp_path, "prune.do=true")[spare] is False
+    removed = pruned(warm, tmp_path, "prune.do=true", "prune.kinds=[source]")
+    assert [found for found, is_gone in removed.items() if is_gone] == [spare]
+    left = {path.name for path in studies.glob("*/source/*")}
+    assert left == {"latest", "of-the-queued", "new"}
+    queued.config.unlink()
+    launched(studies / "mine", "newest")
+    assert ("source", "studies/mine/source/latest") not in pruned(warm, tmp_path)
 
 
 def test_what_a_study_needs_must_be_known(warm: Command, tmp_path: Path) -> None:

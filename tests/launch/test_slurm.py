@@ -7,15 +7,18 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import edited_checkout
 import pandas as pd
 import pytest
 import running
 import slurm_node
+from edited_checkout import AS_LAUNCHED
 from running import SMALL, command_environment, completed, started
 
 pytestmark = [
@@ -216,3 +219,32 @@ def test_looks_are_submitted_one_after_the_other(run: Callable[..., str], tmp_pa
     assert attempts == [1] * 6
     lines = (tmp_path / "studies" / "moved" / "looks.jsonl").read_text().splitlines()
     assert [json.loads(line)["look"] for line in lines] == [1, 2]
+
+
+def test_a_job_in_the_queue_runs_from_the_source_that_it_was_submitted_with(
+    cluster: dict[str, str], tmp_path: Path, datasets: Path
+) -> None:
+    root, folder = edited_checkout.make(tmp_path / "checkout"), tmp_path / "here"
+    folder.mkdir()
+    fixed = [text for text in POINT if not text.startswith("recipe.")]
+    study = ("-m", "study.name=moved", "seed=0,1", *fixed, "launcher=slurm", "launcher.wait=false")
+    held = "+hydra.launcher.additional_parameters.hold=true"
+    mine = ("--config-dir", str(root / "mine"), "experiments=short", f"paths.data={datasets}")
+    submitted = subprocess.run(
+        [sys.executable, str(root / "run.py"), *mine, *study, "devices=1", held],
+        cwd=folder,
+        env=cluster | {"PYTHONPATH": str(root / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert submitted.returncode == 0, submitted.stdout + submitted.stderr
+    print(slurm(cluster, "squeue"))
+    assert {status["state"] for status in statuses(folder).values()} == {"pending"}
+    shutil.rmtree(root)  # whatever becomes of the checkout meanwhile
+    array = job_of(submitted.stdout, seed=0).partition("_")[0]
+    slurm(cluster, "scontrol", "release", array)
+    wait_for(lambda: array not in slurm(cluster, "squeue"), "the jobs have left the queue")
+    found = statuses(folder)
+    assert [found[seed]["reason"] for seed in (0, 1)] == [AS_LAUNCHED] * 2
+    assert {found[seed]["history"][0]["job"].partition("_")[0] for seed in (0, 1)} == {array}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vgglab import checkout
@@ -11,6 +11,7 @@ from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.data.errors import DataError
 from vgglab.data.sources.registry import fingerprint
+from vgglab.launch.snapshot import copies_of
 from vgglab.report import run_diff, study_diff
 from vgglab.runs import RunDirectory, RunRecord, load_run, run_id
 from vgglab.study import StudyView
@@ -83,9 +84,18 @@ def _diff_studies(config: Config, studies: tuple[str, ...]) -> None:
     where = (str(folders[0]), str(folders[1]))
     if config.format == "table":
         print("\n".join(study_diff.lines(found, where)))
+        if copies := _copies(folders):
+            print(f"\nThe source that each ran from: diff -r {copies[0]} {copies[1]}")
     else:
         document = study_diff.document(found, where)
         print_rows(study_diff.rows(found), config.format, document=document)
+
+
+def _copies(studies: Sequence[Path]) -> list[Path]:
+    """The copies of source from which each of two studies ran, where each has one, and another."""
+    then, now = map(copies_of, studies)
+    alone = len(then) == len(now) == 1
+    return [*then, *now] if alone and {*then.values()} != {*now.values()} else []
 
 
 def _study_folder(name: str, config: Config) -> Path:

@@ -84,6 +84,7 @@ def main(root: Path) -> None:
     """Run the command in ``sys.argv`` and leave with its exit code."""
     outlive_readers()
     checkout.enter(root)
+    checkout.leave_other_source()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own printer
     store.register()
     typed = with_two_studies(with_bundle(sys.argv[1:]))

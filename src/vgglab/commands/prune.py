@@ -20,6 +20,7 @@ from vgglab.config import Config
 from vgglab.config.infrastructure import PruneKind
 from vgglab.config.parse import ConfigError, parse_stored
 from vgglab.data.errors import DataError
+from vgglab.launch import snapshot
 from vgglab.report.wording import plural
 from vgglab.runs import RunDirectory, State, Status, read_config
 from vgglab.runs.disk import bytes_of, spare_checkpoints
@@ -34,6 +35,7 @@ ABOUT: dict[PruneKind, str] = {
     "checkpoints": "of finished runs, beside the one that is tested",
     "wandb": "W&B's files, which its server has in full",
     "runs": "ended runs that no study refers to",
+    "source": "of ended studies: of launches but the last",
 }
 NAMED = 20
 """Whole runs that are named on the screen."""
@@ -41,12 +43,18 @@ NAMED = 20
 
 @dataclass(frozen=True)
 class Spare:
-    """Files of one kind that one run does not need."""
+    """Files of one kind that one run, or one study, does not need."""
 
     kind: PruneKind
-    run: RunDirectory
+    run: RunDirectory | None
+    """None for what is a study's."""
     paths: tuple[Path, ...]
     bytes: int
+
+    @property
+    def of(self) -> str:
+        """The run's id, or the study's path."""
+        return self.run.id if self.run is not None else str(self.paths[0])
 
 
 def prune(config: Config) -> None:
@@ -61,13 +69,12 @@ def prune(config: Config) -> None:
     directories = runs_of_this_command(config)
     statuses = {run.id: run.read_status() for run in directories}
     whole = [] if has_sweep() else _runs(config, directories, statuses)
-    gone = {spare.run.id for spare in whole if "runs" in config.prune.kinds}
+    gone = {spare.of for spare in whole if "runs" in config.prune.kinds}
     found = [*whole, *_files([run for run in directories if run.id not in gone], statuses)]
+    found += [] if has_sweep() else _sources(config, directories, statuses)
     asked = [spare for spare in found if spare.kind in config.prune.kinds]
     removed = {spare for spare in asked if config.prune.do and _removed(spare)}
-    rows = [
-        {"kind": s.kind, "run": s.run.id, "bytes": s.bytes, "removed": s in removed} for s in found
-    ]
+    rows = [{"kind": s.kind, "run": s.of, "bytes": s.bytes, "removed": s in removed} for s in found]
     print_rows(
         rows,
         config.format,
@@ -163,15 +170,38 @@ def _words(tree: Any) -> Iterator[str]:
 
 def _has_study(run: RunDirectory, config: Config) -> bool:
     """Whether the study that trained a run is there: tuning runs, for one, are no points of it."""
+    study = _study_of(run)
+    # Not known, it is kept.
+    return study is None or (config.paths.studies_folder / study).is_dir()
+
+
+def _sources(
+    config: Config, directories: Sequence[RunDirectory], statuses: Mapping[str, Status]
+) -> Iterator[Spare]:
+    """Copies of source that no run of an ended study can start from any more."""
+    at_work = {_study_of(run) for run in directories if not _has_ended(statuses[run.id])}
+    if None in at_work:  # it may be any study's
+        return
+    for study in sorted(config.paths.studies_folder.glob(f"*/{snapshot.FOLDER}")):
+        if study.parent.name not in at_work:
+            for copied in [*snapshot.copies_of(study.parent)][:-1]:
+                yield Spare("source", None, (copied,), bytes_of(copied))
+
+
+def _study_of(run: RunDirectory) -> str | None:
+    """The study that trains a run; None where it is not known."""
     try:
-        study = read_config(run).study.name
+        return read_config(run).study.name
     except (ConfigError, OSError):
-        return True  # not known, and therefore kept
-    return (config.paths.studies_folder / study).is_dir()
+        return None
 
 
 def _removed(spare: Spare) -> bool:
     """Remove it; false where a process works on its run, or has begun it anew meanwhile."""
+    if spare.run is None:
+        for path in spare.paths:
+            shutil.rmtree(path)
+        return True
     try:
         with spare.run.claim(timeout=0):
             if not _has_ended(spare.run.read_status()):
@@ -198,7 +228,7 @@ def _parts(found: Sequence[Spare], removed: set[Spare], config: Config) -> Itera
     yield _table(found, removed, config)
     whole = [spare for spare in found if spare.kind == "runs"]
     for spare in whole[:NAMED]:
-        yield Text(f"{spare.run.id}  {megabytes(spare.bytes)}")
+        yield Text(f"{spare.of}  {megabytes(spare.bytes)}")
     if len(whole) > NAMED:
         yield Text(f"and {plural(len(whole) - NAMED, 'more run')}; format=csv has all")
     yield Text(_last_line(found, removed, config))
@@ -207,10 +237,10 @@ def _parts(found: Sequence[Spare], removed: set[Spare], config: Config) -> Itera
 def _table(found: Sequence[Spare], removed: set[Spare], config: Config) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("prune.kinds", no_wrap=True)
-    table.add_column("runs", justify="right")
+    table.add_column("number", justify="right")
     table.add_column("MB", justify="right")
     table.add_column("")
-    kinds = [kind for kind in ABOUT if kind != "runs" or not has_sweep()]
+    kinds = [kind for kind in ABOUT if kind not in ("runs", "source") or not has_sweep()]
     for kind in kinds:
         of_kind = [s for s in found if s.kind == kind]
         gone = sum(s in removed for s in of_kind)

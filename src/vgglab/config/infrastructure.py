@@ -12,7 +12,7 @@ from vgglab.config.fields import STRICT, Role
 
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 """As long as W&B takes one."""
-PruneKind = Literal["checkpoints", "wandb", "runs"]
+PruneKind = Literal["checkpoints", "wandb", "runs", "source"]
 LrnKernelName = Literal["auto", "torch", "compiled", "cpp", "triton"]
 
 
@@ -209,7 +209,8 @@ class PruneConfig:
     """Remove it; ``false``: only say what would go, and how much that is."""
     kinds: Annotated[tuple[PruneKind, ...], Role.INFRASTRUCTURE] = ("checkpoints", "wandb")
     """``checkpoints``: of finished runs, beside the one that is tested. ``wandb``: W&B's files of
-    ended runs that its server has in full. ``runs``: whole ended runs that no study refers to."""
+    ended runs that its server has in full. ``runs``: whole ended runs that no study refers to.
+    ``source``: of an ended study, the copies of source of all its launches but the last."""
 
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)

@@ -22,10 +22,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from vgglab.checkout import leave_other_source
 from vgglab.launch.point import die_with
 
 PROGRAM = (
-    "import sys; sys.path[0] = sys.argv[1]; "  # as it is for ``python run.py``
+    "import sys; root = sys.argv[1]; sys.path[:1] = [root + '/src', root]; "
     "from vgglab.launch.fork_server import main; main(sys.argv[1], sys.argv[2], int(sys.argv[3]))"
 )
 """For ``python -c``, with the checkout, what to load, the number of the socket, and a title."""
@@ -50,6 +51,8 @@ def main(root: str, load: str, number: int) -> None:
     script = Path(root) / "run.py"
     # With the other source: what is changed meanwhile is for the next study.
     code = compile(script.read_bytes(), script, "exec", dont_inherit=True)
+    path = sys.path[1:]  # as it is for ``python run.py``, which puts its source first by itself
+    leave_other_source()
     with socket.socket(fileno=number) as launcher:
         module, _, function = load.partition(":")
         getattr(importlib.import_module(module), function)()
@@ -60,6 +63,7 @@ def main(root: str, load: str, number: int) -> None:
         while request is None:
             request = _answer(launcher)
     _become(request)
+    sys.path[:] = path
     # From here like ``python run.py ...``: what it raises, its exit code and its end are Python's.
     exec(code, _main_module(script))
 

@@ -51,21 +51,17 @@ def submit(
     executor = submitit.AutoExecutor(cluster="slurm", folder=parameters.pop("folder"))
     try:
         executor.update_parameters(**parameters)
-        commands = [point.command(extra_overrides) for point in points]
-        jobs = executor.map_array(replace_process, commands)
+        commands = [["env", f"{POINT}=1", *point.command(extra_overrides)] for point in points]
+        # Python's own function: one of ours would be imported by the job, from the source as it
+        # is then. The command takes the place of the process, and gets the signals of the job.
+        jobs = executor.map_array(os.execvp, ["env"] * len(commands), commands)
     except (FailedSubmissionError, FailedJobError, ValueError) as error:
         raise ConfigError(f"launcher=slurm: {error}") from error
     return [job.job_id for job in jobs]
 
 
-def replace_process(command: Sequence[str]) -> None:
-    """Replace this process of the job by a command, which then gets the signals of the job."""
-    os.environ[POINT] = "1"
-    os.execv(command[0], list(command))
-
-
 POINT = "VGGLAB_SLURM_POINT"
-"""Environment variable of a process that ``replace_process`` started."""
+"""Environment variable of a process that ``submit`` has had started."""
 
 
 def wait_for(jobs: Sequence[str], update: Callable[[], None]) -> None:

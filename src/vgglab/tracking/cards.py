@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vgglab.checkout import CODE
 from vgglab.config import flatten
 
-CODE = ("run.py", "src", "conf", "experiments", "sweeps")
-"""Paths of a checkout whose files can change the result of a run."""
 CODE_SUFFIXES = (".py", ".cpp", ".h", ".yaml")
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra import compose
+from hydra import compose, initialize_config_dir
 from hydra._internal.hydra import Hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from vgglab import checkout
 from vgglab.config import Config
 from vgglab.config.choices import check_choices
 from vgglab.config.claims import Claim, parse_claims
@@ -118,6 +120,14 @@ def composed_claims(overrides: Sequence[str]) -> dict[str, Claim]:
     composed = compose("config", overrides=list(overrides))
     tree: Any = OmegaConf.to_container(composed, resolve=True)
     return parse_claims(tree.get("claims"))
+
+
+def compose_from(folder: Path) -> None:
+    """Make a folder the checkout, and read its config files wherever this command composes."""
+    checkout.enter(folder)
+    GlobalHydra.instance().clear()
+    # hydra_plugins/vgglab_user_folder.py adds the folder of --config-dir.
+    initialize_config_dir(str(folder / "conf"), job_name="run", version_base="1.3")
 
 
 def compose_point(overrides: Sequence[str]) -> Config:

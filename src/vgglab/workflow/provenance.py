@@ -46,9 +46,10 @@ def source() -> str:
     """Hash of the source of the rooms that compute; two runs must share it to be compared.
 
     More exact than a commit, which also changes with a word of the documentation and does not say
-    which changes a working tree had.
+    which changes a working tree had. Of a study's copy, from its launch on, also in the launcher.
     """
-    here = Path(vgglab.__file__).parent
+    copied = checkout.root() / "src" / vgglab.__name__
+    here = copied if checkout.note() is not None else Path(vgglab.__file__).parent
     digest = hashlib.sha256()
     for room in COMPUTING:
         for file in sorted(f for f in (here / room).rglob("*") if f.suffix in SUFFIXES):
@@ -75,7 +76,10 @@ def write_config(directory: RunDirectory, config: Config) -> None:
 
 @functools.cache
 def commit() -> str:
-    """The checkout's commit, with ``+changes`` if files differ from it; empty outside git."""
+    """The checkout's commit, with ``+changes`` if files differ from it; empty outside git. Of a
+    copy, the one that its checkout had when it was launched last."""
+    if (known := checkout.note()) is not None:
+        return str(known["commit"])
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"],
@@ -97,7 +101,7 @@ def knows(commit: str) -> bool:
     try:
         command = ["git", "cat-file", "-e", name]
         ended = subprocess.run(
-            command, cwd=checkout.root(), capture_output=True, timeout=10, check=False
+            command, cwd=checkout.origin(), capture_output=True, timeout=10, check=False
         )
     except (OSError, subprocess.SubprocessError):
         return False
@@ -107,9 +111,11 @@ def knows(commit: str) -> bool:
 def command_line() -> str:
     """The command line of this process, to be pasted into a shell.
 
-    Without what a launcher adds for its own points.
+    Without what a launcher adds for its own points, and with the folder that its user named.
     """
-    typed = [text for text in sys.argv[1:] if text not in OF_A_POINT]
+    known, copied = checkout.note(), str(checkout.root() / checkout.COPIED_USER_FOLDER)
+    named = {copied: str(known["config_dir"])} if known is not None else {}
+    typed = [named.get(text, text) for text in sys.argv[1:] if text not in OF_A_POINT]
     return " ".join(["python", _pasted(Path(sys.argv[0]).name), *map(_pasted, typed)])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -22,6 +23,7 @@ from vgglab.training.net_cost import net_cost
 from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.points import StudyPoint, resolved_overrides, slots_of, still_to_do
 from vgglab.workflow.pretraining import mark_pending
+from vgglab.workflow.snapshot import keep_copy
 from vgglab.workflow.warm_up import load_of
 
 JOB = "SLURM job "
@@ -56,6 +58,9 @@ def finish(
         say(console, f"{before} runs that others start from come first")
     if slurm is None:
         refuse_without_gpus(config)
+    if (new := keep_copy()) is not None:
+        say(console, f"its points run from a copy of the source, {_shown(new)}")
+    if slurm is None:
         # It imports while this process looks for the data.
         warm_start.prepare(load_of(config), slots_of([p.config for p in todo]).shared_environment)
     # Downloaded or generated once, before the points would all want it at the same time.
@@ -68,6 +73,11 @@ def finish(
     if wait_for_others(todo, console):
         return []
     return [p for p in todo if not p.is_done]
+
+
+def _shown(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def wait_for_others(todo: Sequence[StudyPoint], console: Console) -> bool:
