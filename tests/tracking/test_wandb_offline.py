@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import wandb
 from offline_file import CARD, history, of_kind, offline_file
-from running import SMALL, completed
+from running import ROOT, SMALL, completed
 
 from vgglab.config import TrackingConfig
 from vgglab.runs import read_metrics
@@ -168,6 +168,39 @@ def test_a_run_does_not_hang_on_the_service_of_the_process_that_started_it(
     wandb.teardown()
     assert not is_incomplete(tmp_path)
     assert len(history(offline_file(tmp_path))) == 1
+
+
+FORKS = """
+import os
+from pathlib import Path
+import numpy as np
+from offline_file import CARD
+from vgglab.config import TrackingConfig
+from vgglab.tracking.wandb_run import WandbSink
+
+for name in ("first", "second"):
+    if not os.fork():
+        sink = WandbSink(TrackingConfig(), CARD, Path(name))
+        sink.start([])
+        sink.keep_predictions("center", [(0, np.zeros((8, 8, 3), np.uint8), 1, 2, 0.9, 0.1)])
+        sink.finish({}, exit_code=0)
+        raise SystemExit
+    os.wait()
+"""
+
+
+def test_forks_of_a_process_that_has_loaded_wandb_keep_their_images(tmp_path: Path) -> None:
+    """W&B makes a folder for media when it is loaded, which the first fork that ends removes."""
+    path = os.pathsep.join([str(ROOT / "tests" / "tracking"), str(ROOT / "tests"), *sys.path])
+    subprocess.run(
+        [sys.executable, "-c", FORKS],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": path},
+        check=True,
+    )
+    for name in ("first", "second"):
+        assert not is_incomplete(tmp_path / name)
+        assert len(list((tmp_path / name).rglob("media/table/*/*.table.json"))) == 1
 
 
 def test_an_upload_does_not_hang_on_the_service_of_another_process(

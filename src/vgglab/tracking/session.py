@@ -15,8 +15,12 @@ from vgglab.config import TrackingConfig
 from vgglab.tracking import server
 from vgglab.tracking.cards import DataCard, RunCard, code_files, columns
 from vgglab.tracking.local_files import SERVICE
+from vgglab.tracking.wandb_internals import own_media_folder
 
 log = logging.getLogger(__name__)
+
+_with_media_folder = {os.getpid()}
+"""Processes with a folder of their own for W&B's media: that which loads W&B, not its forks."""
 
 
 def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.Run:
@@ -34,6 +38,9 @@ def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.
         The open run.
     """
     os.environ.pop(SERVICE, None)
+    if os.getpid() not in _with_media_folder:
+        own_media_folder()
+        _with_media_folder.add(os.getpid())
     # A killed run would lose up to 15 s of rows that are still in W&B's memory.
     os.environ.setdefault("WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL", "1")
     # W&B copies the files of an artifact; the copies must still exist when the run is uploaded.

@@ -50,6 +50,15 @@ def has_credentials(url: str) -> bool:
     return found is not None
 
 
+def own_media_folder() -> None:
+    """Make the folder through which images and tables go to W&B's service this process's own.
+
+    W&B makes one when it is loaded, and the first fork of that process that ends removes it.
+    """
+    media = _of_wandb("wandb.sdk.data_types._private", "MEDIA_TMP")
+    type(media).__init__(media, "wandb-media")
+
+
 def empty_record() -> Any:
     """Return a protobuf record to parse W&B's own file with. W&B has no reader in Python."""
     return _of_wandb("wandb.proto.wandb_internal_pb2", "Record")()
