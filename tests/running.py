@@ -51,6 +51,13 @@ def command_environment() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
 
+def another_home(home: Path) -> dict[str, str]:
+    """Variables by which a user's home is another folder; the kernels that this one's has built
+    stay in use, for to build them takes a minute."""
+    usual = os.environ.get("TORCH_EXTENSIONS_DIR") or Path.home() / ".cache" / "torch_extensions"
+    return {"HOME": str(home), "TORCH_EXTENSIONS_DIR": str(usual)}
+
+
 def completed(
     folder: Path,
     *overrides: str,

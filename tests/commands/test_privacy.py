@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from image_folder import write_image_folder
-from running import command_environment, command_line
+from running import another_home, command_environment, command_line
 
 KEY = "5ec2e7" + "0123456789abcdef" * 2 + "0a"
 FILES = (
@@ -48,7 +48,7 @@ def watched(home: Path, *overrides: str) -> tuple[str, set[str]]:
     process = subprocess.Popen(
         command_line(*overrides),
         cwd=home / "work",
-        env=command_environment() | {"HOME": str(home), "WANDB_API_KEY": KEY},
+        env=command_environment() | another_home(home) | {"WANDB_API_KEY": KEY},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -90,7 +90,7 @@ def test_a_run_tells_no_secret_and_listens_to_nobody(home: Path) -> None:
     again = subprocess.run(
         command_line("task=evaluate", f"run={run}", "protocol=dense", "format=json", *places[1:]),
         cwd=here,
-        env=command_environment() | {"HOME": str(home)},
+        env=command_environment() | another_home(home),
         capture_output=True,
         text=True,
         check=False,

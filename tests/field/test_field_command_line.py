@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from running import ROOT, SMALL, command_environment, completed
+from running import ROOT, SMALL, another_home, command_environment, completed
 
 from vgglab import checkout
 from vgglab.commands.main import check_arguments, overrides_last, with_user_folder
@@ -241,7 +241,7 @@ def test_folders_in_the_home(tmp_path: Path, datasets: Path) -> None:
     (home / "data").symlink_to(datasets)
     paths = [f"paths.{name}='~/{name}'" for name in ("runs", "studies", "data")]
     fields = (*paths, *SMALL, "recipe.epochs=1", "study.name=mine")
-    variables = {"HOME": str(home)}
+    variables = another_home(home)
     said = completed(folder, "-m", "seed=0,1", *fields, variables=variables)
     assert said.returncode == 0, said.stderr
     assert not list(folder.iterdir())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from image_folder import write_image_folder
-from running import SMALL, completed
+from running import SMALL, another_home, completed
 
 from vgglab.privacy import without_home, without_home_in, without_secrets
 from vgglab.workflow.logs import log_to
@@ -81,8 +81,7 @@ def test_no_file_and_no_screen_has_the_password_of_a_server(tmp_path: Path) -> N
     variables = {
         "WANDB_BASE_URL": "http://jane:secretword@127.0.0.1:9",
         "WANDB_API_KEY": "0" * 40,
-        "HOME": str(tmp_path / "home"),
-    }
+    } | another_home(tmp_path / "home")
     write_image_folder(tmp_path / "photos", 60, classes=4)
     ended = completed(
         tmp_path,
@@ -108,7 +107,7 @@ def test_a_folder_whose_path_has_the_home_folder_within_is_found_again(tmp_path:
     # As HOME=/root and /x/root: the home folder's path within another one.
     within = Path(f"{tmp_path}/x{home}/photos")
     write_image_folder(within, 60, classes=4)
-    variables = {"HOME": str(home)}
+    variables = another_home(home)
     ended = completed(
         tmp_path,
         *FILES, "data=folder", f"data.root={within}", "data.image_size=32", "data.classes=4",
