@@ -27,12 +27,6 @@ def command(tmp_path: Path, datasets: Path) -> Command:
 
 
 @pytest.fixture
-def warm() -> Command:
-    """Runs ``python run.py ...`` in a folder that is named."""
-    return completed
-
-
-@pytest.fixture
 def inside_hydra(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Where configs can be composed, as in a command."""
     monkeypatch.setenv("VGGLAB_ROOT", str(ROOT))

@@ -43,7 +43,7 @@ def serve() -> None:
     sweeps = {"-m", "--multirun"} & set(request["overrides"])
     _become(request)
     if sweeps:
-        _keep_a_fork_server(code)
+        _keep_a_fork_server()
     _run(code)
 
 
@@ -59,8 +59,7 @@ def _import_all() -> None:
     import_all_and_wandb()
     for module in pkgutil.walk_packages(vgglab.__path__, "vgglab."):
         importlib.import_module(module.name)
-    for name in ("matplotlib.pyplot", "scipy.stats", "pandas"):
-        importlib.import_module(name)
+    importlib.import_module("scipy.stats")  # scipy loads it when it is asked for
 
 
 def _become(request: dict[str, Any]) -> None:
@@ -89,7 +88,7 @@ def _run(code: Any) -> None:
         os._exit(int(ended.code or 0))
 
 
-def _keep_a_fork_server(code: Any) -> None:
+def _keep_a_fork_server() -> None:
     """Fork a child that has imported all, and have the launcher take it for its fork server."""
     from vgglab import checkout
     from vgglab.launch import fork_server, forked

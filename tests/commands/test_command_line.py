@@ -62,9 +62,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_mistake_ends_in_one_line_and_exit_code_2(
-    overrides: list[str], message: str, warm: Command, tmp_path: Path
+    overrides: list[str], message: str, tmp_path: Path
 ) -> None:
-    ended = warm(tmp_path, *overrides)
+    ended = completed(tmp_path, *overrides)
     assert ended.returncode == 2
     assert ended.stdout == ""
     (line,) = ended.stderr.splitlines()
@@ -73,15 +73,13 @@ def test_a_mistake_ends_in_one_line_and_exit_code_2(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_mistake_in_a_process_of_its_own(command: Command) -> None:
-    ended = command("recipe.epocs=3")
+def test_a_mistake_in_a_process_of_its_own(tmp_path: Path) -> None:
+    ended = completed(tmp_path, "recipe.epocs=3", variables={})
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("error: recipe.epocs: no such field; did you mean epochs?")
 
 
-def test_a_run_from_command_to_ledger(
-    trained: Path, command: Command, tmp_path: Path, warm: Command
-) -> None:
+def test_a_run_from_command_to_ledger(trained: Path, command: Command, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     (run,) = (tmp_path / "runs").iterdir()
     assert run.name.startswith("a-bn-s0-")
@@ -107,13 +105,13 @@ def test_a_run_from_command_to_ledger(
     assert second.stdout.startswith(f"{run.name}: already finished; ")
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
-    ledger = json.loads(warm(tmp_path, "task=runs", "format=json").stdout)
+    ledger = json.loads(completed(tmp_path, "task=runs", "format=json").stdout)
     assert [(row["run"], row["state"], row["attempts"]) for row in ledger] == [
         (run.name, "finished", 1)
     ]
-    (row,) = csv.DictReader(io.StringIO(warm(tmp_path, "task=runs", "format=csv").stdout))
+    (row,) = csv.DictReader(io.StringIO(completed(tmp_path, "task=runs", "format=csv").stdout))
     assert row["run"] == run.name
-    assert "finished" in warm(tmp_path, "task=runs").stdout
+    assert "finished" in completed(tmp_path, "task=runs").stdout
 
 
 def test_a_run_in_a_folder_with_spaces_writes_nowhere_else(
@@ -151,14 +149,14 @@ def test_an_unexpected_failure_names_the_log_with_its_traceback(
     assert json.loads((run / "status.json").read_text())["state"] == "failed"
 
 
-def test_describe_prints_the_table_in_each_format(warm: Command, tmp_path: Path) -> None:
+def test_describe_prints_the_table_in_each_format(tmp_path: Path) -> None:
     paper = ("model=d", "model.width=1", "data=cifar100", "task=describe")
-    described = json.loads(warm(tmp_path, *paper, "format=json").stdout)
+    described = json.loads(completed(tmp_path, *paper, "format=json").stdout)
     assert described["model"] == "d"
     assert {"parameters", "macs", "activations_all", "activations_convolutions"} <= set(described)
-    rows = list(csv.DictReader(io.StringIO(warm(tmp_path, *paper, "format=csv").stdout)))
+    rows = list(csv.DictReader(io.StringIO(completed(tmp_path, *paper, "format=csv").stdout)))
     assert sum(int(row["parameters"]) for row in rows) == described["parameters"]
-    assert "receptive field" in warm(tmp_path, *paper).stdout
+    assert "receptive field" in completed(tmp_path, *paper).stdout
 
 
 @pytest.mark.parametrize(
@@ -180,25 +178,21 @@ def test_commands_load_what_they_need_alone(modules: tuple[str, ...], unloaded: 
     assert unloaded not in ended.stdout
 
 
-def test_describe_alone_prints_the_counts_that_are_quoted_of_vgg_16(
-    warm: Command, tmp_path: Path
-) -> None:
-    described = json.loads(warm(tmp_path, "model=d", "task=describe", "format=json").stdout)
+def test_describe_alone_prints_the_counts_that_are_quoted_of_vgg_16(tmp_path: Path) -> None:
+    described = json.loads(completed(tmp_path, "model=d", "task=describe", "format=json").stdout)
     assert (described["parameters"], described["parameters_without_biases"]) == (
         138_357_544, 138_344_128,
     )  # fmt: skip
     assert described["activations_convolutions"] == 13_547_520
     assert described["filters"][0]["weights_a_channel_pair"] == 49
-    text = warm(tmp_path, "model=d", "task=describe").stdout
+    text = completed(tmp_path, "model=d", "task=describe").stdout
     for quoted in ("138,344,128", "13,547,520", "51.68", "103.36", "36,864", "102,760,448"):
         assert quoted in text
     assert "wrong: its own rows add up to 15.2 million" in " ".join(text.split())
 
 
-def test_describe_as_an_experiment_describes_that_experiments_net(
-    warm: Command, tmp_path: Path
-) -> None:
+def test_describe_as_an_experiment_describes_that_experiments_net(tmp_path: Path) -> None:
     laptop = ("experiments=laptop", "task=describe", "format=json")
-    small = json.loads(warm(tmp_path, *laptop).stdout)
+    small = json.loads(completed(tmp_path, *laptop).stdout)
     assert (small["width"], small["norm"], small["image_size"]) == (0.125, "batch", 32)
     assert small["published"] == []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from report_runs import make_study
-from running import Command
+from running import completed
 
 from vgglab.checkout import NOTE
 from vgglab.study.stored import write_study
@@ -35,8 +35,8 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_two_studies_that_differ_by_a_library(two: Path, warm: Command) -> None:
-    ended = warm(two, "task=diff", "sweeps=[old,other/studies/new]")
+def test_two_studies_that_differ_by_a_library(two: Path) -> None:
+    ended = completed(two, "task=diff", "sweeps=[old,other/studies/new]")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert max(map(len, ended.stdout.splitlines())) <= 80
     assert "versions     torch  2.1   2.2\n" in ended.stdout
@@ -44,26 +44,24 @@ def test_two_studies_that_differ_by_a_library(two: Path, warm: Command) -> None:
     assert "Nothing moved by more than noise" in ended.stdout
 
 
-def test_two_studies_of_other_source_say_where_it_is(
-    two: Path, warm: Command, tmp_path: Path
-) -> None:
+def test_two_studies_of_other_source_say_where_it_is(two: Path, tmp_path: Path) -> None:
     shutil.copytree(two / "runs", tmp_path / "runs")
     shutil.copytree(two / "studies", tmp_path / "studies")
     for study, source in (("old", "5eed"), ("new", "feed")):
         note = tmp_path / "studies" / study / "source" / f"of-{study}" / NOTE
         note.parent.mkdir(parents=True)
         note.write_text(json.dumps({"source": source}))
-    said = warm(tmp_path, "task=diff", "sweeps=[old,new]").stdout
+    said = completed(tmp_path, "task=diff", "sweeps=[old,new]").stdout
     where = "diff -r studies/old/source/of-old studies/new/source/of-new"
     assert said.endswith(f"The source that each ran from: {where}\n")
 
 
-def test_two_studies_as_a_document_and_as_rows(two: Path, warm: Command) -> None:
+def test_two_studies_as_a_document_and_as_rows(two: Path) -> None:
     studies = ("task=diff", "sweeps=[old,new]")  # names without a file in sweeps/
-    found = json.loads(warm(two, *studies, "format=json").stdout)
+    found = json.loads(completed(two, *studies, "format=json").stdout)
     assert (found["compared"], found["shared"], found["moved"]) == ("studies", 6, [])
     assert found["finding"] == "Nothing could be tested: the same runs in both studies."
-    table = list(csv.DictReader(io.StringIO(warm(two, *studies, "format=csv").stdout)))
+    table = list(csv.DictReader(io.StringIO(completed(two, *studies, "format=csv").stdout)))
     assert [row["name"] for row in table if row["what"] == "arm"] == [
         "a, batch, he",
         "b, batch, he",
@@ -71,13 +69,13 @@ def test_two_studies_as_a_document_and_as_rows(two: Path, warm: Command) -> None
     assert {row["word"] for row in table if row["what"] == "arm"} == {"shared"}
 
 
-def test_two_runs_by_id_and_by_path(two: Path, warm: Command) -> None:
+def test_two_runs_by_id_and_by_path(two: Path) -> None:
     run = "a-bn-s0-0123456789abcdef"
-    ended = warm(two, "task=diff", f"run=[{run},b-bn-s1-0123456789abcdef]")
+    ended = completed(two, "task=diff", f"run=[{run},b-bn-s1-0123456789abcdef]")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "scientific  model.name    a  b" in ended.stdout
     assert "no predictions are kept" in " ".join(ended.stdout.split())
-    same = warm(two, "task=diff", f"run=[{run},other/runs/{run}]", "format=json")
+    same = completed(two, "task=diff", f"run=[{run},other/runs/{run}]", "format=json")
     found = json.loads(same.stdout)
     assert found["ids"] == [run, run]
     assert [change["name"] for change in found["records"]] == ["torch"]
@@ -104,24 +102,22 @@ def test_two_runs_by_id_and_by_path(two: Path, warm: Command) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_what_cannot_be_compared_ends_in_one_line(
-    overrides: tuple[str, ...], message: str, two: Path, warm: Command
+    overrides: tuple[str, ...], message: str, two: Path
 ) -> None:
-    ended = warm(two, "task=diff", *overrides)
+    ended = completed(two, "task=diff", *overrides)
     assert (ended.returncode, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
     assert line.startswith("error: ")
     assert message in line
 
 
-def test_a_study_without_its_runs_and_a_damaged_one(
-    two: Path, warm: Command, tmp_path: Path
-) -> None:
+def test_a_study_without_its_runs_and_a_damaged_one(two: Path, tmp_path: Path) -> None:
     shutil.copytree(two / "studies", tmp_path / "studies")
-    ended = warm(tmp_path, "task=diff", "sweeps=[old,new]")
+    ended = completed(tmp_path, "task=diff", "sweeps=[old,new]")
     assert ended.returncode == 2
     assert "sweeps=old: none of its 6 runs has begun, or they no longer lie where" in ended.stderr
     (tmp_path / "studies" / "old" / "study.json").write_text("{", encoding="utf-8")
-    ended = warm(tmp_path, "task=diff", "sweeps=[old,new]")
+    ended = completed(tmp_path, "task=diff", "sweeps=[old,new]")
     assert ended.returncode == 2
     assert "studies/old/study.json: damaged" in ended.stderr
 

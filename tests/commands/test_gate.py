@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from judged_runs import write_predictions
 from report_runs import config_of, write_run
-from running import Command
+from running import completed
 
 from vgglab.commands.judge import judge
 from vgglab.config.parse import ConfigError, parse
@@ -158,16 +158,16 @@ def test_two_lines_for_a_reader(gate: Gate) -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_command(runs: Path, tmp_path: Path, warm: Command) -> None:
+def test_the_whole_command(runs: Path, tmp_path: Path) -> None:
     words = ("task=judge", f"paths.runs={runs}", "format=json", "baseline=[a-0,a-1,a-2]")
-    better = warm(
+    better = completed(
         tmp_path, *words, "candidate=[b-0,b-1,b-2]", "claims=few", "judge.claim=b_beats_a"
     )
     assert (better.returncode, better.stderr) == (0, "")
     assert json.loads(better.stdout)["word"] == "keep"
-    alike = warm(tmp_path, *words, "candidate=[c-0,c-1,c-2]")
+    alike = completed(tmp_path, *words, "candidate=[c-0,c-1,c-2]")
     assert (alike.returncode, json.loads(alike.stdout)["word"]) == (4, "undecided")
-    other = warm(tmp_path, *words, "candidate=c-0", "judge.claim=lrn")
+    other = completed(tmp_path, *words, "candidate=c-0", "judge.claim=lrn")
     assert (other.returncode, other.stdout) == (2, "")
     assert other.stderr.startswith("error: judge.claim = lrn: must be a claim 'lower' of two sides")
     assert len(read_lines(tmp_path / LEDGER)) == 2

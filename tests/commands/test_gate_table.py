@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy
-from running import Command
+from running import completed
 
 from vgglab.commands.judge import judge
 from vgglab.config.parse import ConfigError, parse
@@ -111,15 +111,15 @@ def test_a_run_that_did_not_train_and_one_seed_keep_nothing(gate: Gate) -> None:
     assert one["reason"].startswith("one seed of the candidate")
 
 
-def test_two_lines_a_candidate_for_a_reader(here: Path, warm: Command) -> None:
+def test_two_lines_a_candidate_for_a_reader(here: Path) -> None:
     losses = {"a b": (3.2798, 3.2801, 3.2799), "c": (3.2701, 3.2699, 3.2702)}
     write(**losses)
-    said = warm(here, "task=judge", "table=runs.csv", "baseline='a b'", "candidate=[c]")
+    said = completed(here, "task=judge", "table=runs.csv", "baseline='a b'", "candidate=[c]")
     assert (said.returncode, said.stderr) == (0, "")
     first, second = said.stdout.splitlines()
     assert first.startswith("keep: c less a b -0.00987 [-0.0102")  # as fine as it is, in no unit
     assert second.startswith("question 1, look 1: at its level of 1% the interval is [-0.0")
-    wrong = warm(here, "task=judge", "table=runs.csv", "baseline=d", "candidate=[c]")
+    wrong = completed(here, "task=judge", "table=runs.csv", "baseline=d", "candidate=[c]")
     assert (wrong.returncode, wrong.stderr) == (2, "error: baseline = d: must be 'a b' or 'c'\n")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from judged_runs import change_json, write_judged_study
-from running import Command
+from running import completed
 
 from vgglab.commands.bundle import bundle
 from vgglab.commands.judge import judge
@@ -47,8 +47,8 @@ def config(task: str, study: str = "depth", **fields: Any) -> Config:
 
 
 @pytest.mark.slow
-def test_a_bundle_is_judged_where_nothing_else_is(here: Path, warm: Command) -> None:
-    made = warm(here, "task=bundle", "sweeps=depth")
+def test_a_bundle_is_judged_where_nothing_else_is(here: Path) -> None:
+    made = completed(here, "task=bundle", "sweeps=depth")
     assert made.returncode == 0, made.stderr
     path = here / "studies" / "depth" / "depth.bundle.zip"
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -58,7 +58,7 @@ def test_a_bundle_is_judged_where_nothing_else_is(here: Path, warm: Command) -> 
     ]
     empty = here.parent / "empty"
     empty.mkdir()
-    judged = warm(empty, "task=judge", str(path))
+    judged = completed(empty, "task=judge", str(path))
     assert (judged.returncode, judged.stderr) == (0, "")
     _, *words, sentence, last = judged.stdout.splitlines()
     assert [line.split() for line in words] == WORDS
@@ -148,12 +148,12 @@ def test_a_mistake_is_one_line(asked: Config, message: str) -> None:
     assert "\n" not in str(told.value)
 
 
-def test_a_table_of_others_is_judged_by_itself(tmp_path: Path, warm: Command) -> None:
+def test_a_table_of_others_is_judged_by_itself(tmp_path: Path) -> None:
     (tmp_path / "runs.csv").write_text("arm,error\na,6.0\na,6.1\nb,3.0\nb,3.1\nb,3.2\n")
-    said = warm(tmp_path, "task=judge", "table=runs.csv", "format=json")
+    said = completed(tmp_path, "task=judge", "table=runs.csv", "format=json")
     (claim,) = json.loads(said.stdout)["claims"]
     assert (claim["compared"], claim["word"], claim["seeds"]) == ("b - a", "supported", 2)
-    refused = warm(tmp_path, "task=judge", "table=runs.csv", "bundle=x.zip")
+    refused = completed(tmp_path, "task=judge", "table=runs.csv", "bundle=x.zip")
     assert refused.returncode == 2
     assert "table, bundle: a table or a bundle is judged; name one" in refused.stderr
     assert list(tmp_path.iterdir()) == [tmp_path / "runs.csv"]

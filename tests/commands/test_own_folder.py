@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from running import Command
+from running import completed
 
 from vgglab import checkout
 from vgglab.commands.main import with_user_folder
@@ -15,11 +15,13 @@ from vgglab.config.nets import nets_on_disk
 MINE = "name: mine\nblocks:\n  - [32, 32]\n  - [64, {channels: 64, kernel: 1}]\nhidden: [256]\n"
 
 
-def test_a_net_of_ones_own_is_one_file(warm: Command, tmp_path: Path) -> None:
+def test_a_net_of_ones_own_is_one_file(tmp_path: Path) -> None:
     folder = tmp_path / "conf" / "model"
     folder.mkdir(parents=True)
     (folder / "mine.yaml").write_text(MINE, encoding="utf-8")
-    ended = warm(tmp_path, "--config-dir", "conf", "task=describe", "model=mine", "format=json")
+    ended = completed(
+        tmp_path, "--config-dir", "conf", "task=describe", "model=mine", "format=json"
+    )
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout)
     assert (told["model"], told["weight_layers"]) == ("mine", 6)
@@ -27,8 +29,8 @@ def test_a_net_of_ones_own_is_one_file(warm: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "group", "layer"])
-def test_every_norm_can_be_chosen(norm: str, warm: Command, tmp_path: Path) -> None:
-    ended = warm(tmp_path, "task=describe", f"norm={norm}", "format=json")
+def test_every_norm_can_be_chosen(norm: str, tmp_path: Path) -> None:
+    ended = completed(tmp_path, "task=describe", f"norm={norm}", "format=json")
     assert ended.returncode == 0, ended.stderr
     types = {row["type"] for row in json.loads(ended.stdout)["layers"]}
     assert (f"{norm}_norm" in types) == (norm != "none")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from report_runs import config_of, write_run
-from running import SMALL, Command, completed
+from running import SMALL, completed
 
 from vgglab.checkout import NOTE
 from vgglab.runs import RunDirectory, State, Status, load_run
@@ -34,30 +34,30 @@ def finished(folder: Path, name: str, seed: int, study: str = "adhoc") -> RunDir
     return run
 
 
-def pruned(warm: Command, folder: Path, *overrides: str) -> dict[tuple[str, str], bool]:
+def pruned(folder: Path, *overrides: str) -> dict[tuple[str, str], bool]:
     """Kind and run -> whether it was removed, as JSON says."""
-    said = warm(folder, "task=prune", "format=json", *overrides)
+    said = completed(folder, "task=prune", "format=json", *overrides)
     assert said.returncode == 0, said.stderr
     return {(row["kind"], row["run"]): row["removed"] for row in json.loads(said.stdout)}
 
 
-def test_what_would_go_is_said_and_left(warm: Command, tmp_path: Path) -> None:
+def test_what_would_go_is_said_and_left(tmp_path: Path) -> None:
     run = finished(tmp_path, "alone", 0)
-    said = warm(tmp_path, "task=prune").stdout
+    said = completed(tmp_path, "task=prune").stdout
     assert "nothing was removed; prune.do=true removes 0.0 MB: checkpoints and wandb" in said
     assert "with prune.kinds=[checkpoints,wandb,runs] the runs go as well" in said
     assert max(map(len, said.splitlines())) <= 80
     assert run.last_checkpoint.exists()
-    assert pruned(warm, tmp_path) == {
+    assert pruned(tmp_path) == {
         ("checkpoints", "alone"): False, ("wandb", "alone"): False, ("runs", "alone"): False,
     }  # fmt: skip
 
 
-def test_checkpoints_and_uploaded_files_go(warm: Command, tmp_path: Path) -> None:
+def test_checkpoints_and_uploaded_files_go(tmp_path: Path) -> None:
     run, other = finished(tmp_path, "one", 0), finished(tmp_path, "two", 1)
     (unsynced,) = other.path.glob("wandb/*/*.synced")
     unsynced.unlink()
-    removed = pruned(warm, tmp_path, "prune.do=true")
+    removed = pruned(tmp_path, "prune.do=true")
     assert removed[("checkpoints", "one")]
     assert removed[("wandb", "one")]
     assert ("wandb", "two") not in removed
@@ -67,22 +67,22 @@ def test_checkpoints_and_uploaded_files_go(warm: Command, tmp_path: Path) -> Non
     assert run.read_status().state is State.FINISHED
     size = run.read_status().disk_bytes
     assert size == pytest.approx(bytes_of(run.path), abs=100)  # written before its own last change
-    assert pruned(warm, tmp_path, "prune.do=true", "prune.kinds=[checkpoints]") == {
+    assert pruned(tmp_path, "prune.do=true", "prune.kinds=[checkpoints]") == {
         ("runs", "one"): False, ("runs", "two"): False,
     }  # fmt: skip
 
 
-def test_a_run_that_may_go_on_or_is_at_work_is_left(warm: Command, tmp_path: Path) -> None:
+def test_a_run_that_may_go_on_or_is_at_work_is_left(tmp_path: Path) -> None:
     run, busy = finished(tmp_path, "stopped", 0), finished(tmp_path, "busy", 1)
     Status(state=State.INTERRUPTED).write(run.status)
     with busy.claim():
-        removed = pruned(warm, tmp_path, "prune.do=true", "prune.kinds=[checkpoints,wandb,runs]")
+        removed = pruned(tmp_path, "prune.do=true", "prune.kinds=[checkpoints,wandb,runs]")
     assert removed == {("runs", "busy"): False}
     assert run.last_checkpoint.exists()
     assert busy.last_checkpoint.exists()
 
 
-def test_whole_runs_go_unless_a_study_or_a_run_needs_them(warm: Command, tmp_path: Path) -> None:
+def test_whole_runs_go_unless_a_study_or_a_run_needs_them(tmp_path: Path) -> None:
     point, tuning = finished(tmp_path, "point", 0), finished(tmp_path, "tuning", 1, study="mine")
     parent, alone = finished(tmp_path, "parent", 2), finished(tmp_path, "alone", 0, study="gone")
     status = point.read_status()
@@ -98,7 +98,7 @@ def test_whole_runs_go_unless_a_study_or_a_run_needs_them(warm: Command, tmp_pat
         claims={},
     )
     write_study(view, tmp_path / "studies" / "mine")
-    removed = pruned(warm, tmp_path, "prune.do=true", "prune.kinds=[runs]")
+    removed = pruned(tmp_path, "prune.do=true", "prune.kinds=[runs]")
     assert {run for kind, run in removed if kind == "runs"} == {"alone"}
     assert not alone.path.exists()
     assert all(run.result.exists() for run in (point, tuning, parent))
@@ -113,9 +113,7 @@ def launched(study: Path, *names: str) -> None:
         os.utime(note, (number, number))
 
 
-def test_the_source_of_earlier_launches_goes_once_a_study_has_ended(
-    warm: Command, tmp_path: Path
-) -> None:
+def test_the_source_of_earlier_launches_goes_once_a_study_has_ended(tmp_path: Path) -> None:
     finished(tmp_path, "point", 0, study="mine")
     queued = finished(tmp_path, "queued", 1, study="other")
     Status(state=State.PENDING).write(queued.status)
@@ -123,35 +121,35 @@ def test_the_source_of_earlier_launches_goes_once_a_study_has_ended(
     launched(studies / "mine", "later", "latest")
     launched(studies / "other", "of-the-queued", "new")
     spare = ("source", "studies/mine/source/later")
-    assert pruned(warm, tmp_path)[spare] is False
-    assert pruned(warm, tmp_path, "prune.do=true")[spare] is False
-    removed = pruned(warm, tmp_path, "prune.do=true", "prune.kinds=[source]")
+    assert pruned(tmp_path)[spare] is False
+    assert pruned(tmp_path, "prune.do=true")[spare] is False
+    removed = pruned(tmp_path, "prune.do=true", "prune.kinds=[source]")
     assert [found for found, is_gone in removed.items() if is_gone] == [spare]
     left = {path.name for path in studies.glob("*/source/*")}
     assert left == {"latest", "of-the-queued", "new"}
     queued.config.unlink()
     launched(studies / "mine", "newest")
-    assert ("source", "studies/mine/source/latest") not in pruned(warm, tmp_path)
+    assert ("source", "studies/mine/source/latest") not in pruned(tmp_path)
 
 
-def test_what_a_study_needs_must_be_known(warm: Command, tmp_path: Path) -> None:
+def test_what_a_study_needs_must_be_known(tmp_path: Path) -> None:
     finished(tmp_path, "alone", 0)
     (tmp_path / "studies" / "x").mkdir(parents=True)
     (tmp_path / "studies" / "x" / "study.json").write_text('{"points"')
-    said = warm(tmp_path, "task=prune", "prune.kinds=[runs]", "prune.do=true")
+    said = completed(tmp_path, "task=prune", "prune.kinds=[runs]", "prune.do=true")
     assert said.returncode == 2
     assert "study.json: it cannot be told which runs it needs" in said.stderr
     assert (tmp_path / "runs" / "alone").exists()
-    said = warm(tmp_path, "task=prune", "prune.do=true")
+    said = completed(tmp_path, "task=prune", "prune.do=true")
     assert said.returncode == 0
     assert "it cannot be told which runs it needs" in said.stderr
     assert not RunDirectory(tmp_path / "runs" / "alone").last_checkpoint.exists()
 
 
-def test_a_config_that_cannot_be_read_stops_no_other_run(warm: Command, tmp_path: Path) -> None:
+def test_a_config_that_cannot_be_read_stops_no_other_run(tmp_path: Path) -> None:
     run, other = finished(tmp_path, "one", 0), finished(tmp_path, "two", 1)
     run.config.write_text("[")
-    removed = pruned(warm, tmp_path, "prune.do=true", "prune.kinds=[checkpoints]")
+    removed = pruned(tmp_path, "prune.do=true", "prune.kinds=[checkpoints]")
     assert removed[("checkpoints", "two")]
     assert ("checkpoints", "one") not in removed
     assert run.last_checkpoint.exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from running import Command
+from running import completed
 
 
 @pytest.mark.parametrize(
@@ -32,25 +32,27 @@ from running import Command
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_list_where_one_name_is_meant_is_refused(
-    overrides: list[str], message: str, warm: Command, tmp_path: Path
+    overrides: list[str], message: str, tmp_path: Path
 ) -> None:
-    ended = warm(tmp_path, *overrides)
+    ended = completed(tmp_path, *overrides)
     assert (ended.returncode, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
     assert message in line
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_list_in_a_users_own_file_is_refused(warm: Command, tmp_path: Path) -> None:
+def test_a_list_in_a_users_own_file_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     (folder / "experiments").mkdir(parents=True)
     text = "# @package _global_\ndefaults:\n  - override /model: [a, b]\n"
     (folder / "experiments" / "both.yaml").write_text(text)
-    ended = warm(tmp_path, "--config-dir", str(folder), "experiments=both", "task=describe")
+    ended = completed(tmp_path, "--config-dir", str(folder), "experiments=both", "task=describe")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("error: model: takes one name, and no list")
 
 
-def test_claims_of_two_files_are_one_choice(warm: Command, tmp_path: Path) -> None:
-    ended = warm(tmp_path, "claims=[few,best_depth]", "task=describe", "model=a", "format=json")
+def test_claims_of_two_files_are_one_choice(tmp_path: Path) -> None:
+    ended = completed(
+        tmp_path, "claims=[few,best_depth]", "task=describe", "model=a", "format=json"
+    )
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from image_folder import write_image_folder
-from running import SMALL, Command
+from running import SMALL, Command, completed
 
 SWEEP = """# @package _global_
 study:
@@ -32,19 +32,17 @@ hydra:
         ("task=report", "sweeps=paper"),
     ],
 )
-def test_they_are_checked_with_the_points(
-    typed: tuple[str, ...], warm: Command, tmp_path: Path
-) -> None:
-    ended = warm(tmp_path, *typed, "data.root='a b'", "data.on_error=never")
+def test_they_are_checked_with_the_points(typed: tuple[str, ...], tmp_path: Path) -> None:
+    ended = completed(tmp_path, *typed, "data.root='a b'", "data.on_error=never")
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert line == "error: data.on_error = \"never\": must be 'fail' or 'skip'"
 
 
-def test_they_reach_the_points(warm: Command, tmp_path: Path) -> None:
+def test_they_reach_the_points(tmp_path: Path) -> None:
     named = ("task=runs", "sweeps=paper", "format=json")
     before, after = (
-        warm(tmp_path, *named, *more) for more in ((), ("data.validation_images=2000",))
+        completed(tmp_path, *named, *more) for more in ((), ("data.validation_images=2000",))
     )
     assert (before.returncode, after.returncode) == (0, 0), after.stderr
     runs = [{row["run"] for row in json.loads(said.stdout)} for said in (before, after)]
@@ -69,9 +67,9 @@ def test_they_reach_the_points(warm: Command, tmp_path: Path) -> None:
     ],
 )
 def test_a_field_that_a_point_has_not_is_refused(
-    typed: tuple[str, ...], message: str, warm: Command, tmp_path: Path
+    typed: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
-    ended = warm(tmp_path, *typed)
+    ended = completed(tmp_path, *typed)
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert message in line

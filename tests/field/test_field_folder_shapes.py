@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from running import Command
+from running import completed
 
 from vgglab.data.errors import DataError
 from vgglab.data.listing import list_images
@@ -90,9 +90,9 @@ def test_folders_within_classes_are_no_matter(folders: tuple[str, ...], tmp_path
     assert list_images(make(tmp_path, *folders)).classes == ("cat", "dog")
 
 
-def test_a_command_says_it_in_a_line(warm: Command, tmp_path: Path) -> None:
+def test_a_command_says_it_in_a_line(tmp_path: Path) -> None:
     make(tmp_path, "images/set/cat", "images/set/dog")
-    ended = warm(tmp_path, "task=prepare", "data=folder", "data.root=images", "data.classes=2")
+    ended = completed(tmp_path, "task=prepare", "data=folder", "data.root=images", "data.classes=2")
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert line.endswith("is data.root=images/set meant?")

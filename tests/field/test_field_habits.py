@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from running import Command
+from running import completed
 
 from vgglab.config.parse import ELSEWHERE, is_known, parse, unknown_field
 from vgglab.workflow.evaluation import named_runs
@@ -27,8 +27,8 @@ from vgglab.workflow.evaluation import named_runs
         ("epochs=3", "recipe.epochs="),
     ],
 )
-def test_the_answer_is_our_name(typed: str, here: str, warm: Command, tmp_path: Path) -> None:
-    ended = warm(tmp_path, typed)
+def test_the_answer_is_our_name(typed: str, here: str, tmp_path: Path) -> None:
+    ended = completed(tmp_path, typed)
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert line.startswith("error: ")

@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import ROOT, Command, command_environment, command_line
+from running import ROOT, command_environment, command_line, completed
 
 from vgglab.commands.main import COMMANDS, EXAMPLES
 
 
 @pytest.fixture
-def shown(warm: Command, tmp_path: Path) -> str:
+def shown(tmp_path: Path) -> str:
     """What ``--help`` prints."""
-    ended = warm(tmp_path, "--help")
+    ended = completed(tmp_path, "--help")
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -45,12 +45,12 @@ def test_the_choice_that_holds_unless_another_is_named_is_marked(shown: str) -> 
     assert "he*" in shown
 
 
-def test_a_users_own_experiment_is_listed(warm: Command, tmp_path: Path) -> None:
+def test_a_users_own_experiment_is_listed(tmp_path: Path) -> None:
     (tmp_path / "mine" / "experiments").mkdir(parents=True)
     text = "# @package _global_\n# Asks:   is mine better?\nseed: 3\n"
     (tmp_path / "mine" / "experiments" / "my_own.yaml").write_text(text)
     for flag in ("--help", "-h"):
-        said = warm(tmp_path, "--config-dir", "mine", flag).stdout
+        said = completed(tmp_path, "--config-dir", "mine", flag).stdout
         assert "my_own" in said
         assert "is mine better?" in said
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from offline_file import of_kind, offline_file
-from running import SMALL, Command, completed
+from running import SMALL, completed
 
 from vgglab.runs import RunDirectory
 from vgglab.workflow.provenance import command_line
@@ -91,10 +91,8 @@ def test_words_do_not_make_another_run(tracked: Path, datasets: Path) -> None:
         ("study.asks=is it $5; or 'less'?", shlex.quote(r"study.asks='is it $5; or \'less\'?'")),
     ],
 )
-def test_how_to_quote_a_value_is_said(
-    typed: str, meant: str, warm: Command, tmp_path: Path
-) -> None:
-    ended = warm(tmp_path, "task=describe", "data=folder", typed)
+def test_how_to_quote_a_value_is_said(typed: str, meant: str, tmp_path: Path) -> None:
+    ended = completed(tmp_path, "task=describe", "data=folder", typed)
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [
         f"error: {typed}: a value with such characters stands in quotes: {meant}"
@@ -104,7 +102,7 @@ def test_how_to_quote_a_value_is_said(
     assert f"{read.key_or_group}={read.value()}" == typed
 
 
-def test_a_comma_is_a_sweep_or_in_quotes(warm: Command, tmp_path: Path) -> None:
-    ended = warm(tmp_path, "data=folder", "data.root=/x/a,b", "task=describe")
+def test_a_comma_is_a_sweep_or_in_quotes(tmp_path: Path) -> None:
+    ended = completed(tmp_path, "data=folder", "data.root=/x/a,b", "task=describe")
     assert ended.returncode == 2
     assert "a text with a comma \"data.root='/x/a,b'\"" in ended.stderr

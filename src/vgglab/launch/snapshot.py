@@ -14,6 +14,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 from vgglab.checkout import CODE, COPIED_USER_FOLDER, NOTE
@@ -49,16 +50,16 @@ def files_of(root: Path, user: Path | None, leave_out: Collection[Path] = ()) ->
         top = root / part
         for path in _walk(top) if top.is_dir() else [top] * top.is_file():
             found[path.relative_to(root).as_posix()] = path
-    configs = 0
-    for path in _walk(user, leave_out) if user is not None else ():
-        if path.suffix in CONFIGS and user is not None:
-            found[f"{COPIED_USER_FOLDER}/{path.relative_to(user).as_posix()}"] = path
-            configs += 1
-        if configs > MOST_CONFIGS:
+    if user is not None:
+        configs = (path for path in _walk(user, leave_out) if path.suffix in CONFIGS)
+        chosen = list(islice(configs, MOST_CONFIGS + 1))
+        if len(chosen) > MOST_CONFIGS:
             raise ConfigError(
                 f"--config-dir {user}: more than {MOST_CONFIGS} YAML files, of which a study would "
                 "keep a copy; name a folder that holds your configs alone"
             )
+        for path in chosen:
+            found[f"{COPIED_USER_FOLDER}/{path.relative_to(user).as_posix()}"] = path
     return dict(sorted(found.items()))
 
 
