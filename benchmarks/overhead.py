@@ -1,6 +1,7 @@
 """What a harness costs: the same training step alone, in ours, and as the template's users log it.
 
     python benchmarks/overhead.py             net A at width 1/4, 32 px; about 3 minutes
+    python benchmarks/overhead.py --step-by-step 12   the same within one process, scattering less
     python benchmarks/overhead.py --profile   where our Lightning loop spends its own time
     python benchmarks/overhead.py --device cuda --only raw off    on a GPU
 
@@ -25,9 +26,10 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from side_by_side import Worker, markdown, ratio
 
@@ -47,7 +49,7 @@ def is_small() -> bool:
     return os.environ.get(FORM, "").endswith(" small")
 
 
-def config_of(work: Path, mode: str) -> Any:
+def config_of(work: Path, mode: str, epochs: int = EPOCHS) -> Any:
     """A run of net A at width 1/4 on the digits, as ``FORM`` says."""
     from vgglab.config.parse import parse
     from vgglab.workflow.resolve import resolve
@@ -58,7 +60,7 @@ def config_of(work: Path, mode: str) -> Any:
                 "model": {"name": "a", "width": 1 / 16 if is_small() else 0.25},
                 "norm": {"name": "batch"},
                 **({"data": {"name": "digits", "test_fraction": 0.45}} if is_small() else {}),
-                "recipe": {"epochs": EPOCHS, "batch_size": 64, "learning_rate": 0.02},
+                "recipe": {"epochs": epochs, "batch_size": 64, "learning_rate": 0.02},
                 "trainer": {
                     "accelerator": "gpu" if device_name() == "cuda" else "cpu",
                     "threads": 1 if is_small() else 0,
@@ -70,8 +72,8 @@ def config_of(work: Path, mode: str) -> Any:
     )
 
 
-def raw(work: Path) -> Callable[[], float]:
-    """Milliseconds a step of a loop that does nothing but the step."""
+def raw_steps(config: Any) -> Callable[[], Iterator[None]]:
+    """What makes a net and its optimiser, and does a step of an epoch each time it is asked."""
     import torch
     from input import in_training
     from on_device import wait_for
@@ -80,50 +82,62 @@ def raw(work: Path) -> Callable[[], float]:
     from vgglab.models.build import build
     from vgglab.models.dropout import dropout_layers, keyed_dropout
     from vgglab.models.kernels.select import use_kernels
+
+    device = torch.device(device_name())
+    data = in_training(ImageData(config, torch.channels_last))
+    random = torch.Generator().manual_seed(0)
+    bf16 = config.trainer.precision == "bf16"
+    net = build(config.model, config.norm, config.init, classes=10, image_size=32, in_channels=1)
+    net = net.to(device).to(memory_format=torch.channels_last).train()
+    use_kernels(net, config.trainer)
+    dropped = dropout_layers(net)
+    optimizer = torch.optim.SGD(net.parameters(), 0.02, 0.9, weight_decay=5e-4, fused=True)
+    loader = data.train_dataloader()
+
+    def epoch() -> Iterator[None]:
+        for loaded in loader:
+            moved = data.transfer_batch_to_device(loaded, device, 0)
+            batch = data.on_after_batch_transfer(moved, 0)
+            keys = torch.randint(2**31, batch.labels_n.shape, generator=random).to(torch.int32)
+            with (
+                torch.autocast(device.type, torch.bfloat16, enabled=bf16),
+                keyed_dropout(dropped, keys.to(device)),
+            ):
+                logits_nk = net(batch.images_nchw)
+            loss = torch.nn.functional.cross_entropy(logits_nk.float(), batch.labels_n)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            yield
+        wait_for(device)
+
+    return epoch
+
+
+def raw(work: Path) -> Callable[[], float]:
+    """Milliseconds a step of a loop that does nothing but the step."""
+    import torch
+
     from vgglab.training.allocator import use_allocator
 
     config = config_of(work, "off")
     use_allocator(config.trainer)
     torch.set_num_threads(config.trainer.threads)
-    device = torch.device(device_name())
     torch.backends.cudnn.benchmark = config.trainer.cudnn_benchmark
-    data = in_training(ImageData(config, torch.channels_last))
-    random = torch.Generator().manual_seed(0)
-    bf16 = config.trainer.precision == "bf16"
 
     def fit() -> float:
-        net = build(
-            config.model, config.norm, config.init, classes=10, image_size=32, in_channels=1
-        )
-        net = net.to(device).to(memory_format=torch.channels_last).train()
-        use_kernels(net, config.trainer)
-        dropped = dropout_layers(net)
-        optimizer = torch.optim.SGD(net.parameters(), 0.02, 0.9, weight_decay=5e-4, fused=True)
-        loader = data.train_dataloader()
-        seconds = 0.0
-        for epoch in range(EPOCHS):
+        epoch, seconds, steps = raw_steps(config), 0.0, 0
+        for number in range(EPOCHS):
             begun = time.perf_counter()
-            for loaded in loader:
-                moved = data.transfer_batch_to_device(loaded, device, 0)
-                batch = data.on_after_batch_transfer(moved, 0)
-                keys = torch.randint(2**31, batch.labels_n.shape, generator=random).to(torch.int32)
-                with (
-                    torch.autocast(device.type, torch.bfloat16, enabled=bf16),
-                    keyed_dropout(dropped, keys.to(device)),
-                ):
-                    logits_nk = net(batch.images_nchw)
-                loss = torch.nn.functional.cross_entropy(logits_nk.float(), batch.labels_n)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-            wait_for(device)
-            seconds += (time.perf_counter() - begun) if epoch else 0.0
-        return 1e3 * seconds / (EPOCHS - 1) / loader.steps
+            done = sum(1 for _ in epoch())
+            if number:
+                seconds, steps = seconds + time.perf_counter() - begun, steps + done
+        return 1e3 * seconds / steps
 
     return fit
 
 
-def harness(work: Path, mode: str) -> Callable[[], float]:
+def harness(work: Path, mode: str, epochs: int = EPOCHS) -> Callable[[], float]:
     """Milliseconds a step of a whole run of ours, with its records and, unless off, W&B."""
     from vgglab.training.imports import import_lightning
 
@@ -131,7 +145,7 @@ def harness(work: Path, mode: str) -> Callable[[], float]:
     from vgglab.runs import RunDirectory, Status, read_metrics
     from vgglab.workflow.attempt import attempt
 
-    config = config_of(work, mode)
+    config = config_of(work, mode, epochs)
     count = iter(range(1_000_000))
 
     def fit() -> float:
@@ -217,6 +231,83 @@ def rows_of(work: Path, rounds: int, only: Sequence[str]) -> list[tuple[str, flo
     return rows
 
 
+def step_by_step(
+    work: Path, mode: str, epochs: int, *, alone: bool = False
+) -> tuple[list[float], list[float]]:
+    """Milliseconds of each step of a run of ours, and of a raw step after it in the same process.
+
+    What slows the machine for a second slows both, so that their differences scatter much less
+    than the times of whole fits do. Steps of the first epoch, and the first of each, are left out.
+
+    Args:
+        work: a folder for data and runs.
+        mode: of tracking.
+        epochs: of the run.
+        alone: without our callbacks: what Lightning's own loop adds.
+    """
+    config, fit = config_of(work, mode, epochs), harness(work, mode, epochs)
+    import pytorch_lightning as pl
+
+    ours: list[float] = []
+    bare: list[float] = []
+
+    class RawStep(pl.Callback):
+        """Does a raw step after each step of the run, which waits for it."""
+
+        def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+            if trainer.current_epoch == 0:
+                self._epoch = raw_steps(config)
+            self._steps, self._ended = self._epoch(), 0.0
+
+        def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+            begun = time.perf_counter()
+            next(self._steps, None)
+            ended = time.perf_counter()
+            if trainer.current_epoch and self._ended:
+                ours.append(1e3 * (begun - self._ended))
+                bare.append(1e3 * (ended - begun))
+            self._ended = ended
+
+    made = pl.Trainer.__init__
+
+    def with_raw_steps(trainer: pl.Trainer, *args: Any, **settings: Any) -> None:
+        settings["callbacks"] = [*([] if alone else settings["callbacks"]), RawStep()]
+        made(trainer, *args, **settings)
+
+    with mock.patch.object(pl.Trainer, "__init__", with_raw_steps):
+        # Without callbacks there is nothing to test or to record after training.
+        with contextlib.suppress(Exception) if alone else contextlib.nullcontext():
+            fit()
+    return ours, bare
+
+
+def step_by_step_rows(work: Path, epochs: int) -> list[tuple[str, float, float, float, float]]:
+    """Row, milliseconds a step, what is added to a raw step, the same in percent, and the standard
+    error of that, from ten parts of the run.
+
+    Args:
+        work: a folder for data and runs.
+        epochs: of each run.
+    """
+    rows = []
+    for name, mode, alone in (
+        ("Lightning and our module, without callbacks", "off", True),
+        ("ours, tracking=off", "off", False),
+        ("ours, tracking=offline", "offline", False),
+    ):
+        ours, bare = step_by_step(work, mode, epochs, alone=alone)
+        added = [o - b for o, b in zip(ours, bare, strict=True)]
+        part = len(added) // 10
+        shares = [
+            100 * statistics.median(added[i : i + part]) / statistics.median(bare[i : i + part])
+            for i in range(0, 10 * part, part)
+        ]
+        middle, of_raw = statistics.median(added), statistics.median(bare)
+        error = statistics.stdev(shares) / 10**0.5
+        rows.append((name, of_raw + middle, middle, 100 * middle / of_raw, error))
+    return rows
+
+
 def profile(work: Path) -> str:
     """The functions of Lightning and ours that take most of a run's time themselves."""
     fit = harness(work, "off")
@@ -233,6 +324,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--step-by-step", type=int, metavar="EPOCHS", help="a raw step after each")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--only", nargs="+", choices=list(CANDIDATES), default=list(CANDIDATES))
     parser.add_argument("--json", action="store_true", help="a line a row")
@@ -241,6 +333,11 @@ def main() -> None:
     os.environ[FORM] = options.device + (" small" if options.small else "")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
+        if options.step_by_step:
+            found = step_by_step_rows(work, options.step_by_step)
+            head = "A at width 1/4, 32 px, batch 64, a raw step after each"
+            print(markdown([head, "ms a step", "added, ms", "added, %", "standard error"], found))
+            return
         if options.profile:
             print(profile(work))
             return

@@ -122,6 +122,15 @@ def norm_colour(norm: str) -> str:
     return orange() if norm == "batch" else ink()
 
 
+class _Shown(Canvas):
+    """A figure that a notebook shows by itself: pyplot, which would, need not be in use."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
+
+
 def canvas(
     rows: int = 1,
     columns: int = 1,
@@ -140,7 +149,7 @@ def canvas(
         widths: relative, of columns that each have axes of their own; None: equal, and shared.
     """
     wide = mpl.rcParams["figure.figsize"][0]
-    figure = Canvas(figsize=(wide, height * wide / WIDTH), layout="constrained")
+    figure = _Shown(figsize=(wide, height * wide / WIDTH), layout="constrained")
     shared = widths is None
     axes = figure.subplots(
         *(rows, columns),
