@@ -146,10 +146,9 @@ def harness(work: Path, mode: str, epochs: int = EPOCHS) -> Callable[[], float]:
     from vgglab.workflow.attempt import attempt
 
     config = config_of(work, mode, epochs)
-    count = iter(range(1_000_000))
 
     def fit() -> float:
-        directory = RunDirectory(Path(config.paths.runs) / f"{mode}-{os.getpid()}-{next(count)}")
+        directory = RunDirectory(Path(config.paths.runs) / f"{mode}-{time.time_ns()}")
         directory.path.mkdir(parents=True)
         attempt(config, directory, Status())
         assert json.loads(directory.result.read_text(encoding="utf-8"))["errors"]
@@ -274,10 +273,10 @@ def step_by_step(
         settings["callbacks"] = [*([] if alone else settings["callbacks"]), RawStep()]
         made(trainer, *args, **settings)
 
-    with mock.patch.object(pl.Trainer, "__init__", with_raw_steps):
-        # Without callbacks there is nothing to test or to record after training.
-        with contextlib.suppress(Exception) if alone else contextlib.nullcontext():
-            fit()
+    # Without callbacks there is nothing to test or to record after training.
+    ends = contextlib.suppress(Exception) if alone else contextlib.nullcontext()
+    with mock.patch.object(pl.Trainer, "__init__", with_raw_steps), ends:
+        fit()
     return ours, bare
 
 

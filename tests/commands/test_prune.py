@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,15 @@ def test_the_source_of_earlier_launches_goes_once_a_study_has_ended(tmp_path: Pa
     assert [found for found, is_gone in removed.items() if is_gone] == [spare]
     left = {path.name for path in studies.glob("*/source/*")}
     assert left == {"latest", "of-the-queued", "new"}
+    killed, begun = (studies / "mine" / "source" / name for name in (".killed", ".begun"))
+    for path in (killed, begun):
+        path.mkdir()
+    os.utime(killed, (time.time() - 2 * 86400,) * 2)
+    assert pruned(tmp_path, "prune.do=true", "prune.kinds=[source]") == {
+        ("source", "studies/mine/source/.killed"): True
+    }
+    assert begun.is_dir()
+    assert not killed.exists()
     queued.config.unlink()
     launched(studies / "mine", "newest")
     assert ("source", "studies/mine/source/latest") not in pruned(tmp_path)

@@ -35,7 +35,7 @@ ABOUT: dict[PruneKind, str] = {
     "checkpoints": "of finished runs, beside the one that is tested",
     "wandb": "W&B's files, which its server has in full",
     "runs": "ended runs that no study refers to",
-    "source": "of ended studies: of launches but the last",
+    "source": "of ended studies: earlier and killed launches",
 }
 NAMED = 20
 """Whole runs that are named on the screen."""
@@ -184,7 +184,8 @@ def _sources(
         return
     for study in sorted(config.paths.studies_folder.glob(f"*/{snapshot.FOLDER}")):
         if study.parent.name not in at_work:
-            for copied in [*snapshot.copies_of(study.parent)][:-1]:
+            earlier = [*snapshot.copies_of(study.parent)][:-1]
+            for copied in [*earlier, *snapshot.left_behind(study.parent)]:
                 yield Spare("source", None, (copied,), bytes_of(copied))
 
 

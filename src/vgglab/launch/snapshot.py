@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,8 @@ PARTS = (*CODE, "pyproject.toml")
 """What is copied of a checkout, as far as it is there."""
 CONFIGS = (".yaml", ".yml")
 """All that Hydra reads of the folder of ``--config-dir``."""
+DAY = 24 * 60 * 60
+"""Seconds."""
 MOST_CONFIGS = 2000
 """Files of that folder. One with more is no folder of configs."""
 
@@ -139,6 +142,12 @@ def copies_of(study: Path) -> dict[Path, str]:
 def is_private(copied: Path) -> bool:
     """Whether a copy may still be removed by the process that has made it."""
     return copied.parent.name == FOLDER and copied.name.startswith(".")
+
+
+def left_behind(study: Path) -> list[Path]:
+    """Private copies of launches that were killed: none needs a day from its copy to its start."""
+    private = (path for path in (study / FOLDER).glob(".*") if is_private(path))
+    return sorted(path for path in private if time.time() - path.stat().st_mtime > DAY)
 
 
 def keep(private: Path) -> Path:

@@ -122,7 +122,7 @@ def norm_colour(norm: str) -> str:
     return orange() if norm == "batch" else ink()
 
 
-class _Shown(Canvas):
+class ShownFigure(Canvas):
     """A figure that a notebook shows by itself: pyplot, which would, need not be in use."""
 
     def _repr_png_(self) -> bytes:
@@ -149,7 +149,7 @@ def canvas(
         widths: relative, of columns that each have axes of their own; None: equal, and shared.
     """
     wide = mpl.rcParams["figure.figsize"][0]
-    figure = _Shown(figsize=(wide, height * wide / WIDTH), layout="constrained")
+    figure = ShownFigure(figsize=(wide, height * wide / WIDTH), layout="constrained")
     shared = widths is None
     axes = figure.subplots(
         *(rows, columns),
