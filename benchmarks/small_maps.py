@@ -1,7 +1,8 @@
-"""The gradient of 3x3 filters over small maps in bf16: oneDNN's kernel beside a matrix product.
+"""The gradient of 3x3 filters over small maps: oneDNN's kernel beside a matrix product.
 
     python benchmarks/small_maps.py                 the default number of threads
     python benchmarks/small_maps.py --threads 1     as a point of a laptop's study
+    python benchmarks/small_maps.py --precision fp32
 
 The layers are of the last blocks of nets at 32 px, at widths 1/8, 1/4 and 1, and of larger maps,
 over which oneDNN is the faster one. The two take turns.
@@ -52,14 +53,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     keep_freed_memory()
+    dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
     rows: list[list[object]] = []
     for channels, side, images in LAYERS:
         shape, filters = (images, channels, side, side), (channels, channels, 3, 3)
         gradient_nohw, maps_nchw, weight_oikk = (
-            torch.randn(size, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last)
+            torch.randn(size, dtype=dtype).contiguous(memory_format=torch.channels_last)
             for size in (shape, shape, filters)
         )
         given = gradient_nohw, maps_nchw, weight_oikk
@@ -70,7 +73,7 @@ def main() -> None:
             warm_up=3,
         )
         ms = [1e3 * median(times, name) / REPEATS for name in ways]
-        used = "yes" if side * side <= LARGEST_MAP else "no"
+        used = "yes" if side * side <= LARGEST_MAP and dtype is torch.bfloat16 else "no"
         rows.append(
             [
                 f"{channels} channels, {side}x{side} px, {images} images",

@@ -11,7 +11,7 @@ import torch
 from on_device import Step, wait_for
 from torch import Tensor, nn
 
-from vgglab.config.model import InitConfig, ModelConfig, NormConfig
+from vgglab.config.model import InitConfig, ModelConfig, NormConfig, NormName
 from vgglab.config.nets import Conv
 from vgglab.config.parse import parse
 from vgglab.data.loaders import Batch
@@ -38,6 +38,8 @@ class Case(NamedTuple):
     """Timed together: one of a narrow net is too short for a clock."""
     kind: str = "cpu"
     """Of the device: ``cpu`` or ``cuda``."""
+    norm: NormName = "none"
+    """Of our own nets."""
 
     @property
     def classes(self) -> int:
@@ -229,7 +231,7 @@ class Ours:
         model = ModelConfig(name=case.net, width=case.width)
         net = build(
             model,
-            NormConfig(),
+            NormConfig(name=case.norm),
             InitConfig(name="he"),
             classes=case.classes,
             image_size=case.size,

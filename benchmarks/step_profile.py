@@ -2,7 +2,8 @@
 
     python benchmarks/step_profile.py                    D at 224 px, batch 8
     python benchmarks/step_profile.py --batch 32
-    python benchmarks/step_profile.py --net a --size 32
+    python benchmarks/step_profile.py --size 32 --width 0.125 --batch 64 --norm batch --threads 1
+                                                         a point of sweeps=quickstart
 
 The same step as in benchmarks/step.py. Operations are put together by what they are for; the
 profiler makes small ones look longer than they are.
@@ -28,6 +29,14 @@ PURPOSES = {
     "max-pooling with its ReLU": ("max_pool_forward", "max_pool_backward"),
     "other ReLUs": ("clamp_min_", "threshold_backward"),
     "LRN": ("lrn_forward", "lrn_backward"),
+    "batch norm with its ReLU": (
+        "batch_norm_moments",
+        "batch_norm_forward",
+        "batch_norm_backward_sums",
+        "batch_norm_backward",
+        "_BatchNormBackward",
+    ),
+    "memory for results": ("empty", "resize_"),
 }
 ROUNDING = "weights to bf16, their gradients to fp32"
 REST = "everything else"
@@ -65,17 +74,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--net", choices=CHOICES, default="d")
     parser.add_argument("--size", type=int, choices=list(CASES), default=224)
+    parser.add_argument("--width", type=float, help="by default 1, or 1/4 at 32 px")
+    parser.add_argument("--norm", choices=["none", "batch"], default="none")
     parser.add_argument("--batch", type=int, help="images of a step; by default 8, or 128 of 32 px")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     width, batch, steps = CASES[options.size]
-    case = Case(options.net, width, options.size, options.batch or batch, steps)
+    case = Case(
+        options.net, options.width or width, options.size, options.batch or batch, steps,
+        norm=options.norm,
+    )  # fmt: skip
     found = shares(case, options.rounds, options.threads)
     whole = sum(found.values())
     rows = [(what, time, 100 * time / whole) for what, time in found.items()]
     rows.sort(key=lambda row: -row[1])
-    heading = f"a step of {case.net}, {case.size} px, batch {case.batch}"
+    heading = f"a step of {case.net} at width {case.width:g}, {case.size} px, batch {case.batch}"
     print(markdown([heading, "ms", "%"], [*rows, ("together", whole, 100)]))
 
 
