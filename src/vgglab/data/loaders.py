@@ -67,7 +67,13 @@ class Loader:
 
 
 class BatchLoader(Loader):
-    """Batches of a split that is in memory; their images are on ``device`` already."""
+    """Batches of a split that is in memory; their images are on the device already.
+
+    Args:
+        images: The split.
+        order: Says which samples are in each batch.
+        device: Where the split's images are kept and the batches are made.
+    """
 
     def __init__(self, images: ImageSet, order: BatchOrder, device: torch.device = CPU) -> None:
         super().__init__(order)

@@ -51,7 +51,13 @@ class ImageData(pl.LightningDataModule):
     """Loaders of training and validation; for the test, ``splits.test`` as it is and ``normalise``.
 
     Files are decoded and cropped one by one in the loader's workers; everything else is done by
-    batch, on the device."""
+    batch, on the device.
+
+    Args:
+        config: of the run, resolved for this machine.
+        memory_format: of the batches' images.
+        world: the processes of the run, and which of them this is.
+    """
 
     def __init__(
         self, config: Config, memory_format: torch.memory_format, world: World = ALONE

@@ -46,6 +46,11 @@ class WandbSink:
 
     No failure of W&B ends a training: it is logged and marked for ``task=sync``, which makes W&B's
     file again from ``metrics.jsonl``. Until ``start`` is called, W&B is not touched.
+
+    Args:
+        tracking: Project, entity, mode and time limits of W&B.
+        card: What is known of the run.
+        directory: The run's folder, which keeps W&B's files.
     """
 
     def __init__(self, tracking: TrackingConfig, card: RunCard, directory: Path) -> None:

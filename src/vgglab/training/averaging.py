@@ -29,7 +29,13 @@ class AveragedNet(EMAWeightAveraging):
         self._decay = decay
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Start the mean at the net's first weights."""
+        """Start the mean at the net's first weights.
+
+        Args:
+            trainer: Lightning's.
+            pl_module: the classifier.
+            stage: ``fit``; there is no mean in any other.
+        """
         if stage == "fit":
             self._average_model = AveragedModel(
                 _net(pl_module), avg_fn=get_ema_avg_fn(self._decay), use_buffers=True
@@ -63,7 +69,13 @@ class AveragedNet(EMAWeightAveraging):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Put the averaged net in the place of the net."""
+        """Put the averaged net in the place of the net.
+
+        Args:
+            trainer: Lightning's.
+            pl_module: the classifier.
+            checkpoint: about to be written; it is changed.
+        """
         assert self._average_model is not None
         state = checkpoint["state_dict"]
         checkpoint[CURRENT] = {name: v for name, v in state.items() if name.startswith(_NET)}
@@ -74,7 +86,13 @@ class AveragedNet(EMAWeightAveraging):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Take up the mean and the net that training goes on with."""
+        """Take up the mean and the net that training goes on with.
+
+        Args:
+            trainer: Lightning's.
+            pl_module: the classifier, with the averaged net's weights until now.
+            checkpoint: as ``on_save_checkpoint`` left it.
+        """
         assert self._average_model is not None
         state = checkpoint["state_dict"]
         averaged = {

@@ -30,6 +30,11 @@ class Classifier(pl.LightningModule):
 
     A step's loss is the mean over its images, however they are divided over processes and
     micro-batches. What is random is keyed by epoch and sample.
+
+    Args:
+        net: gives logits (N, K) of images (N, C, H, W).
+        config: of the run, resolved for this machine.
+        steps_per_epoch: of the optimiser.
     """
 
     def __init__(self, net: nn.Module, config: Config, *, steps_per_epoch: int) -> None:

@@ -39,6 +39,12 @@ class Trials:
 
     The processes are forked from one that has loaded the libraries and computed nothing, so that
     no start imports them again.
+
+    Args:
+        tree: the config, as plain values.
+        first_weights: file of the weights that each trial begins with; None: as the config draws
+            them.
+        folder: of the trials' runs.
     """
 
     def __init__(self, tree: Mapping[str, Any], first_weights: Path | None, folder: Path) -> None:
