@@ -270,7 +270,9 @@ def step_by_step(
     made = pl.Trainer.__init__
 
     def with_raw_steps(trainer: pl.Trainer, *args: Any, **settings: Any) -> None:
-        settings["callbacks"] = [*([] if alone else settings["callbacks"]), RawStep()]
+        if alone:
+            settings |= {"callbacks": [], "enable_checkpointing": False}
+        settings["callbacks"] = [*settings["callbacks"], RawStep()]
         made(trainer, *args, **settings)
 
     # Without callbacks there is nothing to test or to record after training.
