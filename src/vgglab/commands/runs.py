@@ -32,10 +32,10 @@ def runs(config: Config) -> None:
     for name, status in found:
         if name in unneeded:
             status.state = State.UNNEEDED
-    rows: list[dict[str, Any]] = [
-        {"run": name} | dataclasses.asdict(status) for name, status in found
-    ]
-    if config.format == "table" and not rows:
+    rows: list[dict[str, Any]] = []
+    if config.format != "table":  # which has no need of them: of thousands they take seconds
+        rows = [{"run": name} | dataclasses.asdict(status) for name, status in found]
+    elif not found:
         print(f"no runs in {config.paths.runs}")
         return
     print_rows(rows, config.format, tables=lambda: [_table(found)], columns=COLUMNS)
