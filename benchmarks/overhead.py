@@ -1,7 +1,6 @@
 """What a harness costs: the same training step alone, in ours, and as the template's users log it.
 
     python benchmarks/overhead.py             net A at width 1/4, 32 px; about 3 minutes
-    python benchmarks/overhead.py --step-by-step 12   the same within one process, scattering less
     python benchmarks/overhead.py --profile   where our Lightning loop spends its own time
     python benchmarks/overhead.py --device cuda --only raw off    on a GPU
 
@@ -10,7 +9,8 @@ fused SGD, threads; the raw loop and ours also share kernels and dropout. The ra
 else. Ours counts errors, keeps the epoch's records, writes checkpoints and tests; the template's
 way (``template.py``) is metric objects for each split handed to ``self.log`` every step, progress
 bar and WandbLogger. Each candidate is a process of its own; they take turns, a fit of three epochs
-at a time, of which the first is not counted.
+at a time, of which the first is not counted. ``step_by_step.py`` compares the raw loop and ours
+within one process, which scatters less.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from side_by_side import Worker, markdown, ratio
 
@@ -230,85 +229,6 @@ def rows_of(work: Path, rounds: int, only: Sequence[str]) -> list[tuple[str, flo
     return rows
 
 
-def step_by_step(
-    work: Path, mode: str, epochs: int, *, alone: bool = False
-) -> tuple[list[float], list[float]]:
-    """Milliseconds of each step of a run of ours, and of a raw step after it in the same process.
-
-    What slows the machine for a second slows both, so that their differences scatter much less
-    than the times of whole fits do. Steps of the first epoch, and the first of each, are left out.
-
-    Args:
-        work: a folder for data and runs.
-        mode: of tracking.
-        epochs: of the run.
-        alone: without our callbacks: what Lightning's own loop adds.
-    """
-    config, fit = config_of(work, mode, epochs), harness(work, mode, epochs)
-    import pytorch_lightning as pl
-
-    ours: list[float] = []
-    bare: list[float] = []
-
-    class RawStep(pl.Callback):
-        """Does a raw step after each step of the run, which waits for it."""
-
-        def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-            if trainer.current_epoch == 0:
-                self._epoch = raw_steps(config)
-            self._steps, self._ended = self._epoch(), 0.0
-
-        def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-            begun = time.perf_counter()
-            next(self._steps, None)
-            ended = time.perf_counter()
-            if trainer.current_epoch and self._ended:
-                ours.append(1e3 * (begun - self._ended))
-                bare.append(1e3 * (ended - begun))
-            self._ended = ended
-
-    made = pl.Trainer.__init__
-
-    def with_raw_steps(trainer: pl.Trainer, *args: Any, **settings: Any) -> None:
-        if alone:
-            settings |= {"callbacks": [], "enable_checkpointing": False}
-        settings["callbacks"] = [*settings["callbacks"], RawStep()]
-        made(trainer, *args, **settings)
-
-    # Without callbacks there is nothing to test or to record after training.
-    ends = contextlib.suppress(Exception) if alone else contextlib.nullcontext()
-    with mock.patch.object(pl.Trainer, "__init__", with_raw_steps), ends:
-        fit()
-    return ours, bare
-
-
-def step_by_step_rows(work: Path, epochs: int) -> list[tuple[str, float, float, float, float]]:
-    """Row, milliseconds a step, what is added to a raw step, the same in percent, and the standard
-    error of that, from ten parts of the run.
-
-    Args:
-        work: a folder for data and runs.
-        epochs: of each run.
-    """
-    rows = []
-    for name, mode, alone in (
-        ("Lightning and our module, without callbacks", "off", True),
-        ("ours, tracking=off", "off", False),
-        ("ours, tracking=offline", "offline", False),
-    ):
-        ours, bare = step_by_step(work, mode, epochs, alone=alone)
-        added = [o - b for o, b in zip(ours, bare, strict=True)]
-        part = len(added) // 10
-        shares = [
-            100 * statistics.median(added[i : i + part]) / statistics.median(bare[i : i + part])
-            for i in range(0, 10 * part, part)
-        ]
-        middle, of_raw = statistics.median(added), statistics.median(bare)
-        error = statistics.stdev(shares) / 10**0.5
-        rows.append((name, of_raw + middle, middle, 100 * middle / of_raw, error))
-    return rows
-
-
 def profile(work: Path) -> str:
     """The functions of Lightning and ours that take most of a run's time themselves."""
     fit = harness(work, "off")
@@ -325,7 +245,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--step-by-step", type=int, metavar="EPOCHS", help="a raw step after each")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--only", nargs="+", choices=list(CANDIDATES), default=list(CANDIDATES))
     parser.add_argument("--json", action="store_true", help="a line a row")
@@ -334,11 +253,6 @@ def main() -> None:
     os.environ[FORM] = options.device + (" small" if options.small else "")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        if options.step_by_step:
-            found = step_by_step_rows(work, options.step_by_step)
-            head = "A at width 1/4, 32 px, batch 64, a raw step after each"
-            print(markdown([head, "ms a step", "added, ms", "added, %", "standard error"], found))
-            return
         if options.profile:
             print(profile(work))
             return

@@ -38,7 +38,8 @@ PURPOSES = {
     ),
     "memory for results": ("empty", "resize_"),
 }
-ROUNDING = "weights to bf16, their gradients to fp32"
+ROUNDING = "copies of weights and gradients"
+"""In bf16: weights are rounded to it, and their gradients brought back to fp32."""
 REST = "everything else"
 
 

@@ -146,7 +146,7 @@ def is_private(copied: Path) -> bool:
 
 def left_behind(study: Path) -> list[Path]:
     """Private copies of launches that were killed: none needs a day from its copy to its start."""
-    private = (path for path in (study / FOLDER).glob(".*") if is_private(path))
+    private = (study / FOLDER).glob(".*")
     return sorted(path for path in private if time.time() - path.stat().st_mtime > DAY)
 
 
