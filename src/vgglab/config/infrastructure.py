@@ -68,9 +68,9 @@ class TrainerConfig:
     conv_kernel: Annotated[Literal["auto", "torch", "matmul", "cudnn"], Role.INFRASTRUCTURE] = (
         "auto"
     )
-    """For benchmarks. What computes a convolution in bf16; they differ by rounding. ``matmul``: on
-    a CPU the gradient of filters over maps of at most 4x4 px is one matrix product. ``cudnn``: on a
-    GPU, unless ``deterministic``, one kernel of cuDNN computes a convolution and the ReLU that
+    """For benchmarks. What computes a convolution; they differ by rounding. ``matmul``: on a CPU
+    the gradient of filters over maps of at most 4x4 px is one matrix product. ``cudnn``: on a GPU
+    in bf16, unless ``deterministic``, one kernel of cuDNN computes a convolution and the ReLU that
     follows it; faster in a bare loop, not yet measured in a run. ``auto``: ``matmul`` on a CPU,
     ``torch`` on a GPU and where the net is compiled."""
     lrn_kernel: Annotated[LrnKernelName, Role.INFRASTRUCTURE] = "auto"

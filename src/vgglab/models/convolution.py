@@ -10,21 +10,20 @@ from vgglab.models.kernels.conv_relu import conv_relu
 
 
 class Conv2d(nn.Conv2d):
-    """``nn.Conv2d`` that trains faster in bf16, and takes ReLU along where a kernel does both."""
+    """``nn.Conv2d`` that trains faster on a CPU, and takes ReLU along where a kernel does both."""
 
     takes_relu = False
     """Whether the two are one kernel under autocast to bf16; set where that kernel works."""
     by_matmul = False
-    """Whether the gradient of filters over small maps is a matrix product in training under
-    autocast to bf16; set on a CPU."""
+    """Whether the gradient of filters over small maps is a matrix product in training; set on a
+    CPU."""
 
     def forward(self, input: Tensor, relu: bool = False) -> Tensor:
         """Convolve maps (N, C, H, W), and apply ReLU if ``relu``."""
         if relu and self.takes_relu and torch.is_autocast_enabled(input.device.type):
             return conv_relu(*self._rounded(input), self.stride, self._sides)
-        in_bf16 = self.by_matmul and torch.is_autocast_enabled("cpu")
         is_trained = self.training and torch.is_grad_enabled()
-        if in_bf16 and is_trained and is_by_matmul(self, input):
+        if self.by_matmul and is_trained and is_by_matmul(self, input):
             output = conv_matmul(*self._rounded(input), self._sides)
         else:
             output = super().forward(input)
@@ -36,7 +35,10 @@ class Conv2d(nn.Conv2d):
         return self.padding
 
     def _rounded(self, maps_nchw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Maps, filters and biases in the dtype of autocast."""
+        """Maps, filters and biases in the dtype of autocast; without it, as they are."""
         assert self.bias is not None
-        dtype = torch.get_autocast_dtype(maps_nchw.device.type)
+        device = maps_nchw.device.type
+        if not torch.is_autocast_enabled(device):
+            return maps_nchw, self.weight, self.bias
+        dtype = torch.get_autocast_dtype(device)
         return maps_nchw.to(dtype), self.weight.to(dtype), self.bias.to(dtype)

@@ -24,11 +24,13 @@ def drawn(*shape: int, seed: int) -> Tensor:
     return values.contiguous(memory_format=torch.channels_last) if len(shape) == 4 else values
 
 
-def gradients(layer: nn.Conv2d, maps_nchw: Tensor, gradient_nohw: Tensor) -> list[Tensor]:
+def gradients(
+    layer: nn.Conv2d, maps_nchw: Tensor, gradient_nohw: Tensor, *, bf16: bool = False
+) -> list[Tensor]:
     """By maps, filters and biases, after the output."""
     layer.zero_grad()
     leaf_nchw = maps_nchw.detach().requires_grad_()
-    with torch.autocast("cpu", torch.bfloat16, enabled=layer.weight.dtype == torch.float32):
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         output_nohw = layer(leaf_nchw)
     output_nohw.backward(gradient_nohw.to(output_nohw.dtype))
     found = [output_nohw.detach(), leaf_nchw.grad, layer.weight.grad, layer.bias.grad]  # type: ignore[union-attr]
@@ -47,11 +49,13 @@ CASES = [
 
 @pytest.mark.parametrize(("side", "kernel", "padding"), CASES)
 @pytest.mark.parametrize("channels", [(3, 8), (32, 16)])
+@pytest.mark.parametrize("bf16", [True, False])
 def test_as_near_to_the_exact_gradients_as_torchs(
     channels: tuple[int, int],
     side: tuple[int, int],
     kernel: tuple[int, int],
     padding: tuple[int, int],
+    bf16: bool,
 ) -> None:
     torch.manual_seed(3)
     ours = Conv2d(*channels, kernel, padding=padding).to(memory_format=torch.channels_last)
@@ -62,15 +66,28 @@ def test_as_near_to_the_exact_gradients_as_torchs(
     maps_nchw = drawn(16, channels[0], *side, seed=4).bfloat16().float()
     assert is_by_matmul(ours, maps_nchw)
     gradient_nohw = drawn(*ours(maps_nchw).shape, seed=5).bfloat16().float()
-    by_ours = gradients(ours, maps_nchw, gradient_nohw)
+    by_ours = gradients(ours, maps_nchw, gradient_nohw, bf16=bf16)
     theirs = nn.Conv2d(*channels, kernel, padding=padding).to(memory_format=torch.channels_last)
     theirs.load_state_dict(ours.state_dict())
-    by_theirs = gradients(theirs, maps_nchw, gradient_nohw)
+    by_theirs = gradients(theirs, maps_nchw, gradient_nohw, bf16=bf16)
     exact = gradients(theirs.double(), maps_nchw.double(), gradient_nohw.double())
     assert torch.equal(by_ours[0], by_theirs[0])
     assert torch.equal(by_ours[1], by_theirs[1])
     for one, other, right in zip(by_ours[2:], by_theirs[2:], exact[2:], strict=True):
-        assert (one - right).norm() <= 1.01 * (other - right).norm() + 2**-9 * right.norm()
+        rounding = 2**-9 if bf16 else 2**-20
+        assert (one - right).norm() <= 1.01 * (other - right).norm() + rounding * right.norm()
+
+
+def test_its_derivative_is_right_in_float64() -> None:
+    layer = Conv2d(2, 3, 3, padding=1).double().to(memory_format=torch.channels_last)
+    assert layer.bias is not None
+    maps_nchw = drawn(2, 2, 3, 4, seed=0).double().contiguous(memory_format=torch.channels_last)
+
+    def convolved(maps_nchw: Tensor, weight_oikk: Tensor, bias_o: Tensor) -> Tensor:
+        return conv_matmul(maps_nchw, weight_oikk, bias_o, (1, 1))
+
+    given = maps_nchw.requires_grad_(), layer.weight, layer.bias
+    assert torch.autograd.gradcheck(convolved, given)
 
 
 def test_images_without_a_gradient_get_none() -> None:
@@ -93,7 +110,7 @@ def test_others_are_torchs(case: str) -> None:
     assert not is_by_matmul(*OTHERS[case]())
 
 
-def test_a_net_uses_it_in_its_last_blocks_in_training_in_bf16(
+def test_a_net_uses_it_in_its_last_blocks_in_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sides: list[int] = []
@@ -118,8 +135,8 @@ def test_a_net_uses_it_in_its_last_blocks_in_training_in_bf16(
 
     assert used(CPU, training=True) == [4, 4, 2, 2]
     assert used(CPU, training=False) == []
-    assert used(CPU, training=True, bf16=False) == []
-    assert used(TrainerConfig(accelerator="cpu", precision="fp32"), training=True) == []
+    fp32 = TrainerConfig(accelerator="cpu", precision="fp32")
+    assert used(fp32, training=True, bf16=False) == [4, 4, 2, 2]
     torchs = TrainerConfig(accelerator="cpu", precision="bf16", conv_kernel="torch")
     assert used(torchs, training=True) == []
     with torch.no_grad():

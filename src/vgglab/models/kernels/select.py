@@ -86,8 +86,7 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig, steps: int = COMPILE_STE
     for convolution in with_relu:
         convolution.takes_relu = takes_relu
     pool_first = trainer.pool_first and not takes_relu
-    in_products = by_hand and trainer.precision == "bf16"
-    in_products = in_products and trainer.conv_kernel in ("auto", "matmul")
+    in_products = by_hand and trainer.conv_kernel in ("auto", "matmul")
     for module in net.modules():
         if isinstance(module, Conv2d):
             module.by_matmul = in_products
