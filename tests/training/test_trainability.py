@@ -163,8 +163,12 @@ def test_interrupted_on_the_plateau_it_stops_where_it_would_have(
 def test_watching_changes_no_weight(
     how: Literal["none", "inductor"], small_config: Config, tmp_path: Path
 ) -> None:
-    trainer = dataclasses.replace(small_config.trainer, compile=how)
-    small_config = dataclasses.replace(small_config, trainer=trainer)
+    small_config = dataclasses.replace(
+        small_config,
+        trainer=dataclasses.replace(small_config.trainer, compile=how),
+        # Two convolutions: each layer more takes the compiler ten seconds.
+        model=ModelConfig(name="shallow", blocks=((64,), (64,)), width=0.0625),
+    )
     runs = []
     for after in (0, 50):
         recipe = dataclasses.replace(small_config.recipe, untrainable_after=after)
