@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import platform
 import time
@@ -206,8 +207,13 @@ def wall_minutes(statuses: Iterable[Status], since: float) -> float:
     return seconds / 60
 
 
+@functools.cache  # asked for by each of thousands of runs
+def _names(record: type) -> frozenset[str]:
+    return frozenset(f.name for f in dataclasses.fields(record))
+
+
 def _known(record: type[Status | Attempt], stored: dict[str, Any]) -> dict[str, Any]:
     """The stored values of the fields that this version knows."""
-    names = {f.name for f in dataclasses.fields(record)}
+    names = _names(record)
     values = {name: value for name, value in stored.items() if name in names}
     return values | {"state": State(stored["state"])}
