@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import platform
 import time
@@ -207,13 +206,8 @@ def wall_minutes(statuses: Iterable[Status], since: float) -> float:
     return seconds / 60
 
 
-@functools.cache  # asked for by each of thousands of runs
-def _names(record: type) -> frozenset[str]:
-    return frozenset(f.name for f in dataclasses.fields(record))
-
-
 def _known(record: type[Status | Attempt], stored: dict[str, Any]) -> dict[str, Any]:
     """The stored values of the fields that this version knows."""
-    names = _names(record)
-    values = {name: value for name, value in stored.items() if name in names}
+    known = record.__dataclass_fields__  # at hand: fields() would make a list for each run
+    values = {name: value for name, value in stored.items() if name in known}
     return values | {"state": State(stored["state"])}
