@@ -78,7 +78,7 @@ def test_what_is_composed_of_files_that_are_read_once_is_the_same(
             return load(self, config_path)
 
         monkeypatch.setattr(of_files, "load_config", counted)
-        with files_read_once():
+        with files_read_once(), files_read_once():
             assert composed() == expected
         assert 0 < len(loads) == len(set(loads)), "a file was read twice"
         loads.clear()

@@ -67,9 +67,13 @@ def files_read_once() -> Iterator[None]:
     """Read and parse each config file once for all that is composed inside this: of a study's nets,
     which take a third of a second each, a third. Hydra keeps them for one composition alone.
 
-    It composes in what it has read, so each composition gets a copy.
+    It composes in what it has read, so each composition gets a copy. Inside of another it does
+    nothing.
     """
     read = ConfigRepository.load_config
+    if read.__module__ == __name__:
+        yield
+        return
     known: dict[Any, Any] = {}
 
     def load_config(self: ConfigRepository, config_path: str) -> Any:
