@@ -64,7 +64,14 @@ def test_a_figure_whose_process_fails_says_what_is_wrong_when_it_is_asked_for() 
         assert one.png
 
 
-def test_no_process_is_left_where_the_body_fails() -> None:
+def test_no_process_is_left_where_the_body_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    fork = os.fork
+
+    def noted() -> int:
+        begun.append(fork())
+        return begun[-1]
+
     def slow() -> Canvas:
         signal.pause()
         return line()
@@ -73,10 +80,12 @@ def test_no_process_is_left_where_the_body_fails() -> None:
         with drawn_beside([figure_of(slow)]):
             raise KeyboardInterrupt
 
+    monkeypatch.setattr(os, "fork", noted)
     with pytest.raises(KeyboardInterrupt):
         body()
+    (process,) = begun
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(process, os.WNOHANG)
 
 
 def test_a_report_has_the_bytes_of_one_that_is_drawn_by_one_process(
