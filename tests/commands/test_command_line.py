@@ -165,11 +165,13 @@ def test_describe_prints_the_table_in_each_format(tmp_path: Path) -> None:
         (("main", "study", "runs", "describe", "report", "plan", "train", "evaluate"), "wandb"),
         (("sync", "dashboard"), "torch"),
         (("runs",), "matplotlib"),
+        (("runs",), "pandas"),
+        (("main",), "numpy"),
     ],
 )
 def test_commands_load_what_they_need_alone(modules: tuple[str, ...], unloaded: str) -> None:
     loaded = ", ".join(f"vgglab.commands.{name}" for name in modules)
-    heavy = {"torch", "wandb", "matplotlib"}
+    heavy = {"torch", "wandb", "matplotlib", "pandas", "numpy"}
     code = f"import sys, {loaded}; print(*sorted({heavy} & set(sys.modules)))"
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

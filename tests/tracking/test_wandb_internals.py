@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import wandb
 import wandb_workspaces.reports.v2.interface as wr
 import wandb_workspaces.workspaces as ws
 
@@ -80,3 +81,25 @@ def test_no_other_file_uses_them() -> None:
         if path.name != "wandb_internals.py" and name in path.read_text(encoding="utf-8")
     ]
     assert used == []
+
+
+def test_a_run_begins_without_launch_unless_that_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name, module = wandb_internals._JOB_INPUTS, "wandb.sdk.launch.inputs.internal"
+    asked: list[object] = []
+
+    def of_wandb(run: object) -> None:
+        asked.append(run)
+
+    assert hasattr(wandb.Run, name), hint("wandb")
+    of_wandb.__name__ = name
+    monkeypatch.setattr(wandb.Run, name, of_wandb)
+    wandb_internals.spare_launch()
+    wandb_internals.spare_launch()  # once is enough
+    ask = getattr(wandb.Run, name)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    ask("without")
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace())
+    ask("with")
+    assert asked == ["with"]

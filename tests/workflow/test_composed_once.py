@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra._internal.hydra import Hydra
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.plugins.config_source import ConfigSource
+from omegaconf import OmegaConf
 from running import ROOT
 
-from vgglab.workflow.compose import composed_once
+from vgglab.checkout import VARIABLE
+from vgglab.config import store
+from vgglab.workflow.compose import composed_once, files_read_once
 
 OURS = (ROOT, ROOT / "conf")
 
@@ -37,3 +44,43 @@ def test_a_users_file_may_set_it(text: str, tmp_path: Path) -> None:
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "mine.yaml").write_text(text)
     assert not is_spared(["experiments=mine"], tmp_path, *OURS)
+
+
+def test_what_is_composed_of_files_that_are_read_once_is_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also after a composition that has changed what it read."""
+    grid = [
+        ["sweeps=quickstart", "model=e"],
+        ["sweeps=quickstart", "model=e", "recipe.learning_rate=0.5", "study.looks=[]"],
+        ["sweeps=quickstart", "model=a_lrn", "norm=none", "~recipe.epochs", "seed=3"],
+        ["sweeps=quickstart", "model=e"],
+        ["data=cluttered_digits", "protocol=dense", "+recipe.new=1", "model=e"],
+        ["model=e"],
+    ]
+    loads: list[str] = []
+    monkeypatch.setenv(VARIABLE, str(ROOT))
+    store.register()
+
+    def composed() -> list[str]:
+        return [
+            OmegaConf.to_yaml(compose("config", overrides=overrides, return_hydra_config=True))
+            for overrides in grid
+        ]
+
+    with initialize_config_dir(str(ROOT / "conf"), job_name="run", version_base="1.3"):
+        expected = composed()
+        of_files = SourcesRegistry.instance().resolve("file")
+        load = of_files.load_config
+
+        def counted(self: ConfigSource, config_path: str) -> Any:
+            loads.append(config_path)
+            return load(self, config_path)
+
+        monkeypatch.setattr(of_files, "load_config", counted)
+        with files_read_once(), files_read_once():
+            assert composed() == expected
+        assert 0 < len(loads) == len(set(loads)), "a file was read twice"
+        loads.clear()
+        assert composed() == expected
+        assert len(loads) > len(set(loads)), "files are still kept"

@@ -6,6 +6,7 @@ import json
 
 from vgglab.config import Config
 from vgglab.report import export
+from vgglab.workflow.compose import files_read_once
 from vgglab.workflow.reporting import view_of, write_study_report
 from vgglab.workflow.this_command import points_of_this_command
 
@@ -19,8 +20,9 @@ def report(config: Config) -> None:
     Raises:
         ConfigError: no study is named, or a point of it is wrong.
     """
-    points = points_of_this_command()
-    view, folder = view_of(points), points[0].config.study_folder
+    with files_read_once():
+        points = points_of_this_command()
+        view, folder = view_of(points), points[0].config.study_folder
     lines = write_study_report(points, view)
     if config.format == "table":
         print("\n".join(lines))

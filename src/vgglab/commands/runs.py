@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
@@ -13,8 +13,10 @@ from vgglab.launch.screen import status_table
 from vgglab.runs import State, Status
 from vgglab.workflow.compose import has_sweep
 from vgglab.workflow.output import print_rows, screen
-from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.this_command import points_of_this_command, runs_of_this_command
+
+if TYPE_CHECKING:
+    from vgglab.workflow.points import StudyPoint
 
 COLUMNS = (
     "run", "state", "epoch", "epochs", "validation_error", "disk_bytes", "attempts", "host",

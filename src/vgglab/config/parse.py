@@ -240,13 +240,18 @@ def field_owners(parents: Sequence[str]) -> set[type]:
     return owners
 
 
+@cache  # they are evaluated from their texts, all fields of an owner at once
+def _hints(owner: type) -> dict[str, Any]:
+    return get_type_hints(owner)
+
+
 @cache  # asked for every group of every run that is loaded
 def _children(owner: type, name: str) -> frozenset[type]:
     """The config dataclasses that a field of a config dataclass may hold."""
     field = next((f for f in dataclasses.fields(owner) if f.name == name), None)
     if field is None:
         return frozenset()
-    hint = get_type_hints(owner)[name]
+    hint = _hints(owner)[name]
     found, todo = set(), [hint]
     while todo:
         item = todo.pop()

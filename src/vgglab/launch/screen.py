@@ -10,9 +10,10 @@ from types import TracebackType
 from rich import box
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column
 from rich.text import Text
 
+from vgglab.launch.long_table import Cell, LongTable
 from vgglab.launch.pool import Point
 from vgglab.runs import State, Status
 
@@ -57,40 +58,41 @@ def status_table(
     is_narrow = width < NARROW
     differ = points if points and any(points.values()) else None
     with_parents = not is_narrow and any(status.parent for _, status in rows)
-    table = Table(
-        title=title or None,
-        title_justify="left",
-        box=box.SIMPLE_HEAD if is_narrow else box.HEAVY_HEAD,
-        padding=(0, 0) if is_narrow else (0, 1),
-    )
-    table.add_column("run", no_wrap=True)
-    if differ:
-        table.add_column("differs in", overflow="fold")
-    table.add_column("state")
-    table.add_column("epoch", justify="right")
-    table.add_column(f"validation{chr(10) if is_narrow else ' '}error, %", justify="right")
-    if with_sizes:
-        table.add_column("MB", justify="right")
-    if not is_narrow:
-        table.add_column("attempts", justify="right")
-    if with_parents:
-        table.add_column("starts from", no_wrap=True)
-    if not is_narrow:
-        table.add_column("reason")
+    error_header = f"validation{chr(10) if is_narrow else ' '}error, %"
+    columns = [
+        Column("run", no_wrap=True),
+        *([Column("differs in", overflow="fold")] if differ else []),
+        Column("state"),
+        Column("epoch", justify="right"),
+        Column(error_header, justify="right"),
+        *([Column("MB", justify="right")] if with_sizes else []),
+        *([] if is_narrow else [Column("attempts", justify="right")]),
+        *([Column("starts from", no_wrap=True)] if with_parents else []),
+        *([] if is_narrow else [Column("reason")]),
+    ]
+    cells: list[list[Cell]] = []
     for name, status in rows:
         error = status.validation_error
-        wide: list[str] = [str(status.attempts or ""), *([status.parent] if with_parents else [])]
-        cells: list[str | Text] = [
-            name,
-            *([Text(differ.get(name, ""))] if differ else []),
-            Text(str(status.state), style=COLOURS[status.state]),
-            f"{status.epoch}/{status.epochs}" if status.epochs else "",
-            "" if error is None else f"{error:.2f}",
-            *([_megabytes(status)] if with_sizes else []),
-        ]
-        table.add_row(
-            *cells, *([] if is_narrow else wide), *([] if is_narrow else [Text(status.reason)])
+        cells.append(
+            [
+                name,
+                *([differ.get(name, "")] if differ else []),
+                (str(status.state), COLOURS[status.state]),
+                f"{status.epoch}/{status.epochs}" if status.epochs else "",
+                "" if error is None else f"{error:.2f}",
+                *([_megabytes(status)] if with_sizes else []),
+                *([] if is_narrow else [str(status.attempts or "")]),
+                *([status.parent] if with_parents else []),
+                *([] if is_narrow else [status.reason]),
+            ]
         )
+    table = LongTable(
+        columns,
+        cells,
+        edges=box.SIMPLE_HEAD if is_narrow else box.HEAVY_HEAD,
+        padding=0 if is_narrow else 1,
+        title=title,
+    )
     notes = [line for name, status in rows for line in _notes(name, status)] if is_narrow else []
     return Group(table, *map(Text, notes))
 

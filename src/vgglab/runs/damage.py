@@ -40,7 +40,7 @@ def read_object(path: Path) -> dict[str, Any] | None:
         DamagedFile: it holds something else, or cannot be read.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_bytes().decode("utf-8"))
         if not isinstance(found, dict):
             raise TypeError("not a JSON object")
     except FileNotFoundError:

@@ -208,6 +208,6 @@ def wall_minutes(statuses: Iterable[Status], since: float) -> float:
 
 def _known(record: type[Status | Attempt], stored: dict[str, Any]) -> dict[str, Any]:
     """The stored values of the fields that this version knows."""
-    names = {f.name for f in dataclasses.fields(record)}
-    values = {name: value for name, value in stored.items() if name in names}
+    known = record.__dataclass_fields__  # at hand: fields() would make a list for each run
+    values = {name: value for name, value in stored.items() if name in known}
     return values | {"state": State(stored["state"])}

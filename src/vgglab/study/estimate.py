@@ -7,8 +7,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import scipy
-
+from vgglab.study.claims.distributions import t_ppf
 from vgglab.study.claims.inference import CONFIDENCE
 
 
@@ -47,7 +46,7 @@ def estimate(
     if len(sample) == 1:
         return Estimate(sample, mean, None, None)
     sd = statistics.stdev(sample)
-    quantile = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, df=len(sample) - 1))
+    quantile = t_ppf((1 + CONFIDENCE) / 2, len(sample) - 1)
     half = quantile * sd / math.sqrt(len(sample))
     low, high = within
     return Estimate(sample, mean, sd, (max(mean - half, low), min(mean + half, high)))

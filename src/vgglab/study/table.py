@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, get_type_hints
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from vgglab.runs import RunRecord, State, Status
 from vgglab.runs.records import ProtocolErrors
 from vgglab.study.arms import arms
 from vgglab.study.view import MissingPoint, StudyView, once_a_view
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STEP_PARTS = ("data_ms", "forward_ms", "backward_ms", "optimiser_ms", "logging_ms")
 MEASURED = (
@@ -148,6 +149,8 @@ def result_rows(view: StudyView) -> tuple[ResultRow, ...]:
 
 def results_table(view: StudyView) -> pd.DataFrame:
     """``result_rows`` as a frame; integers are nullable, what is not known is empty."""
+    import pandas as pd  # not above: half a second that most commands have no use for
+
     hints = get_type_hints(ResultRow)
     columns = [field.name for field in dataclasses.fields(ResultRow)]
     frame = pd.DataFrame([dataclasses.asdict(r) for r in result_rows(view)], columns=columns)

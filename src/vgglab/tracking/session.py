@@ -15,7 +15,7 @@ from vgglab.config import TrackingConfig
 from vgglab.tracking import server
 from vgglab.tracking.cards import DataCard, RunCard, code_files, columns
 from vgglab.tracking.local_files import SERVICE
-from vgglab.tracking.wandb_internals import own_media_folder
+from vgglab.tracking.wandb_internals import own_media_folder, spare_launch
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +91,7 @@ def _online(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.R
 
 
 def _init(tracking: TrackingConfig, card: RunCard, directory: Path, *, online: bool) -> wandb.Run:
+    spare_launch()
     # The agent of a sweep has set the project of the sweep for its processes.
     agent = server.agent_run_id() is not None
     return wandb.init(

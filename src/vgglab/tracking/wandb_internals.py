@@ -7,6 +7,7 @@ a name that another release lacks raises ``InternalGone``.
 from __future__ import annotations
 
 import importlib
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -14,6 +15,7 @@ import wandb
 
 TESTED = {"wandb": "0.31.0", "wandb-workspaces": "0.4.13"}
 """Package -> release that these names were tested with."""
+_JOB_INPUTS = "_detect_and_apply_job_inputs"
 
 
 class InternalGone(Exception):
@@ -57,6 +59,21 @@ def own_media_folder() -> None:
     """
     media = _of_wandb("wandb.sdk.data_types._private", "MEDIA_TMP")
     type(media).__init__(media, "wandb-media")
+
+
+def spare_launch() -> None:
+    """Spare ``wandb.init`` the import of W&B Launch, half a second, in a process that has staged
+    no inputs for a job of it: without Launch there can be none. No setting turns it off."""
+    if not hasattr(wandb.Run, _JOB_INPUTS):
+        return  # a release that does not ask for them
+    asked = getattr(wandb.Run, _JOB_INPUTS)
+
+    def where_there_may_be_some(run: wandb.Run) -> None:
+        if "wandb.sdk.launch.inputs.internal" in sys.modules:
+            asked(run)
+
+    if asked.__name__ == _JOB_INPUTS:
+        setattr(wandb.Run, _JOB_INPUTS, where_there_may_be_some)
 
 
 def empty_record() -> Any:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from vgglab.config import Config, FilesConfig
+from vgglab.config import Config, DataConfig, FilesConfig
 from vgglab.config.model import ModelConfig
 from vgglab.config.nets import shipped
 from vgglab.config.parent import parent_of
 from vgglab.config.parse import ConfigError, shown
-from vgglab.data.sources.registry import channels
 from vgglab.models.layers import check_sizes, map_size, shared_with_a
 
 SHAPES = ("name", "blocks", "layers", "hidden", "width", "pooling")
@@ -28,7 +27,7 @@ def check_net(config: Config) -> None:
             config.model,
             classes=config.data.classes,
             image_size=config.data.image_size,
-            in_channels=channels(config.data),
+            in_channels=_channels(config.data),
         )
     except ValueError as error:
         raise ConfigError(f"data.{error}") from error
@@ -66,7 +65,7 @@ def _check_same_net(config: Config, parent: Config) -> None:
         *((f"model.{name}", getattr(ours, name), getattr(theirs, name)) for name in SHAPES),
         ("norm.name", config.norm.name, parent.norm.name),
         ("data.classes", config.data.classes, parent.data.classes),
-        ("colour channels", channels(config.data), channels(parent.data)),
+        ("colour channels", _channels(config.data), _channels(parent.data)),
         ("map before the first fully connected layer", _last_map(config), _last_map(parent)),
     ):
         if wanted != found:
@@ -78,6 +77,14 @@ def _check_same_net(config: Config, parent: Config) -> None:
 
 def _last_map(config: Config) -> int:
     return map_size(config.model, config.data.image_size)
+
+
+def _channels(config: DataConfig) -> int:
+    """Colour channels of the images."""
+    # Not above: it loads NumPy and Pillow, for which a typo need not wait.
+    from vgglab.data.sources import registry
+
+    return registry.channels(config)
 
 
 def check_paths(config: Config) -> None:

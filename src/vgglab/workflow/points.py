@@ -14,7 +14,7 @@ from vgglab.config.parent import ancestors
 from vgglab.config.parse import ConfigError, parse
 from vgglab.launch.pool import Point, PointResources, overrides_of
 from vgglab.runs import RunDirectory
-from vgglab.workflow.compose import compose_arm, compose_point
+from vgglab.workflow.compose import compose_arm, compose_point, files_read_once
 from vgglab.workflow.evaluation import is_done
 from vgglab.workflow.gpus import card_bytes, usable_gpus
 from vgglab.workflow.micro_batch import CUDA_MIB, ESTIMATE_SHARE, step_bytes
@@ -72,9 +72,14 @@ def _composed(grid: Sequence[Sequence[str]]) -> list[Config]:
     arms: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for index, overrides in enumerate(grid):
         arms[tuple(o for o in overrides if not o.startswith(SEED))].append(index)
+    with files_read_once():
+        return _by_arms(grid, list(arms.values()))
+
+
+def _by_arms(grid: Sequence[Sequence[str]], arms: Sequence[Sequence[int]]) -> list[Config]:
     found: dict[int, Config] = {}
     seed_is_all = True
-    for members in arms.values():
+    for members in arms:
         first, last = members[0], members[-1]
         config, uses_seed = compose_arm(grid[first])
         if not found and last != first:

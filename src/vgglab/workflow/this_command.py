@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
 from vgglab.config import Config
 from vgglab.runs import RunDirectory
 from vgglab.workflow.compose import grid_of_this_command, has_sweep
-from vgglab.workflow.points import StudyPoint
-from vgglab.workflow.tuning import tuned_points
+
+if TYPE_CHECKING:
+    from vgglab.workflow.points import StudyPoint
 
 
 def points_of_this_command(leave_out: tuple[str, ...] = ()) -> list[StudyPoint]:
@@ -18,6 +22,9 @@ def points_of_this_command(leave_out: tuple[str, ...] = ()) -> list[StudyPoint]:
     Raises:
         ConfigError: no sweep is named, or a point of it is wrong.
     """
+    # Not above: it loads the tables of a study, of which a command on all runs knows nothing.
+    from vgglab.workflow.tuning import tuned_points
+
     return tuned_points(grid_of_this_command(leave_out))
 
 
@@ -29,5 +36,6 @@ def runs_of_this_command(config: Config) -> list[RunDirectory]:
     """
     if has_sweep():
         return [point.directory for point in points_of_this_command()]
-    statuses = sorted(config.paths.runs_folder.glob("*/status.json"))
+    # By their parts, which is how paths are ordered, taken once of each.
+    statuses = sorted(config.paths.runs_folder.glob("*/status.json"), key=attrgetter("parts"))
     return [RunDirectory(path.parent) for path in statuses]

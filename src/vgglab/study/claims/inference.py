@@ -26,6 +26,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from vgglab.study.claims.distributions import chi_squared_pdf, chi_squared_ppf, t_isf
+
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
 """Chance of any false verdict among all claims of a study, over all of its looks."""
@@ -42,9 +44,9 @@ _STEP = 0.02
 @cache
 def _chi_squared(freedom: float) -> tuple[Values, Values]:
     """Nodes and weights that integrate over a chi-squared variable, evenly spaced in its log."""
-    low, high = np.log(scipy.stats.chi2.ppf([_REACH, 1 - _REACH], freedom))
+    low, high = np.log(chi_squared_ppf([_REACH, 1 - _REACH], freedom))
     nodes = np.exp(np.linspace(low, high, _GRID))
-    weights = scipy.stats.chi2.pdf(nodes, freedom) * nodes
+    weights = chi_squared_pdf(nodes, freedom) * nodes
     return nodes, weights / weights.sum()
 
 
@@ -93,7 +95,7 @@ def reach(
     # Between zero and the quantile that all of the noise would have, were it the seeds'.
     total = np.maximum(np.asarray(seed_variance), np.asarray(floor)) + np.asarray(image_variance)
     low = np.zeros_like(total, dtype=np.float64)
-    high = np.sqrt(total) * float(scipy.stats.t.isf(tail, max(1.0, freedom - _STEP))) * 1.02
+    high = np.sqrt(total) * t_isf(tail, max(1.0, freedom - _STEP)) * 1.02
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         outside = scipy.special.ndtr(-middle[..., None] / spread) @ weights > tail

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
+from vgglab.study.claims.distributions import chi_squared_ppf
 from vgglab.study.claims.inference import ALPHA, Values, reach
 
 POWER = 0.8
@@ -41,7 +42,7 @@ def chance(noise: Noise, distance: float, seeds: int, tail: float = ALPHA / 2) -
 def _reaches(noise: Noise, seeds: int, tail: float) -> tuple[Values, float]:
     """Widths that such a study would happen to find, equally likely, and its true spread."""
     freedom = max(1.0, noise.samples * (seeds - 1))
-    found = scipy.stats.chi2.ppf((np.arange(_DRAWS) + 0.5) / _DRAWS, freedom) / freedom
+    found = chi_squared_ppf((np.arange(_DRAWS) + 0.5) / _DRAWS, freedom) / freedom
     seed_variance, image_variance = noise.seed_sd**2 / seeds, noise.image_se**2
     widths = reach(tail, seed_variance * found, np.full(_DRAWS, image_variance), freedom)
     return widths, max(float(np.sqrt(seed_variance + image_variance)), np.finfo(float).tiny)

@@ -13,7 +13,7 @@ from vgglab.study.claims.contrast import Measured
 from vgglab.study.claims.inference import ALPHA, CONFIDENCE
 from vgglab.study.claims.verdict import Judgement, SideResult, judge
 from vgglab.study.claims.wanted import seeds_wanted
-from vgglab.study.view import StudyView
+from vgglab.study.view import StudyView, once_a_view
 
 DIGITS = 6
 """After the point: finer than any test set resolves, coarser than what processors disagree on."""
@@ -155,6 +155,7 @@ class ClaimsFile(TypedDict):
     not_asked: list[UnansweredRecord]
 
 
+@once_a_view
 def claims_record(view: StudyView) -> ClaimsFile:
     """Judge every claim of a study."""
     judgements, unanswered = judge(view)

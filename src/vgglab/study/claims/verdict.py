@@ -13,6 +13,7 @@ import scipy
 
 from vgglab.study.claims.comparisons import Comparison, Side, Unanswered, comparisons
 from vgglab.study.claims.directions import DIRECTIONS
+from vgglab.study.claims.distributions import beta_isf, normal_isf
 from vgglab.study.claims.evidence import Direction, Evidence, OneSided
 from vgglab.study.claims.inference import ALPHA, holm, holm_levels
 from vgglab.study.claims.looks import Seeds, looks_of
@@ -111,7 +112,7 @@ def share_interval(count: int, of: int) -> Interval:
     """Exact 95% interval for a share, percent (Clopper & Pearson 1934); one-sided at 0 and all."""
     tail = ALPHA if count in (0, of) else ALPHA / 2
     low = float(scipy.stats.beta.ppf(tail, count, of - count + 1)) if count else 0.0
-    high = float(scipy.stats.beta.isf(tail, count + 1, of - count)) if count < of else 1.0
+    high = beta_isf(tail, count + 1, of - count) if count < of else 1.0
     return 100 * low, 100 * high
 
 
@@ -311,5 +312,5 @@ def _is_for_want_of_images(tested: Judgement) -> bool:
     effect, distance = tested.evidence.effect, tested.distance
     if effect is None or distance is None:
         return False
-    widest = float(scipy.stats.norm.isf(tested.tail) * np.sqrt(effect.image_variance))
+    widest = float(normal_isf(tested.tail) * np.sqrt(effect.image_variance))
     return 0 < distance < widest

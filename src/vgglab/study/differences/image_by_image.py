@@ -10,6 +10,7 @@ import scipy
 from numpy.typing import NDArray
 
 from vgglab.study.claims.contrast import noise_of_images, sums_of_originals
+from vgglab.study.claims.distributions import normal_isf
 from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.mistakes import Mistakes
 
@@ -46,7 +47,7 @@ def disagreement(first: Mistakes, second: Mistakes) -> Disagreement:
     if originals > 1:
         sums = sums_of_originals(100.0 * worse_n[None, :], original_n)
         variance, _ = noise_of_images([sums], images)
-        reach = float(scipy.stats.norm.isf(ALPHA / 2)) * math.sqrt(variance)
+        reach = normal_isf(ALPHA / 2) * math.sqrt(variance)
     return Disagreement(
         images=images,
         originals=originals,
