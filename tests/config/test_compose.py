@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from vgglab.config.claims import parse_claims
 from vgglab.config.parse import parse
 from vgglab.launch.pool import Point
 from vgglab.workflow.checks import check_net
+from vgglab.workflow.compose import files_read_once
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.pretraining import directory_of, stage_of, stages_of
 from vgglab.workflow.resolve import resolve
 
-pytestmark = pytest.mark.usefixtures("inside_hydra")
+pytestmark = pytest.mark.usefixtures("inside_hydra", "files_are_read_once")
 
 GROUP_FILES = sorted((ROOT / "conf").glob("*/*.yaml"))
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
@@ -34,6 +36,14 @@ NEEDS = dict.fromkeys(
 """What a choice does not go without: room for crops."""
 
 
+@pytest.fixture(scope="module")
+def files_are_read_once() -> Iterator[None]:
+    """A third of the time of what is composed here."""
+    with files_read_once():
+        yield
+
+
+@functools.cache
 def composed(*overrides: str) -> Config:
     tree: Any = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
     for group in ("experiments", "sweeps"):  # an empty choice leaves its name behind

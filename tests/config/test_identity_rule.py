@@ -24,7 +24,7 @@ from vgglab.config import (
 from vgglab.config import parse as room
 from vgglab.config.fields import STRICT, Role, Since
 from vgglab.config.parse import parse, parse_stored
-from vgglab.workflow.compose import checked
+from vgglab.workflow.compose import checked, files_read_once
 from vgglab.workflow.pretraining import stage_of
 
 STORED_IDS: dict[str, str] = json.loads(
@@ -39,7 +39,10 @@ FIXED = ("trainer.accelerator=cpu", "trainer.precision=fp32", "trainer.threads=1
 def assert_stored_ids(overrides: list[str]) -> None:
     """The runs of these overrides have the ids that are stored."""
     store.register()
-    with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
+    with (
+        files_read_once(),
+        initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")),
+    ):
         for text in overrides:
             config = checked(compose("config", overrides=[*FIXED, *text.split(" ")]))
             assert stage_of(config).directory.id == STORED_IDS[text], text

@@ -9,6 +9,7 @@ from report_runs import make_study
 
 from vgglab.report import write_report
 from vgglab.study import StudyView
+from vgglab.study.claims.record import claims_record
 
 FIGURES = ("error_vs_depth", "differences", "error_vs_cost", "error_vs_speed", "curves")
 
@@ -34,6 +35,10 @@ def test_writes_the_files_of_the_contract(whole_report: Path, study_root: Path) 
     table = pd.read_csv(page.parent / "results.csv")
     assert len(table) == 21
     assert list(table.loc[table["top1_error"].isna(), "state"]) == ["pending", "diverged"]
+
+
+def test_a_view_is_judged_once(whole_study: StudyView) -> None:
+    assert claims_record(whole_study) is claims_record(whole_study)
 
 
 def test_the_same_study_gives_the_same_bytes(whole_study: StudyView, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from vgglab import checkout
 from vgglab.config import store, wandb_variables
 from vgglab.config.experiment import TaskName
 from vgglab.config.parse import ConfigError, field_owners, is_known, shortened, unknown_field
+from vgglab.config.typo import USER_MISTAKE
 from vgglab.config.yaml_files import check_chosen
 from vgglab.data.errors import DataError
 from vgglab.launch.chosen import PointFailed, failed
@@ -46,7 +47,7 @@ from vgglab.world import WorldError, leave_agent, world_of
 
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Of a folder that may not be written."""
-DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, STOPPED_EXIT_CODE
+DONE, FAILED, INTERRUPTED = 0, 1, STOPPED_EXIT_CODE
 
 NOT_FOUND = re.compile(r"Could not override '([^']+)'")
 """In Hydra's message about a field that the composed config has not."""

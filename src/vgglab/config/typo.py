@@ -16,7 +16,7 @@ from vgglab.privacy import without_secrets
 from vgglab.streams import outlive_readers
 
 USER_MISTAKE = 2
-"""Exit code, as in ``commands/main.py``."""
+"""Exit code of every command."""
 PLAIN = re.compile(r"([A-Za-z_][\w.]*)=([\w.]+)", re.ASCII)
 """An override that Hydra can read in one way alone."""
 OF_HYDRA = ("hydra", "schema")

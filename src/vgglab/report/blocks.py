@@ -55,24 +55,19 @@ class Figure:
     @property
     def svg(self) -> str:
         """In the house style."""
-        return self.files[0].decode()
+        return self._files[0].decode()
 
     @property
     def png(self) -> bytes:
         """In the house style, fine enough for print."""
-        return self.files[1]
+        return self._files[1]
 
     @cached_property
-    def files(self) -> tuple[bytes, bytes]:
-        """The SVG file and the PNG file."""
+    def _files(self) -> tuple[bytes, bytes]:
         # Together and in this order: each time that a figure is written its layout settles further.
         with house_style():
             canvas = self.draw()
             return file_of(canvas, "svg", self.name), file_of(canvas, "png", self.name)
-
-    def take_files(self, files: tuple[bytes, bytes]) -> None:
-        """Have the files that another process has drawn of it."""
-        self.__dict__["files"] = files
 
 
 @dataclass(frozen=True)

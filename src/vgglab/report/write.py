@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from vgglab.report.beside import drawn_beside
 from vgglab.report.blocks import Figure, Page
 from vgglab.report.page import build_page
 from vgglab.report.style import inline_svg
@@ -53,17 +51,10 @@ def _write_page(page: Page, folder: Path) -> Path:
     return folder / "report.html"
 
 
-def write_report(
-    study: StudyView, folder: Path, meanwhile: Callable[[], None] | None = None
-) -> Path:
+def write_report(study: StudyView, folder: Path) -> Path:
     """``results.csv``, ``claims.json``, ``report.md``, ``report.html`` and ``figures/`` of a study.
 
     The same study in the same place gives the same bytes.
-
-    Args:
-        study: The study.
-        folder: Its folder.
-        meanwhile: What this process can do while others draw the figures.
 
     Returns:
         The path of ``report.html``, which needs no other file and no network.
@@ -76,9 +67,6 @@ def write_report(
     printed = printed_record(study)
     write_json(folder / "claims.json", printed)
     page = build_page(study, printed, printed["fits"], printed["tuning"], folder)
-    with drawn_beside(page.figures):
-        if meanwhile:
-            meanwhile()
     for figure in page.figures:
         _write_figure(figure, figures)
     return _write_page(page, folder)

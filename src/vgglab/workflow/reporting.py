@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import import_module
 
 from vgglab.report import screen_lines, write_report
 from vgglab.runs import RunRecord
@@ -60,12 +58,6 @@ def view_of(points: Sequence[StudyPoint]) -> StudyView:
     )
 
 
-def _load_wandb() -> None:
-    """Have it imported; where that fails, it is said once the page is written."""
-    with contextlib.suppress(Exception):
-        import_module("vgglab.workflow.wandb_study")
-
-
 def write_study_report(points: Sequence[StudyPoint], view: StudyView | None = None) -> list[str]:
     """Write ``studies/<study>/``, tell W&B, and return what the screen says of it at the end.
 
@@ -74,12 +66,11 @@ def write_study_report(points: Sequence[StudyPoint], view: StudyView | None = No
     """
     config, folder = points[0].config, points[0].config.study_folder
     view = note_looks(declare(view or view_of(points), folder), folder)
-    is_tracked = config.tracking.mode != "off"
-    # With tracking=off nothing loads W&B.
-    page = write_report(view, folder, _load_wandb) if is_tracked else write_report(view, folder)
+    page = write_report(view, folder)
     if view.guard and view.guard.confounds:
         print(f"confounded: {view.guard.complaint}", file=sys.stderr)
-    if is_tracked:
+    if config.tracking.mode != "off":
+        # Imported only here: with tracking=off nothing loads W&B.
         from vgglab.workflow.wandb_study import publish_study
 
         publish_study(config, view, folder)
