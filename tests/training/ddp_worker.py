@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from training_runs import MemorySink
 
@@ -25,9 +27,12 @@ from vgglab.training.outcomes import Diverged
 from vgglab.training.stop import Interrupted
 from vgglab.world import ALONE, world_of
 
+GATHER = "all_gather_single" if hasattr(dist, "all_gather_single") else "all_gather_into_tensor"
+"""torch 2.14 has renamed it."""
+
 
 def main(folder: Path) -> None:
-    """Train ``folder/config.json``; write what each step saw, and the parameters at the end.
+    """Train ``folder/config.json``; write what each step saw, and what went between processes.
 
     With ``DOUBLE`` in the environment, everything is computed in double precision. With
     ``STOP_AT``, the first process alone is asked to stop at that step; with ``SPOIL_AT``, the last
@@ -48,6 +53,17 @@ def main(folder: Path) -> None:
             pixels_n = batch.images_nchw.double().sum((1, 2, 3)).tolist()
             seen.append([self.global_step, batch.samples_n.tolist(), pixels_n])
 
+        def on_train_end(self) -> None:
+            if world.size > 1:
+                bits = b"".join(value.numpy().tobytes() for value in self.net.state_dict().values())
+                parallel: Any = self.trainer.strategy.model
+                sent = {
+                    "weights": hashlib.sha256(bits).hexdigest(),
+                    "ddp_bytes": parallel._get_ddp_logging_data()["total_parameter_size_bytes"],
+                    "gathered_bytes": gathered,
+                }
+                (folder / f"sent.{world.rank}.json").write_text(json.dumps(sent))
+
         def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
             loss = super().training_step(batch, batch_idx)
             last = world.rank == world.size - 1
@@ -63,6 +79,14 @@ def main(folder: Path) -> None:
         return send(*arguments, **named)
 
     vars(torch.distributed)["broadcast"] = counted
+    gathered: list[int] = []
+    gather = vars(torch.distributed)[GATHER]
+
+    def weighed(whole: Tensor, *arguments: Any, **named: Any) -> Any:
+        gathered.append(whole.nbytes)
+        return gather(whole, *arguments, **named)
+
+    vars(torch.distributed)[GATHER] = weighed
     run = RunDirectory(folder / "run")
     run.path.mkdir(exist_ok=True)
     if "DOUBLE" in os.environ:

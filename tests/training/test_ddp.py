@@ -14,7 +14,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,11 @@ class Trained:
         return steps
 
     @property
+    def sent(self) -> list[dict[str, Any]]:
+        """Of each process: a hash of its last weights, and what it sent of gradients."""
+        return [json.loads(path.read_text()) for path in sorted(self.folder.glob("sent.*.json"))]
+
+    @property
     def errors(self) -> list[float]:
         """Top-1 errors by split, percent."""
         (last,) = [
@@ -80,14 +85,15 @@ def train(
     stop_at: int | None = None,
     spoil_at: int | None = None,
     double: bool = True,
+    environment: Mapping[str, str] | None = None,
     **changes: Any,
 ) -> Trained:
-    """Train in ``world`` processes; ``trainer``, ``recipe``, ``model`` and ``norm`` replace the
-    config's."""
+    """Train in ``world`` processes; ``trainer``, ``recipe``, ``model``, ``data`` and ``norm``
+    replace the config's."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "model": {"name": "a", "width": 0.0625, "dropout": 0.5} | changes.get("model", {}),
-        "data": {"name": "digits", "classes": 6, "test_fraction": 0.1},
+        "data": {"name": "digits", "classes": 6, "test_fraction": 0.1} | changes.get("data", {}),
         "recipe": {"epochs": 1, "batch_size": 125, "learning_rate": 0.02 if double else 0.002}
         | changes.get("recipe", {}),
         "norm": {"name": changes.get("norm", "none")},
@@ -109,6 +115,7 @@ def train(
     for rank in range(world):
         variables = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         variables |= {"DOUBLE": "1"} if double else {}
+        variables |= environment or {}
         if world > 1:
             variables |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
             variables |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
