@@ -13,22 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from training_runs import MemorySink
 
 from vgglab.config.parse import parse
 from vgglab.data.loaders import Batch
+from vgglab.models.linear import GATHER
 from vgglab.runs import RunDirectory, Status
-from vgglab.training import experiment, trainer
+from vgglab.training import experiment, strategy, trainer
 from vgglab.training.distributed import process_group
 from vgglab.training.module import Classifier
 from vgglab.training.outcomes import Diverged
 from vgglab.training.stop import Interrupted
 from vgglab.world import ALONE, world_of
 
-GATHER = "all_gather_single" if hasattr(dist, "all_gather_single") else "all_gather_into_tensor"
-"""torch 2.14 has renamed it."""
+HOOK = "bf16_compress_hook"
 
 
 def main(folder: Path) -> None:
@@ -61,6 +60,7 @@ def main(folder: Path) -> None:
                     "weights": hashlib.sha256(bits).hexdigest(),
                     "ddp_bytes": parallel._get_ddp_logging_data()["total_parameter_size_bytes"],
                     "gathered_bytes": gathered,
+                    "order": order,
                 }
                 (folder / f"sent.{world.rank}.json").write_text(json.dumps(sent))
 
@@ -80,13 +80,20 @@ def main(folder: Path) -> None:
 
     vars(torch.distributed)["broadcast"] = counted
     gathered: list[int] = []
-    gather = vars(torch.distributed)[GATHER]
+    order: list[str] = []  # f: a factor; b: a bucket of DDP's, known where gradients are compressed
+    gather, compress = vars(torch.distributed)[GATHER], vars(strategy)[HOOK]
 
     def weighed(whole: Tensor, *arguments: Any, **named: Any) -> Any:
         gathered.append(whole.nbytes)
+        order.append("f")
         return gather(whole, *arguments, **named)
 
+    def noted(state: Any, bucket: Any) -> Any:
+        order.append("b")
+        return compress(state, bucket)
+
     vars(torch.distributed)[GATHER] = weighed
+    vars(strategy)[HOOK] = noted
     run = RunDirectory(folder / "run")
     run.path.mkdir(exist_ok=True)
     if "DOUBLE" in os.environ:

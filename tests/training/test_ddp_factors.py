@@ -6,28 +6,21 @@ As in ``test_ddp``, whose runs these are compared with.
 from __future__ import annotations
 
 import functools
+import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from test_ddp import STEPS, TRAIN_IMAGES, Trained, distances, step_losses, train
+from ddp_runs import STEPS, TRAIN_IMAGES, Train, Trained, distances, step_losses, train
 
 from vgglab.training.averaging import CURRENT
 from vgglab.training.checkpoints import checkpoint_step, net_state
 
-CHECKED = {"TORCH_DISTRIBUTED_DEBUG": "DETAIL"}
-"""Every exchange first compares its kind and shape over all processes, and raises where one is at
-another exchange than the others."""
-
-
-Run = Callable[..., Trained]
-
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Train:
     """``train`` in so many processes; what is asked for again is not trained again."""
 
     @functools.cache
@@ -39,12 +32,12 @@ def run(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Run:
 
 
 def by_factors(folder: Path, datasets: Path, world: int = 2, **changes: Any) -> Trained:
-    """``train`` with factors; each exchange is checked to be the same one in all processes."""
+    """``train`` with factors, whose processes end with weights of the same bits."""
     trainer = {"head_gradients": "factors"} | changes.pop("trainer", {})
-    trained = train(folder, datasets, world, trainer=trainer, environment=CHECKED, **changes)
-    hashes = {sent["weights"] for sent in trained.sent}
+    trained = train(folder, datasets, world, trainer=trainer, **changes)
     assert len(trained.sent) == world
-    assert len(hashes) == 1, "the processes' weights are not the same bits"
+    assert len({sent["weights"] for sent in trained.sent}) == 1
+    assert len({json.dumps(sent["order"]) for sent in trained.sent}) == 1
     return trained
 
 
@@ -59,10 +52,13 @@ def factor_values(run: Trained, batch: int, parts: int) -> int:
     """Values of inputs and gradients of outputs that all processes gather in an epoch."""
     full, last = divmod(TRAIN_IMAGES, batch)
     rows = parts * (full * math.ceil(batch / parts) + math.ceil(last / parts))
-    return rows * sum(sum(weight.shape) for weight in head_and_rest(run)[0])
+    values: int = rows * sum(sum(weight.shape) for weight in head_and_rest(run)[0])
+    return values
 
 
-def test_factors_give_the_weights_of_one_process(run: Run, tmp_path: Path, datasets: Path) -> None:
+def test_factors_give_the_weights_of_one_process(
+    run: Train, tmp_path: Path, datasets: Path
+) -> None:
     whole = run(1, double=True)
     parts = by_factors(tmp_path, datasets)
     assert parts.seen == whole.seen
@@ -80,7 +76,7 @@ def test_factors_give_the_weights_of_one_process(run: Run, tmp_path: Path, datas
 @pytest.mark.slow
 @pytest.mark.parametrize(("double", "most"), [(True, 1e-12), (False, 1e-5)])
 def test_factors_give_the_weights_of_sums(
-    double: bool, most: float, run: Run, tmp_path: Path, datasets: Path
+    double: bool, most: float, run: Train, tmp_path: Path, datasets: Path
 ) -> None:
     sums = run(2, double=double)
     factors = by_factors(tmp_path, datasets, double=double)
@@ -123,7 +119,7 @@ def test_in_bf16_factors_round_as_one_process_does(
 
 
 @pytest.mark.slow
-def test_compressed_factors_are_rounded_too(run: Run, tmp_path: Path, datasets: Path) -> None:
+def test_compressed_factors_are_rounded_too(run: Train, tmp_path: Path, datasets: Path) -> None:
     exact = run(1, double=False)
     bf16 = {"compress_gradients": "bf16"}
     rounded = by_factors(tmp_path, datasets, double=False, trainer=bf16)
@@ -131,6 +127,10 @@ def test_compressed_factors_are_rounded_too(run: Run, tmp_path: Path, datasets: 
     assert 3 * rounding < distances(rounded, exact)["all"] < 1e-3
     for sent in rounded.sent:
         assert sum(sent["gathered_bytes"]) == 2 * factor_values(rounded, 125, 2)
+        # In every step the head's factors are on their way before the first of DDP's buckets.
+        steps = "".join(sent["order"]).replace("b", "b ").replace("b b", "bb").split()
+        assert len(steps) == STEPS
+        assert {step.rstrip("b") for step in steps} == {"ffffff"}
 
 
 @pytest.mark.slow
@@ -178,7 +178,7 @@ def test_a_loss_of_one_process_that_is_not_finite_ends_all(tmp_path: Path, datas
 
 @pytest.mark.slow
 def test_a_compiled_net_leaves_its_head_to_factors(
-    run: Run, tmp_path: Path, datasets: Path
+    run: Train, tmp_path: Path, datasets: Path
 ) -> None:
     compiled = by_factors(tmp_path, datasets, double=False, trainer={"compile": "inductor"})
     if compiled.result["hardware"]["compile"] != "inductor":
@@ -188,7 +188,7 @@ def test_a_compiled_net_leaves_its_head_to_factors(
 
 @pytest.mark.slow
 def test_one_process_has_nobody_to_exchange_factors_with(
-    run: Run, tmp_path: Path, datasets: Path
+    run: Train, tmp_path: Path, datasets: Path
 ) -> None:
     asked = train(tmp_path, datasets, 1, trainer={"head_gradients": "factors"})
     assert max(distances(asked, run(1, double=True)).values()) == 0
