@@ -37,14 +37,14 @@ class GradientsDDP(DDPStrategy):
         """Wrap the module."""
         if self._by_factors:
             assert isinstance(self.model, nn.Module)
-            _take_from_ddp(self.model)
+            take_from_ddp(self.model)
         super().configure_ddp()
         if self._compresses:
             assert isinstance(self.model, DistributedDataParallel)
             self.model.register_comm_hook(None, bf16_compress_hook)
 
 
-def _take_from_ddp(module: nn.Module) -> None:
+def take_from_ddp(module: nn.Module) -> None:
     """Leave the fully connected layers out of what DDP sums; equal in all processes all the same.
 
     DDP sends the first process's weights to the others when it starts: drawn on unlike processors,
