@@ -92,6 +92,7 @@ def main(folder: Path) -> None:
         order.append("b")
         return compress(state, bucket)
 
+    noted.__annotations__.clear()  # of which DDP takes none but its own
     vars(torch.distributed)[GATHER] = weighed
     vars(strategy)[HOOK] = noted
     run = RunDirectory(folder / "run")

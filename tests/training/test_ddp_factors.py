@@ -166,6 +166,15 @@ def test_a_run_with_factors_goes_on_exactly(tmp_path: Path, datasets: Path) -> N
 
 
 @pytest.mark.slow
+def test_begun_by_sums_and_finished_by_factors(run: Train, tmp_path: Path, datasets: Path) -> None:
+    train(tmp_path, datasets, 2, stop_at=7)
+    moved = by_factors(tmp_path, datasets)
+    assert sorted(moved.seen) == list(range(8, STEPS))
+    # Lightning loads a checkpoint before it makes the net one of double precision.
+    assert max(distances(moved, run(1, double=True)).values()) < 1e-6
+
+
+@pytest.mark.slow
 def test_a_loss_of_one_process_that_is_not_finite_ends_all(tmp_path: Path, datasets: Path) -> None:
     trainer = {"head_gradients": "factors"}
     train(tmp_path, datasets, 2, spoil_at=7, double=False, trainer=trainer)

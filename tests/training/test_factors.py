@@ -41,8 +41,8 @@ def test_weights_that_differ_in_one_bit_end_the_run() -> None:
     mine, theirs = Linear(30, 50), Linear(30, 50)
     theirs.load_state_dict(mine.state_dict())
     nothing = cast("Any", None)
-    EqualHeads([mine], Other(theirs)).on_validation_start(nothing, nothing)
+    EqualHeads([mine], Other(theirs)).on_save_checkpoint(nothing, nothing, {})
     with torch.no_grad():
         theirs.bias[4] = torch.nextafter(theirs.bias[4], torch.tensor(9.0))
     with pytest.raises(RuntimeError, match="no longer equal"):
-        EqualHeads([mine], Other(theirs)).on_validation_start(nothing, nothing)
+        EqualHeads([mine], Other(theirs)).on_save_checkpoint(nothing, nothing, {})

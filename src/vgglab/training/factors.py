@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -13,7 +14,7 @@ from vgglab.training.distributed import ProcessGroup
 
 
 class EqualHeads(pl.Callback):
-    """Compares the layers' weights over all processes at the end of each epoch, to the bit.
+    """Compares the layers' weights over all processes before each checkpoint, to the bit.
 
     A sum over processes is one result, sent to all. A product of factors is computed by each for
     itself: on unlike processors it may be rounded in another way, and the weights would come apart
@@ -23,8 +24,15 @@ class EqualHeads(pl.Callback):
     def __init__(self, layers: Sequence[Linear], group: ProcessGroup) -> None:
         self._layers, self._group = layers, group
 
-    def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Compare them.
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Compare them, so that nothing else is written.
+
+        Args:
+            trainer: Lightning's.
+            module: the classifier.
+            checkpoint: about to be written.
 
         Raises:
             RuntimeError: they differ.
