@@ -186,16 +186,6 @@ def test_a_loss_of_one_process_that_is_not_finite_ends_all(tmp_path: Path, datas
 
 
 @pytest.mark.slow
-def test_a_compiled_net_leaves_its_head_to_factors(
-    run: Train, tmp_path: Path, datasets: Path
-) -> None:
-    compiled = by_factors(tmp_path, datasets, double=False, trainer={"compile": "inductor"})
-    if compiled.result["hardware"]["compile"] != "inductor":
-        pytest.skip("no C++ compiler here")
-    assert 0 < distances(compiled, run(1, double=False))["all"] < 1e-5
-
-
-@pytest.mark.slow
 def test_one_process_has_nobody_to_exchange_factors_with(
     run: Train, tmp_path: Path, datasets: Path
 ) -> None:
