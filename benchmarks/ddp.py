@@ -4,7 +4,8 @@
     python benchmarks/ddp.py predict     the tables of docs/scaling.md, nothing measured
 
 Measured: a step of a net under DistributedDataParallel over gloo, with and without its
-all-reduce; the difference is the communication that computing did not hide. Predicted: by
+all-reduce; the difference is the communication that computing did not hide. And with the factors
+of its fully connected layers in place of their gradients. Predicted: by
 scaling_model, whose assumptions are printed with the numbers. The prediction for this
 machine takes its rates from the measurements at world size 1 and from an all-reduce alone.
 """
@@ -12,7 +13,6 @@ machine takes its rates from the measurements at world size 1 and from an all-re
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import os
 import socket
@@ -47,13 +47,14 @@ PAPER = Hardware(
     devices=4,
     operations=0.4 * 5.1e12,
     link=0.75 * 15.75e9,
+    factor_bytes=4,
 )
 ASSUMED = (
     f"Measured: an H100 at {D_ON_H100 / 1e12:.0f} TFLOP/s (bf16, D's compiled step at batch 256, "
     "make gpu-check). Assumed: NVLink at 80% of 450 GB/s, Ethernet at 90% of its rate and one "
     "port a node, Titan Black at 40% of 5.1 TFLOP/s (fp32), PCIe at 75% of 15.75 GB/s; 20 "
     "microseconds a hop; reading data and the optimiser's step take no time; other nets at D's "
-    "rate."
+    "rate. Factors in bf16 on H100, in fp32 on Titan Black."
 )
 
 
@@ -73,21 +74,23 @@ def prediction_tables() -> str:
     ]
     lines += [
         "| hardware | devices | step, ms | all-reduce, ms | not hidden, ms | speed-up | "
-        "speed-up with bf16 gradients |"
+        "speed-up with bf16 gradients | speed-up with factors | speed-up with both |"
     ]
-    lines += ["|---|---:|---:|---:|---:|---:|---:|"]
+    lines += ["|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
     for hardware in (PAPER, NVLINK, ETHERNET):
         for size in growing(hardware):
             if hardware is ETHERNET and size.nodes == 1:
                 continue  # the same as the row of one node
             step = step_time(cost, size, batch_size=PAPER_BATCH)
-            plain, half = (
-                speedup(cost, size, batch_size=PAPER_BATCH, bytes_each=b) for b in (4, 2)
-            )
+            rows = [
+                speedup(cost, size, batch_size=PAPER_BATCH, bytes_each=b, factors=f)
+                for f, b in ((False, 4), (False, 2), (True, 4), (True, 2))
+            ]
             lines.append(
                 f"| {hardware.name} | {size.size} | {1e3 * step.total:.1f} | "
                 f"{1e3 * step.communication:.1f} | {1e3 * step.exposed:.1f} | "
-                f"{plain:.2f} | {half:.2f} |"
+                + " | ".join(f"{times:.2f}" for times in rows)
+                + " |"
             )
     lines += ["", "The paper reports a speed-up of 3.75 on 4 GPUs (section 3.3).", ""]
     return "\n".join([*lines, *_bucket_table(cost), "", *_hours_table()]) + "\n"
@@ -132,6 +135,8 @@ class Measured:
     """Without the all-reduce."""
     all_reduce: float
     """Of all gradients at once, nothing else going on."""
+    step_factors: float
+    """With the factors of the fully connected layers in place of their gradients."""
 
 
 def _process(rank: int, world: int, port: int, case: Any, results: Any) -> None:
@@ -140,27 +145,45 @@ def _process(rank: int, world: int, port: int, case: Any, results: Any) -> None:
 
     from vgglab.config import InitConfig
     from vgglab.models.build import build
+    from vgglab.models.linear import Exchange, exchanged_factors, factored_layers
+    from vgglab.training.strategy import take_from_ddp
 
     model, image_size, batch_size, bucket_mib, repeats, threads = case
     torch.set_num_threads(threads)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     dist.init_process_group("gloo", rank=rank, world_size=world)
-    net = build(model, NormConfig(), InitConfig(), classes=10, image_size=image_size)
-    parallel = torch.nn.parallel.DistributedDataParallel(
-        net, gradient_as_bucket_view=True, bucket_cap_mb=bucket_mib
+    sums, factors = (
+        build(model, NormConfig(), InitConfig(), classes=10, image_size=image_size)
+        for _ in range(2)
+    )
+    take_from_ddp(factors)
+    parallel_sums, parallel_factors = (
+        torch.nn.parallel.DistributedDataParallel(
+            net, gradient_as_bucket_view=True, bucket_cap_mb=bucket_mib
+        )
+        for net in (sums, factors)
     )
     images_nchw = torch.randn(batch_size // world, 3, image_size, image_size)
     labels_n = torch.zeros(len(images_nchw), dtype=torch.long)
+    layers, exchange = list(factored_layers(factors).values()), Exchange(rows=len(images_nchw))
 
-    def step(*, reduce: bool) -> None:
-        with contextlib.nullcontext() if reduce else parallel.no_sync():
-            torch.nn.functional.cross_entropy(parallel(images_nchw), labels_n).backward()
+    def step(parallel: Any) -> None:
+        torch.nn.functional.cross_entropy(parallel(images_nchw), labels_n).backward()
 
-    gradients = torch.zeros(sum(p.numel() for p in net.parameters()))
+    def step_alone() -> None:
+        with parallel_sums.no_sync():
+            step(parallel_sums)
+
+    def step_by_factors() -> None:
+        with exchanged_factors(layers, exchange):
+            step(parallel_factors)
+
+    gradients = torch.zeros(sum(p.numel() for p in sums.parameters()))
     times = [
-        _median(lambda: step(reduce=True), repeats, dist.barrier),
-        _median(lambda: step(reduce=False), repeats, dist.barrier),
+        _median(lambda: step(parallel_sums), repeats, dist.barrier),
+        _median(step_alone, repeats, dist.barrier),
         _median(lambda: dist.all_reduce(gradients), repeats, dist.barrier),
+        _median(step_by_factors, repeats, dist.barrier),
     ]
     if rank == 0:
         results.put(times)
@@ -198,8 +221,8 @@ def measured_table(options: argparse.Namespace) -> str:
     lines = [f"Measured here: {shape}, one thread a process, float32, gloo, 10 classes.", ""]
     lines += [
         "| net | gradients, MB | 1 process, ms | 2 processes, ms | speed-up | communication, % of "
-        "the step | all-reduce alone, ms | predicted, ms |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "the step | all-reduce alone, ms | predicted, ms | with factors, ms | predicted, ms |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name in options.nets:
         model = ModelConfig(name=name, width=options.width, dropout=0.0)
@@ -221,15 +244,23 @@ def measured_table(options: argparse.Namespace) -> str:
             operations=6 * cost.macs * options.batch_size / 2 / two.step_alone,
             link=size / two.all_reduce,
             latency=0.0,
+            factor_bytes=4,
         )
-        predicted = step_time(
-            cost, here, batch_size=options.batch_size, bucket_mib=options.bucket_mib
+        sums, factors = (
+            step_time(
+                cost,
+                here,
+                batch_size=options.batch_size,
+                bucket_mib=options.bucket_mib,
+                factors=by_factors,
+            ).total
+            for by_factors in (False, True)
         )
         share = 100 * (two.step - two.step_alone) / two.step
         lines.append(
             f"| {name} | {size / 1e6:.1f} | {1e3 * one.step_alone:.1f} | {1e3 * two.step:.1f} | "
             f"{one.step_alone / two.step:.2f} | {share:.0f} | {1e3 * two.all_reduce:.1f} | "
-            f"{1e3 * predicted.total:.1f} |"
+            f"{1e3 * sums:.1f} | {1e3 * two.step_factors:.1f} | {1e3 * factors:.1f} |"
         )
     return "\n".join(lines) + "\n"
 

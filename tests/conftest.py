@@ -60,3 +60,14 @@ def small_config(tmp_path: Path, datasets: Path) -> Config:
             "paths": {"runs": str(tmp_path / "runs"), "data": str(datasets)},
         }
     )
+
+
+@pytest.fixture
+def group_of_one() -> Iterator[None]:
+    """A process group of this process alone."""
+    import torch.distributed as dist  # not every test needs torch
+    from torch.distributed import HashStore  # type: ignore[attr-defined]  # named nowhere as its own
+
+    dist.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()

@@ -113,6 +113,13 @@ def test_a_division_counts_where_it_changes_numbers() -> None:
     assert arm_fields(parse(batch | {"trainer": {"accumulate": 2}}))["trainer.accumulate"] == 2
     local = arm_fields(parse(batch | {"devices": 2, "trainer": {"batch_norm": "local"}}))
     assert (local["trainer.batch_norm"], local["devices"]) == ("local", 2)
+    factors: dict[str, Any] = {"head_gradients": "factors"}
+    assert arm_fields(parse({"devices": 2, "trainer": factors})) == arm_fields(parse({}))
+    rounded = factors | {"compress_gradients": "bf16"}
+    assert arm_fields(parse({"trainer": rounded})) == arm_fields(parse({}))
+    several = arm_fields(parse({"devices": 2, "trainer": rounded}))
+    assert several["trainer.head_gradients"] == "factors"
+    assert several["trainer.compress_gradients"] == "bf16"
 
 
 def test_a_command_gives_a_stored_run_its_infrastructure_and_nothing_else() -> None:

@@ -24,6 +24,8 @@ def name(norm: str = "none", **fields: Any) -> str:
         {"accumulate": 4},
         {"devices": 2, "batch_norm": "local"},  # there is none
         {"compress_gradients": "bf16"},  # on one device there is nothing to send
+        {"compress_gradients": "bf16", "head_gradients": "factors"},
+        {"devices": 8, "head_gradients": "factors"},  # the same but for rounding
     ],
 )
 def test_without_batch_norm_a_run_has_one_name(fields: dict[str, Any]) -> None:
@@ -44,6 +46,7 @@ def test_what_changes_the_result_changes_the_name() -> None:
         name("batch", devices=2, accumulate=2, batch_norm="local"),
         name("batch", devices=2, compress_gradients="bf16"),
         name("batch", devices=4, compress_gradients="bf16"),
+        name("batch", devices=4, compress_gradients="bf16", head_gradients="factors"),
     ]
     assert len(set(names)) == len(names)
     assert name("batch", devices=4, accumulate=2) == names[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -17,17 +18,20 @@ from training_runs import MemorySink
 
 from vgglab.config.parse import parse
 from vgglab.data.loaders import Batch
+from vgglab.models.linear import GATHER
 from vgglab.runs import RunDirectory, Status
-from vgglab.training import experiment, trainer
+from vgglab.training import experiment, strategy, trainer
 from vgglab.training.distributed import process_group
 from vgglab.training.module import Classifier
 from vgglab.training.outcomes import Diverged
 from vgglab.training.stop import Interrupted
 from vgglab.world import ALONE, world_of
 
+HOOK = "bf16_compress_hook"
+
 
 def main(folder: Path) -> None:
-    """Train ``folder/config.json``; write what each step saw, and the parameters at the end.
+    """Train ``folder/config.json``; write what each step saw, and what went between processes.
 
     With ``DOUBLE`` in the environment, everything is computed in double precision. With
     ``STOP_AT``, the first process alone is asked to stop at that step; with ``SPOIL_AT``, the last
@@ -48,6 +52,18 @@ def main(folder: Path) -> None:
             pixels_n = batch.images_nchw.double().sum((1, 2, 3)).tolist()
             seen.append([self.global_step, batch.samples_n.tolist(), pixels_n])
 
+        def on_train_end(self) -> None:
+            if world.size > 1:
+                bits = b"".join(value.numpy().tobytes() for value in self.net.state_dict().values())
+                parallel: Any = self.trainer.strategy.model
+                sent = {
+                    "weights": hashlib.sha256(bits).hexdigest(),
+                    "ddp_bytes": parallel._get_ddp_logging_data()["total_parameter_size_bytes"],
+                    "gathered_bytes": gathered,
+                    "order": order,
+                }
+                (folder / f"sent.{world.rank}.json").write_text(json.dumps(sent))
+
         def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
             loss = super().training_step(batch, batch_idx)
             last = world.rank == world.size - 1
@@ -63,6 +79,22 @@ def main(folder: Path) -> None:
         return send(*arguments, **named)
 
     vars(torch.distributed)["broadcast"] = counted
+    gathered: list[int] = []
+    order: list[str] = []  # f: a factor; b: a bucket of DDP's, known where gradients are compressed
+    gather, compress = vars(torch.distributed)[GATHER], vars(strategy)[HOOK]
+
+    def weighed(whole: Tensor, *arguments: Any, **named: Any) -> Any:
+        gathered.append(whole.nbytes)
+        order.append("f")
+        return gather(whole, *arguments, **named)
+
+    def noted(state: Any, bucket: Any) -> Any:
+        order.append("b")
+        return compress(state, bucket)
+
+    noted.__annotations__.clear()  # of which DDP takes none but its own
+    vars(torch.distributed)[GATHER] = weighed
+    vars(strategy)[HOOK] = noted
     run = RunDirectory(folder / "run")
     run.path.mkdir(exist_ok=True)
     if "DOUBLE" in os.environ:

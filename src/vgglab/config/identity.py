@@ -73,7 +73,9 @@ def semantic_fields(config: Config) -> dict[str, Any]:
         if batch_norm["devices"] > 1:
             fields |= {"trainer.batch_norm": "local", "devices": batch_norm["devices"]}
     if compressed := divided.get("compressed"):
-        fields["trainer.compress_gradients"], fields["devices"] = compressed
+        fields["trainer.compress_gradients"], fields["devices"], *factors = compressed
+        if factors:
+            fields["trainer.head_gradients"] = factors[0]
     return fields
 
 
@@ -129,7 +131,7 @@ def division(config: Config) -> dict[str, Any]:
 
     Empty where it does nothing, so that such a run has one name wherever it is trained. Batch norm
     sees one micro-batch at a time, and one device's part of it where ``trainer.batch_norm`` is
-    ``local``; compressed gradients are rounded on each device.
+    ``local``; compressed gradients are rounded on each device, and so are their factors.
     """
     found: dict[str, Any] = {}
     ranks = config.processes if config.trainer.batch_norm == "local" else 1
@@ -137,4 +139,6 @@ def division(config: Config) -> dict[str, Any]:
         found["batch_norm"] = {"devices": ranks, "micro_batches": config.trainer.accumulate}
     if config.processes > 1 and config.trainer.compress_gradients != "none":
         found["compressed"] = [config.trainer.compress_gradients, config.processes]
+        if config.trainer.head_gradients != "sum":
+            found["compressed"].append(config.trainer.head_gradients)
     return found

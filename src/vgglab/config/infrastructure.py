@@ -40,6 +40,12 @@ class TrainerConfig:
     device. ``local``: each device's own; another computation, and therefore another run."""
     compress_gradients: Annotated[Literal["none", "bf16"], Role.DIVISION] = "none"
     """``bf16``: half the bytes between devices; another computation, and therefore another run."""
+    head_gradients: Annotated[Literal["sum", "factors"], Role.DIVISION] = "sum"
+    """What several devices send of the fully connected layers. ``sum``: their gradients, to be
+    summed up as all others. ``factors``: the layers' inputs and the gradients of their outputs,
+    which each device multiplies for the whole batch; the same but for rounding, for far fewer bytes
+    where layers are wide and the global batch is small. With ``compress_gradients`` the factors are
+    rounded instead of their product: another run."""
     bucket_mib: Annotated[float, Field(gt=0, le=4096), Role.INFRASTRUCTURE] = 25.0
     """MiB of gradients that are sent at a time while the rest is still computed."""
     checkpoint_minutes: Annotated[float, Field(ge=0), Role.INFRASTRUCTURE] = 15.0

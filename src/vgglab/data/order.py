@@ -39,6 +39,11 @@ class Shard:
 WHOLE = Shard()
 
 
+def largest_part(images: int, parts: int) -> int:
+    """Images of the largest of so many parts, over processes and micro-batches; see ``slices``."""
+    return math.ceil(images / parts)
+
+
 class BatchIndices(NamedTuple):
     """A step's images, or one process's part of them in one micro-batch."""
 

@@ -17,6 +17,7 @@ from vgglab.models.convolution import Conv2d
 from vgglab.models.dropout import KeyedDropout
 from vgglab.models.kernels.max_pool import is_halving_pool, max_pool_relu
 from vgglab.models.layers import check_sizes, map_size, residual_units, scaled
+from vgglab.models.linear import Linear, exchanges_factors, uncompiled
 from vgglab.models.lrn import LocalResponseNorm
 
 
@@ -164,7 +165,11 @@ class VGG(nn.Module):
                 f"image_size = {tuple(images_nchw.shape[2:])}: must be {self.image_size}, "
                 "which this net's fully connected layers were built for"
             )
-        logits_nk: Tensor = self.classifier(maps_nchw.flatten(1))
+        values_nf = maps_nchw.flatten(1)
+        if exchanges_factors(self.classifier):
+            of_all_nk: Tensor = uncompiled(self.classifier, values_nf)
+            return of_all_nk
+        logits_nk: Tensor = self.classifier(values_nf)
         return logits_nk
 
 
@@ -245,9 +250,9 @@ def _classifier(model: ModelConfig, last_map: int, classes: int) -> nn.Sequentia
     for number, hidden in enumerate(model.hidden):
         units = scaled(hidden, model.width)
         dropout = KeyedDropout(model.dropout, number)
-        modules += [nn.Linear(inputs, units), _activation(model), dropout]
+        modules += [Linear(inputs, units), _activation(model), dropout]
         inputs = units
-    return nn.Sequential(*modules, nn.Linear(inputs, classes))
+    return nn.Sequential(*modules, Linear(inputs, classes))
 
 
 def parameters_by_block(net: VGG) -> dict[str, list[nn.Parameter]]:

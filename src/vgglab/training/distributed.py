@@ -1,10 +1,9 @@
-"""The processes that train one run together: rendezvous, exchange of values, strategy."""
+"""The processes that train one run together: rendezvous, exchange of values."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import inspect
 import os
 import socket
 from collections.abc import Iterator
@@ -14,12 +13,8 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from pytorch_lightning.strategies import DDPStrategy, Strategy
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # named nowhere as its own
-from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
-from torch.nn.parallel import DistributedDataParallel
 
-from vgglab.config import TrainerConfig
 from vgglab.data.device import device_of
 from vgglab.world import LOOPBACK, World, find_master
 
@@ -207,37 +202,3 @@ class SizeGuard(pl.Callback):
                 f"{trainer.world_size}, the process group has {group}: gradients would be "
                 "averaged over others than the batch"
             )
-
-
-class CompressingDDP(DDPStrategy):
-    """Rounds gradients to bf16 before they are sent.
-
-    Lightning's ``ddp_comm_hook`` is for GPUs alone, and is ignored on a CPU without a warning.
-    """
-
-    def configure_ddp(self) -> None:
-        """Wrap the module and register the compression."""
-        super().configure_ddp()
-        assert isinstance(self.model, DistributedDataParallel)
-        self.model.register_comm_hook(None, bf16_compress_hook)
-
-
-def strategy_of(trainer: TrainerConfig, world: World) -> Strategy | str:
-    """Lightning's strategy for the processes of a run."""
-    if world.is_alone:
-        return "auto"
-    kind = CompressingDDP if trainer.compress_gradients == "bf16" else DDPStrategy
-    # Batch norm's buffers are equal already, or shared before they are used, so that sending them
-    # is switched off. torch 2.14 has renamed the argument.
-    named = inspect.signature(DistributedDataParallel).parameters
-    buffers = "forward_sync_buffers" if "forward_sync_buffers" in named else "broadcast_buffers"
-    switched_off: dict[str, Any] = {buffers: False}
-    return kind(
-        process_group_backend=None,  # the group exists already
-        gradient_as_bucket_view=True,  # no second copy of all gradients
-        # Every parameter gets a gradient in every step. With micro-batches, of which only the last
-        # sends gradients, torch 2.14 fails in an assertion of its own.
-        static_graph=trainer.accumulate == 1,
-        bucket_cap_mb=trainer.bucket_mib,
-        **switched_off,
-    )

@@ -29,6 +29,7 @@ from vgglab.training.checkpoints import (
 )
 from vgglab.training.distributed import ProcessGroup
 from vgglab.training.divergence import FiniteWatch
+from vgglab.training.factors import EqualHeads
 from vgglab.training.fault_points import FaultPoints, Moment, reach
 from vgglab.training.gradients import GradientNorms
 from vgglab.training.module import Classifier
@@ -119,6 +120,7 @@ def run_experiment(
             every=config.trainer.log_every,
             at_once=not skips_steps_on_device(config),
         ),
+        EqualHeads(module.factored_layers, group) if module.factored_layers else None,
         gradients,
         speed,
         Recorder(log, [*sinks, *screens], speed, gradients, group),

@@ -14,8 +14,10 @@ from vgglab.config import Config
 from vgglab.data.errors import DataError
 from vgglab.data.keyed_random import dropout_keys
 from vgglab.data.loaders import Batch
+from vgglab.data.order import largest_part
 from vgglab.models.batch_norm import share_running_moments
 from vgglab.models.dropout import dropout_layers, keyed_dropout
+from vgglab.models.linear import Exchange, exchanged_factors, factored_layers
 from vgglab.training.meters import SplitMeter
 from vgglab.training.optimisation import lambda_rule, optimizer_of
 from vgglab.training.outcomes import Diverged
@@ -42,6 +44,9 @@ class Classifier(pl.LightningModule):
         self.net = net
         self.config = config
         self._dropout_layers = dropout_layers(net)
+        by_factors = config.trainer.head_gradients == "factors" and config.processes > 1
+        self.factored_layers = tuple(factored_layers(net).values()) if by_factors else ()
+        """Those whose gradients are not summed over processes, for their factors are exchanged."""
         # Lightning's estimated_stepping_batches would start the loader before a checkpoint has set
         # the epoch.
         self._steps_per_epoch = steps_per_epoch
@@ -73,7 +78,14 @@ class Classifier(pl.LightningModule):
         if keys_n is None:  # a batch that no loader has made
             drawn = dropout_keys(self.config.seed, batch.epoch, batch.samples_n)
             keys_n = torch.from_numpy(drawn).to(batch.labels_n.device)
-        with keyed_dropout(self._dropout_layers, keys_n):
+        exchange = Exchange(
+            rows=largest_part(batch.step_images, self.config.parts),
+            in_bf16=self.config.trainer.compress_gradients == "bf16",
+        )
+        with (
+            keyed_dropout(self._dropout_layers, keys_n),
+            exchanged_factors(self.factored_layers, exchange),
+        ):
             loss_sum = self._loss_sum(batch, "train")
         # Processes average their gradients and Lightning divides by the number of micro-batches.
         # Multiplied by the number of parts, the result is the mean over all images of the step,

@@ -12,8 +12,9 @@ from pytorch_lightning.profilers import PassThroughProfiler
 
 from vgglab.config import Config, TrainerConfig
 from vgglab.training.checkpoints import AtomicCheckpointIO
-from vgglab.training.distributed import Environment, SizeGuard, strategy_of
+from vgglab.training.distributed import Environment, SizeGuard
 from vgglab.training.lightning_internals import broadcast_no_signals, leave_signals_alone
+from vgglab.training.strategy import strategy_of
 from vgglab.world import World
 
 PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import math
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import nn
 from vgglab.config import Config, InitConfig
 from vgglab.config.parse import parse
 from vgglab.data.module import EVALUATION_BATCH
+from vgglab.data.order import largest_part
 from vgglab.data.sources.registry import channels
 from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.machine import gpu_share
@@ -43,17 +43,12 @@ def share_of_card() -> float:
     return (1 - LEFT_FREE) * gpu_share()
 
 
-def largest_part(config: Config, accumulate: int) -> int:
-    """Images of the largest micro-batch of one process."""
-    return math.ceil(config.recipe.batch_size / (config.processes * accumulate))
-
-
 def first_that_fits(config: Config, divisions: Iterable[int]) -> int | None:
     """The first of these numbers of micro-batches whose step fits into memory; else None."""
     for accumulate in divisions:
         print(TRYING, accumulate, flush=True)
         try:
-            _steps(config, largest_part(config, accumulate))
+            _steps(config, largest_part(config.recipe.batch_size, config.processes * accumulate))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
