@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from running import ROOT, Command
 
-from vgglab.commands.main import DONE, USER_MISTAKE, exit_code_of
+from vgglab.commands.main import DONE, exit_code_of
 from vgglab.config import Config, store
 from vgglab.config.store import defaults_of
+from vgglab.config.typo import USER_MISTAKE
 from vgglab.workflow.compose import checked
 
 QUICK = settings(
