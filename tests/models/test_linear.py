@@ -6,6 +6,8 @@ Between processes: ``tests/training/test_ddp_factors.py``.
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from vgglab.config.model import InitConfig, ModelConfig, NormConfig
 from vgglab.models import linear
 from vgglab.models.build import build
 from vgglab.models.fully_convolutional import FullyConvolutional
+from vgglab.models.kernels.select import uncompiled_head
 from vgglab.models.linear import Exchange, Linear, exchanged_factors, factored_layers
 from vgglab.models.vgg import VGG
 
@@ -127,6 +130,12 @@ def test_more_images_than_the_largest_part_are_refused(group_of_one: None) -> No
         gradients(net(), Exchange(rows=3))
 
 
+def test_it_is_imported_without_the_compiler() -> None:
+    said = "import sys, vgglab.models.vgg; print('torch._dynamo' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"
+
+
 # torch hides this warning of its own making, but not from a filter that makes errors of warnings.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
 @pytest.mark.slow
@@ -139,6 +148,7 @@ def test_a_compiled_net_has_the_same_gradients(gathers: list[tuple[int, ...]]) -
         return graph
 
     compiled.compiled = torch.compile(compiled.eager, dynamic=False, backend=kept)
+    compiled.uncompiled_head = uncompiled_head(compiled)
     torch.testing.assert_close(gradients(compiled, Exchange(rows=4)), gradients(plain, None))
     assert len(gathers) == 6
     before = len(graphs)

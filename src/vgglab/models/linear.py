@@ -141,13 +141,6 @@ def exchanges_factors(head: nn.Sequential) -> bool:
     return any(isinstance(layer, Linear) and layer.exchange is not None for layer in head)
 
 
-# torch.compile cannot trace an exchange that goes on while other layers are computed.
-@torch.compiler.disable  # type: ignore[untyped-decorator]
-def uncompiled(head: nn.Module, values: Tensor) -> Any:
-    """What a module makes of values, computed eagerly also in a net that is compiled."""
-    return head(values)
-
-
 @contextlib.contextmanager
 def exchanged_factors(layers: Sequence[Linear], exchange: Exchange) -> Iterator[None]:
     """Within the context, a forward pass of the layers has the gradient of all processes.

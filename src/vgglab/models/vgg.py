@@ -17,7 +17,7 @@ from vgglab.models.convolution import Conv2d
 from vgglab.models.dropout import KeyedDropout
 from vgglab.models.kernels.max_pool import is_halving_pool, max_pool_relu
 from vgglab.models.layers import check_sizes, map_size, residual_units, scaled
-from vgglab.models.linear import Linear, exchanges_factors, uncompiled
+from vgglab.models.linear import Linear, exchanges_factors
 from vgglab.models.lrn import LocalResponseNorm
 
 
@@ -129,6 +129,9 @@ class VGG(nn.Module):
 
     compiled: Callable[[Tensor], Tensor] | None = None
     """``eager`` by torch.compile; used in training alone, whose batches are of one shape."""
+    uncompiled_head: Callable[[Tensor], Tensor] | None = None
+    """``classifier`` as torch.compile leaves it alone, for it cannot trace an exchange of factors,
+    which goes on while other layers are computed. Set with ``compiled``."""
 
     def __init__(
         self,
@@ -165,12 +168,10 @@ class VGG(nn.Module):
                 f"image_size = {tuple(images_nchw.shape[2:])}: must be {self.image_size}, "
                 "which this net's fully connected layers were built for"
             )
-        values_nf = maps_nchw.flatten(1)
-        if exchanges_factors(self.classifier):
-            of_all_nk: Tensor = uncompiled(self.classifier, values_nf)
-            return of_all_nk
-        logits_nk: Tensor = self.classifier(values_nf)
-        return logits_nk
+        head: Callable[[Tensor], Tensor] = self.classifier
+        if self.uncompiled_head is not None and exchanges_factors(self.classifier):
+            head = self.uncompiled_head
+        return head(maps_nchw.flatten(1))
 
 
 def _features(model: ModelConfig, norm: NormConfig, in_channels: int) -> Features:

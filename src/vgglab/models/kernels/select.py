@@ -95,6 +95,7 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig, steps: int = COMPILE_STE
             module.pool_first = pool_first
         if isinstance(module, VGG):
             module.compiled = _compiled(module, in_graphs=in_graphs) if compiles else None
+            module.uncompiled_head = uncompiled_head(module) if compiles else None
     return Kernels(
         pool_first=pool_first,
         pack_weights=uses_packed_weights(trainer),
@@ -143,6 +144,17 @@ def _compiled(net: VGG, *, in_graphs: bool) -> Callable[[Tensor], Tensor]:
         return recorded(images_nchw)
 
     return replayed
+
+
+def uncompiled_head(net: VGG) -> Callable[[Tensor], Tensor]:
+    """A net's fully connected layers, computed eagerly also where the net is compiled."""
+
+    def head(values_nf: Tensor) -> Tensor:
+        logits_nk: Tensor = net.classifier(values_nf)
+        return logits_nk
+
+    eager: Callable[[Tensor], Tensor] = torch.compiler.disable(head)
+    return eager
 
 
 def _switches(trainer: TrainerConfig) -> TrainerConfig:
