@@ -168,12 +168,16 @@ def test_a_process_knows_by_its_folder_what_it_runs_from(
 
 def test_run_py_has_the_source_beside_it(root: Path) -> None:
     (root / "run.py").write_bytes((ROOT / "run.py").read_bytes())
-    main = root / "src" / "vgglab" / "commands" / "main.py"
-    main.parent.mkdir()
-    for folder in (main.parent.parent, main.parent):
-        (folder / "__init__.py").touch()
-    main.write_text("def main(root):\n    print(root)\n")
+    package = root / "src" / "vgglab"
+    (package / "__init__.py").touch()
+    for room, module, function in (
+        ("config", "typo", "leave_at_a_typo"),
+        ("commands", "main", "main"),
+    ):
+        (package / room).mkdir(exist_ok=True)
+        (package / room / "__init__.py").touch()
+        (package / room / f"{module}.py").write_text(f"def {function}(root):\n    print(root)\n")
     ended = subprocess.run(
         [sys.executable, str(root / "run.py")], capture_output=True, text=True, check=True
     )
-    assert ended.stdout.strip() == str(root)
+    assert ended.stdout.splitlines() == [str(root)] * 2

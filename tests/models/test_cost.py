@@ -18,6 +18,7 @@ from vgglab.models.batch_norm import BatchNorm2d
 from vgglab.models.build import build
 from vgglab.models.convolution import Conv2d
 from vgglab.models.cost import NetCost, describe
+from vgglab.models.linear import Linear
 from vgglab.models.lrn import LocalResponseNorm
 from vgglab.models.vgg import VGG
 
@@ -50,7 +51,7 @@ ROW_TYPES = {
     BatchNorm2d: "batch_norm",
     LocalResponseNorm: "lrn",
     nn.MaxPool2d: "pool",
-    nn.Linear: "fc",
+    Linear: "fc",
 }
 
 
