@@ -56,3 +56,27 @@ def test_claims_of_two_files_are_one_choice(tmp_path: Path) -> None:
         tmp_path, "claims=[few,best_depth]", "task=describe", "model=a", "format=json"
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["task=diff", "sweeps=[old,new]"], "sweeps=old: no study in studies/old"),
+        (["task=diff", "run=[a,b]"], "run=a: not in runs"),
+        (["task=evaluate", "run=a"], "run=a: not in runs"),
+        (["task=evaluate", "weights=a.pth"], "a.pth"),
+        (["task=judge", "table=a.csv"], "a.csv"),
+        (["task=describe", "format=jsn"], 'format = "jsn"'),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_folder_named_as_a_field_does_not_hide_the_field(
+    overrides: list[str], message: str, tmp_path: Path
+) -> None:
+    # A checkout has a folder studies/ after its first study: its folders are Hydra's groups, too.
+    for field in ("studies", "run", "weights", "table", "format"):
+        (tmp_path / "mine" / field).mkdir(parents=True)
+    ended = completed(tmp_path, "--config-dir", "mine", *overrides)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert message in ended.stderr
+    assert "no such group" not in ended.stderr

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from typing import Any
 
+from hydra._internal.config_repository import ConfigRepository
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
@@ -14,6 +15,10 @@ from vgglab.config.data import DATA_SETS
 from vgglab.config.experiment import Config
 from vgglab.config.protocol import TOP_K, usual_top_k
 from vgglab.config.recipe import usual_scale
+
+VALUES = {key for key, value in vars(Config()).items() if not dataclasses.is_dataclass(value)}
+"""Fields of the config that no group has."""
+_group_exists = ConfigRepository.group_exists
 
 
 def _plain(value: Any) -> Any:
@@ -42,8 +47,15 @@ def _usual_top_k_of(classes: Any) -> list[int]:
     return list(usual_top_k(classes) if isinstance(classes, int) else TOP_K)
 
 
+def _group_that_is_no_field(self: ConfigRepository, config_path: str) -> bool:
+    """``group_exists``, which takes every folder on the search path for a group: ``studies/`` in
+    the checkout, or ``weights/`` beside the configs of a user, hid the field of that name."""
+    return config_path not in VALUES and _group_exists(self, config_path)
+
+
 def register() -> None:
     """Make the schemas known to Hydra under ``schema/``, and the resolvers that YAML uses."""
+    ConfigRepository.group_exists = _group_that_is_no_field  # type: ignore[method-assign]
     OmegaConf.register_new_resolver("usual_scale", _usual_scale_of, replace=True)
     OmegaConf.register_new_resolver("usual_top_k", _usual_top_k_of, replace=True)
     OmegaConf.register_new_resolver("expanduser", os.path.expanduser, replace=True)
