@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,8 +65,15 @@ def imports_of(name: str, path: Path) -> Iterator[tuple[Import, int]]:
             yield Import(name, imported, id(node) in inner, id(node) in typing), number
 
 
-IMPORTS = [found for name, path in MODULES.items() for found, _ in imports_of(name, path)]
-OURS = [i for i in IMPORTS if i.imported in MODULES and i.imported != i.importer]
+@functools.cache  # read when the first test asks, not by every process that collects tests
+def imports() -> list[Import]:
+    """Every import of our modules."""
+    return [found for name, path in MODULES.items() for found, _ in imports_of(name, path)]
+
+
+def ours() -> list[Import]:
+    """Those of one of our modules by another."""
+    return [i for i in imports() if i.imported in MODULES and i.imported != i.importer]
 
 
 def room_of(module: str) -> str:
@@ -91,7 +99,7 @@ def test_every_import_points_down() -> None:
     order = {room: floor for floor, room in enumerate(order_of_rooms())}
     wrong = {
         f"{i.importer} imports {i.imported}"
-        for i in OURS
+        for i in ours()
         if "vgglab" not in (i.importer, i.imported)  # the front door
         if room_of(i.importer) != room_of(i.imported)
         if order[room_of(i.importer)] < order[room_of(i.imported)]
@@ -101,7 +109,7 @@ def test_every_import_points_down() -> None:
 
 def test_no_circle_of_imports() -> None:
     graph: dict[str, set[str]] = {name: set() for name in MODULES}
-    for found in OURS:
+    for found in ours():
         # A package's own __init__ is loaded before its modules in any case.
         if not found.importer.startswith(f"{found.imported}."):
             graph[found.importer].add(found.imported)
@@ -133,7 +141,7 @@ def test_few_imports_stand_inside_functions() -> None:
 def test_no_command_imports_another() -> None:
     between = [
         f"{i.importer} imports {i.imported}"
-        for i in OURS
+        for i in ours()
         if room_of(i.importer) == room_of(i.imported) == "commands"
     ]
     assert not between
@@ -152,7 +160,7 @@ def test_no_command_imports_another() -> None:
 def test_a_room_does_not_know_what_it_must_not_know(room: str, unknown: str) -> None:
     knowing = sorted(
         i.importer
-        for i in IMPORTS
+        for i in imports()
         if room_of(i.importer) == room
         if i.imported.partition(".")[0] == unknown and not i.is_for_types
     )
@@ -176,7 +184,7 @@ def test_a_room_does_not_know_what_it_must_not_know(room: str, unknown: str) -> 
 def test_a_room_does_not_know_these_rooms(room: str, unknown: set[str]) -> None:
     knowing = sorted(
         f"{i.importer} imports {i.imported}"
-        for i in OURS
+        for i in ours()
         if room_of(i.importer) == room and room_of(i.imported) in unknown
     )
     assert not knowing

@@ -41,6 +41,7 @@ def test_a_part_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     assert "| broken | failed |" in table
 
 
+@pytest.mark.slow
 def test_a_part_that_outlives_its_limit_is_ended_with_its_children(tmp_path: Path) -> None:
     mark = tmp_path / "alive"
     child = f"import time; time.sleep(4); open({str(mark)!r}, 'w')"

@@ -32,6 +32,7 @@ def happened(request: pytest.FixtureRequest) -> dict[str, float]:
     return error_rates(scenario, fixed, 3, STUDIES)
 
 
+@pytest.mark.slow
 def test_false_words_are_rare_and_intervals_cover(happened: dict[str, float]) -> None:
     assert happened["any false"] <= LIMIT
     assert happened["covers"] >= 91

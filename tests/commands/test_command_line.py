@@ -159,6 +159,7 @@ def test_describe_prints_the_table_in_each_format(tmp_path: Path) -> None:
     assert "receptive field" in completed(tmp_path, *paper).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("modules", "unloaded"),
     [

@@ -28,6 +28,7 @@ hydra:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("own", "points"),
     [

@@ -82,6 +82,7 @@ def test_two_runs_by_id_and_by_path(two: Path) -> None:
     assert [curve["parts_at"] for curve in found["curves"]] == [None, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

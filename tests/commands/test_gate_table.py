@@ -142,6 +142,7 @@ def test_a_mistake_spends_nothing(
     assert not LEDGER.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_a_search_through_a_table_keeps_no_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     """All arms are equal; a t-test of each candidate finds one that is better all the same."""

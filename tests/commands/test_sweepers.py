@@ -121,6 +121,7 @@ def test_a_point_that_fails_is_told_as_such_until_it_is_mended(
     assert told(tmp_path)[:2] == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("question", "complaint"),
     [

@@ -52,6 +52,7 @@ def composed(*overrides: str) -> Config:
     return parse(tree)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", GROUP_FILES, ids=lambda p: f"{p.parent.name}={p.stem}")
 def test_each_choice_of_each_group(path: Path) -> None:
     group = composed(f"{path.parent.name}={path.stem}", *NEEDS.get(path.stem, ()))
@@ -70,6 +71,7 @@ def test_each_experiments_parents_are_legal_and_fit(path: Path) -> None:
 
 
 # All points of the paper's are composed below.
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [p for p in SWEEPS if p.stem != "paper"], ids=lambda p: p.stem)
 def test_each_choice_of_each_sweep(path: Path) -> None:
     grid = grid_of(path.stem)

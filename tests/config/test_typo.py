@@ -56,6 +56,7 @@ def said_by_hydra(arguments: list[str], folder: Path) -> str:
     return ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", SOON, ids=" ".join)
 def test_it_is_what_is_said_after_hydra(arguments: list[str], tmp_path: Path) -> None:
     message = mistyped(arguments, ROOT, {})

@@ -209,6 +209,7 @@ def test_a_broken_file_is_named(workers: int, tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_workers_live_from_epoch_to_epoch_until_the_loader_is_closed(files: FileSet) -> None:
     others = {child.pid for child in multiprocessing.active_children()}  # of another test
     epochs = iter([(0, 0), (1, 0), (2, 0)])

@@ -27,6 +27,7 @@ def status(folder: Path) -> dict[str, Any]:
     return loaded
 
 
+@pytest.mark.slow
 def test_two_processes_then_one_that_finds_it_done(command: Command, tmp_path: Path) -> None:
     ended = command(*DDP, "tracking=offline")
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -51,7 +51,9 @@ def step(net: VGG, *, bf16: bool) -> list[Tensor]:
 
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("norm", ["none", "batch"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
+)
 def test_the_same_bits(name: str, norm: Literal["none", "batch"], bf16: bool) -> None:
     ways: list[dict[str, Any]] = [{"pool_kernel": "torch"}]
     if name in IN_CPP and has_kernels():  # else its own tests are skipped

@@ -108,6 +108,7 @@ def printed(
     return folder / "print", export(whole_study, judged, folder, "latex", 90.0)
 
 
+@pytest.mark.slow
 def test_figures_have_the_width_of_a_column(printed: tuple[Path, str]) -> None:
     folder, _ = printed
     names = {path.stem for path in folder.glob("*.pdf")}
@@ -122,6 +123,7 @@ def test_figures_have_the_width_of_a_column(printed: tuple[Path, str]) -> None:
     assert b"CreationDate" not in pdf
 
 
+@pytest.mark.slow
 def test_the_same_study_gives_the_same_files(
     printed: tuple[Path, str], whole_study: StudyView, judged: ClaimsFile, tmp_path: Path
 ) -> None:
@@ -149,6 +151,7 @@ def test_the_tables_compile(printed: tuple[Path, str], tmp_path: Path) -> None:
     assert "Missing character" not in ended.stdout
 
 
+@pytest.mark.slow
 def test_csv_is_a_table_a_file_and_errors_on_the_screen(
     whole_study: StudyView, judged: ClaimsFile, tmp_path: Path
 ) -> None:

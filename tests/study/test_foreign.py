@@ -104,6 +104,7 @@ def test_what_is_not_known_is_said_and_makes_words_weaker(tmp_path: Path) -> Non
     assert widths[0] > 2 * 1.96 * np.sqrt(2 * 5.7 * 94.3 / 10_000) > widths[1] / 3
 
 
+@pytest.mark.slow
 def test_equal_arms_get_a_word_in_at_most_five_percent_of_tables() -> None:
     random = np.random.default_rng(20261127)
     false = 0

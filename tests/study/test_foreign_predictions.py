@@ -125,6 +125,7 @@ def test_a_run_without_a_prediction_did_not_train(tmp_path: Path) -> None:
     assert (list(mine.errors), mine.untrained) == ([5], (0,))
 
 
+@pytest.mark.slow
 def test_equal_arms_get_a_word_in_at_most_five_percent_of_tables() -> None:
     """Nets have tastes, images are easy or hard: luck on 200 images is most of the noise."""
     random = np.random.default_rng(20261128)

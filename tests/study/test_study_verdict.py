@@ -329,6 +329,7 @@ def test_the_order_of_the_runs_does_not_matter() -> None:
     assert json.dumps(claims_record(study)) == json.dumps(claims_record(reversed_study))
 
 
+@pytest.mark.slow
 def test_the_papers_own_numbers_give_the_papers_conclusions(tmp_path: Any) -> None:
     study = paper_study(tmp_path)
     record = claims_record(study)

@@ -91,6 +91,7 @@ def track(folder: Path, caplog: pytest.LogCaptureFixture) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "key", "said"),
     [
@@ -138,6 +139,7 @@ def test_a_service_that_dies_costs_rows_and_no_training(
     assert is_incomplete(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_full_disk_of_wandbs_own_is_noticed_at_the_end(
     tmp_path: Path, fresh: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

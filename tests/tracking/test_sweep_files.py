@@ -12,7 +12,6 @@ import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from running import ROOT, SMALL, Command
-from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 from wandb_server import MISSING, TOOLS
 
 FILES = sorted((ROOT / "sweeps" / "wandb").glob("*.yaml"))
@@ -32,6 +31,9 @@ def handed_out(path: Path) -> list[dict[str, Any]]:
 
 def overrides(path: Path, values: dict[str, Any]) -> list[str]:
     """What the agent puts after ``run.py``, by its own code."""
+    # Two seconds, which every process that collects tests would take.
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     wrapped = {name: {"value": value} for name, value in values.items()}
     by_macro = create_sweep_command_args({"args": wrapped})

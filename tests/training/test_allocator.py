@@ -25,6 +25,7 @@ print(faults() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
 def test_a_second_round_touches_no_new_page() -> None:
     kept, default = (
@@ -64,6 +65,7 @@ def pages_on_request() -> bool:
     return policy.exists() and "[madvise]" in policy.read_text(encoding="ascii")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
 def test_tensors_lie_in_huge_pages_and_room_kept_for_them_costs_no_memory() -> None:
     huge, small = (

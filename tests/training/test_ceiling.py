@@ -66,6 +66,7 @@ def test_training_costs_three_forward_passes() -> None:
     assert flops_per_image(5) == 2 * 5 * 3
 
 
+@pytest.mark.slow
 def test_mfu_is_speed_over_what_the_ceiling_allows(small_config: Config, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     run.path.mkdir()

@@ -56,6 +56,7 @@ def factor_values(run: Trained, batch: int, parts: int) -> int:
     return values
 
 
+@pytest.mark.slow
 def test_factors_give_the_weights_of_one_process(
     run: Train, tmp_path: Path, datasets: Path
 ) -> None:

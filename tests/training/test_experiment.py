@@ -168,6 +168,7 @@ def test_a_loss_that_is_not_finite_ends_as_diverged(small_config: Config, tmp_pa
         run_experiment(config, directory(tmp_path), Status(), [])
 
 
+@pytest.mark.slow
 def test_bf16_and_contiguous_train_too(small_config: Config, tmp_path: Path) -> None:
     trainer = dataclasses.replace(
         small_config.trainer, precision="bf16", memory_format="contiguous"

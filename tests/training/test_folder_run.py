@@ -57,6 +57,7 @@ def config(folder: Path, datasets: Path) -> Config:
     )
 
 
+@pytest.mark.slow
 def test_interrupted_within_an_epoch_it_goes_on_at_the_step(config: Config, tmp_path: Path) -> None:
     runs = [RunDirectory(tmp_path / name) for name in ("whole", "cut")]
     for run in runs:

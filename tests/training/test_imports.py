@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from vgglab.training.imports import UNUSED
 
 CODE = """
@@ -18,6 +20,7 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_that_training_does_not_use() -> None:
     ended = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     loaded = set(ended.stdout.split())
@@ -25,6 +28,7 @@ def test_nothing_is_loaded_that_training_does_not_use() -> None:
     assert not loaded & (UNUSED | {"pandas", "wandb", "wandb_workspaces", "sklearn", "jinja2"})
 
 
+@pytest.mark.slow
 def test_a_package_that_is_loaded_already_stays_whole() -> None:
     """A study's statistics load scipy before a command comes to Lightning."""
     code = (

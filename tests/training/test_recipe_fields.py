@@ -95,6 +95,7 @@ def test_an_optimiser_steps_as_its_paper_says(name: str, fused: bool) -> None:
     assert float(stepped(recipe, fused)) == pytest.approx(by_hand(recipe), rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "rate"), [("nesterov", 0.02), ("adamw", 0.002)])
 def test_a_run_with_another_optimiser_learns_and_resumes_exactly(
     name: str, rate: float, small_config: Config, tmp_path: Path
@@ -105,6 +106,7 @@ def test_a_run_with_another_optimiser_learns_and_resumes_exactly(
     assert state.keys() == kept
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_tested_and_a_run_with_them_resumes_exactly(
     small_config: Config, tmp_path: Path
 ) -> None:
@@ -216,7 +218,7 @@ def used_norms(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return seen
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_no_step_uses_a_gradient_longer_than_the_limit(
     precision: str, small_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ CLUTTERED = {"name": "cluttered_digits", "test_fraction": 0.02} | COUNTS
 DIGITS = {"name": "digits", "test_fraction": 0.05, "validation_fraction": 0.4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("data", "originals"), [(CLUTTERED, 100), (DIGITS, 250)])
 def test_test_images_of_one_original_are_known_as_such(
     data: dict[str, Any], originals: int, tmp_path: Path, datasets: Path

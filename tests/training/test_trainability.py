@@ -130,6 +130,7 @@ def end_of(config: Config, run: RunDirectory, *sinks: MemorySink) -> Untrainable
     return caught.value
 
 
+@pytest.mark.slow
 def test_interrupted_on_the_plateau_it_stops_where_it_would_have(
     small_config: Config, tmp_path: Path
 ) -> None:
@@ -178,6 +179,7 @@ def test_watching_changes_no_weight(
     assert_same_bits(*runs)
 
 
+@pytest.mark.slow
 def test_micro_batches_see_the_same(small_config: Config, tmp_path: Path) -> None:
     config = plain(small_config)
     trainer = dataclasses.replace(config.trainer, accumulate=2)

@@ -46,6 +46,7 @@ def test_a_users_file_may_set_it(text: str, tmp_path: Path) -> None:
     assert not is_spared(["experiments=mine"], tmp_path, *OURS)
 
 
+@pytest.mark.slow
 def test_what_is_composed_of_files_that_are_read_once_is_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -112,6 +112,7 @@ def test_advice_is_by_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
     assert micro_batch.advice(config).startswith("trainer.accumulate=2 (4, ...)")
 
 
+@pytest.mark.slow
 def test_a_process_with_little_memory_finds_what_fits() -> None:
     """1 GiB over what torch itself takes; a step of 65,536 images would take at least 6."""
     config = config_of(recipe={"batch_size": 65_536})

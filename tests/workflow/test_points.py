@@ -17,6 +17,7 @@ from vgglab.workflow.points import compose_points
 TRAINER = ("trainer.accelerator=cpu", "trainer.precision=fp32", "trainer.threads=1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -55,6 +56,7 @@ def test_of_the_points_of_an_arm_one_is_composed(monkeypatch: pytest.MonkeyPatch
     assert sorted(composed) == ["model=a", "model=a", "model=b", "model=d"]
 
 
+@pytest.mark.slow
 def test_an_arm_whose_fields_are_made_of_its_seed_is_composed_point_by_point(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

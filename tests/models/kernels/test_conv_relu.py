@@ -85,6 +85,7 @@ def test_no_convolution_takes_a_relu_that_does_not_follow_it() -> None:
     assert convolutions_with_relu(net_of("d", "batch", taken=True)) == []
 
 
+@pytest.mark.slow
 def test_a_compiled_graph_is_whole() -> None:
     net = net_of("a", taken=True)
     plain = step(net_of("a", taken=True))
