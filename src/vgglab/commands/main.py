@@ -296,8 +296,6 @@ def explain_hydra(error: Exception) -> str:
         )
         two = f"sweeps={values}: two studies are a list: sweeps=[{values}]"
         return two if key == "studies" else usual  # as with_two_studies has written it
-    if match := re.search(r"Could not override '([^']+)'\.?\s*No match in the defaults list", text):
-        return f"{match[1]}: no such group or field; {unknown_field(match[1])}"
     if match := NOT_FOUND.search(text):
         return f"{match[1]}: {unknown_field(match[1])}"
     if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
