@@ -48,11 +48,13 @@ def test_every_pointer_leads_somewhere() -> None:
 
 
 def test_a_run_may_be_named_by_the_path_of_its_folder() -> None:
-    tree = {"run": ["a-s0-1", "runs/a-s0-2", "runs/a-s0-3/", "/elsewhere/a-s0-4"]}
+    names = ["a-s0-1", "runs/a-s0-2", "runs/a-s0-3/", "/elsewhere/a-s0-4", "~/a-s0-5"]
+    tree = {"run": names}
     found = named_runs(parse(tree | {"paths": {"runs": "mine"}}))
     assert [(str(run.path), run.id) for run in found] == [
         ("mine/a-s0-1", "a-s0-1"),
         ("runs/a-s0-2", "a-s0-2"),
         ("runs/a-s0-3", "a-s0-3"),
         ("/elsewhere/a-s0-4", "a-s0-4"),
+        (f"{Path.home()}/a-s0-5", "a-s0-5"),
     ]

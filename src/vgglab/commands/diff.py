@@ -100,8 +100,7 @@ def _copies(studies: Sequence[Path]) -> list[Path]:
 
 def _study_folder(name: str, config: Config) -> Path:
     """The folder of a study by its name in ``paths.studies``, or by its path."""
-    studies = config.paths.studies_folder
-    folder = Path(name).expanduser() if "/" in name else studies / name
+    folder = config.paths.named_study_folder(name)
     if (folder / STUDY).is_file():
         return folder
     if (folder / "claims.json").exists():

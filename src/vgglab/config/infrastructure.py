@@ -185,6 +185,18 @@ class PathsConfig:
         """``data`` as a path."""
         return Path(self.data).expanduser()
 
+    def run_folder(self, name: str) -> Path:
+        """The folder of a run that is named by its id in ``runs`` or by the path of its folder."""
+        return _named(name, self.runs_folder)
+
+    def named_study_folder(self, name: str) -> Path:
+        """As ``run_folder``, of a study in ``studies``."""
+        return _named(name, self.studies_folder)
+
+
+def _named(name: str, folder: Path) -> Path:
+    return Path(name).expanduser() if "/" in name else folder / name
+
 
 @dataclass(config=STRICT, kw_only=True, frozen=True)
 class PrepareConfig:

@@ -106,8 +106,8 @@ def check_paths(config: Config) -> None:
     for field in ("run", "fuse", "baseline", "candidate"):
         value = getattr(config, field)
         for name in (value,) if isinstance(value, str) else value:
-            others[field] = name
-            _is_there(field, name, config.paths.runs_folder / name)
+            _at_home(field, name)
+            _is_there(field, name, config.paths.run_folder(name))
     for field, text in others.items():
         _is_there(field, text, _at_home(field, text))
 

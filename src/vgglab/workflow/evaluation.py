@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 from vgglab.config import Config, Procedure, with_infrastructure_of
@@ -29,8 +28,7 @@ def names(value: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def named_runs(config: Config) -> list[RunDirectory]:
     """The runs of ``run=``, each by its id in ``paths.runs`` or by the path of its folder."""
-    folder = config.paths.runs_folder
-    return [RunDirectory(Path(n) if "/" in n else folder / n) for n in names(config.run)]
+    return [RunDirectory(config.paths.run_folder(name)) for name in names(config.run)]
 
 
 def skipped_note(result: Result) -> str:

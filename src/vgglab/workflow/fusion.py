@@ -81,7 +81,7 @@ def fuse(config: Config) -> None:
 
 def _member(text: str, config: Config) -> Member:
     name, _, label = text.partition(":")
-    directory = RunDirectory(config.paths.runs_folder / name)
+    directory = RunDirectory(config.paths.run_folder(name))
     of_run = config_to_test(directory, config)
     label = label or of_run.procedures[0].label
     member = Member(directory, label, of_run)

@@ -182,7 +182,7 @@ def _arm(config: Config, field: str) -> list[RunRecord]:
 
 
 def _run(config: Config, field: str, name: str) -> RunRecord:
-    path = Path(name).expanduser() if "/" in name else config.paths.runs_folder / name
+    path = config.paths.run_folder(name)
     if not RunDirectory(path).config.is_file():
         raise ConfigError(f"{field} = {name}: no such run; task=runs lists those that are there")
     run = load_run(path)
