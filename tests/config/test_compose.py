@@ -112,6 +112,7 @@ ALSO = {"a": (), "a_lrn": ()}
 TABLE_5 = {("d", 512), ("e", 512)}
 
 
+@pytest.mark.slow
 def test_the_papers_sweep_is_table_3_with_the_tests_of_tables_4_and_5() -> None:
     points = points_of("paper")
     rows = {(p.model.name, p.recipe.scale_min, p.recipe.scale_max): p for p in points}

@@ -130,6 +130,7 @@ def test_more_images_than_the_largest_part_are_refused(group_of_one: None) -> No
         gradients(net(), Exchange(rows=3))
 
 
+@pytest.mark.slow
 def test_it_is_imported_without_the_compiler() -> None:
     said = "import sys, vgglab.models.vgg; print('torch._dynamo' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)

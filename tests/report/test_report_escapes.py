@@ -71,6 +71,7 @@ def test_markdown_has_no_tag_of_theirs(page: Path) -> None:
     assert "\\<script" in text
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")
 def test_a_browser_runs_nothing_of_it(page: Path) -> None:
     assert CHROMIUM

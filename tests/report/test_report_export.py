@@ -132,6 +132,7 @@ def test_the_same_study_gives_the_same_files(
     assert found == {path.name: path.read_bytes() for path in printed[0].iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
 def test_the_tables_compile(printed: tuple[Path, str], tmp_path: Path) -> None:
     folder, text = printed

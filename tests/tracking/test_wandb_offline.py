@@ -189,6 +189,7 @@ for name in ("first", "second"):
 """
 
 
+@pytest.mark.slow
 def test_forks_of_a_process_that_has_loaded_wandb_keep_their_images(tmp_path: Path) -> None:
     """W&B makes a folder for media when it is loaded, which the first fork that ends removes."""
     path = os.pathsep.join([str(ROOT / "tests" / "tracking"), str(ROOT / "tests"), *sys.path])

@@ -45,6 +45,7 @@ def stored(run: RunDirectory) -> dict[str, torch.Tensor]:
     return {key.removeprefix("net."): value for key, value in state.items()}
 
 
+@pytest.mark.slow
 def test_a_chain_is_trained_from_its_beginning_and_once(
     small_config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:

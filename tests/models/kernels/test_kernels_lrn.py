@@ -120,6 +120,7 @@ build.IMPORTED = {path: text for path, text in build.IMPORTED.items() if path.na
 """
 
 
+@pytest.mark.slow
 def test_without_a_compiler_torch_stands_in_and_one_line_says_so(tmp_path: Path) -> None:
     variables = {"TORCH_EXTENSIONS_DIR": str(tmp_path), "CXX": "no-such-compiler"}
     ended = subprocess.run(
