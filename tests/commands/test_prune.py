@@ -114,6 +114,7 @@ def launched(study: Path, *names: str) -> None:
         os.utime(note, (number, number))
 
 
+@pytest.mark.slow
 def test_the_source_of_earlier_launches_goes_once_a_study_has_ended(tmp_path: Path) -> None:
     finished(tmp_path, "point", 0, study="mine")
     queued = finished(tmp_path, "queued", 1, study="other")

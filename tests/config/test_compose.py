@@ -129,6 +129,7 @@ def test_the_papers_sweep_is_table_3_with_the_tests_of_tables_4_and_5() -> None:
         assert scales["dense"] == (384,) if largest == 512 else (largest,)
 
 
+@pytest.mark.slow
 def test_the_papers_sweep_declares_all_that_differs() -> None:
     points = []
     grid = itertools.product(*grid_of("paper"))

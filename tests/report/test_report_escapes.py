@@ -56,6 +56,7 @@ def page(study: StudyView, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(study, tmp_path_factory.mktemp("page"))
 
 
+@pytest.mark.slow
 def test_only_our_own_tags_are_in_the_page(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "<script" not in text

@@ -168,6 +168,7 @@ def test_csv_is_a_table_a_file_and_errors_on_the_screen(
     assert (folder / "runs.csv").exists()
 
 
+@pytest.mark.slow
 def test_json_is_one_document_with_the_version_of_its_keys(
     whole_study: StudyView, judged: ClaimsFile, tmp_path: Path
 ) -> None:

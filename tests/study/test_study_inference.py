@@ -19,6 +19,7 @@ def measured(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", SEEDS)
 def test_without_image_noise_pairs_are_the_paired_t_test(seeds: int) -> None:
     values = np.random.default_rng(seeds).normal(0.4, 0.5, seeds)

@@ -36,18 +36,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Callable[
     return run
 
 
-@pytest.mark.parametrize(
-    "double",
-    [pytest.param(False, marks=pytest.mark.slow, id="float32"), pytest.param(True, id="float64")],
-)
-@pytest.mark.parametrize(
-    ("world", "accumulate"),
-    [
-        (2, 1),
-        pytest.param(1, 3, marks=pytest.mark.slow),
-        pytest.param(2, 2, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("double", [False, True], ids=["float32", "float64"])
+@pytest.mark.parametrize(("world", "accumulate"), [(2, 1), (1, 3), (2, 2)])
 def test_the_same_run_in_parts(
     world: int,
     accumulate: int,

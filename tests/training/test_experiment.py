@@ -113,7 +113,9 @@ def test_a_random_generator_used_before_changes_nothing(
     assert_same_bits(weights(run), weights(uninterrupted[0]))
 
 
-@pytest.mark.parametrize("step", [4, 16, 19, 24, 38])
+@pytest.mark.parametrize(
+    "step", [19, *(pytest.param(step, marks=pytest.mark.slow) for step in (4, 16, 24, 38))]
+)
 def test_interrupted_and_resumed_is_uninterrupted(
     step: int, small_config: Config, tmp_path: Path, uninterrupted: Uninterrupted
 ) -> None:

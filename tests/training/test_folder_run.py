@@ -86,6 +86,7 @@ def test_interrupted_within_an_epoch_it_goes_on_at_the_step(config: Config, tmp_
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
 
 
+@pytest.mark.slow
 def test_a_skipped_test_image_is_an_error(config: Config, folder: Path, tmp_path: Path) -> None:
     root = tmp_path / "spoilt"
     shutil.copytree(folder, root)

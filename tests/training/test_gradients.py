@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -48,6 +49,7 @@ def test_the_norm_is_that_of_all_gradients_of_a_block() -> None:
         assert norms.values() == known
 
 
+@pytest.mark.slow
 def test_a_run_records_them_and_learns_the_same(small_config: Config, tmp_path: Path) -> None:
     trained = {}
     for asked in (True, False):

@@ -252,6 +252,7 @@ def test_a_limit_that_is_never_reached_changes_nothing(
     assert_same_bits(weights(runs[0]), weights(runs[1]))
 
 
+@pytest.mark.slow
 def test_smoothed_clipped_and_spared_runs_resume_exactly(
     small_config: Config, tmp_path: Path
 ) -> None:

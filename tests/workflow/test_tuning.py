@@ -89,6 +89,7 @@ def test_the_points_stay_until_the_last_tuning_run_has_ended() -> None:
     assert control_points(points) == []
 
 
+@pytest.mark.slow
 def test_each_net_is_trained_with_its_own_setting_and_with_the_common_one() -> None:
     points = points_of()
     end_tuning(points, {"a": 0.02, "b": 0.05})
