@@ -94,6 +94,9 @@ def test_it_stops_by_itself_before_its_last_look(tmp_path: Path, command: Comman
     assert (stamps(tmp_path), looks(tmp_path)) == (before, [1])
     listed = command("task=runs", "format=csv", *looked)
     assert listed.stdout.count("not needed") == 2, listed.stdout + listed.stderr
+    plan = command("task=plan", *looked).stdout
+    assert "8 points, 6 already done, 2 not needed, seeds 0, 1, 2, 3;" in plan
+    assert "still to be trained" not in plan
 
     changed = ("claims.learns.margin=2", "claims.learns.margin_reason=later")
     ended = command("task=report", *looked, *changed)

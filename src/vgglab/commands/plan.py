@@ -40,6 +40,8 @@ class Plan:
     study: str
     points: int
     done: int
+    unneeded: int
+    """Points that the study has dropped after a look."""
     seeds: tuple[int, ...]
     slots: PointResources
     waiting: tuple[PlannedPoint, ...]
@@ -71,7 +73,9 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
     overhead = machine.process_seconds()
     tuning = tuning_plan(points)
     every = [*(tuning.all_points if tuning else ()), *points, *control_points(points, tuning)]
-    todo = [p for p in still_to_do(every) if not p.directory.read_status().state.is_outcome]
+    view = view_of(points)
+    needed = [point for point in every if point.directory.id not in view.unneeded]
+    todo = [p for p in still_to_do(needed) if not p.directory.read_status().state.is_outcome]
     done = sum(p.directory.read_status().state.is_outcome for p in points)
     first = points[0].config
     slots = slots_of([p.config for p in todo] or [first])
@@ -81,7 +85,6 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
     known = KnownCosts(slots)
     known.from_finished_runs(nets)
     known.from_pilots(nets, console)
-    view = view_of(points)
     overhead += report_seconds(view)
     waiting = tuple(
         PlannedPoint(
@@ -97,12 +100,18 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
         study=first.study.name,
         points=len(points),
         done=done,
+        unneeded=len(view.unneeded),
         seeds=tuple(sorted({p.config.seed for p in points})),
         slots=slots,
         waiting=waiting,
         total=total,
         claims=tuple(resolutions(view)),
-        notes=(*known.notes, *card_notes(total, slots), *_look_note(view), *_tuning_note(view)),
+        notes=(
+            *known.notes,
+            *card_notes(total, slots),
+            *_look_note(view, todo),
+            *_tuning_note(view),
+        ),
     )
 
 
@@ -117,8 +126,8 @@ def card_notes(total: Totals, slots: PointResources) -> Iterator[str]:
     )
 
 
-def _look_note(view: StudyView) -> list[str]:
-    if not view.looks:
+def _look_note(view: StudyView, todo: Sequence[StudyPoint]) -> list[str]:
+    if not (view.looks and todo):
         return []
     looks = ", ".join(map(str, view.looks))
     return [f"judged at {looks} seeds: it may stop by itself after any look; this is all of them"]
@@ -174,8 +183,9 @@ def _parts(plan: Plan) -> Iterator[RenderableType]:
 def _headline(plan: Plan) -> str:
     seeds = ", ".join(map(str, plan.seeds))
     return (
-        f"study {plan.study}: {plan.points} points, {plan.done} already done, seeds {seeds}; "
-        f"{plan.slots.jobs} at a time, threads of each: {plan.slots.threads}"
+        f"study {plan.study}: {plan.points} points, {plan.done} already done, "
+        + (f"{plan.unneeded} not needed, " if plan.unneeded else "")
+        + f"seeds {seeds}; {plan.slots.jobs} at a time, threads of each: {plan.slots.threads}"
         + (f", on each GPU: {plan.slots.sharing}" if plan.slots.sharing else "")
     )
 

@@ -53,4 +53,4 @@ def unneeded_points(points: Sequence[StudyPoint]) -> set[str]:
         return set()
     from vgglab.workflow.reporting import view_of  # with all of a report: two seconds
 
-    return {point.id for point in view_of(points).missing if not point.is_needed}
+    return view_of(points).unneeded

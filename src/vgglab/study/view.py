@@ -97,3 +97,8 @@ class StudyView:
     def points(self) -> tuple[RunRecord | MissingPoint, ...]:
         """Every point asked for."""
         return (*self.runs, *self.missing)
+
+    @property
+    def unneeded(self) -> set[str]:
+        """Ids of the points that the study has dropped."""
+        return {point.id for point in self.missing if not point.is_needed}

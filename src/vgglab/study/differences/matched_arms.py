@@ -108,10 +108,15 @@ def errors_of(then: Points, now: Points, protocol: str, reader: MistakesReader) 
 
 
 def fresh(arm: MatchedArm) -> tuple[Points, Points, int]:
-    """The runs of each study that the other has not, and how many they share."""
+    """The runs of each study that the other has not, and how many they share. A point without an
+    outcome is none: a look may have dropped its net."""
     shared = shared_runs(arm.then.values(), arm.now.values())
     then, now = (
-        {seed: point for seed, point in points.items() if point.id not in shared}
+        {
+            s: point
+            for s, point in points.items()
+            if point.id not in shared and point.state.is_outcome
+        }
         for points in (arm.then, arm.now)
     )
     return then, now, len(shared)

@@ -71,7 +71,7 @@ def claim_draft(claim: MatchedClaim, reader: MistakesReader) -> Draft:
     if not claim.is_asked_alike:
         return Draft(why="asked otherwise")
     shared = shared_runs(then.points, now.points)
-    if shared and shared == {p.id for p in (*then.points, *now.points)}:
+    if shared and shared == {p.id for p in (*then.points, *now.points) if p.state.is_outcome}:
         return Draft(word=Word.SHARED, why="the same runs in both studies")
     shifts = _shifts(claim, reader)
     if shifts is None:
