@@ -12,6 +12,7 @@ from vgglab.report import write_report
 from vgglab.report.blocks import Bullets, Paragraph, Section, Table
 from vgglab.report.looks import looks_section
 from vgglab.report.results import results_of
+from vgglab.report.screen import screen_lines
 from vgglab.study import StudyView, claims_record
 from vgglab.study.declared import DeclaredLine, plain_claims
 from vgglab.study.ledger import LookedAt, LookLine
@@ -125,6 +126,13 @@ def test_points_that_are_not_needed_are_not_among_those_that_lack_a_result(tmp_p
     view = dataclasses.replace(
         plain, missing=[dataclasses.replace(p, is_needed=False) for p in plain.missing]
     )
-    text = (write_report(view, tmp_path / "out").parent / "report.md").read_text(encoding="utf-8")
+    folder = write_report(view, tmp_path / "out").parent
+    text = (folder / "report.md").read_text(encoding="utf-8")
     assert "2 of 3 points finished; 1 not needed." in text
     assert "Points that have not finished" not in text
+    # All that were asked for have trained: nothing is lacking over the marks of the figure.
+    assert "| 2 of 2 (1 not needed) |" in text
+    assert "Where seeds are lacking" not in text
+    record = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    (net,) = [row for row in screen_lines(view, record) if row.startswith("D ")]
+    assert " of 3 " not in net

@@ -52,7 +52,8 @@ def _table(results: Results, runs: Iterable[RunRecord]) -> Table:
 def _counted(states: list[State]) -> str:
     """``1 of 3 (2 untrainable)``."""
     counts = {str(state): states.count(state) for state in State if state in states}
-    return f"{states.count(State.FINISHED)} of {len(states)}{other_states(counts)}"
+    asked = len(states) - states.count(State.UNNEEDED)
+    return f"{states.count(State.FINISHED)} of {asked}{other_states(counts)}"
 
 
 def _remedies(run: RunRecord) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vgglab.config.protocol import PROTOCOLS
+from vgglab.runs import State
 from vgglab.study.arms import Arm, arms
 from vgglab.study.estimate import ERRORS, Estimate, estimate
 from vgglab.study.table import ResultRow, result_rows
@@ -34,9 +35,9 @@ class Summary:
     protocol: str
     weight_layers: int
     seeds: tuple[int, ...]
-    """Seeds that the study asks for."""
+    """Of the study's points."""
     states: Mapping[str, int]
-    """State -> how many seeds are in it; adds up to ``asked``."""
+    """State -> how many seeds are in it."""
     top1_error: Mapping[int, float]
     """Seed -> error, of the seeds that trained."""
     top5_error: Mapping[int, float]
@@ -44,8 +45,8 @@ class Summary:
 
     @property
     def asked(self) -> int:
-        """Seeds asked for, n in "k of n"."""
-        return len(self.seeds)
+        """Seeds asked for, n in "k of n"; not those that the study has dropped."""
+        return len(self.seeds) - self.states.get(State.UNNEEDED, 0)
 
     @property
     def trained(self) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from vgglab.config import SEED
 from vgglab.config.fields import Role
-from vgglab.runs import RunRecord
+from vgglab.runs import RunRecord, State
 from vgglab.study.arms import Arm
 from vgglab.study.claims.comparisons import Point
 from vgglab.study.claims.mistakes import MistakesReader
@@ -176,11 +176,16 @@ def _arm_shift(
         then=paired.error(1),
         now=paired.error(0),
         seeds=(trained[0], trained[1]),
-        asked=(len(arm.then), len(arm.now)),
+        asked=(_asked(arm.then.values()), _asked(arm.now.values())),
         shared=fresh(arm)[2],
         error=error,
         training=training,
     )
+
+
+def _asked(points: Iterable[Point]) -> int:
+    """Not those that the study has dropped."""
+    return sum(point.state is not State.UNNEEDED for point in points)
 
 
 def _with_outcome(points: Sequence[Point]) -> int:
