@@ -3,6 +3,8 @@
     python benchmarks/step.py                        A, A-LRN, D, E at 224 px and, narrow, at 32 px
     python benchmarks/step.py --nets d --sizes 224   one row
     python benchmarks/step.py --without timm fp32    fewer columns
+    python benchmarks/step.py --nets a d --sizes 32 --width 0.125 --norm batch --batch 64 \
+        --threads 1 --without fp32 bf16 timm         a point of sweeps=quickstart
     python benchmarks/step.py --device cuda --batch 64 --sizes 224   on a GPU (see gpu_check.py)
 
 Every column has a process of its own. The peers are loops as in torchvision's references (cross
@@ -85,6 +87,8 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", type=int, choices=list(CASES), default=list(CASES))
     parser.add_argument("--without", nargs="+", choices=[*PEERS, "convolutions"], default=[])
     parser.add_argument("--batch", type=int, help="images of a step; by default 8, or 128 of 32 px")
+    parser.add_argument("--width", type=float, help="by default 1, or 1/4 at 32 px")
+    parser.add_argument("--norm", choices=["none", "batch"], default="none", help="of our own nets")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=3)
@@ -102,7 +106,10 @@ def main() -> None:
     for size in options.sizes:
         width, batch, steps = CASES[size]
         for net in options.nets:
-            case = Case(net, width, size, options.batch or batch, steps, options.device)
+            case = Case(
+                net, options.width or width, size, options.batch or batch, steps, options.device,
+                options.norm,
+            )  # fmt: skip
             cases[net, size] = case
             rows.append(row_of(case, workers, options.rounds))
     headings = ["net", "width", "batch", "ours, img/s"]

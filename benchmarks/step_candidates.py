@@ -15,6 +15,7 @@ from vgglab.config.model import InitConfig, ModelConfig, NormConfig, NormName
 from vgglab.config.nets import Conv
 from vgglab.config.parse import parse
 from vgglab.data.loaders import Batch
+from vgglab.machine import computes_in_bf16
 from vgglab.models.build import build
 from vgglab.models.kernels.select import use_kernels
 from vgglab.models.layers import map_size, scaled
@@ -271,7 +272,8 @@ def bare_step_of(module: Classifier, next_batch: Callable[[], Batch], device: to
 
 
 class Convolutions:
-    """Forward and backward of each convolution by itself, in bf16 and channels_last."""
+    """Forward and backward of each convolution by itself, in the precision that a run has here, and
+    channels_last."""
 
     def __init__(self, threads: int) -> None:
         keep_freed_memory()
@@ -309,15 +311,17 @@ def convolution(case: Case, channels: int, out: int, side: int, kernel: int) -> 
         kernel: side of its filters, px.
     """
     batch, device = case.batch, case.device
+    is_low = device.type == "cuda" or computes_in_bf16()
+    dtype = torch.bfloat16 if is_low else torch.float32
 
     def values(*shape: int) -> Tensor:
-        drawn = torch.randn(shape, device=device).bfloat16()
+        drawn = torch.randn(shape, device=device).to(dtype)
         return drawn.contiguous(memory_format=torch.channels_last)
 
     images_nchw, gradient_nchw = values(batch, channels, side, side), values(batch, out, side, side)
     weight, bias = (
         values(out, channels, kernel, kernel),
-        torch.zeros(out, dtype=torch.bfloat16, device=device),
+        torch.zeros(out, dtype=dtype, device=device),
     )
     padding, needs = [kernel // 2] * 2, (channels != 3, True, True)
 
