@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from typing import Any
 
@@ -16,8 +17,6 @@ from vgglab.config.experiment import Config
 from vgglab.config.protocol import TOP_K, usual_top_k
 from vgglab.config.recipe import usual_scale
 
-VALUES = {key for key, value in vars(Config()).items() if not dataclasses.is_dataclass(value)}
-"""Fields of the config that no group has."""
 _group_exists = ConfigRepository.group_exists
 
 
@@ -47,10 +46,17 @@ def _usual_top_k_of(classes: Any) -> list[int]:
     return list(usual_top_k(classes) if isinstance(classes, int) else TOP_K)
 
 
+@functools.cache  # made when it is asked for: the nets' tables are in the checkout's folder
+def _values() -> frozenset[str]:
+    """Fields of the config that are no group."""
+    fields = vars(Config()).items()
+    return frozenset(name for name, value in fields if not dataclasses.is_dataclass(value))
+
+
 def _group_that_is_no_field(self: ConfigRepository, config_path: str) -> bool:
     """``group_exists``, which takes every folder on the search path for a group: ``studies/`` in
     the checkout, or ``weights/`` beside the configs of a user, hid the field of that name."""
-    return config_path not in VALUES and _group_exists(self, config_path)
+    return config_path not in _values() and _group_exists(self, config_path)
 
 
 def register() -> None:
