@@ -74,7 +74,8 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
     tuning = tuning_plan(points)
     every = [*(tuning.all_points if tuning else ()), *points, *control_points(points, tuning)]
     view = view_of(points)
-    needed = [point for point in every if point.directory.id not in view.unneeded]
+    unneeded = view.unneeded
+    needed = [point for point in every if point.directory.id not in unneeded]
     todo = [p for p in still_to_do(needed) if not p.directory.read_status().state.is_outcome]
     done = sum(p.directory.read_status().state.is_outcome for p in points)
     first = points[0].config
@@ -100,7 +101,7 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
         study=first.study.name,
         points=len(points),
         done=done,
-        unneeded=len(view.unneeded),
+        unneeded=len(unneeded),
         seeds=tuple(sorted({p.config.seed for p in points})),
         slots=slots,
         waiting=waiting,
