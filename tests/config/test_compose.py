@@ -136,7 +136,7 @@ def test_the_papers_sweep_declares_all_that_differs() -> None:
     for overrides, config in zip(grid, points_of("paper"), strict=True):
         stage = stage_of(resolve(config))
         points.append(StudyPoint(Point(stage.directory, overrides), stage))
-    refuse_confounds(points)
+    refuse_confounds(points, ())
 
 
 def test_every_stage_of_the_papers_sweep_starts_from_another_row_of_it() -> None:

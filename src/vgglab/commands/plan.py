@@ -69,12 +69,12 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
     Raises:
         ConfigError: points differ in what the study does not declare; it would not be launched.
     """
-    refuse_confounds(points)
     overhead = machine.process_seconds()
-    tuning = tuning_plan(points)
-    every = [*(tuning.all_points if tuning else ()), *points, *control_points(points, tuning)]
     view = view_of(points)
     unneeded = view.unneeded
+    refuse_confounds(points, unneeded)
+    tuning = tuning_plan(points)
+    every = [*(tuning.all_points if tuning else ()), *points, *control_points(points, tuning)]
     needed = [point for point in every if point.directory.id not in unneeded]
     todo = [p for p in still_to_do(needed) if not p.directory.read_status().state.is_outcome]
     done = sum(p.directory.read_status().state.is_outcome for p in points)

@@ -18,7 +18,7 @@ from vgglab.study.stored import write_study
 from vgglab.tracking.local_files import waits_for_upload
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.look_screen import LookScreen
-from vgglab.workflow.looks import declare, next_points, note_looks, null_arm, refuse_few_seeds
+from vgglab.workflow.looks import declare, next_points, note_looks, null_arm
 from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.reporting import view_of, write_study_report
 from vgglab.workflow.train_points import LeftToSlurm, finish, say, say_what_is_missing
@@ -42,21 +42,21 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
     """
     console = Console()
     points = tuned_points(grid)
-    refuse_confounds(points)
-    refuse_few_seeds(points)
+    view = view_of(points)
+    refuse_confounds(points, view.unneeded)
     first = points[0].config
     done = sum(point.is_done for point in points)
     say(console, f"study {first.study.name}: {len(points)} points, {done} already done")
-    declare(view_of(points), first.study_folder)  # before anything trains
-    view = None
+    declare(view, first.study_folder)  # before anything trains
+    trained = None
     try:
         failures = _tune(points, console, slurm)
         if not failures:
             points = with_chosen(points)
-            view, failures = _train_looks(points, console, slurm)
+            trained, failures = _train_looks(points, console, slurm)
     except LeftToSlurm:
         return 0
-    findings = write_study_report(points, view)
+    findings = write_study_report(points, trained)
     say_what_is_missing(failures, console)
     if first.tracking.mode == "online":
         waiting = sum(waits_for_upload(p.directory.path) for p in points)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,13 +58,18 @@ def guard_study(
     return compare(facts, declared, allowed=study.allow_confounds)
 
 
-def refuse_confounds(points: Sequence[StudyPoint]) -> None:
+def refuse_confounds(points: Sequence[StudyPoint], unneeded: Collection[str]) -> None:
     """Let a study be launched only if its points differ in what it declares, or allows.
+
+    Args:
+        points: all of the study.
+        unneeded: ids of those that it has dropped, which the present code will not train.
 
     Raises:
         ConfigError: they do not.
     """
-    found = guard_study(points, launching=True)
+    needed = [point for point in points if point.directory.id not in unneeded]
+    found = guard_study(needed, launching=True)
     if found.confounds and not found.allowed:
         raise ConfigError(
             f"study {points[0].config.study.name}: {found.complaint}; name them in "
