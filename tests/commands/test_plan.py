@@ -54,7 +54,7 @@ def test_a_plan_without_runs_times_a_few_steps(command: Command, tmp_path: Path)
     assert any("2 of all runs tune the nets" in note for note in found["notes"])
     assert all(first["measurement"] == other["measurement"] for other in others)
     assert first["measurement"]["source"] == "pilot"
-    assert 2 < first["measurement"]["fixed_seconds"] < 120
+    assert 0 < first["measurement"]["fixed_seconds"] < 120  # of no machine it is known how fast
     assert 300 < first["measurement"]["memory_mib"] < 4000
     assert not list(tmp_path.glob("runs/*/result.json"))
 
