@@ -25,7 +25,7 @@ from yaml import YAMLError
 from vgglab import checkout
 from vgglab.config import store, wandb_variables
 from vgglab.config.experiment import TaskName
-from vgglab.config.parse import ConfigError, field_owners, is_known, shortened, unknown_field
+from vgglab.config.parse import ConfigError, is_value, shortened, unknown_field
 from vgglab.config.typo import USER_MISTAKE
 from vgglab.config.yaml_files import check_chosen
 from vgglab.data.errors import DataError
@@ -272,8 +272,7 @@ def in_quotes(override: str) -> str:
         read = OverridesParser.create().parse_override(text).value()
     except HydraException:
         return ""
-    is_text = is_known(key) and not field_owners(key.split("."))
-    if not value or read != value or not is_text:
+    if not value or read != value or not is_value(key):
         return ""
     return shlex.quote(text) if re.search(r'["\\$`!]', text) else f'"{text}"'
 

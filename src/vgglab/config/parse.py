@@ -217,6 +217,11 @@ def is_known(path: str) -> bool:
     return any(has_field(owner, name) for owner in field_owners(parents))
 
 
+def is_value(path: str) -> bool:
+    """Whether a dotted path is a field that no group has."""
+    return is_known(path) and not field_owners(path.split("."))
+
+
 def paths_of(name: str) -> list[str]:
     """Dotted paths of the fields of that name which are one value each, in the order of the config;
     without those of another run's config."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 from typing import Any
 
@@ -14,6 +13,7 @@ from omegaconf import OmegaConf
 from vgglab.config import wandb_variables
 from vgglab.config.data import DATA_SETS
 from vgglab.config.experiment import Config
+from vgglab.config.parse import is_value
 from vgglab.config.protocol import TOP_K, usual_top_k
 from vgglab.config.recipe import usual_scale
 
@@ -46,17 +46,10 @@ def _usual_top_k_of(classes: Any) -> list[int]:
     return list(usual_top_k(classes) if isinstance(classes, int) else TOP_K)
 
 
-@functools.cache  # made when it is asked for: the nets' tables are in the checkout's folder
-def _values() -> frozenset[str]:
-    """Fields of the config that are no group."""
-    fields = vars(Config()).items()
-    return frozenset(name for name, value in fields if not dataclasses.is_dataclass(value))
-
-
 def _group_that_is_no_field(self: ConfigRepository, config_path: str) -> bool:
     """``group_exists``, which takes every folder on the search path for a group: ``studies/`` in
     the checkout, or ``weights/`` beside the configs of a user, hid the field of that name."""
-    return config_path not in _values() and _group_exists(self, config_path)
+    return not is_value(config_path) and _group_exists(self, config_path)
 
 
 def register() -> None:
