@@ -24,6 +24,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
     return folder
 
 
+CLAIMS = ", ".join(sorted(path.stem for path in (ROOT / "conf" / "claims").glob("*.yaml")))
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -44,7 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
         (["data.image_size=16"], "data.image_size = 16: must be greater than or equal to 32"),
         (["recipe=["], "recipe=[: not a Hydra override"),
         (["x" * 5_000], "x..."),
-        (["claims=null"], "claims=null: must be one of best_depth, few, "),
+        (["claims=null"], f"claims=null: must be one of {CLAIMS}"),
         (["sweeps=dephts"], "sweeps=dephts: must be one of"),
         (["sweeps=depth"], "sweeps=depth is a study: python run.py -m sweeps=depth"),
         (["task=report"], "task=report needs a study: sweeps=NAME"),
