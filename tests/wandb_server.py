@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from browser import opened
 from PIL import Image
 from running import ROOT, SMALL, command_environment, command_line, grid
 from warm_command import warm_command
@@ -25,7 +25,6 @@ from vgglab.runs import read_metrics
 TOOLS = Path(os.environ.get("VGGLAB_WANDB_SERVER", ROOT / ".wandb-server"))
 """``make wandb-server`` makes it; CI too."""
 MISSING = f"no W&B-protocol server in {TOOLS}: make wandb-server"
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 KEY = "local0000000000000000000000000000000000000000"
 """The server's own key for a first login."""
 ENTITY = "default"
@@ -171,19 +170,11 @@ def _wait(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
 
 def look(url: str, picture: Path, size: str = "1400,1200", milliseconds: int = 4000) -> str:
     """Open a page in headless Chromium: its picture goes to a file, its DOM comes back."""
-    assert CHROMIUM
-    options = [
-        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={size}",
-        f"--virtual-time-budget={milliseconds}", f"--user-data-dir={picture.parent / 'chromium'}",
-    ]  # fmt: skip
-    shot = [*options, f"--screenshot={picture}", url]
-    subprocess.run(shot, check=True, capture_output=True, timeout=300)
+    window = (f"--window-size={size}", f"--screenshot={picture}")
+    dom = opened(url, *window, milliseconds=milliseconds)
     with Image.open(picture) as shown:
         shown.convert("RGB").quantize(128).save(picture, optimize=True)  # small enough for docs/
-    dump = subprocess.run(
-        [*options, "--dump-dom", url], check=True, capture_output=True, text=True, timeout=300
-    )
-    return dump.stdout
+    return dom
 
 
 def rows_on_disk(run: Path) -> dict[str, list[tuple[int, float]]]:

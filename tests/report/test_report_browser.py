@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import needs_chromium, opened
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.slow, needs_chromium]
 
 PROBE = """<script>addEventListener("load", () => {
   const box = e => { const b = e.getBoundingClientRect(); return [b.left, b.right, b.height] };
@@ -55,23 +50,12 @@ def page(whole_report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def look(page: Path, width: int, *flags: str) -> dict[str, Any]:
     """What the script found at that width, px."""
-    assert CHROMIUM
     frame = page.with_name("frame.html")
     frame.write_text(FRAME.format(width=width), encoding="utf-8")
-    profile = f"--user-data-dir={page.parent / 'profile'}"
-    done = subprocess.run(
-        [
-            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
-            "--virtual-time-budget=10000",
-            *(profile, "--window-size=1500,2000", *flags, "--dump-dom", frame.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    found = re.search(r'data-found="([^"]*)"', done.stdout)
-    assert found, done.stderr
+    window = ("--hide-scrollbars", "--window-size=1500,2000")
+    dom = opened(frame.as_uri(), *window, *flags)
+    found = re.search(r'data-found="([^"]*)"', dom)
+    assert found, dom
     measured: dict[str, Any] = json.loads(unescape(found[1]))
     assert measured["width"] == width
     return measured

@@ -9,13 +9,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from browser import needs_chromium
 from terminal import html_of, screen
-from wandb_server import CHROMIUM, ENTITY, MISSING, TOOLS, Lab, look
+from wandb_server import ENTITY, MISSING, TOOLS, Lab, look
 
 pytestmark = [
     pytest.mark.wandb_server,
     pytest.mark.skipif(not (TOOLS / "bin" / "openwandb").exists(), reason=MISSING),
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
+    needs_chromium,
 ]
 PROJECT = "online"
 
