@@ -9,13 +9,16 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.global_hydra import GlobalHydra
 from hydra.plugins.config_source import ConfigSource
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 from running import ROOT
 
 from vgglab.checkout import VARIABLE
 from vgglab.config import store
 from vgglab.workflow.compose import composed_once, files_read_once
+from vgglab.workflow.provenance import OF_A_POINT
 
 OURS = (ROOT, ROOT / "conf")
 
@@ -32,9 +35,31 @@ def test_nothing_of_ours_sets_the_mode() -> None:
     assert is_spared(["model=a", "-m", "tracking.mode=offline"], *OURS)
 
 
-@pytest.mark.parametrize("argument", ["hydra.mode=MULTIRUN", "+hydra.mode=RUN", "hydra={mode: 2}"])
+@pytest.mark.parametrize("argument", ["hydra.mode=1", "+hydra.mode=RUN", "hydra={mode: 2}"])
 def test_an_argument_may_set_it(argument: str) -> None:
     assert not is_spared(["model=a", argument], *OURS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mode"),
+    [
+        (OF_A_POINT, RunMode.RUN),
+        (["hydra.mode=MULTIRUN"], RunMode.MULTIRUN),
+        (["hydra.mode=MULTIRUN", *OF_A_POINT], RunMode.RUN),
+    ],
+)
+def test_the_last_argument_that_sets_it_decides(
+    arguments: list[str], mode: RunMode, tmp_path: Path
+) -> None:
+    """As in Hydra, whatever a file says."""
+    (tmp_path / "config.yaml").write_text("hydra: {mode: MULTIRUN}\n")
+    overrides = ["model=a", *arguments]
+    with composed_once(overrides, [tmp_path, *OURS]):
+        assert Hydra.get_mode(None, "config", overrides) is mode  # type: ignore[arg-type]
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        assert hydra.get_mode("config", ["+model=a", *arguments]) is mode
 
 
 @pytest.mark.parametrize(

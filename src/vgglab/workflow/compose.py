@@ -16,6 +16,7 @@ from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from vgglab import checkout
@@ -32,6 +33,8 @@ MULTIRUN = "multirun.yaml"
 """In a study's folder: the command that launched it last, as Hydra composed it."""
 SETS_MODE = re.compile(r"\bmode\b['\"]?\s*:\s*\S*(?:MULTIRUN|2)")
 """Of ``hydra.mode`` in a file; that of ``tracking`` has other values."""
+MODES = {f"hydra.mode={mode.name}": mode for mode in RunMode}
+"""Argument -> the mode that it sets; it counts for more than any file."""
 NOT_OF_A_POINT = ("task=", "format=", "hydra.", "hydra/")
 """How overrides begin that are about the command."""
 
@@ -42,24 +45,30 @@ _of_points: list[str] = []
 @contextlib.contextmanager
 def composed_once(arguments: Sequence[str], folders: Sequence[Path]) -> Iterator[None]:
     """Spare a command the first of Hydra's two compositions, half a second, which is for
-    ``hydra.mode`` alone: without it ``-m`` decides, as it does where nobody sets that field.
+    ``hydra.mode`` alone: an argument of that name decides, as each point of a study has one, and
+    where nobody sets that field ``-m`` does.
 
     Args:
         arguments: Of the command.
         folders: Of config groups; where a file in one of them sets the mode, both are made.
     """
-    said = [a for a in arguments if "hydra" in a]
-    files = (f for folder in folders for form in ("*.yaml", "*/*.yaml") for f in folder.glob(form))
-    texts = (path.read_text(encoding="utf-8", errors="replace") for path in files if path.is_file())
-    if any("mode" in text for text in said) or any(map(SETS_MODE.search, texts)):
+    said = [a for a in arguments if "hydra" in a and "mode" in a]
+    elsewhere = any(a not in MODES for a in said) or (not said and _files_set_the_mode(folders))
+    if elsewhere:
         yield
         return
-    asked = Hydra.get_mode
-    Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
+    asked, mode = Hydra.get_mode, MODES[said[-1]] if said else None
+    Hydra.get_mode = lambda *_, **__: mode  # type: ignore[method-assign]
     try:
         yield
     finally:
         Hydra.get_mode = asked  # type: ignore[method-assign]
+
+
+def _files_set_the_mode(folders: Sequence[Path]) -> bool:
+    files = (f for folder in folders for form in ("*.yaml", "*/*.yaml") for f in folder.glob(form))
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in files if path.is_file())
+    return any(map(SETS_MODE.search, texts))
 
 
 @contextlib.contextmanager
