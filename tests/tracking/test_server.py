@@ -198,6 +198,7 @@ def test_asked_for_artifacts_and_predictions_arrive(lab: Lab, server: Server) ->
     (run,) = lab.runs()
     kinds = {a["artifact_type"] for a in server.artifacts(run.name)}
     assert {"model", "dataset", "code"} <= kinds
+    assert not [*(run / "wandb" / "data").rglob("*.py")]  # its copies are gone
     assert any("table/predictions/center" in name for name in server.files(run.name))
     assert "gradient_norm/block5" in server.rows(run.name)
     assert_same(run, server, "kept")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -103,3 +104,18 @@ def test_a_run_begins_without_launch_unless_that_is_loaded(
     monkeypatch.setitem(sys.modules, module, SimpleNamespace())
     ask("with")
     assert asked == ["with"]
+
+
+def test_what_is_installed_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[str] = []
+
+    def of_wandb() -> Iterator[str]:
+        looked_up.append("once")
+        yield "torch"
+
+    assert hasattr(wandb.util, wandb_internals._PACKAGES), hint("wandb")
+    monkeypatch.setattr(wandb.util, wandb_internals._PACKAGES, of_wandb)
+    wandb_internals.remember_packages()
+    asked = getattr(wandb.util, wandb_internals._PACKAGES)
+    assert [*asked(), *asked()] == ["torch", "torch"]
+    assert looked_up == ["once"]

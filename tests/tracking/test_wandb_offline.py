@@ -133,7 +133,11 @@ def test_of_a_checkout_its_code_alone_is_looked_at(
     (artifact,) = of_kind(offline_file(tmp_path / "run"), "artifact")
     assert (artifact.type, artifact.name) == ("code", "source-vgglab-run.py")
     assert sorted(item.path for item in artifact.manifest.contents) == sorted(kept)
-    assert all(Path(item.local_path).exists() for item in artifact.manifest.contents)
+    copies = [Path(item.local_path) for item in artifact.manifest.contents]
+    # One copy of each, which is the run's own.
+    found = [p for p in (tmp_path / "run" / "wandb" / "data").rglob("*") if p.is_file()]
+    assert sorted(found) == sorted(copies)
+    assert {path.read_text() for path in copies} == set(kept)
     assert any(path.startswith(str(checkout / "src")) for path in looked_at)
     unneeded = tuple(str(checkout / folder) for folder in (".venv", "runs"))
     assert not [path for path in looked_at if path.startswith(unneeded)]

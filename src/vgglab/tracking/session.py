@@ -15,7 +15,12 @@ from vgglab.config import TrackingConfig
 from vgglab.tracking import server
 from vgglab.tracking.cards import DataCard, RunCard, code_files, columns
 from vgglab.tracking.local_files import SERVICE
-from vgglab.tracking.wandb_internals import own_media_folder, spare_launch
+from vgglab.tracking.wandb_internals import (
+    files_uncopied,
+    own_media_folder,
+    spare_launch,
+    staging_folder,
+)
 
 log = logging.getLogger(__name__)
 
@@ -61,16 +66,18 @@ def open_run(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.
 def _log_code(run: wandb.Run, project: str, checkout: Path) -> None:
     """Log the code of a checkout from a copy of it: W&B walks through the whole of its folder.
 
-    A checkout may hold environments, data sets and thousands of runs.
+    A checkout may hold environments, data sets and thousands of runs. W&B uploads the copy, however
+    much later, and removes its files then.
     """
-    with tempfile.TemporaryDirectory(dir=os.environ["WANDB_DATA_DIR"]) as copied:
-        for path in code_files(checkout):
-            copy = Path(copied) / path.relative_to(checkout)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
-        # As W&B names it; it does not find the program's name itself when a launcher started us.
-        name = f"source-{project}-run.py"
-        run.log_code(copied, name=name, include_fn=lambda _: True)
+    copied = Path(tempfile.mkdtemp(dir=staging_folder()))
+    for path in code_files(checkout):
+        copy = copied / path.relative_to(checkout)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    # As W&B names it; it does not find the program's name itself when a launcher started us.
+    name = f"source-{project}-run.py"
+    with files_uncopied():
+        run.log_code(str(copied), name=name, include_fn=lambda _: True)
 
 
 def _online(tracking: TrackingConfig, card: RunCard, directory: Path) -> wandb.Run | None:

@@ -6,9 +6,14 @@ a name that another release lacks raises ``InternalGone``.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import wandb
@@ -16,6 +21,7 @@ import wandb
 TESTED = {"wandb": "0.31.0", "wandb-workspaces": "0.4.13"}
 """Package -> release that these names were tested with."""
 _JOB_INPUTS = "_detect_and_apply_job_inputs"
+_PACKAGES = "working_set"
 
 
 class InternalGone(Exception):
@@ -29,10 +35,17 @@ class InternalGone(Exception):
 
 
 def _of_wandb(module: str, name: str) -> Any:
+    return getattr(_wandb_module(module, name), name)
+
+
+def _wandb_module(module: str, name: str) -> ModuleType:
+    """A module that has the name."""
     try:
-        return getattr(importlib.import_module(module), name)
+        found = importlib.import_module(module)
+        getattr(found, name)
     except (ImportError, AttributeError):
         raise InternalGone("wandb", f"{module}.{name}") from None
+    return found
 
 
 def _checked(owner: Any, name: str) -> Any:
@@ -74,6 +87,32 @@ def spare_launch() -> None:
 
     if asked.__name__ == _JOB_INPUTS:
         setattr(wandb.Run, _JOB_INPUTS, where_there_may_be_some)
+
+
+def remember_packages() -> None:
+    """Look up once what is installed, for all forks of this process: each run of W&B looks it up
+    anew, which takes a third of a second."""
+    util = _wandb_module("wandb.util", _PACKAGES)
+    installed = list(getattr(util, _PACKAGES)())
+    setattr(util, _PACKAGES, lambda: iter(installed))
+
+
+@contextlib.contextmanager
+def files_uncopied() -> Iterator[None]:
+    """Have ``log_code`` upload files from where they lie: it copies each one and has no argument
+    for the policy of the artifact that it makes."""
+    add = wandb.Artifact.add_file
+    as_they_lie = functools.partialmethod(add, policy="immutable")
+    wandb.Artifact.add_file = as_they_lie  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        wandb.Artifact.add_file = add  # type: ignore[method-assign]
+
+
+def staging_folder() -> Path:
+    """The folder of copies that W&B uploads and then removes, one by one."""
+    return Path(_of_wandb("wandb.sdk.artifacts.staging", "get_staging_dir")())
 
 
 def empty_record() -> Any:

@@ -33,6 +33,10 @@ def load_of(config: Config) -> str:
 def import_all_and_wandb() -> None:
     """``import_all``, and W&B."""
     import_all(WANDB)
+    # Imported only here: with tracking=off nothing loads W&B.
+    from vgglab.tracking.wandb_internals import remember_packages
+
+    remember_packages()
 
 
 def import_all(*more: str) -> None:
