@@ -9,6 +9,7 @@ import pytest
 from study_points import net, view
 
 from vgglab.config.claims import parse_claims
+from vgglab.report.wording import unit_of
 from vgglab.runs import RunRecord
 from vgglab.study import ClaimRecord, claims_record
 from vgglab.study.claims.best import Beaten, Best, best_of, range_text
@@ -306,3 +307,39 @@ def test_one_seed_makes_no_fit() -> None:
     points = [p for m, n in zip("abde", (11, 13, 16, 19), strict=True)
               for p in layered(m, n, 12.0, seeds=1)]  # fmt: skip
     assert fits(view(*points)) == []
+
+
+@pytest.mark.parametrize(
+    ("best", "verdict"), [({"at": 16}, "supported"), ({"at_or_below": 13}, "contradicted")]
+)
+def test_what_may_differ_besides_moves_no_net_from_its_place(
+    best: dict[str, float], verdict: str
+) -> None:
+    """A learning rate that the claim ignores stood for an order, and 2 was taken for the best."""
+    sides = [{"model.name": model} for model in "abde"]
+    rates = {"a": 0.05, "b": 0.05, "d": 0.02, "e": 0.02}
+    tree = {"statement": "x", "direction": "best_at", "compare": sides, "best": best}
+    claims = parse_claims({"mine": tree | {"ignore": ["recipe.learning_rate"]}})
+    points = [
+        point
+        for model, error in zip("abde", (9.0, 8.0, 5.0, 12.0), strict=True)
+        for point in net(model, error, learning_rate=rates[model])
+    ]
+    (found,) = claims_record(view(*points, claims=claims))["claims"]
+    assert found["places"] == [11, 13, 16, 19]
+    assert found["verdict"] == verdict
+    assert unit_of(found) == "weight layers"
+
+
+def test_a_field_is_the_order_also_where_another_may_differ() -> None:
+    sides = [{"model.width": width} for width in (0.25, 0.5, 1.0)]
+    tree = {"statement": "x", "direction": "best_at", "compare": sides, "best": {"at": 0.5}}
+    claims = parse_claims({"mine": tree | {"ignore": ["recipe.learning_rate"]}})
+    points = [
+        point
+        for width, error, rate in ((0.25, 9.0, 0.05), (0.5, 5.0, 0.02), (1.0, 9.0, 0.01))
+        for point in net("a", error, width=width, learning_rate=rate)
+    ]
+    (found,) = claims_record(view(*points, claims=claims))["claims"]
+    assert (found["places"], found["verdict"]) == ([0.25, 0.5, 1.0], "supported")
+    assert unit_of(found) == "model.width"

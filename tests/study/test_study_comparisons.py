@@ -7,7 +7,7 @@ from study_points import missing, run, view
 
 from vgglab.config.claims import Claim, parse_claims
 from vgglab.runs import State
-from vgglab.study import arms
+from vgglab.study import arms, summarise
 from vgglab.study.claims.comparisons import Comparison, comparisons, matches
 
 
@@ -42,6 +42,20 @@ def test_what_differs_in_something_else_is_not_compared() -> None:
     assert (
         why(run("c", 0, 5.0), run("b", 0, 6.0, epochs=9)) == "no points that differ in nothing else"
     )
+
+
+def test_a_point_to_come_will_have_the_label_of_its_scales() -> None:
+    """Of scales that are no usual ones it is ``center-36``, as that of the runs beside it."""
+    at: dict[str, Any] = {"protocol": {"name": "center", "scales": [36]}}
+    at |= {"scale_min": 40, "scale_max": 48}
+    tested = {"center-36": {"top1_error": 5.0, "loss": 0.2, "images": 4000}}
+    trained = [run(model, 0, None, also=tested, **at) for model in "cb"]
+    assert [p.label for p in trained[0].config.procedures] == ["center-36"]
+    points: list[Any] = [*trained, *(missing(model, 1, **at) for model in "cb")]
+    (comparison,) = compared(*points)
+    assert [side.protocol for side in comparison.sides] == ["center-36"] * 2
+    assert comparison.seeds == {0, 1}
+    assert {s.protocol for s in summarise(view(*points))} == {"center-36"}
 
 
 def test_how_files_are_decoded_is_no_difference() -> None:

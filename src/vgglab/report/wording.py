@@ -208,8 +208,12 @@ LAYERS = "weight layers"
 def unit_of(claim: ClaimRecord) -> str:
     """The order along which a claim's sides stand: weight layers, or a field's name."""
     names = sorted({name for side in claim["sides"] for name in side["fields"]})
-    telling = [n for n in names if len({repr(s["fields"].get(n)) for s in claim["sides"]}) > 1]
-    return telling[0] if len(telling) == 1 and telling[0] not in OF_DEPTH else LAYERS
+    values = {name: [side["fields"].get(name) for side in claim["sides"]] for name in names}
+    telling = [name for name in names if len({*map(repr, values[name])}) > 1]
+    if not OF_DEPTH.isdisjoint(telling):
+        return LAYERS
+    # A field that may differ besides has other values than the places.
+    return next((name for name in telling if values[name] == claim["places"]), LAYERS)
 
 
 def ends_of(best: BestRecord) -> tuple[float, float] | None:

@@ -7,6 +7,7 @@ correction covers it: it is to be looked at, and a claim of direction ``best_at`
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -152,7 +153,8 @@ def _fit(
         Side({name: arm.model if factor == LAYERS else place}, protocol, (points[arm],))
         for arm, place in places.items()
     )
-    paired = pair(Comparison("fit", _CLAIM, {}, ({},), sides), view.reader).condensed()
+    claim = dataclasses.replace(_CLAIM, compare=tuple(dict(side.fields) for side in sides))
+    paired = pair(Comparison("fit", claim, {}, ({},), sides), view.reader).condensed()
     best = best_of(paired)
     if best is None or best.seeds < 2:
         return None

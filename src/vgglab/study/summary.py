@@ -70,8 +70,7 @@ def _protocols(view: StudyView, rows: Iterable[ResultRow]) -> list[str]:
     """
     asked: set[str] = set()
     for point in view.points:
-        protocol = point.config.protocol
-        asked |= {protocol.name, *protocol.also}
+        asked |= {procedure.label for procedure in point.config.procedures}
     tested: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.trained:

@@ -26,7 +26,7 @@ class Side:
     """The runs on one side of a comparison."""
 
     fields: Mapping[str, Any]
-    """Values of the fields that the claim names."""
+    """Values of the fields that the claim names, and of those that may differ besides."""
     protocol: str
     """Label of the test that is compared, as in ``result.json``."""
     nets: tuple[Mapping[int, Point], ...]
@@ -127,7 +127,7 @@ def comparisons(view: StudyView) -> tuple[list[Comparison], list[Unanswered]]:
     nuisance = view.guard.declared.nuisance if view.guard else ()
     for claim_name, claim in view.claims.items():
         may_differ = (*claim.ignore, *nuisance)
-        named = _named(claim) | {name for name in known if is_covered(name, may_differ)}
+        named = named_fields(claim) | {name for name in known if is_covered(name, may_differ)}
         candidates, why = _candidates(claim_name, claim, view.points, fields, named)
         found += _with_settings(candidates)
         if not candidates:
@@ -199,8 +199,8 @@ def _has_equal_sides(sides: Sequence[Side]) -> bool:
     )
 
 
-def _named(claim: Claim) -> set[str]:
-    """Fields that tell the sides apart."""
+def named_fields(claim: Claim) -> set[str]:
+    """Fields by which a claim tells its sides apart."""
     found: set[str] = set()
     for side in claim.compare:
         for path, wanted in side.items():
@@ -307,7 +307,7 @@ UNTRAINED = (State.DIVERGED, State.UNTRAINABLE)
 def _offered(point: Point) -> set[str]:
     if point.state is State.FINISHED:
         return set(point.result.get("errors", {}))
-    return {point.config.protocol.name, *point.config.protocol.also}
+    return {procedure.label for procedure in point.config.procedures}
 
 
 def _lacking(claim: Claim, groups: Sequence[_Groups]) -> str:

@@ -14,7 +14,7 @@ from vgglab.config.claims import Metric
 from vgglab.config.nets import Conv
 from vgglab.runs import RunRecord, State
 from vgglab.runs.records import ProtocolErrors, guessing_error
-from vgglab.study.claims.comparisons import UNTRAINED, Comparison, Point, Side
+from vgglab.study.claims.comparisons import UNTRAINED, Comparison, Point, Side, named_fields
 from vgglab.study.claims.contrast import Group, Measured, noise_of_images, sums_of_originals
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
 
@@ -289,7 +289,8 @@ def _places(comparison: Comparison) -> tuple[float, ...]:
     """Weight layers where sides are nets, the field's value where one with numbers tells them
     apart, else their number in the order of the claim."""
     fields = [side.fields for side in comparison.sides]
-    telling = [n for n in fields[0] if len({repr(f.get(n)) for f in fields}) > 1]
+    named = named_fields(comparison.claim)  # what may differ besides is no order
+    telling = [n for n in fields[0] if n in named and len({repr(f.get(n)) for f in fields}) > 1]
     found: list[float] = []
     if telling and set(telling) <= {"model.name", "model.layers", "model.blocks"}:
         found = [_weight_layers(side) for side in comparison.sides]
