@@ -12,7 +12,9 @@ from study_points import missing, net
 from vgglab.config.claims import parse_claims
 from vgglab.runs import RunRecord, State
 from vgglab.study import MissingPoint, StudyView
+from vgglab.study.claims.comparisons import comparisons
 from vgglab.study.claims.looks import seeds_of_look
+from vgglab.study.claims.verdict import judge
 from vgglab.study.claims.wanted import wanted
 from vgglab.study.ledger import lines_to_add, look_line, plain_line
 from vgglab.study.looking import (
@@ -142,3 +144,15 @@ def test_a_study_without_looks_is_looked_at_once_it_is_complete() -> None:
 
 def test_runs_that_a_declaration_came_after() -> None:
     assert runs_seen(study({"a": 2, "b": 1})) == {"clear": (3, 10), "same": (0, 10)}
+
+
+def test_an_error_that_no_run_has_keeps_no_other_claim_from_its_word() -> None:
+    """Its runs counted as to come, in every look, and no look was ever judged."""
+    top5 = {"statement": "x", "direction": "lower", "metric": "top5_error"}
+    sides = [{"model.name": "d"}, {"model.name": "c"}]
+    claims = CLAIMS | parse_claims({"top5": top5 | {"compare": sides}})
+    view = study(everywhere(2), claims=claims)
+    (without,) = comparisons(view)[1]
+    assert (without.name, "do not all have a top-5 error" in without.why) == ("top5", True)
+    words = {claim.comparison.name: str(claim.verdict) for claim in judge(view)[0]}
+    assert words == {"clear": "supported", "same": "inconclusive"}

@@ -107,7 +107,16 @@ def test_protocols_of_the_same_runs() -> None:
     (comparison,) = compared(*points, run("e", 0, 5.0), claims=crops)  # e was not tested so
     assert [side.protocol for side in comparison.sides] == ["multi_crop-40-48", "dense"]
     assert comparison.averaged == ({"model.name": "d"},)
-    assert "not all tested" in why(run("e", 0, 5.0), claims=crops)
+    assert "do not all have a top-1 error" in why(run("e", 0, 5.0), claims=crops)
+
+
+def test_a_top_5_error_is_asked_of_runs_that_have_one() -> None:
+    asked = claim({"model.name": "c"}, {"model.name": "b"}, metric="top5_error")
+    with_it: list[Any] = [run(model, 0, 5.0, top5=1.0) for model in "cb"]
+    assert len(compared(*with_it, missing("c", 1), missing("b", 1), claims=asked)) == 1
+    assert "top-5" in why(run("c", 0, 5.0, top5=1.0), run("b", 0, 5.0), claims=asked)
+    few: dict[str, Any] = {"protocol": {"name": "center", "top_k": [1]}}
+    assert "top-5" in why(missing("c", 0, **few), missing("b", 0, **few), claims=asked)
 
 
 def test_the_first_protocol_that_all_were_tested_under() -> None:

@@ -96,7 +96,7 @@ def compared(
     Returns:
         None where there is no such way.
     """
-    label = common_label(claim.protocol, [*candidate, *baseline])
+    label = common_label(claim.protocol, [*candidate, *baseline], claim.metric)
     if label is None:
         return None
     nets = [{run.config.seed: run for run in runs} for runs in (candidate, baseline)]

@@ -9,13 +9,14 @@ from itertools import combinations, product
 from typing import Any
 
 from vgglab.config import arm_fields
-from vgglab.config.claims import PROTOCOL, Claim, Selector
+from vgglab.config.claims import PROTOCOL, Claim, Metric, Selector
 from vgglab.runs import RunRecord, State
 from vgglab.study.arms import distinguishing, leave_out_tables
 from vgglab.study.confounds import is_covered
 from vgglab.study.ledger import claim_key
 from vgglab.study.view import MissingPoint, StudyView
 
+TOP_K: dict[Metric, int] = {"top1_error": 1, "top5_error": 5}
 Point = RunRecord | MissingPoint
 Values = tuple[tuple[str, Any], ...]
 """Fields with their values, hashable."""
@@ -172,7 +173,8 @@ def _candidates(
             }
             tested = [found for found in labels.values() if found]
             if not tested:
-                why = "its runs were not all tested under a protocol that it names"
+                k = TOP_K[claim.metric]
+                why = f"its runs do not all have a top-{k} error under a protocol that it names"
                 continue
             # Nets that were tested otherwise, or not at all, are not among those averaged over.
             averages = [values for values in averages if labels[values] == tested[0]]
@@ -276,23 +278,32 @@ def _labels(claim: Claim, nets: Sequence[Mapping[int, Point]]) -> tuple[str, ...
     """The label of each side's test in this comparison; None if a side has none."""
     sides = list(zip(claim.compare, (list(net.values()) for net in nets), strict=True))
     common = [p for side, points in sides if PROTOCOL not in side for p in points]
-    shared = common_label(claim.protocol, common)
-    found = [_label(side[PROTOCOL], ps) if PROTOCOL in side else shared for side, ps in sides]
+    shared = common_label(claim.protocol, common, claim.metric)
+    found = [
+        _label(side[PROTOCOL], points, claim.metric) if PROTOCOL in side else shared
+        for side, points in sides
+    ]
     known = tuple(label for label in found if label)
     return known if len(known) == len(found) else None
 
 
-def common_label(names: Sequence[str], points: Sequence[Point]) -> str | None:
-    """The label of the first of these protocols that all runs were tested under; None: of none."""
-    return next((label for name in names if (label := _label(name, points))), None)
+def common_label(names: Sequence[str], points: Sequence[Point], metric: Metric) -> str | None:
+    """The label of the first of these protocols under which all runs have an error; None: of none.
+
+    Args:
+        names: of protocols.
+        points: that are compared.
+        metric: which of a test's errors.
+    """
+    return next((label for name in names if (label := _label(name, points, metric))), None)
 
 
-def _label(name: str, points: Sequence[Point]) -> str | None:
+def _label(name: str, points: Sequence[Point], metric: Metric) -> str | None:
     """The label that all of these runs have for a protocol: its name, or with scales.
 
     A run that did not train was tested under none and would have been under any.
     """
-    offered = [_offered(p) for p in points if p.state not in UNTRAINED]
+    offered = [_offered(p, metric) for p in points if p.state not in UNTRAINED]
     if not offered:
         return name if points else None
     labels = set.intersection(*offered)
@@ -304,9 +315,13 @@ UNTRAINED = (State.DIVERGED, State.UNTRAINABLE)
 """Outcomes of a run whose net did not learn."""
 
 
-def _offered(point: Point) -> set[str]:
+def _offered(point: Point, metric: Metric) -> set[str]:
+    """Labels of the tests in which a run has an error, or will have it."""
     if point.state is State.FINISHED:
-        return set(point.result.get("errors", {}))
+        errors = point.result.get("errors", {})
+        return {label for label, found in errors.items() if metric in found}
+    if TOP_K[metric] not in point.config.protocol.top_k:
+        return set()
     return {procedure.label for procedure in point.config.procedures}
 
 

@@ -14,11 +14,17 @@ from vgglab.config.claims import Metric
 from vgglab.config.nets import Conv
 from vgglab.runs import RunRecord, State
 from vgglab.runs.records import ProtocolErrors, guessing_error
-from vgglab.study.claims.comparisons import UNTRAINED, Comparison, Point, Side, named_fields
+from vgglab.study.claims.comparisons import (
+    TOP_K,
+    UNTRAINED,
+    Comparison,
+    Point,
+    Side,
+    named_fields,
+)
 from vgglab.study.claims.contrast import Group, Measured, noise_of_images, sums_of_originals
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
 
-TOP_K: dict[Metric, int] = {"top1_error": 1, "top5_error": 5}
 AT_CHANCE = 0.9
 """A run that finished with at least this share of the error of guessing did not train either."""
 
