@@ -338,3 +338,30 @@ def test_the_papers_own_numbers_give_the_papers_conclusions(tmp_path: Any) -> No
     assert set(verdicts) == set(study.claims) - {"batch_norm", "batch_norm_trains"}
     effects = [claim["effect"] for claim in record["claims"]]
     assert all(effect and effect["paired_by_image"] for effect in effects)
+
+
+def test_sides_that_are_averaged_over_nets_show_the_errors_that_are_compared() -> None:
+    """E trained with batch norm alone: the difference is of A and B, and so is all beside it."""
+    points = [
+        p
+        for norm, errors in (("batch", (8.0, 9.0, 14.0)), ("none", (9.0, 10.0, None)))
+        for model, error in zip("abe", errors, strict=True)
+        for p in (
+            net(model, error, norm=norm)
+            if error
+            else [run(model, s, None, norm=norm, state=State.UNTRAINABLE) for s in range(5)]
+        )
+    ]
+    sides = [{"norm.name": "batch"}, {"norm.name": "none"}]
+    tree: dict[str, Any] = {"statement": "x", "direction": "lower", "compare": sides}
+    tree |= {"average_over": ["model.name"], "margin_share": 1.0, "margin_reason": "y"}
+    (found,) = claims_record(view(*points, claims=parse_claims({"mine": tree})))["claims"]
+    errors: list[Any] = [side["error"] for side in found["sides"]]
+    effect = found["effect"]
+    assert effect is not None
+    assert errors == pytest.approx([8.5, 9.5], abs=0.05)
+    assert errors[0] - errors[1] == pytest.approx(effect["mean"], abs=1e-6)
+    assert found["relative"] == pytest.approx(100 * effect["mean"] / errors[1], abs=1e-4)
+    assert found["margin"] == pytest.approx(errors[1] / 100, abs=1e-6)
+    assert found["averaged_over"] == [{"model.name": "a"}, {"model.name": "b"}]
+    assert found["reason"] == "without model.name=e, of which too few runs trained on a side"

@@ -85,9 +85,16 @@ class Paired:
         failed = sum(len(cell.untrained) for cell in cells)
         return failed, failed + sum(len(cell.seeds) for cell in cells)
 
+    @property
+    def averages(self) -> frozenset[int]:
+        """Which of the nets that are averaged over every side has; empty where none."""
+        return frozenset(cell.average for cell in self._used(range(self.sides)))
+
     def error(self, side: int) -> float | None:
-        """Mean error of a side's runs that trained, percent."""
-        found = [c.error for c in self.cells if c.side == side and c.error is not None]
+        """Mean error of a side's runs that trained, percent: of the nets that every side has, as
+        in a contrast; of all of them where there is none."""
+        used = self._used(range(self.sides)) or self.cells
+        found = [c.error for c in used if c.side == side and c.error is not None]
         return float(np.mean(found)) if found else None
 
     def difference(self, first: int, second: int) -> Measured | None:

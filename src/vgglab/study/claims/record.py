@@ -96,6 +96,7 @@ class ClaimRecord(TypedDict):
     origin: str
     setting: dict[str, Any]
     averaged_over: list[dict[str, Any]]
+    """The nets that the errors and the difference are means of."""
     direction: str
     metric: str
     margin: float
@@ -188,7 +189,7 @@ def claim_record(found: Judgement, family: int) -> ClaimRecord:
         "about": claim.about,
         "origin": claim.origin,
         "setting": dict(comparison.setting),
-        "averaged_over": [dict(values) for values in comparison.averaged if values],
+        "averaged_over": [dict(values) for values in found.averaged if values],
         "direction": claim.direction,
         "metric": claim.metric,
         "margin": _rounded(found.margin),

@@ -95,6 +95,12 @@ class Judgement:
         return min(abs(effect.mean - bound) for bound in bounds)
 
     @property
+    def averaged(self) -> list[Mapping[str, Any]]:
+        """The nets that are averaged over: those that every side has, or all where none is such."""
+        used = self.paired.averages
+        return [net for i, net in enumerate(self.comparison.averaged) if not used or i in used]
+
+    @property
     def is_settled(self) -> bool:
         return self.verdict is not Verdict.INCONCLUSIVE
 
@@ -269,8 +275,19 @@ def _with_word(tested: Judgement, rule: Spending, family: int) -> Judgement:
     if tested.p_holm <= ALPHA:
         verdict = Verdict.CONTRADICTED if against else Verdict.SUPPORTED
         reason = direction.basis(evidence, tested.margin, against=against)
-        return replace(tested, verdict=verdict, reason=reason)
-    return replace(tested, reason=_why_open(tested, family, against=against))
+    else:
+        verdict, reason = tested.verdict, _why_open(tested, family, against=against)
+    reasons = "; ".join(filter(None, (reason, _left_out(tested))))
+    return replace(tested, verdict=verdict, reason=reasons)
+
+
+def _left_out(tested: Judgement) -> str:
+    """Which of the nets that a claim averages over it is not about; empty where it is of all."""
+    if tested.direction.counts_runs:
+        return ""
+    nets = [net for net in tested.comparison.averaged if net not in tested.averaged]
+    names = ", ".join(f"{name}={value}" for net in nets for name, value in net.items())
+    return f"without {names}, of which too few runs trained on a side" if names else ""
 
 
 def _why_untestable(tested: Judgement) -> str:
