@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 from scipy import stats
-from study_points import missing, run, view
+from study_points import missing, net, run, view
 
+from vgglab.config.claims import parse_claims
 from vgglab.runs import RunDirectory, State
 from vgglab.study import (
     Arm,
     Summary,
     arms,
+    claims_record,
     costs,
     estimate,
     protocol_steps,
@@ -158,3 +160,18 @@ def test_further_protocols_make_no_other_arm() -> None:
     first = run("a", 0, 5.0)
     second = run("a", 1, 6.0, protocol={"name": "center", "also": ["dense"]})
     assert len(set(arms(view(first, second)).values())) == 1
+
+
+def test_a_run_at_chance_has_not_trained_as_in_the_claims() -> None:
+    """Its error of 90% was a part of the mean, beside a claim that left it out."""
+    points = [*net("a", 9.0, seeds=3), *net("b", 8.0, seeds=2), run("b", 2, 90.0)]
+    sides = [{"model.name": "b"}, {"model.name": "a"}]
+    tree = {"statement": "x", "direction": "lower", "compare": sides}
+    study = view(*points, claims=parse_claims({"mine": tree}))
+    _, summary = summarise(study)
+    assert (summary.trained, summary.asked) == (2, 3)
+    assert summary.states == {"finished": 2, "at chance": 1}
+    (claim,) = claims_record(study)["claims"]
+    side = claim["sides"][0]
+    assert side["error"] == pytest.approx(summary.top1.mean if summary.top1 else None)
+    assert (side["trained"], side["untrained"], side["states"]) == (2, 1, summary.states)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from vgglab.report.blocks import Block, Bullets, Section
 from vgglab.report.paper_numbers import published
 from vgglab.report.wording import INTERVAL
+from vgglab.runs.records import AT_CHANCE
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.evidence import CLAIMED, OTHER
-from vgglab.study.claims.pairing import AT_CHANCE
 
 
 def method_section() -> Section:

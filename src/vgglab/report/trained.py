@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from vgglab.report.blocks import Block, Bullets, Paragraph, Section, Table
 from vgglab.report.results import Results
-from vgglab.report.wording import NONE, other_states
-from vgglab.runs import RunRecord, State
+from vgglab.report.tables import seeds_trained
+from vgglab.report.wording import NONE
+from vgglab.runs import RunRecord
+from vgglab.runs.records import AT_CHANCE, GUESSING
 from vgglab.study import Arm
 from vgglab.study.claims.comparisons import UNTRAINED
 
@@ -15,7 +17,7 @@ from vgglab.study.claims.comparisons import UNTRAINED
 def trainability_section(results: Results) -> Section | None:
     """k of n seeds of each net, with the reasons; None where every run trains."""
     runs = [run for run in results.view.runs if run.state in UNTRAINED]
-    if not runs:
+    if not runs and not any(GUESSING in summary.states for summary in results.summaries):
         return None
     blocks: list[Block] = [_table(results, runs)]
     if remedies := list(dict.fromkeys(r for run in runs for r in _remedies(run))):
@@ -30,30 +32,23 @@ def _table(results: Results, runs: Iterable[RunRecord]) -> Table:
         reasons.setdefault(results.arm_of[run.id], []).append(
             f"seed {run.config.seed} {run.state}: {run.status.reason}"
         )
-    states: dict[Arm, list[State]] = {}
-    for point in results.view.points:
-        states.setdefault(results.arm_of[point.id], []).append(point.state)
+    first = results.summaries[0].protocol
     rows = [
         [
-            results.names(arm),
-            _counted(of_arm),
-            "\n".join(reasons.get(arm, [])) or NONE,
+            results.names(summary.arm),
+            seeds_trained(summary),
+            "\n".join(reasons.get(summary.arm, [])) or NONE,
         ]
-        for arm, of_arm in sorted(states.items())
+        for summary in results.summaries
+        if summary.protocol == first
     ]
     caption = (
         "Seeds that trained, of those asked for. Untrainable: on the plateau of ln K, with no "
-        "gradient that could move it; stopped by a rule that docs/trainability.md gives."
+        "gradient that could move it; stopped by a rule that docs/trainability.md gives. At "
+        f"chance: the run finished with at least {AT_CHANCE:.0%} of the error of guessing."
     )
     columns = ["net", "seeds trained", "why the others did not"]
     return Table(columns, rows, caption, words=frozenset({0, 1, 2}))
-
-
-def _counted(states: list[State]) -> str:
-    """``1 of 3 (2 untrainable)``."""
-    counts = {str(state): states.count(state) for state in State if state in states}
-    asked = len(states) - states.count(State.UNNEEDED)
-    return f"{states.count(State.FINISHED)} of {asked}{other_states(counts)}"
 
 
 def _remedies(run: RunRecord) -> list[str]:

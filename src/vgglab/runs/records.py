@@ -323,3 +323,14 @@ def lowest_validation_error(directory: RunDirectory, classes: int) -> float:
 def guessing_error(classes: int, k: int = 1) -> float:
     """Top-k error of guessing among all classes, percent."""
     return 100.0 * (1 - min(k, classes) / classes)
+
+
+AT_CHANCE = 0.9
+"""A run that finished with at least this share of the error of guessing did not train either."""
+GUESSING = "at chance"
+"""What such a run is called among the states of others."""
+
+
+def is_guessing(error: float, classes: int, k: int = 1) -> bool:
+    """Whether a net of this top-k error, percent, hardly does better than to guess."""
+    return error >= AT_CHANCE * guessing_error(classes, k)

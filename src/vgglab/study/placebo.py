@@ -8,12 +8,12 @@ from typing import TypedDict
 
 from vgglab.config import arm_fields
 from vgglab.config.claims import PROTOCOL, Claim
-from vgglab.runs import RunRecord, State, net_name
+from vgglab.runs import State, net_name
 from vgglab.study.arms import Arm, arms
 from vgglab.study.claims.comparisons import Comparison, Point, Side, comparisons
 from vgglab.study.claims.contrast import Measured
 from vgglab.study.claims.mistakes import MistakesReader
-from vgglab.study.claims.pairing import pair
+from vgglab.study.claims.pairing import error_of, has_trained, pair
 from vgglab.study.looking import seeds_looked_at
 from vgglab.study.view import StudyView
 
@@ -103,12 +103,10 @@ def _label(points: Sequence[Point]) -> str:
 
 
 def _errors(points: Sequence[Point], label: str) -> dict[int, float]:
-    found = {}
-    for point in points:
-        error = point.result.get("errors", {}).get(label, {}).get("top1_error")
-        if isinstance(point, RunRecord) and point.state is State.FINISHED and error is not None:
-            found[point.config.seed] = error
-    return dict(sorted(found.items()))
+    side, metric = Side({}, label, ()), _CLAIM.metric
+    trained = [point for point in points if has_trained(point, side, metric)]
+    found = {point.config.seed: error_of(point, side, metric) for point in trained}
+    return {seed: error for seed, error in sorted(found.items()) if error is not None}
 
 
 def placebo_record(view: StudyView) -> PlaceboRecord | None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from vgglab.config.protocol import PROTOCOLS
 from vgglab.runs import State
+from vgglab.runs.records import GUESSING
 from vgglab.study.arms import Arm, arms
 from vgglab.study.estimate import ERRORS, Estimate, estimate
 from vgglab.study.table import ResultRow, result_rows
@@ -37,7 +38,7 @@ class Summary:
     seeds: tuple[int, ...]
     """Of the study's points."""
     states: Mapping[str, int]
-    """State -> how many seeds are in it."""
+    """State -> how many seeds are in it; of those that finished, some may be ``GUESSING``."""
     top1_error: Mapping[int, float]
     """Seed -> error, of the seeds that trained."""
     top5_error: Mapping[int, float]
@@ -50,7 +51,7 @@ class Summary:
 
     @property
     def trained(self) -> int:
-        """Seeds that finished and were tested, k in "k of n"."""
+        """Seeds that finished, were tested and do better than guessing, k in "k of n"."""
         return len(self.top1_error)
 
     @property
@@ -96,8 +97,8 @@ def _by_seed(arm: Arm, rows: Iterable[ResultRow], name: ErrorName) -> dict[int, 
 def summarise(view: StudyView) -> tuple[Summary, ...]:
     """One summary for each arm and protocol, in the order of the arms.
 
-    Seeds that diverged, failed or have not run yet are counted in ``asked`` and ``states``; they
-    have no error to enter the mean.
+    Seeds that diverged, failed, hardly do better than to guess or have not run yet are counted in
+    ``asked`` and ``states``; they have no error to enter the mean.
 
     Raises:
         ValueError: two points of an arm have the same seed.
@@ -111,13 +112,15 @@ def summarise(view: StudyView) -> tuple[Summary, ...]:
         for arm, of_arm in sorted(members.items()):
             runs = {row.run: row for row in of_arm}  # a run has a row for each protocol
             tested = [row for row in of_arm if row.protocol == protocol]
+            guessing = {row.run: GUESSING for row in tested if row.is_guessing}
+            states = [guessing.get(row.run, row.state) for row in runs.values()]
             summaries.append(
                 Summary(
                     arm=arm,
                     protocol=protocol,
                     weight_layers=of_arm[0].weight_layers,
                     seeds=tuple(row.seed for row in runs.values()),
-                    states=dict(sorted(Counter(row.state for row in runs.values()).items())),
+                    states=dict(sorted(Counter(states).items())),
                     top1_error=_by_seed(arm, tested, "top1_error"),
                     top5_error=_by_seed(arm, tested, "top5_error"),
                 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from vgglab.runs import RunRecord, State, Status
-from vgglab.runs.records import ProtocolErrors
+from vgglab.runs.records import ProtocolErrors, is_guessing
 from vgglab.study.arms import arms
 from vgglab.study.view import MissingPoint, StudyView, once_a_view
 
@@ -28,7 +28,7 @@ MEASURED = (
 
 @dataclass(frozen=True, kw_only=True)
 class ResultRow:
-    """One run under one protocol; the fields are the columns, errors are percentages.
+    """One run under one protocol; all fields but the last are columns, errors are percentages.
 
     A run without test errors has one row with an empty protocol.
     """
@@ -77,10 +77,20 @@ class ResultRow:
     learning_rate: float
     precision: str
     threads: int | None
+    classes: int = dataclasses.field(metadata={"is_column": False})
+
+    @property
+    def is_guessing(self) -> bool:
+        """The run finished, and its net hardly does better than to guess."""
+        return self._is_tested and is_guessing(self.top1_error or 0.0, self.classes)
 
     @property
     def trained(self) -> bool:
-        """The run finished and has an error under this protocol: it enters the mean."""
+        """The run finished and its error under this protocol counts: it enters the mean."""
+        return self._is_tested and not self.is_guessing
+
+    @property
+    def _is_tested(self) -> bool:
         return self.state == State.FINISHED and self.top1_error is not None
 
 
@@ -107,6 +117,7 @@ def _about_point(point: RunRecord | MissingPoint) -> dict[str, Any]:
         "init": config.init.name,
         "width": config.model.width,
         "data": config.data.name,
+        "classes": config.data.classes,
         "image_size": config.data.image_size,
         "seed": config.seed,
         "state": status.state.value,
@@ -152,6 +163,10 @@ def results_table(view: StudyView) -> pd.DataFrame:
     import pandas as pd  # not above: half a second that most commands have no use for
 
     hints = get_type_hints(ResultRow)
-    columns = [field.name for field in dataclasses.fields(ResultRow)]
+    columns = [
+        field.name
+        for field in dataclasses.fields(ResultRow)
+        if field.metadata.get("is_column", True)
+    ]
     frame = pd.DataFrame([dataclasses.asdict(r) for r in result_rows(view)], columns=columns)
     return frame.astype({name: _DTYPES[hints[name]] for name in columns})

@@ -13,7 +13,7 @@ from vgglab.config import Config
 from vgglab.config.claims import Metric
 from vgglab.config.nets import Conv
 from vgglab.runs import RunRecord, State
-from vgglab.runs.records import ProtocolErrors, guessing_error
+from vgglab.runs.records import ProtocolErrors, is_guessing
 from vgglab.study.claims.comparisons import (
     TOP_K,
     UNTRAINED,
@@ -24,9 +24,6 @@ from vgglab.study.claims.comparisons import (
 )
 from vgglab.study.claims.contrast import Group, Measured, noise_of_images, sums_of_originals
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
-
-AT_CHANCE = 0.9
-"""A run that finished with at least this share of the error of guessing did not train either."""
 
 
 @dataclass(frozen=True)
@@ -198,15 +195,13 @@ def _rows(cell: Cell, seeds: Sequence[int]) -> list[int]:
 def pair(comparison: Comparison, reader: MistakesReader) -> Paired:
     """The errors that the tests of a comparison are computed from."""
     metric = comparison.claim.metric
-    guess = _guessing(comparison)
     nets = [
         (side, average, place, net)
         for place, side in enumerate(comparison.sides)
         for average, net in enumerate(side.nets)
     ]
     trained = [
-        {s: p for s, p in net.items() if has_trained(p, side, metric, guess)}
-        for side, _, _, net in nets
+        {s: p for s, p in net.items() if has_trained(p, side, metric)} for side, _, _, net in nets
     ]
     k = TOP_K[metric]
     sums, images = image_sums(
@@ -260,17 +255,16 @@ def error_of(point: Point, side: Side, metric: Metric) -> float | None:
     return _errors(point, side).get(metric)
 
 
-def has_trained(point: Point, side: Side, metric: Metric, guess: float) -> bool:
+def has_trained(point: Point, side: Side, metric: Metric) -> bool:
     """Whether a run's error counts: it finished, was tested, and does better than guessing.
 
     Args:
         point: of the side.
         side: names the protocol.
         metric: error that the claim is about.
-        guess: error of guessing, percent.
     """
     error = error_of(point, side, metric)
-    return error is not None and error < AT_CHANCE * guess
+    return error is not None and not is_guessing(error, point.config.data.classes, TOP_K[metric])
 
 
 def _is_over(point: Point, side: Side, metric: Metric) -> bool:
@@ -280,12 +274,6 @@ def _is_over(point: Point, side: Side, metric: Metric) -> bool:
 def _errors(point: Point, side: Side) -> ProtocolErrors:
     """The errors of a point under its side's protocol; empty where it was not tested under it."""
     return point.result.get("errors", {}).get(side.protocol, {})
-
-
-def _guessing(comparison: Comparison) -> float:
-    """Error of guessing among all classes, percent."""
-    classes = comparison.points[0].config.data.classes
-    return guessing_error(classes, TOP_K[comparison.claim.metric])
 
 
 def _first_weights(config: Config) -> Hashable:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import scipy
 
+from vgglab.runs.records import GUESSING
 from vgglab.study.claims.comparisons import Comparison, Side, Unanswered, comparisons
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.distributions import beta_isf, normal_isf
@@ -18,7 +19,7 @@ from vgglab.study.claims.evidence import Direction, Evidence, OneSided
 from vgglab.study.claims.inference import ALPHA, holm, holm_levels
 from vgglab.study.claims.looks import Seeds, looks_of
 from vgglab.study.claims.mistakes import MistakesReader
-from vgglab.study.claims.pairing import Paired, pair
+from vgglab.study.claims.pairing import Paired, error_of, has_trained, pair
 from vgglab.study.claims.spending import Spending, spending
 from vgglab.study.view import StudyView
 
@@ -48,7 +49,7 @@ class SideResult:
     untrained: int
     """Runs that have an outcome and did not train."""
     states: Mapping[str, int]
-    """State -> number of runs in it."""
+    """State -> number of runs in it; of those that finished, some may be ``GUESSING``."""
 
     @property
     def untrained_share(self) -> Interval | None:
@@ -222,6 +223,13 @@ def overall_p(test: OneSided, look: int, rule: Spending) -> float:
 def _side_result(side: Side, place: int, comparison: Comparison, paired: Paired) -> SideResult:
     points = [point for net in side.nets for point in net.values()]
     untrained, over = paired.runs(place)
+    metric = comparison.claim.metric
+    states = [
+        GUESSING
+        if error_of(point, side, metric) is not None and not has_trained(point, side, metric)
+        else str(point.state)
+        for point in points
+    ]
     return SideResult(
         fields=side.fields,
         protocol=side.protocol,
@@ -229,7 +237,7 @@ def _side_result(side: Side, place: int, comparison: Comparison, paired: Paired)
         runs=len(points),
         trained=over - untrained,
         untrained=untrained,
-        states=dict(sorted(Counter(str(point.state) for point in points).items())),
+        states=dict(sorted(Counter(states).items())),
     )
 
 
