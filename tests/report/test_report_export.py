@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from study_points import net, view
@@ -61,6 +62,27 @@ def test_a_net_in_the_place_of_the_least_error_is_bold() -> None:
     assert best_of(least(BestPlace(at=13)), errors=errors) == "b"
     assert best_of(least(BestPlace(at=16)), errors=errors) is None  # contradicted
     assert best_of(least(BestPlace(at_or_beyond=13)), errors=errors) is None  # says too little
+
+
+def test_of_nets_in_one_place_or_within_the_margin_none_is_bold() -> None:
+    """The claim has compared neither C with D, which both have 16 weight layers, nor B with them
+    where the margin takes it in."""
+
+    def bold(nets: str, errors: tuple[float, ...], **fields: Any) -> str | None:
+        compare = tuple({"model.name": name} for name in nets)
+        best = BestPlace(at=16)
+        claim = Claim(statement="s", direction="best_at", compare=compare, best=best, **fields)
+        runs = [r for name, e in zip(nets, errors, strict=True) for r in net(name, e)]
+        study = view(*runs, claims={"mine": claim})
+        results, record = results_of(study), claims_record(study)["claims"]
+        assert [claim["verdict"] for claim in record] == ["supported"]
+        found = supported_best(results, results.summaries, record)
+        return found.model if found else None
+
+    assert bold("abde", (9.0, 8.0, 5.0, 12.0)) == "d"
+    assert bold("abcde", (9.0, 8.0, 5.03, 5.0, 12.0)) is None
+    near: dict[str, Any] = {"margin": 3.0, "margin_reason": "because"}
+    assert bold("abde", (9.0, 5.5, 5.0, 12.0), **near) is None
 
 
 def test_errors_are_printed_with_half_their_interval(

@@ -15,7 +15,10 @@ from vgglab.report.verdicts import reason
 from vgglab.runs import RunRecord, State
 from vgglab.study import MissingPoint, claims_record
 from vgglab.study.claims.directions import trend_weights
+from vgglab.study.claims.inference import ALPHA
+from vgglab.study.claims.power import seeds_to_show
 from vgglab.study.claims.verdict import Judgement, judge, share_interval
+from vgglab.study.claims.wanted import seeds_wanted
 from vgglab.study.ledger import LookedAt, LookLine
 
 
@@ -365,3 +368,62 @@ def test_sides_that_are_averaged_over_nets_show_the_errors_that_are_compared() -
     assert found["margin"] == pytest.approx(errors[1] / 100, abs=1e-6)
     assert found["averaged_over"] == [{"model.name": "a"}, {"model.name": "b"}]
     assert found["reason"] == "without model.name=e, of which too few runs trained on a side"
+
+
+def test_the_interval_that_decides_leaves_a_bound_out_where_the_word_is_given() -> None:
+    """Of "do not differ" also outside of the band, and of an order with its many tests."""
+    random = np.random.default_rng(5)
+    seen = set()
+    for direction, models in (("equal", "cb"), ("lower", "cba"), ("lower", "cb"), ("falls", "abd")):
+        margin = {"falls": 0.0, "lower": 0.3, "equal": 0.6}[direction]
+        for size in np.linspace(-1.2, 1.2, 25):
+            points = [
+                run(model, s, 5.0 + size * i + random.normal(0, 0.15))
+                for i, model in enumerate(models)
+                for s in range(4)
+            ]
+            for point in points:
+                point.result["errors"]["center"]["images"] = 10_000_000
+            found = judged(direction, models, *points, **({"margin": margin} if margin else {}))
+            assert found.decisive is not None
+            low, high = found.decisive
+            bounds = found.direction.bounds(found.margin)
+            clear = all(not low <= bound <= high for bound in bounds)
+            of_effect = clear and (direction != "equal" or high < -margin or low > margin)
+            if direction == "equal":
+                inside = -margin < low and high < margin
+                assert found.is_settled == (inside or of_effect), (size, found.decisive)
+            elif len(models) == 2:
+                assert found.is_settled == clear, (direction, size, found.decisive)
+            elif clear and low > bounds[0]:  # against it, in spite of the number of tests
+                assert found.is_settled, (direction, size, found.decisive)
+            seen.add((direction, str(found.verdict)))
+    assert len(seen) == 9
+
+
+@pytest.mark.parametrize(("direction", "mean"), [("lower", 0.6), ("lower", -0.6), ("equal", 0.6)])
+def test_seeds_wanted_are_those_of_the_word_that_the_truth_would_give(
+    direction: str, mean: float
+) -> None:
+    """One fifth of the level, or half of it, takes more seeds than the claim's own side."""
+    random = np.random.default_rng(2)
+    noise = random.normal(0, 0.9, (2, 4))
+    noise -= noise.mean(axis=1, keepdims=True)
+    errors = [[5.0 + mean, *noise[0]], [5.0, *noise[1]]]
+    points = [
+        run(model, s, of_net[0] + of_net[1 + s])
+        for model, of_net in zip("cb", errors, strict=True)
+        for s in range(4)
+    ]
+    for point in points:
+        point.result["errors"]["center"]["images"] = 10_000_000
+    margin: dict[str, Any] = {"margin": 0.2} if direction == "equal" else {}
+    found = judged(direction, "cb", *points, **margin)
+    assert not found.is_settled
+    effect = found.evidence.effect
+    assert effect is not None
+    assert effect.noise is not None
+    share = {("lower", 0.6): 0.2, ("lower", -0.6): 0.8, ("equal", 0.6): 0.5}[direction, mean]
+    distance = abs(mean) - found.margin
+    many = seeds_to_show(effect.noise, distance, ALPHA * share)
+    assert seeds_wanted(found, 1) == many

@@ -140,9 +140,11 @@ def supported_best(
         if claim["direction"] == "lower" and best in sides[0]:
             beaten |= {arm for side in sides[1:] for arm in side if len(side) == 1}
         if claim["best"] and claim["best"]["at"] is not None:
-            places = dict(zip(claim["places"], sides, strict=True))
-            if best in places.get(claim["best"]["at"], set()):
-                beaten |= {arm for side in sides for arm in side}
+            # Places within what is claimed are not compared with each other, nor nets of one.
+            off = [abs(place - claim["best"]["at"]) > claim["margin"] for place in claim["places"]]
+            at = zip(off, sides, strict=True)
+            beyond = {arm for is_off, side in at if is_off for arm in side}
+            beaten |= beyond if best in set().union(*sides) - beyond else set()
     return best if set(means) - {best} <= beaten else None
 
 

@@ -71,7 +71,7 @@ class BestAt(Direction):
     def bounds(self, margin: float) -> tuple[float, ...]:
         return ()
 
-    def tails(self, level: float) -> tuple[float, float]:
+    def tails(self, level: float, evidence: Evidence | None = None) -> tuple[float, float]:
         return level * CLAIMED / 2, level * CLAIMED / 2
 
     def lacking(self, evidence: Evidence, margin: float) -> str:

@@ -98,8 +98,9 @@ class NoBetter(OfTwo):
     def bounds(self, margin: float) -> tuple[float, ...]:
         return (-margin,)
 
-    def tails(self, level: float) -> tuple[float, float]:
-        return level * CLAIMED, level * OTHER
+    def tails(self, level: float, evidence: Evidence | None = None) -> tuple[float, float]:
+        below, above = super().tails(level, evidence)
+        return above, below
 
 
 def no_better_tests(part: Measured, margin: float) -> Evidence:
@@ -131,8 +132,11 @@ class Equal(OfTwo):
     def bounds(self, margin: float) -> tuple[float, ...]:
         return -margin, margin
 
-    def tails(self, level: float) -> tuple[float, float]:
-        return level, level
+    def tails(self, level: float, evidence: Evidence | None = None) -> tuple[float, float]:
+        # The larger of the two p-values is above one half where the effect is outside of the band.
+        is_outside = evidence is not None and evidence.supports.p_value > 0.5
+        tail = level / 2 if is_outside else level
+        return tail, tail
 
     def basis(self, evidence: Evidence, margin: float, *, against: bool) -> str:
         side = "above" if against else "below"

@@ -114,9 +114,17 @@ class Direction(ABC):
     def bounds(self, margin: float) -> tuple[float, ...]:
         """The values that the effect's interval has to clear, percentage points."""
 
-    def tails(self, level: float) -> tuple[float, float]:
-        """Chances below and above of the interval that decides at a claim's level."""
-        return level * OTHER, level * CLAIMED
+    def tails(self, level: float, evidence: Evidence | None = None) -> tuple[float, float]:
+        """Chances below and above of the interval that decides at a claim's level: a bound is left
+        out where the tests show it.
+
+        Args:
+            level: of the claim.
+            evidence: what is tested; None: nothing yet, and one difference.
+        """
+        if evidence is None:
+            return level * OTHER, level * CLAIMED
+        return level / evidence.contradicts.factor, level / evidence.supports.factor
 
     def basis(self, evidence: Evidence, margin: float, *, against: bool) -> str:
         """The reason for a word in a few words; empty where the effect alone says it.

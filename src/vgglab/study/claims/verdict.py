@@ -261,7 +261,7 @@ def _with_words(now: Mapping[int, Judgement], family: int, rule: Spending) -> di
     adjusted, levels = holm(p_values), holm_levels(p_values)
     found = {}
     for place, i in enumerate(order):
-        tails = now[i].direction.tails(float(levels[place]))
+        tails = now[i].direction.tails(float(levels[place]), now[i].evidence)
         below, above = (rule.tail(t, now[i].look) for t in tails)
         judgement = replace(
             now[i],

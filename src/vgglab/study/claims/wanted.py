@@ -57,7 +57,9 @@ def seeds_wanted(found: Judgement, family: int) -> int | None:
         return None
     bounds = found.direction.bounds(found.margin)
     is_between = min(bounds) < effect.mean < max(bounds)
-    tail = max(found.direction.tails(ALPHA / family))
+    # The end of the interval that would clear the bound, for the word that the truth would give.
+    below, above = found.direction.tails(ALPHA / family, found.evidence)
+    tail = above if effect.mean < min(bounds) else below
     many = seeds_to_show(effect.noise, distance, tail, bounds=2 if is_between else 1)
     # So many as there are have not been enough.
     return max(many or MOST_SEEDS + 1, effect.seeds + 1)
