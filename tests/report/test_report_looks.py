@@ -87,7 +87,7 @@ def test_in_the_middle_of_the_first_look_there_is_no_word(tmp_path: Path) -> Non
 def test_looking_again_without_declared_looks_is_counted(tmp_path: Path) -> None:
     ledger = [line(None, (0, 1), "inconclusive"), line(None, (0, 1, 2), "inconclusive")]
     view = dataclasses.replace(study(tmp_path), ledger=ledger)
-    assert "It was judged 2 times" in said(section(view))
+    assert "A claim was judged 2 times" in said(section(view))
     assert [row[-1] for row in rows(section(view), "look")] == ["none", "none"]
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import pytest
 import study_points
 from study_points import missing, net
 
 from vgglab.config.claims import parse_claims
-from vgglab.runs import RunRecord, State
+from vgglab.runs import RunDirectory, RunRecord, State
 from vgglab.study import MissingPoint, StudyView
 from vgglab.study.claims.comparisons import comparisons
 from vgglab.study.claims.looks import seeds_of_look
 from vgglab.study.claims.verdict import judge
 from vgglab.study.claims.wanted import wanted
-from vgglab.study.ledger import lines_to_add, look_line, plain_line
+from vgglab.study.ledger import LookLine, lines_to_add, look_line, plain_line
 from vgglab.study.looking import (
     as_of,
     look_lines,
@@ -156,3 +159,72 @@ def test_an_error_that_no_run_has_keeps_no_other_claim_from_its_word() -> None:
     assert (without.name, "do not all have a top-5 error" in without.why) == ("top5", True)
     words = {claim.comparison.name: str(claim.verdict) for claim in judge(view)[0]}
     assert words == {"clear": "supported", "same": "inconclusive"}
+
+
+def reported(view: StudyView) -> tuple[StudyView, dict[str, tuple[str, int]]]:
+    """The study without declared looks after a report: its ledger, and each word with its look."""
+    view = dataclasses.replace(view, looks=())
+    words = {j.comparison.name: (str(j.verdict), j.look) for j in judge(view)[0]}
+    ledger = list(view.ledger)
+    ledger += lines_to_add(ledger, look_lines(view, 1.0))
+    return dataclasses.replace(view, ledger=ledger), words
+
+
+def test_a_claim_is_looked_at_also_while_another_net_has_no_outcome() -> None:
+    """Seed after seed was added until there was a word, at the price of one look."""
+    ledger: Sequence[LookLine] = ()
+    for number, seeds in enumerate((2, 3, 4, 5), 1):
+        points = [p for m in "cd" for p in net(m, ERRORS[m], seeds=seeds)]
+        points += [p for m in "ab" for p in net(m, ERRORS[m], seeds=seeds - 1)]
+        failed = [missing(m, seeds - 1) for m in "ab"]
+        view = study_points.view(*points, *failed, claims=CLAIMS)
+        view, words = reported(dataclasses.replace(view, ledger=ledger))
+        ledger = view.ledger
+        assert len(ledger) == number
+        assert ledger[-1].claims.keys() == {"same"}
+        assert words["same"] == ("inconclusive", number)
+    shares = [line.claims["same"].alpha_spent / 0.05 for line in ledger]
+    assert shares == pytest.approx([0.8, 0.9, 0.95, 0.975])
+    assert reported(view)[0].ledger == ledger  # the same runs again are no other look
+
+
+def test_seeds_that_are_replaced_have_been_looked_at() -> None:
+    ledger: Sequence[LookLine] = ()
+    for number, first in enumerate((0, 10, 20), 1):
+        points = [
+            dataclasses.replace(p, config=dataclasses.replace(p.config, seed=p.config.seed + first))
+            for m in "cd"
+            for p in net(m, ERRORS[m], seeds=3)
+        ]
+        points = [
+            dataclasses.replace(p, directory=RunDirectory(Path(f"{p.id}-{first}"))) for p in points
+        ]
+        view = study_points.view(*points, claims={"same": CLAIMS["same"]})
+        view, words = reported(dataclasses.replace(view, ledger=ledger))
+        ledger = view.ledger
+        assert words == {"same": ("inconclusive", number)}
+    shares = [line.claims["same"].alpha_spent / 0.05 for line in ledger]
+    assert shares == pytest.approx([0.8, 0.9, 0.95])
+
+
+def test_another_net_that_is_averaged_over_is_another_look() -> None:
+    sides = [{"norm.name": "batch"}, {"norm.name": "none"}]
+    tree = {"statement": "x", "direction": "lower", "compare": sides}
+    claims = parse_claims({"norm": tree | {"average_over": ["model.name"]}})
+    points = [p for m in "ab" for n in ("batch", "none") for p in net(m, 9.0, norm=n)]
+    view, words = reported(study_points.view(*points, claims=claims))
+    assert words["norm"][1] == 1
+    points += [p for n in ("batch", "none") for p in net("c", 9.0, norm=n)]
+    more = study_points.view(*points, claims=claims)
+    assert reported(dataclasses.replace(more, ledger=view.ledger))[1]["norm"][1] == 2
+
+
+def test_a_ledger_of_an_earlier_version_counts_as_it_did() -> None:
+    view, _ = reported(study(everywhere(5)))
+    plain = [plain_line(line) for line in view.ledger]
+    for claim in plain[0]["claims"].values():
+        del claim["runs"]
+    known = [look_line(line) for line in json.loads(json.dumps(plain))]
+    again, words = reported(dataclasses.replace(view, ledger=known))
+    assert again.ledger == known
+    assert {look for _, look in words.values()} == {1}

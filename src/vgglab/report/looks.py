@@ -17,7 +17,8 @@ from vgglab.report.wording import (
     signed_span,
 )
 from vgglab.study import ClaimRecord, ClaimsFile, StudyView
-from vgglab.study.claims.looks import seeds_of_look
+from vgglab.study.claims.comparisons import comparisons
+from vgglab.study.claims.looks import looks_of, seeds_of_look
 from vgglab.study.claims.verdict import Verdict
 from vgglab.study.declared import marks, study_marks
 from vgglab.study.ledger import LookLine
@@ -56,13 +57,13 @@ def _sentences(view: StudyView) -> list[str]:
 
 def _progress(view: StudyView) -> str:
     if not view.looks:
-        times = sum(line.look is None for line in view.ledger)
+        times = max((len(looks_of(view, asked)) for asked in comparisons(view)[0]), default=0)
         text = "No looks were declared: the study is judged with all seeds of its grid"
         if times <= 1:
             return f"{text}, once."
         return (
-            f"{text}. It was judged {times} times, each time with more seeds; every further look "
-            "spends a part of what chance of a false word is left."
+            f"{text}. A claim was judged {times} times, of other runs each time; every further "
+            "look spends a part of what chance of a false word is left."
         )
     last = len(view.looks)
     declared = f"Looks were declared at {_listed(view.looks)} seeds."

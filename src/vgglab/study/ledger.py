@@ -17,6 +17,13 @@ class LookedAt:
     """Its verdict then."""
     alpha_spent: float
     """Chance of a false word that has been spent on it, this look included."""
+    runs: str = ""
+    """Hash of the runs that it compared; empty in ledgers of earlier versions, which lack it."""
+
+    def is_same(self, other: LookedAt) -> bool:
+        """Whether both are judgements of the same runs."""
+        of_same_runs = self.runs == other.runs or not (self.runs and other.runs)
+        return self.seeds == other.seeds and of_same_runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +44,12 @@ class LookLine:
     """Runs with an outcome so far."""
 
     def is_same_look(self, other: LookLine) -> bool:
-        """Whether both are of one look, with the same seeds of every claim."""
-        return (self.look, self.seeds_of) == (other.look, other.seeds_of)
-
-    @property
-    def seeds_of(self) -> dict[str, tuple[int, ...]]:
-        """Claim -> its seeds."""
-        return {name: claim.seeds for name, claim in self.claims.items()}
+        """Whether both are of one look, with the same runs of every claim."""
+        return (
+            self.look == other.look
+            and self.claims.keys() == other.claims.keys()
+            and all(claim.is_same(other.claims[name]) for name, claim in self.claims.items())
+        )
 
 
 def claim_key(name: str, setting: Mapping[str, Any]) -> str:
@@ -55,7 +61,10 @@ def look_line(plain: Mapping[str, Any]) -> LookLine:
     """The line that ``plain_line`` wrote."""
     claims = {
         name: LookedAt(
-            seeds=tuple(found["seeds"]), word=found["word"], alpha_spent=found["alpha_spent"]
+            seeds=tuple(found["seeds"]),
+            word=found["word"],
+            alpha_spent=found["alpha_spent"],
+            runs=found.get("runs", ""),
         )
         for name, found in plain["claims"].items()
     }

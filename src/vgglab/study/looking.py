@@ -97,25 +97,30 @@ def look_lines(view: StudyView, now: float) -> list[LookLine]:
         now: seconds since the epoch.
 
     Returns:
-        The lines in the order of the looks; one of a study without looks whose points all have an
-        outcome, none while some have not.
+        The lines in the order of the looks; of a study without looks one with the claims whose runs
+        all have an outcome: with their words on a page they have been looked at.
     """
     minutes = minutes_by_look(view)
     if view.looks:
         parts = [(n, replace(as_of(view, n), complete=n)) for n in range(1, view.complete + 1)]
         return [_line(part, n, minutes[n - 1], now) for n, part in parts]
-    if any(not point.state.is_outcome for point in view.points):
-        return []
-    return [_line(view, None, minutes[0], now)]
+    line = _line(view, None, minutes[0], now)
+    is_over = all(point.state.is_outcome for point in view.points)
+    return [line] if is_over or line.claims else []
 
 
 def _line(view: StudyView, look: int | None, minutes: float, now: float) -> LookLine:
     claims: dict[str, LookedAt] = {}
+    asked = {comparison.key: comparison for comparison in comparisons(view)[0]}
     for record in claims_record(view)["claims"]:
-        claims[claim_key(record["claim"], record["setting"])] = LookedAt(
-            seeds=tuple(record["seeds"]["used"]),
+        key, seeds = claim_key(record["claim"], record["setting"]), tuple(record["seeds"]["used"])
+        if look is None and record["seeds"]["waiting"]:
+            continue
+        claims[key] = LookedAt(
+            seeds=seeds,
             word=record["verdict"],
             alpha_spent=record["alpha_spent"],
+            runs=asked[key].among(seeds).runs_hash,
         )
     return LookLine(
         time=now,

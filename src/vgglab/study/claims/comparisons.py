@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -55,6 +56,12 @@ class Comparison:
     def seeds(self) -> frozenset[int]:
         """Seeds of any of its runs."""
         return frozenset(seed for side in self.sides for net in side.nets for seed in net)
+
+    @property
+    def runs_hash(self) -> str:
+        """Of the ids of its runs."""
+        ids = sorted(point.id for point in self.points)
+        return hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16]
 
     def among(self, seeds: Collection[int]) -> Comparison:
         """The same comparison of the runs with these seeds only."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from vgglab.study.claims.comparisons import Comparison
+from vgglab.study.ledger import LookedAt
 from vgglab.study.view import StudyView
 
 Seeds = frozenset[int]
@@ -16,23 +15,30 @@ def seeds_of_look(view: StudyView, look: int) -> tuple[int, ...]:
     return tuple(seeds[: view.looks[look - 1]])
 
 
-def looks_of(view: StudyView, comparison: Comparison) -> list[Seeds]:
-    """The seeds of a claim at each look.
+def looks_of(view: StudyView, comparison: Comparison) -> list[Seeds | None]:
+    """The seeds of a claim at each look; None of one at runs that are not the study's any more.
 
     Declared looks are the study's. Without them every judgement that the ledger has of the claim
-    was a look, and this one is another if it has seeds that those had not.
+    was a look, and this one is another if it is of other runs: more seeds, other seeds, or another
+    net that is averaged over. What was spent then is spent, whether or not the runs are still here.
     """
     if view.looks:
         return [frozenset(seeds_of_look(view, look)) for look in range(1, len(view.looks) + 1)]
-    return _with_present(
-        [frozenset(line.seeds_of.get(comparison.key, ())) for line in view.ledger],
-        comparison.seeds,
+    present = LookedAt(
+        seeds=tuple(sorted(comparison.seeds)), word="", alpha_spent=0.0, runs=comparison.runs_hash
     )
+    earlier: list[LookedAt] = []
+    for line in view.ledger:
+        found = line.claims.get(comparison.key)
+        if found and found.seeds and not any(map(found.is_same, (*earlier, present))):
+            earlier.append(found)
+    repeated = [_if_repeatable(found, comparison) for found in earlier]
+    return [*repeated, *([comparison.seeds] if comparison.seeds else [])]
 
 
-def _with_present(earlier: Collection[Seeds], present: Seeds) -> list[Seeds]:
-    found: list[Seeds] = []
-    for seeds in (*(s for s in earlier if s <= present), present):
-        if seeds and seeds not in found:
-            found.append(seeds)
-    return found
+def _if_repeatable(found: LookedAt, comparison: Comparison) -> Seeds | None:
+    seeds = frozenset(found.seeds)
+    is_here = seeds <= comparison.seeds
+    if found.runs:
+        is_here = is_here and comparison.among(seeds).runs_hash == found.runs
+    return seeds if is_here else None

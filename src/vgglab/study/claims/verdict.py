@@ -150,10 +150,12 @@ def judged(found: Sequence[Comparison], view: StudyView, reader: MistakesReader)
             i: _test(comparison, pair(comparison, reader), look, rule)
             for i in is_open
             if look <= len(looks[i])
-            for comparison in [found[i].among(looks[i][look - 1])]
+            for seeds in [looks[i][look - 1]]
+            if seeds is not None  # what was spent at it is spent
+            for comparison in [found[i].among(seeds)]
         }
         if not now:
-            break
+            continue
         is_complete = not any(judgement.paired.waiting for judgement in now.values())
         if not is_complete and view.looks and look > 1 and not _has_begun(now, looks):
             break  # the numbers stay those of the look before
@@ -171,13 +173,13 @@ def judged_once(asked: Sequence[tuple[Comparison, Paired]]) -> list[Judgement]:
     return list(_with_words(now, len(now), once).values())
 
 
-def _has_begun(now: Mapping[int, Judgement], looks: Sequence[Sequence[Seeds]]) -> bool:
+def _has_begun(now: Mapping[int, Judgement], looks: Sequence[Sequence[Seeds | None]]) -> bool:
     """Whether a run that a look adds to the one before it has an outcome."""
     return any(
         point.state.is_outcome
         for i, judgement in now.items()
         for point in judgement.comparison.points
-        if point.config.seed not in looks[i][judgement.look - 2]
+        if point.config.seed not in (looks[i][judgement.look - 2] or ())
     )
 
 
