@@ -6,15 +6,17 @@ import dataclasses
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vgglab.config import Config
+from vgglab.config import Config, TrackingConfig
 from vgglab.config.parse import ConfigError
 from vgglab.privacy import without_secrets
 from vgglab.report.wording import plural
 from vgglab.runs import RunDirectory, State
 from vgglab.runs.disk import bytes_of
+from vgglab.study import StudyView
 from vgglab.tracking import server
 from vgglab.tracking.local_files import (
     is_incomplete,
@@ -24,7 +26,7 @@ from vgglab.tracking.local_files import (
     upload_live,
 )
 from vgglab.tracking.session import write_out
-from vgglab.workflow.compose import has_sweep
+from vgglab.workflow.compose import has_sweep, is_typed
 from vgglab.workflow.output import duration, megabytes
 from vgglab.workflow.reporting import view_of
 from vgglab.workflow.this_command import points_of_this_command, runs_of_this_command
@@ -64,9 +66,10 @@ def sync(config: Config) -> None:
     attempts = {d.id: offline_attempts(d.path) for d in done}
     todo = {name: paths for name, paths in attempts.items() if not all(map(is_uploaded, paths))}
     _say_what_there_is(without_secrets(url), directories, done, attempts, todo)
-    _upload(todo, config)
+    named = elsewhere(config.tracking)
+    _upload(todo, named)
     if has_sweep():
-        _publish_report()
+        _publish_report(named)
 
 
 def _follow(config: Config) -> None:
@@ -75,6 +78,7 @@ def _follow(config: Config) -> None:
     A run that is killed and goes on begins its file anew, which is another upload of the same run.
     """
     points = runs_of_this_command(config) if has_sweep() else None
+    named = elsewhere(config.tracking)
     followed: dict[Path, subprocess.Popen[bytes]] = {}
     last_at_work = time.monotonic()
     try:
@@ -87,7 +91,7 @@ def _follow(config: Config) -> None:
             for path in followed.keys() - files.keys():
                 _end(followed.pop(path))
             for path in files.keys() - followed.keys():
-                followed[path] = upload_live(path, config.tracking)
+                followed[path] = upload_live(path, named)
                 print(f"{files[path]}: uploaded as it goes", flush=True)
             time.sleep(LOOK_SECONDS)
     finally:
@@ -114,16 +118,39 @@ def _make_anew(incomplete: Sequence[RunDirectory]) -> None:
     write_out()
 
 
-def _publish_report() -> None:
+def elsewhere(tracking: TrackingConfig) -> dict[str, str]:
+    """Project and entity as far as the command line names them; without, each run goes where it was
+    launched for, whatever is a default or W&B's variable now."""
+    given = {"project": tracking.project, "entity": tracking.entity}
+    return {name: value for name, value in given.items() if value and is_typed(f"tracking.{name}")}
+
+
+def place_of(view: StudyView, tracking: TrackingConfig, named: Mapping[str, str]) -> TrackingConfig:
+    """Where a study's own run goes: to most of the runs that were trained for it, which it links.
+
+    Args:
+        view: the study.
+        tracking: of its points as composed now; stands where it has no such run.
+        named: ``elsewhere``.
+    """
+    own = [r.config.tracking for r in view.runs if r.config.study.name == view.name] or [tracking]
+    ((project, entity), _), *_ = Counter((t.project, t.entity) for t in own).most_common(1)
+    return dataclasses.replace(
+        tracking,
+        project=named.get("project", project),
+        entity=named.get("entity", entity),
+    )
+
+
+def _publish_report(named: Mapping[str, str]) -> None:
     """Upload the study's own run directly: only now is it known where its runs are."""
     points = points_of_this_command()
-    config = points[0].config
-    config = dataclasses.replace(
-        config, tracking=dataclasses.replace(config.tracking, mode="online")
-    )
+    config, view = points[0].config, view_of(points)
+    tracking = place_of(view, config.tracking, named)
+    config = dataclasses.replace(config, tracking=dataclasses.replace(tracking, mode="online"))
     folder = config.study_folder
     if (folder / "report.html").exists():
-        address = publish_study(config, view_of(points), folder)
+        address = publish_study(config, view, folder)
         if address is None:
             raise ConfigError("the study's own run was not uploaded; the same command tries again")
         print(f"uploaded {without_secrets(address)}")
@@ -186,7 +213,7 @@ class Progress:
         return f"; the rest, {megabytes(left)}, in about {duration(seconds)}"
 
 
-def _upload(todo: dict[str, list[Path]], config: Config) -> None:
+def _upload(todo: dict[str, list[Path]], named: Mapping[str, str]) -> None:
     names = list(todo)
     progress = Progress(todo)
     said = ""
@@ -195,7 +222,7 @@ def _upload(todo: dict[str, list[Path]], config: Config) -> None:
     for start in range(0, len(names), AT_A_TIME):
         batch = names[start : start + AT_A_TIME]
         paths = [path for name in batch for path in todo[name] if not is_uploaded(path)]
-        said = upload(paths, config.tracking, progress.look)
+        said = upload(paths, named, progress.look)
     failed = [name for name in names if name not in progress.uploaded]
     if failed:
         reason = without_secrets(" ".join(said.split()))[-300:]
