@@ -150,10 +150,11 @@ def test_killed_and_resumed_online_is_one_run_without_gaps(lab: Lab, server: Ser
 def test_a_study_goes_up_later_with_its_report(lab: Lab, server: Server) -> None:
     # openwandb knows a run by its id alone, whatever the project: other points, another name.
     where = ("tracking=offline", "tracking.project=later", "study.name=later")
-    study = (*STUDY, "recipe.epochs=1", *grid(model="a", seed="0,1"), *where)
+    more = ("recipe.epochs=1", "study.placebo=true", *grid(model="a", seed="0,1"))
+    study = (*STUDY, *more, *where)
     lab.run("-m", *study)
     said = lab.run("task=sync", *study)
-    assert "2 of 2 runs to upload" in said
+    assert "4 of 4 runs to upload" in said  # two are of the null arm
     assert f"uploaded {server.url}" in said
     for run in lab.runs():
         assert_same(run, server, "later")

@@ -28,7 +28,9 @@ from vgglab.tracking.local_files import (
 from vgglab.tracking.session import write_out
 from vgglab.workflow.compose import has_sweep, is_typed
 from vgglab.workflow.output import duration, megabytes
+from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.reporting import view_of
+from vgglab.workflow.study_runs import runs_of_study
 from vgglab.workflow.this_command import points_of_this_command, runs_of_this_command
 from vgglab.workflow.wandb_cards import replay_offline
 from vgglab.workflow.wandb_study import publish_study
@@ -57,33 +59,45 @@ def sync(config: Config) -> None:
     url = server.base_url()
     if reason := server.why_not(url):
         raise ConfigError(f"{url}: {reason}; the same command uploads later")
+    named = elsewhere(config.tracking)
     if config.sync.live:
-        _follow(config)
-    directories = runs_of_this_command(config)
+        _follow(config, named)
+    study = _study() if has_sweep() else None
+    directories = runs_of_study(*study) if study else runs_of_this_command(config)
     done = [d for d in directories if d.read_status().state.is_outcome]
     if incomplete := [d for d in done if is_incomplete(d.path)]:
         _make_anew(incomplete)
     attempts = {d.id: offline_attempts(d.path) for d in done}
     todo = {name: paths for name, paths in attempts.items() if not all(map(is_uploaded, paths))}
     _say_what_there_is(without_secrets(url), directories, done, attempts, todo)
-    named = elsewhere(config.tracking)
     _upload(todo, named)
-    if has_sweep():
-        _publish_report(named)
+    if study:
+        _publish_report(*study, named)
 
 
-def _follow(config: Config) -> None:
+def _study() -> tuple[list[StudyPoint], StudyView]:
+    """The study that the command names, as it is now."""
+    points = points_of_this_command()
+    return points, view_of(points)
+
+
+def _follow(config: Config, named: Mapping[str, str]) -> None:
     """Upload the runs that are at work as they go, and those that begin meanwhile, until none is.
 
     A run that is killed and goes on begins its file anew, which is another upload of the same run.
     """
-    points = runs_of_this_command(config) if has_sweep() else None
-    named = elsewhere(config.tracking)
+    directories: list[RunDirectory] = []
+    at_work: list[RunDirectory] = []
     followed: dict[Path, subprocess.Popen[bytes]] = {}
     last_at_work = time.monotonic()
     try:
         while time.monotonic() - last_at_work < IDLE_SECONDS:
-            directories = runs_of_this_command(config) if points is None else points
+            if not has_sweep():
+                directories = runs_of_this_command(config)
+            elif not at_work:  # another look, or points as they were tuned, begin together
+                begun = time.monotonic()
+                directories = runs_of_study(*_study())
+                last_at_work += time.monotonic() - begun  # of a large study it takes seconds
             at_work = [d for d in directories if d.read_status().state is State.RUNNING]
             if at_work:
                 last_at_work = time.monotonic()
@@ -142,10 +156,11 @@ def place_of(view: StudyView, tracking: TrackingConfig, named: Mapping[str, str]
     )
 
 
-def _publish_report(named: Mapping[str, str]) -> None:
+def _publish_report(
+    points: Sequence[StudyPoint], view: StudyView, named: Mapping[str, str]
+) -> None:
     """Upload the study's own run directly: only now is it known where its runs are."""
-    points = points_of_this_command()
-    config, view = points[0].config, view_of(points)
+    config = points[0].config
     tracking = place_of(view, config.tracking, named)
     config = dataclasses.replace(config, tracking=dataclasses.replace(tracking, mode="online"))
     folder = config.study_folder
