@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,19 @@ def test_what_cannot_be_tested_or_fused_is_refused(trained: Config) -> None:
         config_to_test(directory, asking_unchecked(trained, scales=(30,)))
     with pytest.raises(ConfigError, match=r"has no predictions under both, only under center"):
         fuse(dataclasses.replace(trained, fuse=f"{directory.id}:both"))
+
+
+def test_runs_on_other_images_are_not_fused(trained: Config) -> None:
+    """A folder's images are no part of a config; the indices and labels may be the same."""
+    first = directory_of(trained)
+    second = RunDirectory(first.path.with_name("other"))
+    shutil.copytree(first.path, second.path)
+    status = second.read_status()
+    status.data_fingerprint = "x"
+    status.write(second.status)
+    message = f"fuse: {first.id} and other have other data \\(fingerprints .* and x\\)"
+    with pytest.raises(ConfigError, match=message):
+        fuse(dataclasses.replace(trained, fuse=(first.id, second.id)))
 
 
 def asking_unchecked(config: Config, scales: tuple[int, ...]) -> Config:

@@ -96,7 +96,7 @@ def test_anything_typed(
     [
         (["paths.runs=file"], 'paths.runs = "file": file is a file'),
         (["paths.runs=file/runs"], "file is a file, and no folder"),
-        (["task=evaluate", "run=../../x"], "must be the name of a folder in runs"),
+        (["task=evaluate", "run=../../x"], "run=x: not in ../..; task=runs lists"),
         ([f"paths.studies={'x' * 300}"], "File name too long"),
         (["study.name='<script>'"], "must be 1 to 64 letters"),
         (["model.width=1e-300", "micro_batch=auto", "trainer.accumulate=2"], "set one of them"),

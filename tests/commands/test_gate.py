@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from running import completed
 
 from vgglab.commands.judge import judge
 from vgglab.config.parse import ConfigError, parse
+from vgglab.runs.atomic import write_json
 from vgglab.runs.lines import read_lines
 from vgglab.study.claims.inference import ALPHA
 from vgglab.study.gate import share_of
@@ -206,6 +208,66 @@ def test_a_mistake_spends_nothing(gate: Gate, baseline: str, candidate: str, mes
         gate(baseline, candidate)
     assert str(told.value).startswith(message)
     assert not LEDGER.exists()
+
+
+def noted(runs: Path, to: Path, data: dict[str, str]) -> Path:
+    """Copies of runs of which each says the fingerprint of its data."""
+    for name, fingerprint in data.items():
+        shutil.copytree(runs / name, to / name)
+        path = to / name / "status.json"
+        status = json.loads(path.read_text(encoding="utf-8"))
+        write_json(path, status | {"data_fingerprint": fingerprint})
+    return to
+
+
+@pytest.mark.parametrize(
+    ("data", "other"),
+    [
+        ({"a-0": "x", "a-1": "x", "b-0": "y", "b-1": "y"}, "a-0 and b-0"),
+        ({"a-0": "x", "a-1": "y", "b-0": "x", "b-1": "y"}, "a-0 and a-1"),
+        ({"a-0": "", "a-1": "x", "b-0": "x", "b-1": "y"}, "a-1 and b-1"),
+    ],
+)
+def test_runs_on_other_images_are_not_compared(
+    here: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    data: dict[str, str],
+    other: str,
+) -> None:
+    gate = Gate(noted(here, tmp_path / "noted", data), capsys)
+    with pytest.raises(ConfigError) as told:
+        gate("a01", "b01")
+    assert str(told.value) == (
+        f"baseline, candidate: {other} have other data (fingerprints x and y); their errors "
+        "cannot be compared"
+    )
+    assert not LEDGER.exists()
+
+
+def test_runs_on_the_same_images_are_compared(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = {"a-0": "", "a-1": "x", "b-0": "x", "b-1": "x"}
+    assert Gate(noted(here, tmp_path / "noted", data), capsys)("a01", "b01")[0] == 0
+
+
+def test_old_runs_that_their_ids_alone_tell_apart_are_not_compared(
+    runs: Path, here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of before a run noted its data: its id is made of it, and nothing else here differs."""
+    for seed in range(3):
+        shutil.copytree(runs / f"a-{seed}", tmp_path / "old" / f"a-{seed}")
+        shutil.copytree(runs / f"a-{seed}", tmp_path / "old" / f"z-{seed}")
+    gate = Gate(tmp_path / "old", capsys)
+    with pytest.raises(ConfigError) as told:
+        gate("a012", "z012")
+    assert str(told.value) == (
+        "baseline, candidate: a-0 and z-0 have one config and one seed, and yet other ids: their "
+        "data are others, or they are of other versions; their errors cannot be compared"
+    )
+    assert not LEDGER.exists()
+    assert gate("a01", "z2")[1]["word"] == "undecided"  # other seeds: it cannot be told
 
 
 def test_another_file_is_no_ledger(gate: Gate) -> None:

@@ -8,7 +8,8 @@ import pytest
 from running import completed
 
 from vgglab.config.parse import ELSEWHERE, is_known, parse, unknown_field
-from vgglab.workflow.evaluation import named_runs
+from vgglab.runs import RunDirectory
+from vgglab.workflow.evaluation import config_to_test, named_runs
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,12 @@ def test_a_run_may_be_named_by_the_path_of_its_folder() -> None:
         ("/elsewhere/a-s0-4", "a-s0-4"),
         (f"{Path.home()}/a-s0-5", "a-s0-5"),
     ]
+
+
+def test_a_run_named_by_its_path_is_tested_where_it_lies(tmp_path: Path) -> None:
+    """And so does a run that its weights come from."""
+    run = RunDirectory(tmp_path / "elsewhere" / "a-s0-4")
+    run.path.mkdir(parents=True)
+    run.config.write_text("seed: 4\npaths: {runs: long/gone}\n", encoding="utf-8")
+    found = config_to_test(run, parse({"task": {"name": "evaluate"}, "paths": {"runs": "runs"}}))
+    assert (found.seed, found.paths.runs) == (4, str(tmp_path / "elsewhere"))

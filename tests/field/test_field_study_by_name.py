@@ -36,6 +36,23 @@ def test_a_study_without_a_sweep_file_is_found_by_its_name(
     assert len(plan["waiting"]) == 1
 
 
+@pytest.mark.slow
+def test_a_study_with_a_folder_of_runs_of_its_own_is_tested_by_its_name(
+    command: Command, tmp_path: Path
+) -> None:
+    own = ("study.name=kept", "paths.runs=kept")
+    launched = command("-m", "model=a", *own, *SMALL, "recipe.epochs=1")
+    assert launched.returncode == 0, launched.stderr
+    (run,) = (tmp_path / "kept").iterdir()
+    how = ("task=evaluate", "tracking=off", "format=json")
+    for named in ("study.name=kept", f"run=kept/{run.name}"):
+        ended = command(*how, named)
+        assert ended.returncode == 0, ended.stderr
+        assert [row["run"] for row in json.loads(ended.stdout)] == [run.name]
+        assert f"{run.name}: was tested before under center" in ended.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_name_that_no_study_has_is_refused(command: Command) -> None:
     ended = command("task=report", "study.name=nothing")
     assert ended.returncode == 2

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from vgglab.tracking.local_files import link_runs
+import pytest
+
+from vgglab.tracking.local_files import link_runs, upload
 
 
 def attempt(root: Path, run: str, name: str) -> Path:
@@ -43,3 +46,22 @@ def test_links_of_runs_that_left_the_study_go_and_its_own_run_stays(tmp_path: Pa
 def test_without_tracked_runs_there_is_no_folder(tmp_path: Path) -> None:
     assert link_runs(tmp_path, [tmp_path / "runs" / "a"]) is None
     assert not (tmp_path / "wandb").exists()
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "options"),
+    [
+        ({}, ""),
+        ({"project": "mine"}, "--project mine "),
+        ({"project": "mine", "entity": "lab"}, "--project mine --entity lab "),
+    ],
+)
+def test_a_run_goes_where_its_file_says_unless_the_command_names_another_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: dict[str, str], options: str
+) -> None:
+    says_its_arguments = tmp_path / "python"
+    says_its_arguments.write_text('#!/bin/sh\necho "$@"\n')
+    says_its_arguments.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(says_its_arguments))
+    said = upload([tmp_path], elsewhere, lambda: None)
+    assert said == f"-m wandb sync --yes {options}{tmp_path}\n"

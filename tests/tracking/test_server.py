@@ -5,6 +5,7 @@ Needs openwandb in a virtual environment of its own (``make wandb-server``).
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from offline_file import CARD
 from running import SMALL, grid, wait_for
 from wandb_server import (
     MISSING,
@@ -23,6 +25,10 @@ from wandb_server import (
     assert_same_summary,
     rows_on_disk,
 )  # fmt: skip
+
+from vgglab.config import TrackingConfig
+from vgglab.tracking.local_files import is_uploaded, offline_attempts, upload
+from vgglab.tracking.wandb_run import WandbSink
 
 pytestmark = [
     pytest.mark.wandb_server,
@@ -144,14 +150,32 @@ def test_killed_and_resumed_online_is_one_run_without_gaps(lab: Lab, server: Ser
 def test_a_study_goes_up_later_with_its_report(lab: Lab, server: Server) -> None:
     # openwandb knows a run by its id alone, whatever the project: other points, another name.
     where = ("tracking=offline", "tracking.project=later", "study.name=later")
-    study = (*STUDY, "recipe.epochs=1", *grid(model="a", seed="0,1"), *where)
+    more = ("recipe.epochs=1", "study.placebo=true", *grid(model="a", seed="0,1"))
+    study = (*STUDY, *more, *where)
     lab.run("-m", *study)
     said = lab.run("task=sync", *study)
-    assert "2 of 2 runs to upload" in said
+    assert "4 of 4 runs to upload" in said  # two are of the null arm
     assert f"uploaded {server.url}" in said
     for run in lab.runs():
         assert_same(run, server, "later")
     assert "report-later" in server.runs("later")
+
+
+def test_each_run_goes_to_the_project_that_it_was_launched_for(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (server.environment | {"WANDB_PROJECT": "third"}).items():
+        monkeypatch.setenv(name, value)
+    for project in ("first", "second"):
+        card = dataclasses.replace(CARD, id=f"of-{project}")
+        sink = WandbSink(TrackingConfig(project=project), card, tmp_path / project)
+        sink.start([])
+        sink.finish({}, exit_code=0)
+    attempts = [offline_attempts(tmp_path / project)[0] for project in ("first", "second")]
+    said = upload(attempts, {}, lambda: None)
+    assert all(map(is_uploaded, attempts)), said
+    assert server.runs("first").keys() == {"of-first"}
+    assert server.runs("second").keys() == {"of-second"}
 
 
 def test_a_server_that_is_away_costs_nothing_but_the_upload(lab: Lab) -> None:

@@ -216,7 +216,7 @@ def test_an_upload_does_not_hang_on_the_service_of_another_process(
     says_its_variables.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(says_its_variables))
     monkeypatch.setenv("WANDB_SERVICE", "3-1-unix-/nowhere")
-    said = upload([tmp_path], TrackingConfig(), lambda: None)
+    said = upload([tmp_path], {}, lambda: None)
     assert "PATH=" in said
     assert "nowhere" not in said
 

@@ -10,6 +10,7 @@ import pytest
 
 from vgglab.config import Config, InitConfig, ModelConfig
 from vgglab.config.parse import ConfigError
+from vgglab.data.sources.registry import fingerprint
 from vgglab.runs import State, Status
 from vgglab.workflow.pretraining import (
     Stage,
@@ -113,3 +114,4 @@ def test_the_ledger_knows_what_a_waiting_run_starts_from(
     status = Status.read(chain[1].directory.status)
     assert (status.state, status.parent) == (State.PENDING, chain[0].directory.id)
     assert status.reason == f"starts from {chain[0].directory.id}"
+    assert status.data_fingerprint == fingerprint(chain[1].config.data, tmp_path)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from vgglab import checkout
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
-from vgglab.data.errors import DataError
-from vgglab.data.sources.registry import fingerprint
 from vgglab.launch.snapshot import copies_of
 from vgglab.report import run_diff, study_diff
-from vgglab.runs import RunDirectory, RunRecord, load_run, run_id
+from vgglab.runs import RunDirectory, RunRecord, load_run
 from vgglab.study import StudyView
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.differences.two_runs import compare_runs
@@ -21,6 +19,7 @@ from vgglab.study.differences.two_studies import compare_studies
 from vgglab.study.stored import STUDY, read_study
 from vgglab.workflow.evaluation import named_runs, names
 from vgglab.workflow.output import print_rows
+from vgglab.workflow.same_data import data_in
 
 TWO = 2
 
@@ -56,7 +55,7 @@ def _diff_runs(config: Config) -> None:
     )
     if first.directory.path.resolve() == second.directory.path.resolve():
         raise ConfigError(f"run={_listed(names(config.run))}: is one run; name two")
-    data_of = _data_in(config.paths.data_folder)
+    data_of = data_in(config.paths.data_folder)
     found = compare_runs((first, second), (data_of(first), data_of(second)), MistakesReader())
     if config.format == "table":
         print("\n".join(run_diff.lines(found)))
@@ -80,7 +79,7 @@ def _diff_studies(config: Config, studies: tuple[str, ...]) -> None:
     if folders[0].resolve() == folders[1].resolve():
         raise ConfigError(f"sweeps={_listed(studies)}: is one study; name two")
     then, now = (_study(folder, name) for folder, name in zip(folders, studies, strict=True))
-    found = compare_studies(then, now, _data_in(config.paths.data_folder))
+    found = compare_studies(then, now, data_in(config.paths.data_folder))
     where = (str(folders[0]), str(folders[1]))
     if config.format == "table":
         print("\n".join(study_diff.lines(found, where)))
@@ -137,21 +136,3 @@ def _study(folder: Path, name: str) -> StudyView:
             f"where {folder / STUDY} says"
         )
     return view
-
-
-def _data_in(folder: Path) -> Callable[[RunRecord], str]:
-    """Finds the fingerprint of a run's data: what this machine has, where the run's id is made of
-    it. A run does not write it down, and its images may lie elsewhere: then it is not known."""
-    known: dict[str, str] = {}
-
-    def of(run: RunRecord) -> str:
-        data = repr(run.config.data)
-        try:
-            if data not in known:
-                known[data] = fingerprint(run.config.data, folder)
-            here = known[data]
-            return here if run_id(run.config, here, run.status.parent) == run.id else ""
-        except (DataError, ValueError, OSError):
-            return known.setdefault(data, "")
-
-    return of

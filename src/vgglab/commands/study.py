@@ -21,6 +21,7 @@ from vgglab.workflow.look_screen import LookScreen
 from vgglab.workflow.looks import declare, next_points, note_looks, null_arm
 from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.reporting import view_of, write_study_report
+from vgglab.workflow.study_runs import runs_of_study
 from vgglab.workflow.train_points import LeftToSlurm, finish, say, say_what_is_missing
 from vgglab.workflow.tuning import control_points, tuned_points, tuning_plan, with_chosen
 
@@ -59,7 +60,8 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
     findings = write_study_report(points, trained)
     say_what_is_missing(failures, console)
     if first.tracking.mode == "online":
-        waiting = sum(waits_for_upload(p.directory.path) for p in points)
+        runs = runs_of_study(points, trained or view)
+        waiting = sum(waits_for_upload(run.path) for run in runs)
         if waiting:
             say(console, f"W&B has not all of {waiting} runs: task=sync uploads them")
     for line in findings:

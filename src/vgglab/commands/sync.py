@@ -6,15 +6,17 @@ import dataclasses
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vgglab.config import Config
+from vgglab.config import Config, TrackingConfig
 from vgglab.config.parse import ConfigError
 from vgglab.privacy import without_secrets
 from vgglab.report.wording import plural
 from vgglab.runs import RunDirectory, State
 from vgglab.runs.disk import bytes_of
+from vgglab.study import StudyView
 from vgglab.tracking import server
 from vgglab.tracking.local_files import (
     is_incomplete,
@@ -24,9 +26,11 @@ from vgglab.tracking.local_files import (
     upload_live,
 )
 from vgglab.tracking.session import write_out
-from vgglab.workflow.compose import has_sweep
+from vgglab.workflow.compose import has_sweep, is_typed
 from vgglab.workflow.output import duration, megabytes
+from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.reporting import view_of
+from vgglab.workflow.study_runs import runs_of_study
 from vgglab.workflow.this_command import points_of_this_command, runs_of_this_command
 from vgglab.workflow.wandb_cards import replay_offline
 from vgglab.workflow.wandb_study import publish_study
@@ -55,31 +59,45 @@ def sync(config: Config) -> None:
     url = server.base_url()
     if reason := server.why_not(url):
         raise ConfigError(f"{url}: {reason}; the same command uploads later")
+    named = elsewhere(config.tracking)
     if config.sync.live:
-        _follow(config)
-    directories = runs_of_this_command(config)
+        _follow(config, named)
+    study = _study() if has_sweep() else None
+    directories = runs_of_study(*study) if study else runs_of_this_command(config)
     done = [d for d in directories if d.read_status().state.is_outcome]
     if incomplete := [d for d in done if is_incomplete(d.path)]:
         _make_anew(incomplete)
     attempts = {d.id: offline_attempts(d.path) for d in done}
     todo = {name: paths for name, paths in attempts.items() if not all(map(is_uploaded, paths))}
     _say_what_there_is(without_secrets(url), directories, done, attempts, todo)
-    _upload(todo, config)
-    if has_sweep():
-        _publish_report()
+    _upload(todo, named)
+    if study:
+        _publish_report(*study, named)
 
 
-def _follow(config: Config) -> None:
+def _study() -> tuple[list[StudyPoint], StudyView]:
+    """The study that the command names, as it is now."""
+    points = points_of_this_command()
+    return points, view_of(points)
+
+
+def _follow(config: Config, named: Mapping[str, str]) -> None:
     """Upload the runs that are at work as they go, and those that begin meanwhile, until none is.
 
     A run that is killed and goes on begins its file anew, which is another upload of the same run.
     """
-    points = runs_of_this_command(config) if has_sweep() else None
+    directories: list[RunDirectory] = []
+    at_work: list[RunDirectory] = []
     followed: dict[Path, subprocess.Popen[bytes]] = {}
     last_at_work = time.monotonic()
     try:
         while time.monotonic() - last_at_work < IDLE_SECONDS:
-            directories = runs_of_this_command(config) if points is None else points
+            if not has_sweep():
+                directories = runs_of_this_command(config)
+            elif not at_work:  # another look, or points as they were tuned, begin together
+                begun = time.monotonic()
+                directories = runs_of_study(*_study())
+                last_at_work += time.monotonic() - begun  # of a large study it takes seconds
             at_work = [d for d in directories if d.read_status().state is State.RUNNING]
             if at_work:
                 last_at_work = time.monotonic()
@@ -87,7 +105,7 @@ def _follow(config: Config) -> None:
             for path in followed.keys() - files.keys():
                 _end(followed.pop(path))
             for path in files.keys() - followed.keys():
-                followed[path] = upload_live(path, config.tracking)
+                followed[path] = upload_live(path, named)
                 print(f"{files[path]}: uploaded as it goes", flush=True)
             time.sleep(LOOK_SECONDS)
     finally:
@@ -114,16 +132,40 @@ def _make_anew(incomplete: Sequence[RunDirectory]) -> None:
     write_out()
 
 
-def _publish_report() -> None:
-    """Upload the study's own run directly: only now is it known where its runs are."""
-    points = points_of_this_command()
-    config = points[0].config
-    config = dataclasses.replace(
-        config, tracking=dataclasses.replace(config.tracking, mode="online")
+def elsewhere(tracking: TrackingConfig) -> dict[str, str]:
+    """Project and entity as far as the command line names them; without, each run goes where it was
+    launched for, whatever is a default or W&B's variable now."""
+    given = {"project": tracking.project, "entity": tracking.entity}
+    return {name: value for name, value in given.items() if value and is_typed(f"tracking.{name}")}
+
+
+def place_of(view: StudyView, tracking: TrackingConfig, named: Mapping[str, str]) -> TrackingConfig:
+    """Where a study's own run goes: to most of the runs that were trained for it, which it links.
+
+    Args:
+        view: the study.
+        tracking: of its points as composed now; stands where it has no such run.
+        named: ``elsewhere``.
+    """
+    own = [r.config.tracking for r in view.runs if r.config.study.name == view.name] or [tracking]
+    ((project, entity), _), *_ = Counter((t.project, t.entity) for t in own).most_common(1)
+    return dataclasses.replace(
+        tracking,
+        project=named.get("project", project),
+        entity=named.get("entity", entity),
     )
+
+
+def _publish_report(
+    points: Sequence[StudyPoint], view: StudyView, named: Mapping[str, str]
+) -> None:
+    """Upload the study's own run directly: only now is it known where its runs are."""
+    config = points[0].config
+    tracking = place_of(view, config.tracking, named)
+    config = dataclasses.replace(config, tracking=dataclasses.replace(tracking, mode="online"))
     folder = config.study_folder
     if (folder / "report.html").exists():
-        address = publish_study(config, view_of(points), folder)
+        address = publish_study(config, view, folder)
         if address is None:
             raise ConfigError("the study's own run was not uploaded; the same command tries again")
         print(f"uploaded {without_secrets(address)}")
@@ -186,7 +228,7 @@ class Progress:
         return f"; the rest, {megabytes(left)}, in about {duration(seconds)}"
 
 
-def _upload(todo: dict[str, list[Path]], config: Config) -> None:
+def _upload(todo: dict[str, list[Path]], named: Mapping[str, str]) -> None:
     names = list(todo)
     progress = Progress(todo)
     said = ""
@@ -195,7 +237,7 @@ def _upload(todo: dict[str, list[Path]], config: Config) -> None:
     for start in range(0, len(names), AT_A_TIME):
         batch = names[start : start + AT_A_TIME]
         paths = [path for name in batch for path in todo[name] if not is_uploaded(path)]
-        said = upload(paths, config.tracking, progress.look)
+        said = upload(paths, named, progress.look)
     failed = [name for name in names if name not in progress.uploaded]
     if failed:
         reason = without_secrets(" ".join(said.split()))[-300:]

@@ -108,6 +108,8 @@ class Status:
     """That began the last attempt, to be pasted into a shell."""
     parent: str = ""
     """Id of the run whose weights this one starts from."""
+    data_fingerprint: str = ""
+    """Of its data, of which its id is made; runs of before 28 November 2026 do not say it."""
     disk_bytes: int | None = None
     """Of its folder when its last attempt ended, or when it was pruned."""
     history: list[Attempt] = field(default_factory=list)

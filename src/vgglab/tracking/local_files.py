@@ -12,11 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import IO
-
-from vgglab.config import TrackingConfig
 
 log = logging.getLogger(__name__)
 
@@ -67,21 +66,21 @@ POLL_SECONDS = 0.5
 """Between two looks at which folders are uploaded."""
 
 
-def upload(attempts: Sequence[Path], tracking: TrackingConfig, seen: Callable[[], None]) -> str:
+def upload(attempts: Sequence[Path], elsewhere: Mapping[str, str], seen: Callable[[], None]) -> str:
     """Run ``wandb sync`` on offline folders.
 
     It marks each uploaded folder, so that a second call goes on after an interruption.
 
     Args:
         attempts: the folders.
-        tracking: names the project.
+        elsewhere: ``project`` and ``entity`` where each folder is not to go to its own.
         seen: called while it works, and at its end, to look at the marks.
 
     Returns:
         What it printed.
     """
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
-        process = _begin(["sync"], attempts, tracking, said)
+        process = _begin(["sync"], attempts, elsewhere, said)
         try:
             while process.poll() is None:
                 time.sleep(POLL_SECONDS)
@@ -94,20 +93,22 @@ def upload(attempts: Sequence[Path], tracking: TrackingConfig, seen: Callable[[]
         return said.read()
 
 
-def upload_live(attempt: Path, tracking: TrackingConfig) -> subprocess.Popen[bytes]:
+def upload_live(attempt: Path, elsewhere: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Begin to upload the offline folder of a run that is at work; ends, and marks it, when the run
     does. After a killed run it would wait for ever."""
-    return _begin(["beta", "sync", "--live"], [attempt], tracking, subprocess.DEVNULL)
+    return _begin(["beta", "sync", "--live"], [attempt], elsewhere, subprocess.DEVNULL)
 
 
 def _begin(
-    command: Sequence[str], attempts: Sequence[Path], tracking: TrackingConfig, said: IO[str] | int
+    command: Sequence[str],
+    attempts: Sequence[Path],
+    elsewhere: Mapping[str, str],
+    said: IO[str] | int,
 ) -> subprocess.Popen[bytes]:
-    entity = ["--entity", tracking.entity] if tracking.entity else []
+    options = chain.from_iterable((f"--{name}", value) for name, value in elsewhere.items())
     return subprocess.Popen(
         [
-            sys.executable, "-m", "wandb", *command, "--yes",
-            "--project", tracking.project, *entity, *map(str, attempts),
+            sys.executable, "-m", "wandb", *command, "--yes", *options, *map(str, attempts),
         ],
         stdin=subprocess.DEVNULL,
         stdout=said,

@@ -22,7 +22,7 @@ from vgglab.training.outcomes import Outcome
 from vgglab.training.result import result_without_errors
 from vgglab.training.stop import Interrupted
 from vgglab.workflow.failure import reason_of, write_last_words
-from vgglab.workflow.pretraining import first_weights, parent_id
+from vgglab.workflow.pretraining import first_weights, note_what_is_known, stage_of
 from vgglab.workflow.provenance import command_line, commit, source, versions, write_config
 from vgglab.world import ALONE
 
@@ -58,7 +58,7 @@ def attempt(
             launched=launched(),
         )
     )
-    status.epochs, status.parent = config.recipe.epochs, parent_id(config)
+    note_what_is_known(stage_of(config), status)
     status.note_code(commit(), source(), versions())
     status.command = command_line()
     status.write(directory.status)

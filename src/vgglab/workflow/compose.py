@@ -262,6 +262,11 @@ def _command_in(path: Path) -> tuple[dict[str, Any], list[str]]:
     return stored["sweeper"]["params"] or {}, stored["overrides"]["task"]
 
 
+def is_typed(field: str) -> bool:
+    """Whether the command line itself sets a field, by its dotted name."""
+    return any(o.lstrip("+").startswith(f"{field}=") for o in HydraConfig.get().overrides.task)
+
+
 def sweep_choice() -> str:
     """The name of the sweep that the command chose."""
     return str(HydraConfig.get().runtime.choices["sweeps"])

@@ -85,10 +85,6 @@ def config_here(
     Raises:
         ConfigError: there is no such run, or its config does not allow the changes.
     """
-    if directory.path.parent.resolve() != command.paths.runs_folder.resolve():
-        raise ConfigError(
-            f"run={directory.id}: must be the name of a folder in {command.paths.runs}"
-        )
     if not directory.config.exists():
         raise ConfigError(
             f"run={directory.id}: not in {directory.path.parent}; task=runs lists those that are"
@@ -98,6 +94,8 @@ def config_here(
         tree = with_infrastructure_of(stored, command)
         for group, fields in changes(stored).items():
             tree[group] |= fields
+        # A run that its weights come from lies beside it.
+        tree["paths"]["runs"] = str(directory.path.parent)
         # The task is a run's own, so that its protocols are checked as those of a run are.
         return parse(tree | {"devices": 1, "nodes": 1, "micro_batch": 0, "task": {"name": "train"}})
     except ConfigError as error:

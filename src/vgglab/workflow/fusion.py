@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 from vgglab.config import Config, semantic
 from vgglab.config.parse import ConfigError
 from vgglab.evaluation.fusion import Fused, fused
-from vgglab.runs import RunDirectory
+from vgglab.runs import RunDirectory, load_run
 from vgglab.runs.atomic import write_json, write_text
 from vgglab.runs.records import read_result
 from vgglab.workflow.evaluation import ERRORS, config_to_test, names
 from vgglab.workflow.output import Row, print_rows
+from vgglab.workflow.same_data import why_other_data
 
 TRAINING_ONLY = ("shift", "flip", "train_images")
 """Fields of the data that do not say what the test images are."""
@@ -64,6 +65,9 @@ def fuse(config: Config) -> None:
             raise ConfigError(
                 f"fuse: {member.name} was tested on other images than {members[0].name}"
             )
+    records = [load_run(member.directory.path) for member in members]
+    if why := why_other_data(records, config.paths.data_folder):
+        raise ConfigError(f"fuse: {why}; posteriors of other images cannot be averaged")
     classes = members[0].config.data.classes
     top_k = members[0].config.protocol.top_k
     try:

@@ -23,6 +23,7 @@ from vgglab.study.claims.evidence import Evidence
 from vgglab.study.claims.pairing import Paired
 from vgglab.workflow.compose import composed_claims
 from vgglab.workflow.evaluation import names
+from vgglab.workflow.same_data import why_other_data
 
 LEDGER = "judge.jsonl"
 LONGEST = 5
@@ -46,7 +47,7 @@ def ask(config: Config) -> dict[str, Any]:
             with a seed a run; the sides cannot be compared; the ledger is no ledger.
     """
     baseline, candidate = (_arm(config, field) for field in ("baseline", "candidate"))
-    _refuse_others_data(baseline, candidate)
+    _refuse_others_data(baseline, candidate, config.paths.data_folder)
     claim = _claim(config)
     comparison = gate.compared(baseline, candidate, claim)
     if comparison is None:
@@ -191,8 +192,10 @@ def _run(config: Config, field: str, name: str) -> RunRecord:
     return run
 
 
-def _refuse_others_data(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> None:
-    """Refuse a run on both sides, and sides of two data sets."""
+def _refuse_others_data(
+    baseline: Sequence[RunRecord], candidate: Sequence[RunRecord], folder: Path
+) -> None:
+    """Refuse a run on both sides, and runs of two data sets; ``folder``: ``paths.data``."""
     if both := {run.id for run in baseline} & {run.id for run in candidate}:
         raise ConfigError(f"baseline, candidate: {min(both)} is on both sides")
     ours, theirs = baseline[0].config.data, candidate[0].config.data
@@ -202,6 +205,8 @@ def _refuse_others_data(baseline: Sequence[RunRecord], candidate: Sequence[RunRe
                 f"data.{name}: {getattr(ours, name)} of the baseline and {getattr(theirs, name)} "
                 "of the candidate; their errors cannot be compared"
             )
+    if why := why_other_data([*baseline, *candidate], folder):
+        raise ConfigError(f"baseline, candidate: {why}; their errors cannot be compared")
 
 
 def _arm_name(runs: Sequence[RunRecord]) -> str:

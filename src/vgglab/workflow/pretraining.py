@@ -22,6 +22,8 @@ class Stage:
     config: Config
     """Resolved."""
     directory: RunDirectory
+    data: str
+    """Fingerprint of its data."""
     parent: RunDirectory | None = None
     """Where its first weights come from."""
 
@@ -34,7 +36,7 @@ def stages_of(config: Config) -> list[Stage]:
         data = fingerprint(each.data, each.paths.data_folder)
         identity = run_id(each, data, parent.id if parent else "")
         directory = RunDirectory(each.paths.runs_folder / identity)
-        found.append(Stage(each, directory, parent))
+        found.append(Stage(each, directory, data, parent))
         parent = directory
     return found
 
@@ -42,12 +44,6 @@ def stages_of(config: Config) -> list[Stage]:
 def stage_of(config: Config) -> Stage:
     """The run of a resolved config."""
     return stages_of(config)[-1]
-
-
-def parent_id(config: Config) -> str:
-    """Id of the run that a resolved config's first weights come from; empty where there is none."""
-    parent = stage_of(config).parent
-    return parent.id if parent else ""
 
 
 def arm_of(config: Config) -> str:
@@ -126,7 +122,7 @@ def mark_pending(stage: Stage, reason: str = "") -> None:
         status.state, status.reason = State.PENDING, reason
         if stage.parent and not reason:
             status.reason = f"starts from {stage.parent.id}"
-        _note_what_is_known(stage, status)
+        note_what_is_known(stage, status)
         status.write(stage.directory.status)
 
 
@@ -148,10 +144,12 @@ def _note_untrainable(stage: Stage, status: Status, reason: str) -> None:
     result = result_without_errors(stage.config, directory, State.UNTRAINABLE, reason)
     write_result(directory, result)
     status.state, status.reason = State.UNTRAINABLE, reason
-    _note_what_is_known(stage, status)
+    note_what_is_known(stage, status)
     status.write(directory.status)
 
 
-def _note_what_is_known(stage: Stage, status: Status) -> None:
+def note_what_is_known(stage: Stage, status: Status) -> None:
+    """Write down what follows from a run's config, data and parent before it is trained."""
     status.epochs = stage.config.recipe.epochs
+    status.data_fingerprint = stage.data
     status.parent = stage.parent.id if stage.parent else ""
