@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 
 from vgglab.config import Config
@@ -151,11 +152,12 @@ def _start_ranks(stage: Stage, ancestor: int) -> None:
         command += ["micro_batch=0", f"trainer.accumulate={fitted.trainer.accumulate}"]
     if ancestor:
         command.append(f"task.ancestor={ancestor}")
+    begun = time.time()
     died = run_ranks(command, directory, config.devices, config.trainer.threads)
     if died is None:
         return
     if died.code in (2, STOPPED_EXIT_CODE):
         # A mistake of the user, or Ctrl-C: the process has said so itself.
         raise RankFailed(died.error, died.code)
-    record_rank_death(directory, died)
+    record_rank_death(directory, died, since=begun)
     raise RankFailed(f"{died} (log: {died.log})", 1)

@@ -222,10 +222,10 @@ def record_death(directory: RunDirectory, code: int) -> None:
     status = Status.read(directory.status)
     if status.state in (State.RUNNING, State.PENDING):
         if code < 0:
-            status.end_attempt(State.INTERRUPTED, f"killed by {signal.Signals(-code).name}")
+            status.note_end(State.INTERRUPTED, f"killed by {signal.Signals(-code).name}")
         else:
             reason = f"exit code {code} before training; see {directory.log}"
-            status.end_attempt(State.FAILED, reason)
+            status.note_end(State.FAILED, reason)
         status.write(directory.status)
 
 

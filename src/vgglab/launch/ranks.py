@@ -6,6 +6,7 @@ Not by torch's elastic launcher: docs/lab-notes.md (2026-11-26) has the comparis
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -187,11 +188,17 @@ def _first_death(
     return RankDied(rank, code, error_log(directory, rank))
 
 
-def record_rank_death(directory: RunDirectory, died: RankDied) -> None:
-    """Record why the run ended: rank 0 knew at most that it had lost the others."""
+def record_rank_death(directory: RunDirectory, died: RankDied, *, since: float = math.inf) -> None:
+    """Record why the run ended: rank 0 knew at most that it had lost the others.
+
+    Args:
+        directory: Folder of the run.
+        died: The process that failed first.
+        since: When the processes were started, in seconds since the epoch.
+    """
     status = Status.read(directory.status)
     if not status.state.is_outcome:
-        status.end_attempt(State.FAILED, f"{died}; see {died.log}")
+        status.note_end(State.FAILED, f"{died}; see {died.log}", since=since)
         status.write(directory.status)
 
 
