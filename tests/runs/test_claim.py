@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -185,3 +189,50 @@ def test_an_owner_that_wakes_after_it_was_taken_over_ends_at_once(tmp_path: Path
             owner.join(20)
             assert owner.exitcode == 1
             assert run.is_claimed() is False  # by another machine: here is this one
+
+
+def test_a_file_system_that_is_away_for_a_moment_ends_no_heartbeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "HEARTBEAT_SECONDS", 0.02)
+    latest, looked = claim.latest_claim, threading.Event()
+    failures = iter([OSError(errno.ESTALE, "Stale file handle"), OSError(errno.EIO, "I/O error")])
+
+    def away(folder: Path) -> claim.Claim | None:
+        if threading.current_thread() is not threading.main_thread():
+            for failure in failures:
+                raise failure
+            looked.set()
+        return latest(folder)
+
+    with claim.hold_claim(tmp_path):
+        monkeypatch.setattr(claim, "latest_claim", away)
+        os.utime(tmp_path / ".lock.1", (1, 1))
+        assert looked.wait(5)
+        deadline = time.monotonic() + 5
+        while (tmp_path / ".lock.1").stat().st_mtime == 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_a_claim_is_given_back_as_well_as_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise OSError(errno.EIO, "I/O error")
+
+    with claim.hold_claim(tmp_path):
+        monkeypatch.setattr(os, "utime", away)
+
+
+def test_an_owner_that_was_taken_over_ends_though_nobody_hears_it(tmp_path: Path) -> None:
+    (tmp_path / ".lock.2").write_text('{"machine": "there", "pid": 1}')
+    script = (
+        "import os, sys, threading; from pathlib import Path; from vgglab.runs import claim;"
+        "claim.HEARTBEAT_SECONDS = 0.01; os.close(2);"
+        "mine = Path(sys.argv[1]) / '.lock.1';"
+        "beats = threading.Thread(target=claim._give_heartbeats, args=(mine, threading.Event()));"
+        "beats.start(); beats.join()"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, tmp_path], timeout=60, check=False)
+    assert ended.returncode == 1
