@@ -9,8 +9,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -236,3 +238,43 @@ def test_an_owner_that_was_taken_over_ends_though_nobody_hears_it(tmp_path: Path
     )
     ended = subprocess.run([sys.executable, "-c", script, tmp_path], timeout=60, check=False)
     assert ended.returncode == 1
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_who_may_only_read_sees_whether_a_run_has_an_owner() -> None:
+    # Not pytest's folder, which is closed to others.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        run = RunDirectory(Path(folder) / "r")
+        with run.claim():
+            status = Status()
+            status.begin_attempt()
+            status.write(run.status)
+            with as_nobody():
+                assert run.read_status().state is State.RUNNING
+        with as_nobody():
+            assert run.read_status().state is State.INTERRUPTED
+
+
+def test_a_file_system_to_be_read_alone_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDirectory(tmp_path / "r")
+
+    class Forbidden:
+        def acquire(self, timeout: float = -1) -> None:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+    with run.claim():
+        monkeypatch.setattr(RunDirectory, "_lock", Forbidden())
+        assert run.is_claimed()
+    assert not run.is_claimed()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib
 import os
 import re
@@ -34,6 +33,7 @@ from vgglab.launch.point import is_point
 from vgglab.launch.ranks import RankFailed
 from vgglab.launch.slurm import is_slurm_point
 from vgglab.privacy import without_secrets
+from vgglab.runs.directory import READ_ONLY
 from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.streams import outlive_readers
 from vgglab.workflow.compose import (
@@ -45,8 +45,6 @@ from vgglab.workflow.compose import (
 from vgglab.workflow.help import help_text
 from vgglab.world import WorldError, leave_agent, world_of
 
-READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
-"""Of a folder that may not be written."""
 DONE, FAILED, INTERRUPTED = 0, 1, STOPPED_EXIT_CODE
 
 NOT_FOUND = re.compile(r"Could not override '([^']+)'")
