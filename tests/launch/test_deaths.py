@@ -58,3 +58,28 @@ def test_rank_0_knew_less_of_its_own_attempt(run: RunDirectory) -> None:
     assert (old, new.ended) == (status.history[0], status.history[1].ended)
     assert new.state is State.FAILED
     assert new.reason.startswith("rank 0 was killed by SIGKILL; see ")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [(State.PENDING, "stopped before training"), (State.RUNNING, "stopped at once")],
+)
+def test_a_point_that_was_asked_to_stop_has_not_failed(
+    state: State, reason: str, run: RunDirectory
+) -> None:
+    status = run.read_status()
+    status.state = state
+    status.write(run.status)
+    record_death(run, 130)
+    assert (Status.read(run.status).state, Status.read(run.status).reason) == (
+        State.INTERRUPTED, reason,
+    )  # fmt: skip
+
+
+def test_ranks_that_die_say_nothing_of_a_run_that_another_process_trains(run: RunDirectory) -> None:
+    with run.claim():
+        status = run.read_status()
+        status.begin_attempt()
+        status.write(run.status)
+        record_rank_death(run, died(run, -9))
+        assert run.read_status() == status

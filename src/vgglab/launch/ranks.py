@@ -196,6 +196,8 @@ def record_rank_death(directory: RunDirectory, died: RankDied, *, since: float =
         died: The process that failed first.
         since: When the processes were started, in seconds since the epoch.
     """
+    if directory.is_claimed():
+        return  # they waited for another process, which still trains this run
     status = Status.read(directory.status)
     if not status.state.is_outcome:
         status.note_end(State.FAILED, f"{died}; see {died.log}", since=since)
