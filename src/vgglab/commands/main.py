@@ -34,7 +34,7 @@ from vgglab.launch.ranks import RankFailed
 from vgglab.launch.slurm import is_slurm_point
 from vgglab.privacy import without_secrets
 from vgglab.runs.directory import READ_ONLY
-from vgglab.signals import STOPPED_EXIT_CODE
+from vgglab.signals import STOPPED, STOPPED_EXIT_CODE
 from vgglab.streams import outlive_readers
 from vgglab.workflow.compose import (
     checked_command,
@@ -215,7 +215,7 @@ def exit_code_of(action: Callable[[], None]) -> int:
     except (RankFailed, PointFailed) as error:
         return _complain(str(error), error.code)
     except KeyboardInterrupt:
-        return _complain("interrupted; the same command goes on from here", INTERRUPTED)
+        return _complain(STOPPED, INTERRUPTED)
     except Exception as error:
         return _unexpected(error)
     return DONE

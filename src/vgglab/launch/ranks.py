@@ -49,6 +49,11 @@ class RankDied:
         return f"rank {self.rank}: {self.error or f'exit code {self.code}'}"
 
     @property
+    def was_stopped(self) -> bool:
+        """Whether it was asked to stop, perhaps before it could heed that."""
+        return self.code == STOPPED_EXIT_CODE or -self.code in STOPS
+
+    @property
     def error(self) -> str:
         """Its message for the user; empty without one."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -168,7 +173,7 @@ def _watch(
             first = _first_death(processes, directory)
             # The others wait for it, or have noticed its death and are writing why they end.
             if first is not None:
-                grace = STOP_SECONDS if first.code == STOPPED_EXIT_CODE else GRACE_SECONDS
+                grace = STOP_SECONDS if first.was_stopped else GRACE_SECONDS
                 deadline = time.monotonic() + grace
         if time.monotonic() > deadline:
             for process in processes:
