@@ -61,3 +61,21 @@ def test_a_launcher_takes_sigterm_as_ctrl_c() -> None:
     assert (ended.returncode, ended.stdout) == (0, "SIGTERM\nSIGINT\n")
     assert ended.stderr == "SIGTERM: what follows\nSIGINT: what follows\n"
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+REPEATED = """
+import os, signal, sys, time
+from vgglab.signals import raise_on_stop
+with raise_on_stop("what follows"):
+    for name in sys.argv[1:]:
+        try:
+            os.kill(os.getpid(), signal.Signals[name]) if name != "wait" else time.sleep(1.1)
+        except KeyboardInterrupt as error:
+            print(error)
+"""
+
+
+def test_a_launcher_that_is_winding_up_hears_a_repetition_no_more() -> None:
+    ended = run(REPEATED, "SIGTERM", "SIGTERM", "SIGHUP", "SIGINT", "wait", "SIGTERM")
+    assert (ended.returncode, ended.stdout) == (0, "SIGTERM\nSIGINT\nSIGTERM\n")
+    assert ended.stderr == "SIGTERM: what follows\n"

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vgglab.config.parse import ConfigError
 from vgglab.data.errors import DataError
+from vgglab.runs.atomic import write_text
 
 
 class DesignSweeper(Sweeper):
@@ -62,14 +63,13 @@ class DesignSweeper(Sweeper):
 def _record(path: Path, config: DictConfig) -> Iterator[None]:
     """Write the command's config, as Hydra's own sweeper does; not that of a refused command."""
     made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
-    before = path.read_bytes() if path.exists() else None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, path)
+    before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else None
+    write_text(path, OmegaConf.to_yaml(config))
     try:
         yield
     except (ConfigError, DataError):
         if before is not None:
-            path.write_bytes(before)
+            write_text(path, before)
         else:
             path.unlink(missing_ok=True)
         with suppress(OSError):  # something else is in it

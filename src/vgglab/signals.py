@@ -16,6 +16,8 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SI
 preemption or time limit."""
 STOPPED_EXIT_CODE = 130
 """Exit code of a process that a signal has stopped."""
+STOPPED = "interrupted; the same command goes on from here"
+"""What such a process says."""
 REPEAT_SECONDS = 1.0
 """A SIGTERM within this time is a repetition: SLURM sends it to a step and again to its tasks."""
 _ASKS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -72,17 +74,20 @@ class StopRequest:
 
 @contextlib.contextmanager
 def raise_on_stop(what_follows: str) -> Iterator[None]:
-    """Raise ``KeyboardInterrupt`` on SIGTERM and on the first SIGHUP as on Ctrl-C; the first one
-    prints what follows."""
+    """Raise ``KeyboardInterrupt`` on SIGTERM and SIGHUP as on Ctrl-C; the first one prints what
+    follows. After it SIGHUP, and a SIGTERM that is a repetition, change nothing."""
+    since: float | None = None
 
     def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal what_follows
-        name = signal.Signals(number).name
-        if number == signal.SIGHUP and not what_follows:
-            return
-        if what_follows:
+        nonlocal since
+        now, name = time.monotonic(), signal.Signals(number).name
+        if since is not None:
+            repeated = number == signal.SIGTERM and now - since < REPEAT_SECONDS
+            if repeated or number == signal.SIGHUP:
+                return
+        else:
             say(f"{name}: {what_follows}")
-            what_follows = ""
+        since = now
         raise KeyboardInterrupt(name)
 
     before = {number: signal.signal(number, stop) for number in heeded(_ASKS)}

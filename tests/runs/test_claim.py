@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -185,3 +191,90 @@ def test_an_owner_that_wakes_after_it_was_taken_over_ends_at_once(tmp_path: Path
             owner.join(20)
             assert owner.exitcode == 1
             assert run.is_claimed() is False  # by another machine: here is this one
+
+
+def test_a_file_system_that_is_away_for_a_moment_ends_no_heartbeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "HEARTBEAT_SECONDS", 0.02)
+    latest, looked = claim.latest_claim, threading.Event()
+    failures = iter([OSError(errno.ESTALE, "Stale file handle"), OSError(errno.EIO, "I/O error")])
+
+    def away(folder: Path) -> claim.Claim | None:
+        if threading.current_thread() is not threading.main_thread():
+            for failure in failures:
+                raise failure
+            looked.set()
+        return latest(folder)
+
+    with claim.hold_claim(tmp_path):
+        monkeypatch.setattr(claim, "latest_claim", away)
+        os.utime(tmp_path / ".lock.1", (1, 1))
+        assert looked.wait(5)
+        deadline = time.monotonic() + 5
+        while (tmp_path / ".lock.1").stat().st_mtime == 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_a_claim_is_given_back_as_well_as_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise OSError(errno.EIO, "I/O error")
+
+    with claim.hold_claim(tmp_path):
+        monkeypatch.setattr(os, "utime", away)
+
+
+def test_an_owner_that_was_taken_over_ends_though_nobody_hears_it(tmp_path: Path) -> None:
+    (tmp_path / ".lock.2").write_text('{"machine": "there", "pid": 1}')
+    script = (
+        "import os, sys, threading; from pathlib import Path; from vgglab.runs import claim;"
+        "claim.HEARTBEAT_SECONDS = 0.01; os.close(2);"
+        "mine = Path(sys.argv[1]) / '.lock.1';"
+        "beats = threading.Thread(target=claim._give_heartbeats, args=(mine, threading.Event()));"
+        "beats.start(); beats.join()"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, tmp_path], timeout=60, check=False)
+    assert ended.returncode == 1
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_who_may_only_read_sees_whether_a_run_has_an_owner() -> None:
+    # Not pytest's folder, which is closed to others.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        run = RunDirectory(Path(folder) / "r")
+        with run.claim():
+            status = Status()
+            status.begin_attempt()
+            status.write(run.status)
+            with as_nobody():
+                assert run.read_status().state is State.RUNNING
+        with as_nobody():
+            assert run.read_status().state is State.INTERRUPTED
+
+
+def test_a_file_system_to_be_read_alone_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDirectory(tmp_path / "r")
+
+    class Forbidden:
+        def acquire(self, timeout: float = -1) -> None:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+    with run.claim():
+        monkeypatch.setattr(RunDirectory, "_lock", Forbidden())
+        assert run.is_claimed()
+    assert not run.is_claimed()

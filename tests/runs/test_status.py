@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from vgglab.config.parse import parse
 from vgglab.runs import MetricsLog, RunDirectory, State, Status, load_runs, read_metrics
 from vgglab.runs.atomic import write_json, write_text
 from vgglab.runs.status import Attempt, wall_minutes
+
+DAY, HOUR = 86400.0, 3600.0
 
 HOLDER = """
 import sys, time
@@ -120,6 +123,41 @@ def test_the_ledger_reads_what_is_there(tmp_path: Path) -> None:
     (run,) = load_runs(tmp_path)
     assert (run.id, run.config, run.result) == ("a-s0-0", parse({"seed": 0}), {"errors": {}})
     assert json.loads(directory.status.read_text())["state"] == "finished"
+
+
+def killed_long_ago(path: Path) -> Status:
+    """The status of a run whose process was killed after an hour, a day ago."""
+    status = Status()
+    status.begin_attempt()
+    status.history[0].started -= DAY + HOUR
+    status.heartbeat -= DAY
+    status.write(path)
+    return Status.read(path)
+
+
+def test_only_who_works_on_a_run_gives_signs_of_life(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    status = killed_long_ago(path)
+    status.write(path)  # by a launcher, or by task=prune
+    assert wall_minutes([Status.read(path)], since=0.0) == pytest.approx(60, abs=0.1)
+    status.begin_attempt()
+    assert status.heartbeat == status.history[1].started
+    assert wall_minutes([status], since=0.0) == pytest.approx(60, abs=0.1)
+
+
+def test_what_others_note_of_a_run_ends_no_attempt_that_has_ended(tmp_path: Path) -> None:
+    status = killed_long_ago(tmp_path / "status.json")
+    status.note_end(State.FAILED, "exit code 2")
+    (attempt,) = status.history
+    assert (attempt.state, attempt.reason, attempt.ended) == (
+        State.FAILED, "exit code 2", status.heartbeat,
+    )  # fmt: skip
+    before = asdict(attempt)
+    status.note_end(State.INTERRUPTED, "killed by SIGKILL")
+    assert (status.state, status.reason) == (State.INTERRUPTED, "killed by SIGKILL")
+    assert asdict(attempt) == before
+    status.note_end(State.FAILED, "rank 1 died", since=attempt.started)
+    assert asdict(attempt) == before | {"state": State.FAILED, "reason": "rank 1 died"}
 
 
 def test_wall_clock_counts_what_overlaps_once_and_gaps_not_at_all() -> None:

@@ -11,7 +11,9 @@ import pytest
 from vgglab.config import Config, InitConfig, ModelConfig
 from vgglab.config.parse import ConfigError
 from vgglab.data.sources.registry import fingerprint
+from vgglab.launch.pool import record_death
 from vgglab.runs import State, Status
+from vgglab.runs.status import wall_minutes
 from vgglab.workflow.pretraining import (
     Stage,
     mark_pending,
@@ -115,3 +117,23 @@ def test_the_ledger_knows_what_a_waiting_run_starts_from(
     assert (status.state, status.parent) == (State.PENDING, chain[0].directory.id)
     assert status.reason == f"starts from {chain[0].directory.id}"
     assert status.data_fingerprint == fingerprint(chain[1].config.data, tmp_path)
+
+
+def test_the_time_between_a_kill_and_the_next_launch_is_nobodys(chain: list[Stage]) -> None:
+    run = chain[1].directory
+    status = Status()
+    status.begin_attempt()
+    status.history[0].started -= 7200
+    status.heartbeat -= 3600
+    killed = status.heartbeat
+    status.write(run.status)
+    mark_pending(chain[1], "SLURM job 12")
+    status = run.read_status()
+    assert (status.state, status.reason) == (State.PENDING, "SLURM job 12")
+    (attempt,) = status.history
+    assert (attempt.state, attempt.ended) == (State.INTERRUPTED, killed)
+    assert attempt.reason.startswith("process ")
+    assert wall_minutes([status], since=0.0) == pytest.approx(60)
+    record_death(run, 2)
+    assert run.read_status().history == [attempt]
+    assert run.read_status().state is State.FAILED

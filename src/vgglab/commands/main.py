@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib
 import os
 import re
@@ -34,7 +33,8 @@ from vgglab.launch.point import is_point
 from vgglab.launch.ranks import RankFailed
 from vgglab.launch.slurm import is_slurm_point
 from vgglab.privacy import without_secrets
-from vgglab.signals import STOPPED_EXIT_CODE
+from vgglab.runs.directory import READ_ONLY
+from vgglab.signals import STOPPED, STOPPED_EXIT_CODE
 from vgglab.streams import outlive_readers
 from vgglab.workflow.compose import (
     checked_command,
@@ -45,8 +45,6 @@ from vgglab.workflow.compose import (
 from vgglab.workflow.help import help_text
 from vgglab.world import WorldError, leave_agent, world_of
 
-READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
-"""Of a folder that may not be written."""
 DONE, FAILED, INTERRUPTED = 0, 1, STOPPED_EXIT_CODE
 
 NOT_FOUND = re.compile(r"Could not override '([^']+)'")
@@ -217,7 +215,7 @@ def exit_code_of(action: Callable[[], None]) -> int:
     except (RankFailed, PointFailed) as error:
         return _complain(str(error), error.code)
     except KeyboardInterrupt:
-        return _complain("interrupted; the same command goes on from here", INTERRUPTED)
+        return _complain(STOPPED, INTERRUPTED)
     except Exception as error:
         return _unexpected(error)
     return DONE

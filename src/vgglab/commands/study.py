@@ -13,6 +13,7 @@ from rich.console import Console
 
 from vgglab.report.tuning import tuning_lines
 from vgglab.report.wording import plural
+from vgglab.signals import raise_on_stop
 from vgglab.study import StudyView
 from vgglab.study.stored import write_study
 from vgglab.tracking.local_files import waits_for_upload
@@ -26,6 +27,7 @@ from vgglab.workflow.train_points import LeftToSlurm, finish, say, say_what_is_m
 from vgglab.workflow.tuning import control_points, tuned_points, tuning_plan, with_chosen
 
 
+@raise_on_stop("stopping")  # while points run, theirs says more
 def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = None) -> int:
     """Train what is missing of a study, look by look where it declares looks; write its report.
 
@@ -40,6 +42,7 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
     Raises:
         ConfigError: a point is wrong, points differ in what the study does not declare, or there
             are no such GPUs.
+        KeyboardInterrupt: a signal asked to stop.
     """
     console = Console()
     points = tuned_points(grid)

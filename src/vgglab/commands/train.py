@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 
 from vgglab.config import Config
@@ -13,7 +14,7 @@ from vgglab.launch.point import die_with_parent, is_point
 from vgglab.launch.pool import record_failed_parent
 from vgglab.launch.ranks import RankFailed, command_of_this_process, record_rank_death, run_ranks
 from vgglab.launch.slurm import is_slurm_point
-from vgglab.signals import STOPPED_EXIT_CODE, StopRequest
+from vgglab.signals import STOPPED, STOPPED_EXIT_CODE, StopRequest, raise_on_stop
 from vgglab.streams import announced
 from vgglab.training.imports import import_lightning
 from vgglab.workflow.after_outcome import complete, end_line
@@ -51,18 +52,19 @@ def train(config: Config) -> None:
 
     Raises:
         Interrupted: a signal asked to stop; the checkpoint is written.
+        KeyboardInterrupt: the same, where nothing was being trained.
         ConfigError: the weights that it starts from have been removed, or there is no such GPU.
         DataError: the data set cannot be had.
         RankFailed: one of the run's processes did not end well.
     """
-    if is_point():
-        die_with_parent()
-    stages = _chosen(config)
-    if still_to_train(stages):
-        refuse_without_gpus(config)
-    world = world_of(os.environ)
     # What SLURM sends ahead of a preemption would kill a process that is still loading its data.
-    with StopRequest((signal.SIGUSR1, signal.SIGUSR2)):
+    with raise_on_stop("stopping"), StopRequest((signal.SIGUSR1, signal.SIGUSR2)):
+        if is_point():
+            die_with_parent()
+        stages = _chosen(config)
+        if still_to_train(stages):
+            refuse_without_gpus(config)
+        world = world_of(os.environ)
         if world is not None and not world.is_alone:
             import_lightning()
             from vgglab.workflow.rank import train_as_rank
@@ -151,11 +153,13 @@ def _start_ranks(stage: Stage, ancestor: int) -> None:
         command += ["micro_batch=0", f"trainer.accumulate={fitted.trainer.accumulate}"]
     if ancestor:
         command.append(f"task.ancestor={ancestor}")
+    begun = time.time()
     died = run_ranks(command, directory, config.devices, config.trainer.threads)
     if died is None:
         return
-    if died.code in (2, STOPPED_EXIT_CODE):
-        # A mistake of the user, or Ctrl-C: the process has said so itself.
+    if died.was_stopped:
+        raise RankFailed(died.error or STOPPED, STOPPED_EXIT_CODE)
+    if died.code == 2:  # a mistake of the user: the process has said so itself
         raise RankFailed(died.error, died.code)
-    record_rank_death(directory, died)
+    record_rank_death(directory, died, since=begun)
     raise RankFailed(f"{died} (log: {died.log})", 1)

@@ -16,6 +16,7 @@ from vgglab.launch.forked import PointProcess, warm_start
 from vgglab.launch.point import LAUNCHED, PARENT
 from vgglab.machine import SHARING, VISIBLE
 from vgglab.runs import RunDirectory, State, Status
+from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.world import without_world
 
 POLL_SECONDS = 0.5
@@ -221,11 +222,15 @@ def record_death(directory: RunDirectory, code: int) -> None:
         return  # it waited for a process of another sweep, which still trains this run
     status = Status.read(directory.status)
     if status.state in (State.RUNNING, State.PENDING):
-        if code < 0:
-            status.end_attempt(State.INTERRUPTED, f"killed by {signal.Signals(-code).name}")
+        if code == STOPPED_EXIT_CODE:
+            has_begun = status.state is State.RUNNING  # and was asked twice
+            reason = "stopped at once" if has_begun else "stopped before training"
+            status.note_end(State.INTERRUPTED, reason)
+        elif code < 0:
+            status.note_end(State.INTERRUPTED, f"killed by {signal.Signals(-code).name}")
         else:
             reason = f"exit code {code} before training; see {directory.log}"
-            status.end_attempt(State.FAILED, reason)
+            status.note_end(State.FAILED, reason)
         status.write(directory.status)
 
 

@@ -6,6 +6,7 @@ Not by torch's elastic launcher: docs/lab-notes.md (2026-11-26) has the comparis
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -46,6 +47,11 @@ class RankDied:
         if self.code < 0:
             return f"rank {self.rank} was killed by {signal.Signals(-self.code).name}"
         return f"rank {self.rank}: {self.error or f'exit code {self.code}'}"
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether it was asked to stop, perhaps before it could heed that."""
+        return self.code == STOPPED_EXIT_CODE or -self.code in STOPS
 
     @property
     def error(self) -> str:
@@ -167,7 +173,7 @@ def _watch(
             first = _first_death(processes, directory)
             # The others wait for it, or have noticed its death and are writing why they end.
             if first is not None:
-                grace = STOP_SECONDS if first.code == STOPPED_EXIT_CODE else GRACE_SECONDS
+                grace = STOP_SECONDS if first.was_stopped else GRACE_SECONDS
                 deadline = time.monotonic() + grace
         if time.monotonic() > deadline:
             for process in processes:
@@ -187,11 +193,19 @@ def _first_death(
     return RankDied(rank, code, error_log(directory, rank))
 
 
-def record_rank_death(directory: RunDirectory, died: RankDied) -> None:
-    """Record why the run ended: rank 0 knew at most that it had lost the others."""
+def record_rank_death(directory: RunDirectory, died: RankDied, *, since: float = math.inf) -> None:
+    """Record why the run ended: rank 0 knew at most that it had lost the others.
+
+    Args:
+        directory: Folder of the run.
+        died: The process that failed first.
+        since: When the processes were started, in seconds since the epoch.
+    """
+    if directory.is_claimed():
+        return  # they waited for another process, which still trains this run
     status = Status.read(directory.status)
     if not status.state.is_outcome:
-        status.end_attempt(State.FAILED, f"{died}; see {died.log}")
+        status.note_end(State.FAILED, f"{died}; see {died.log}", since=since)
         status.write(directory.status)
 
 

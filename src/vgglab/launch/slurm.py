@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -13,7 +15,11 @@ from typing import Any
 from vgglab.config.parse import ConfigError
 from vgglab.launch.pool import Point
 
+log = logging.getLogger(__name__)
+
 POLL_SECONDS = 5.0
+FORGOTTEN = "Invalid job id"
+"""What squeue says of a single job that has left the queue long ago."""
 
 
 def submit(
@@ -65,25 +71,47 @@ POINT = "VGGLAB_SLURM_POINT"
 
 
 def wait_for(jobs: Sequence[str], update: Callable[[], None]) -> None:
-    """Return when none of the jobs is waiting or running; call ``update`` every few seconds."""
-    arrays = sorted({job.partition("_")[0] for job in jobs})
-    while are_queued(arrays):
+    """Return when none of the jobs is waiting or running; call ``update`` every few seconds.
+
+    While squeue fails they count as queued; that is said once, until it answers again.
+    """
+    arrays, is_heard = sorted({job.partition("_")[0] for job in jobs}), True
+    while True:
+        try:
+            if not are_queued(arrays):
+                break
+            is_heard = True
+        except ConfigError as error:
+            if is_heard:
+                log.warning("%s; asked again every %.0f s", error, POLL_SECONDS)
+            is_heard = False
         update()
         time.sleep(POLL_SECONDS)
     update()
 
 
 def are_queued(arrays: Sequence[str]) -> bool:
-    """Whether a job of these arrays is still waiting or running; none is without SLURM."""
+    """Whether a job of these arrays is still waiting or running; none is without SLURM.
+
+    Raises:
+        ConfigError: squeue fails, other than for a job that it has forgotten.
+    """
     if shutil.which("squeue") is None:
         return False
-    listed = subprocess.run(
-        ["squeue", "--noheader", "--jobs", ",".join(arrays), "--format", "%i"],
-        capture_output=True,
-        text=True,
-        check=False,  # it fails for jobs that it has forgotten
-    )
-    return bool(listed.stdout.strip())
+    return bool(_answer("squeue", "--noheader", "--jobs", ",".join(arrays), "--format", "%i"))
+
+
+def _answer(*command: str) -> str:
+    """What a command of SLURM's prints; nothing for a job that it has forgotten.
+
+    Raises:
+        ConfigError: it fails, with what it said.
+    """
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if asked.returncode and FORGOTTEN not in asked.stderr:
+        said = " ".join(asked.stderr.split()) or f"exit code {asked.returncode}"
+        raise ConfigError(f"{shlex.join(command)}: {said}")
+    return asked.stdout.strip()
 
 
 def is_slurm_point() -> bool:
@@ -111,26 +139,26 @@ def requeue() -> bool:
         Whether SLURM accepted the request.
     """
     job = job_number()
-    state = subprocess.run(
-        ["squeue", "--noheader", "--jobs", job, "--format", "%T"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if state.stdout.strip() != "RUNNING":
-        return False  # cancelled, or requeued by SLURM already
+    try:
+        if _answer("squeue", "--noheader", "--jobs", job, "--format", "%T") != "RUNNING":
+            return False  # cancelled, or requeued by SLURM already
+    except ConfigError as error:
+        log.warning("%s; it may have been cancelled", error)
+        return False
     requeued = subprocess.run(["scontrol", "requeue", job], check=False, capture_output=True)
     return requeued.returncode == 0
 
 
 @functools.cache
 def has_gpus(partition: str | None) -> bool:
-    """Whether the nodes of a partition, or of the default partition, have GPUs."""
+    """Whether the nodes of a partition, or of the default partition, have GPUs.
+
+    Raises:
+        ConfigError: sinfo fails.
+    """
     if shutil.which("sinfo") is None:
         return False
-    command = ["sinfo", "--noheader", "--format", "%P %G"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False)
-    for line in listed.stdout.splitlines():
+    for line in _answer("sinfo", "--noheader", "--format", "%P %G").splitlines():
         name, _, resources = line.partition(" ")
         wanted = name.endswith("*") if partition is None else name.rstrip("*") == partition
         if wanted and "gpu" in resources:

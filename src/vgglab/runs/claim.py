@@ -14,13 +14,14 @@ import logging
 import math
 import os
 import platform
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from vgglab.signals import say
 
 log = logging.getLogger(__name__)
 
@@ -173,16 +174,16 @@ def _kept_fresh(mine: Path) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # it gets stale by itself
             os.utime(mine, (RELEASED, RELEASED))
 
 
 def _give_heartbeats(mine: Path, ended: threading.Event) -> None:
     while not ended.wait(HEARTBEAT_SECONDS):
-        now = latest_claim(mine.parent)
-        if now is not None and now.path != mine:
-            _end_process(now)
         with contextlib.suppress(OSError):  # a file system that is away for a moment
+            now = latest_claim(mine.parent)
+            if now is not None and now.path != mine:
+                _end_process(now)
             os.utime(mine)
 
 
@@ -190,5 +191,5 @@ def _end_process(owner: Claim) -> None:
     """End at once: whatever this process still wrote would be among another owner's files."""
     message = f"{owner.machine} has taken this run over: there was no sign of life from here"
     log.error("%s", message)
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    say(f"error: {message}")  # whether anybody hears it or not
     os._exit(1)

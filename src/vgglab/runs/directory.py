@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from vgglab.runs.claim import has_owner_elsewhere, hold_claim
+from vgglab.runs.claim import has_owner_elsewhere, hold_claim, latest_claim
 from vgglab.runs.damage import DamagedFile, read_object, say_once
 from vgglab.runs.status import State, Status
+
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""Of a folder that may not be written."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ class RunDirectory:
             yield
 
     def is_claimed(self) -> bool:
-        """Whether a process works on this run now."""
+        """Whether a process works on this run now; its heartbeat tells who may only read."""
         if not (self.path / ".lock").exists():
             return False
         try:
@@ -127,6 +132,11 @@ class RunDirectory:
                 return has_owner_elsewhere(self.path)
         except Timeout:
             return True
+        except OSError as error:
+            if error.errno not in READ_ONLY:
+                raise
+            owner = latest_claim(self.path)
+            return owner is not None and owner.is_alive(time.time())
 
     def read_status(self) -> Status:
         """Read the status; a ``running`` one whose process has died becomes ``interrupted``, and so

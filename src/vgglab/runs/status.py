@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import platform
 import time
@@ -91,6 +92,7 @@ class Status:
     started: float = 0.0
     """When the first attempt began."""
     heartbeat: float = 0.0
+    """The last sign of life of a process that worked on it; nobody else's writing is one."""
     attempts: int = 0
     epoch: int = 0
     """Epochs done."""
@@ -139,8 +141,7 @@ class Status:
             raise DamagedFile(path, error) from error
 
     def write(self, path: Path) -> None:
-        """Replace the file in one step, with a fresh heartbeat."""
-        self.heartbeat = time.time()
+        """Replace the file in one step."""
         write_json(path, dataclasses.asdict(self))
 
     def write_over(self, path: Path) -> None:
@@ -151,12 +152,8 @@ class Status:
 
     def begin_attempt(self, place: Place | None = None) -> None:
         """Mark that this process now works on the run."""
-        now = time.time()
-        if self.history and self.history[-1].ended is None:
-            # It was killed before it could say so; its last sign of life is what is known.
-            self.history[-1].end(
-                State.INTERRUPTED, self.reason or "died", at=self.heartbeat, epoch=self.epoch
-            )
+        self.note_end(State.INTERRUPTED, self.reason or "died")
+        now = self.heartbeat = time.time()
         self.started = self.started or now
         self.attempts += 1
         self.state, self.reason = State.RUNNING, ""
@@ -179,10 +176,30 @@ class Status:
             self.history[-1].commit, self.history[-1].source = commit, source
 
     def end_attempt(self, state: State, reason: str) -> None:
-        """Mark how the attempt ended."""
+        """Mark how this process's attempt ends now."""
+        self.heartbeat = time.time()
+        self.note_end(state, reason)
+
+    def note_end(self, state: State, reason: str, *, since: float = math.inf) -> None:
+        """Mark why nobody works on the run, which its own process could not say.
+
+        An attempt that is open ended at its last sign of life, which is all that is known; one that
+        has ended keeps its time.
+
+        Args:
+            state: of the run from then on.
+            reason: in words.
+            since: seconds since the epoch; of an attempt that began then or later this says more
+                than its own end did.
+        """
         self.state, self.reason = state, reason
-        if self.history:
-            self.history[-1].end(state, reason, at=time.time(), epoch=self.epoch)
+        if not self.history:
+            return
+        last = self.history[-1]
+        if last.ended is None:
+            last.end(state, reason, at=self.heartbeat, epoch=self.epoch)
+        elif last.started >= since:
+            last.state, last.reason = state, reason
 
 
 def wall_minutes(statuses: Iterable[Status], since: float) -> float:

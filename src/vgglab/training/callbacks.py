@@ -142,6 +142,7 @@ class Heartbeat(pl.Callback):
 
     def _write(self) -> None:
         self._last = time.monotonic()
+        self._status.heartbeat = time.time()
         self._status.write(self._directory.status)
 
     def on_train_batch_end(self, *_: Any) -> None:

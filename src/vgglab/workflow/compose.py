@@ -25,6 +25,7 @@ from vgglab.config.choices import check_choices
 from vgglab.config.claims import Claim, parse_claims
 from vgglab.config.infrastructure import PathsConfig
 from vgglab.config.parse import ConfigError, is_known, parse, unknown_field
+from vgglab.runs.damage import DamagedFile
 from vgglab.workflow.checks import check_net, check_paths
 from vgglab.workflow.designs import designed
 from vgglab.workflow.resolve import resolve
@@ -258,8 +259,14 @@ def _launched() -> tuple[dict[str, Any], list[str]] | None:
 
 @functools.cache  # asked for by each run that a command is about
 def _command_in(path: Path) -> tuple[dict[str, Any], list[str]]:
-    stored: Any = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]
-    return stored["sweeper"]["params"] or {}, stored["overrides"]["task"]
+    try:
+        stored: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        _ = stored["study"]  # stands after Hydra's part: a file that is cut short has none
+        of_hydra = stored["hydra"]
+        return dict(of_hydra["sweeper"]["params"] or {}), list(of_hydra["overrides"]["task"])
+    except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
+        damaged = DamagedFile(path, error)
+        raise ConfigError(f"{damaged}; launch the study again with its full command") from error
 
 
 def is_typed(field: str) -> bool:

@@ -119,6 +119,7 @@ def mark_pending(stage: Stage, reason: str = "") -> None:
     """
     status = stage.directory.read_status()
     if status.state is not State.RUNNING and not status.state.is_outcome:
+        status.note_end(State.INTERRUPTED, status.reason or "died")
         status.state, status.reason = State.PENDING, reason
         if stage.parent and not reason:
             status.reason = f"starts from {stage.parent.id}"

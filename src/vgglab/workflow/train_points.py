@@ -159,7 +159,7 @@ def train_on_slurm(
         Whether the jobs were waited for.
 
     Raises:
-        ConfigError: there is no SLURM here, or it refuses the jobs.
+        ConfigError: there is no SLURM here, it does not answer, or it refuses the jobs.
     """
     config = todo[0].config
     points = [p.point for p in todo]
@@ -185,7 +185,11 @@ def train_on_slurm(
 
 
 def _job_in_the_queue(point: StudyPoint) -> str:
-    """The SLURM job that an earlier command submitted for a point; empty where none is queued."""
+    """The SLURM job that an earlier command submitted for a point; empty where none is queued.
+
+    Raises:
+        ConfigError: SLURM does not answer: a job that is queued would be submitted once more.
+    """
     status = point.directory.read_status()
     job = status.reason.removeprefix(JOB) if status.reason.startswith(JOB) else ""
     if not job and status.history:

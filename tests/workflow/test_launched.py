@@ -1,0 +1,82 @@
+"""The file of the command that launched a study: whole or the one before, and what if it is not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+from running import completed
+
+from hydra_plugins import vgglab_sweeper
+from vgglab.config.parse import ConfigError
+from vgglab.workflow import compose
+
+WHOLE = """hydra:
+  sweeper:
+    params: {seed: '0,1'}
+  overrides:
+    task:
+    - study.name=mine
+    - model=a
+study:
+  name: mine
+"""
+record: Any = getattr(vgglab_sweeper, "_record")  # noqa: B009
+command_in: Any = getattr(compose, "_command_in")  # noqa: B009
+
+
+@pytest.mark.parametrize("error", [None, ConfigError("no such net")])
+def test_it_is_replaced_in_one_step(error: Exception | None, tmp_path: Path) -> None:
+    path, same = tmp_path / "multirun.yaml", tmp_path / "same"
+    path.write_text("of an earlier launch\n")
+    os.link(path, same)
+    with contextlib.suppress(ConfigError), record(path, OmegaConf.create({"seed": 0})):
+        assert path.read_text() == "seed: 0\n"
+        if error is not None:
+            raise error
+    assert path.read_text() == ("seed: 0\n" if error is None else "of an earlier launch\n")
+    # Nobody has written into the file that was there.
+    assert same.read_text() == "of an earlier launch\n"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["multirun.yaml", "same"]
+
+
+def test_what_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "multirun.yaml"
+    path.write_text(WHOLE)
+    assert command_in(path) == ({"seed": "0,1"}, ["study.name=mine", "model=a"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        WHOLE[:25],
+        WHOLE.partition("    - study")[0],
+        WHOLE.partition("    - model")[0],
+        WHOLE.replace("{seed: '0,1'}", "seed"),
+        "hydra: [",
+        "\x00\xff",
+    ],
+)
+def test_a_damaged_one_is_one_line_that_says_what_to_do(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "multirun.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigError) as caught:
+        command_in(path)
+    assert str(caught.value).startswith(f"{path}: damaged (")
+    assert str(caught.value).endswith("; launch the study again with its full command")
+
+
+@pytest.mark.slow
+def test_a_command_about_a_study_whose_file_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "studies" / "mine" / "multirun.yaml"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    said = completed(tmp_path, "task=report", "study.name=mine")
+    assert said.returncode == 2
+    assert said.stderr.startswith("error: studies/mine/multirun.yaml: damaged (")
+    assert said.stderr.count("\n") == 1
