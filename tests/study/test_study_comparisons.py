@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
-from study_points import missing, run, view
+from study_points import missing, net, run, view
 
 from vgglab.config.claims import Claim, parse_claims
-from vgglab.runs import State
-from vgglab.study import arms, summarise
+from vgglab.runs import RunDirectory, State, Status
+from vgglab.study import arms, claims_record, summarise
 from vgglab.study.claims.comparisons import Comparison, comparisons, matches
+from vgglab.study.ledger import claim_key
+from vgglab.study.looking import look_lines
 
 
 def claim(*sides: dict[str, Any], **fields: Any) -> dict[str, Claim]:
@@ -145,3 +149,78 @@ def test_runs_to_come_and_runs_that_did_not_train_are_points() -> None:
 def test_selectors(side: dict[str, Any], fits: bool) -> None:
     values = {"recipe.scale_min": 32, "recipe.scale_max": 64, "model.name": "b"}
     assert matches(side, values) is fits
+
+
+@pytest.mark.parametrize("nowhere", ["a", "d"])
+def test_a_net_that_trained_on_no_side_is_counted_under_the_test_of_the_others(
+    nowhere: str,
+) -> None:
+    """Of those that trained under ``center``: it took the first protocol's label, and where it was
+    the first net all others were left out."""
+    asked = claim(
+        {"init.name": "glorot"},
+        {"init.name": "gaussian"},
+        direction="trains",
+        average_over=["model.name"],
+    )
+    points = [
+        run(m, s, 5.0 if i == "glorot" else None, init=i, state=state)
+        for m in "abd"
+        for i in ("glorot", "gaussian")
+        for s in range(3)
+        for state in [State.FINISHED if i == "glorot" else State.UNTRAINABLE]
+    ]
+    points = [
+        dataclasses.replace(p, status=Status(state=State.UNTRAINABLE), result={})
+        if p.config.model.name == nowhere
+        else p
+        for p in points
+    ]
+    (comparison,) = compared(*points, claims=asked)
+    assert [fields["model.name"] for fields in comparison.averaged] == ["a", "b", "d"]
+    assert {side.protocol for side in comparison.sides} == {"center"}
+    (found,) = claims_record(view(*points, claims=asked))["claims"]
+    assert [(s["trained"], s["untrained"]) for s in found["sides"]] == [(6, 3), (0, 9)]
+    assert found["verdict"] == "supported"
+
+
+def test_where_no_net_trained_the_first_protocol_stands_for_all() -> None:
+    none = [run(m, 0, None, state=State.DIVERGED) for m in "cb"]
+    (comparison,) = compared(*none)
+    assert {side.protocol for side in comparison.sides} == {"dense"}
+
+
+def test_each_question_of_a_claim_has_its_own_key() -> None:
+    """They shared one, so that a ledger and a certificate knew one word for two."""
+    asked = claim({"model.name": ["c", "b"]}, {"model.name": "a"})
+    points = [p for m, e in zip("abc", (9.0, 9.0, 5.0), strict=True) for p in net(m, e)]
+    found = compared(*points, claims=asked)
+    assert [dict(q.setting) for q in found] == [{"model.name": "b"}, {"model.name": "c"}]
+    study = view(*points, claims=asked)
+    words = {
+        claim_key(c["claim"], c["setting"]): c["verdict"] for c in claims_record(study)["claims"]
+    }
+    assert words == {"mine, model.name=b": "inconclusive", "mine, model.name=c": "supported"}
+    assert look_lines(study, 0.0)[0].claims.keys() == words.keys()
+    both = claim({"model.name": ["c", "b"]}, {"model.name": ["a", "e"]})
+    points += net("e", 9.0)
+    keys = [question.key for question in compared(*points, claims=both)]
+    assert keys == [f"mine, model.name={pair}" for pair in ("b/a", "b/e", "c/a", "c/e")]
+
+
+def test_what_may_differ_is_alike_where_it_can_be() -> None:
+    """Two rates of each net: each rate is a question, and no net is set against the other rate."""
+    asked = claim({"model.name": "c"}, {"model.name": "b"}, ignore=["recipe.learning_rate"])
+    points = [run(m, 0, 5.0, learning_rate=rate) for m in "bc" for rate in (0.02, 0.05)]
+    points = [
+        dataclasses.replace(point, directory=RunDirectory(Path(f"{point.id}-{number}")))
+        for number, point in enumerate(points)
+    ]
+    found = compared(*points, claims=asked)
+    assert [question.key for question in found] == [
+        f"mine, recipe.learning_rate={rate}" for rate in (0.02, 0.05)
+    ]
+    for question in found:
+        assert len({point.config.recipe.learning_rate for point in question.points}) == 1
+    other = [run("b", 0, 5.0, learning_rate=0.02), run("c", 0, 5.0, learning_rate=0.05)]
+    assert [question.key for question in compared(*other, claims=asked)] == ["mine"]

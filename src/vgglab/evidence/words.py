@@ -14,8 +14,8 @@ from vgglab.evidence.certificate import PrintedWord
 from vgglab.runs import Result, RunRecord
 from vgglab.runs.damage import DamagedFile, read_object
 from vgglab.study import MissingPoint, StudyView
-from vgglab.study.claims.comparisons import TOP_K
 from vgglab.study.claims.mistakes import MistakesReader
+from vgglab.study.claims.tested import TOP_K
 from vgglab.study.ledger import claim_key
 from vgglab.study.looking import with_looks
 from vgglab.study.printed import printed_record

@@ -11,7 +11,7 @@ from vgglab.report.wording import NONE
 from vgglab.runs import RunRecord
 from vgglab.runs.records import AT_CHANCE, GUESSING
 from vgglab.study import Arm
-from vgglab.study.claims.comparisons import UNTRAINED
+from vgglab.study.claims.tested import UNTRAINED
 
 
 def trainability_section(results: Results) -> Section | None:

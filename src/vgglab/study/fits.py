@@ -17,10 +17,11 @@ from vgglab.config import arm_fields
 from vgglab.config.claims import Claim
 from vgglab.study.arms import Arm, arms
 from vgglab.study.claims.best import Best, best_of
-from vgglab.study.claims.comparisons import Comparison, Point, Side
+from vgglab.study.claims.comparisons import Comparison, Side
 from vgglab.study.claims.curve import Curve, curve_of
 from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.pairing import pair
+from vgglab.study.claims.tested import Point
 from vgglab.study.summary import Summary, summarise
 from vgglab.study.view import StudyView
 

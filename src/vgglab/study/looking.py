@@ -6,9 +6,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 from vgglab.runs.status import wall_minutes
-from vgglab.study.claims.comparisons import Point, comparisons
+from vgglab.study.claims.comparisons import comparisons
 from vgglab.study.claims.looks import seeds_of_look
 from vgglab.study.claims.record import claims_record
+from vgglab.study.claims.tested import Point
 from vgglab.study.claims.wanted import wanted
 from vgglab.study.ledger import LookedAt, LookLine, claim_key
 from vgglab.study.view import MissingPoint, StudyView

@@ -10,10 +10,11 @@ from vgglab.config import arm_fields
 from vgglab.config.claims import PROTOCOL, Claim
 from vgglab.runs import State, net_name
 from vgglab.study.arms import Arm, arms
-from vgglab.study.claims.comparisons import Comparison, Point, Side, comparisons
+from vgglab.study.claims.comparisons import Comparison, Side, comparisons
 from vgglab.study.claims.contrast import Measured
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.pairing import error_of, has_trained, pair
+from vgglab.study.claims.tested import Point
 from vgglab.study.looking import seeds_looked_at
 from vgglab.study.view import StudyView
 

@@ -20,7 +20,7 @@ from vgglab.privacy import without_home_in
 from vgglab.runs import RunRecord, load_run
 from vgglab.runs.atomic import write_json
 from vgglab.runs.lines import read_lines
-from vgglab.study.claims.comparisons import Point
+from vgglab.study.claims.tested import Point
 from vgglab.study.confounds import Declared, Guard
 from vgglab.study.declared import DeclaredLine, declared_line
 from vgglab.study.guard_record import as_tuples, plain_guard, read_guard

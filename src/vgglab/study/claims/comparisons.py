@@ -10,15 +10,13 @@ from itertools import combinations, product
 from typing import Any
 
 from vgglab.config import arm_fields
-from vgglab.config.claims import PROTOCOL, Claim, Metric, Selector
-from vgglab.runs import RunRecord, State
+from vgglab.config.claims import PROTOCOL, Claim, Selector
 from vgglab.study.arms import distinguishing, leave_out_tables
+from vgglab.study.claims.tested import TOP_K, Point, agrees, labels_of, tested_under
 from vgglab.study.confounds import is_covered
 from vgglab.study.ledger import claim_key
-from vgglab.study.view import MissingPoint, StudyView
+from vgglab.study.view import StudyView
 
-TOP_K: dict[Metric, int] = {"top1_error": 1, "top5_error": 5}
-Point = RunRecord | MissingPoint
 Values = tuple[tuple[str, Any], ...]
 """Fields with their values, hashable."""
 
@@ -135,8 +133,8 @@ def comparisons(view: StudyView) -> tuple[list[Comparison], list[Unanswered]]:
     nuisance = view.guard.declared.nuisance if view.guard else ()
     for claim_name, claim in view.claims.items():
         may_differ = (*claim.ignore, *nuisance)
-        named = named_fields(claim) | {name for name in known if is_covered(name, may_differ)}
-        candidates, why = _candidates(claim_name, claim, view.points, fields, named)
+        besides = {n for n in known if is_covered(n, may_differ)} - named_fields(claim)
+        candidates, why = _candidates(claim_name, claim, view.points, fields, besides)
         found += _with_settings(candidates)
         if not candidates:
             unanswered.append(Unanswered(claim_name, why))
@@ -162,32 +160,37 @@ def _candidates(
     claim: Claim,
     points: Sequence[Point],
     fields: Mapping[str, Mapping[str, Any]],
-    named: set[str],
+    besides: set[str],
 ) -> tuple[list[_Candidate], str]:
+    """``besides``: fields that the claim does not name and that may differ between its sides."""
+    named = named_fields(claim) | besides
     groups = [_groups(side, claim, points, fields, named) for side in claim.compare]
     candidates: list[_Candidate] = []
     why = _lacking(claim, groups)
     for shared in sorted(set.intersection(*(set(g) for g in groups)), key=repr):
-        for arms in product(*(sorted(g[shared].items(), key=_order) for g in groups)):
-            if not _same_runs_only_by_protocol(claim, arms):
-                continue
+        chosen = [
+            arms
+            for arms in product(*(sorted(g[shared].items(), key=_order) for g in groups))
+            if _same_runs_only_by_protocol(claim, arms)
+        ]
+        for arms in _alike(chosen, besides):
             averages = sorted(set.intersection(*(set(nets) for _, nets in arms)), key=repr)
             if not averages:
                 why = "the sides share no value of what is averaged over"
                 continue
             labels = {
-                values: _labels(claim, [nets[values] for _, nets in arms]) for values in averages
+                values: labels_of(claim, [nets[values] for _, nets in arms]) for values in averages
             }
-            tested = [found for found in labels.values() if found]
-            if not tested:
+            protocols = tested_under(claim, [found for found in labels.values() if found])
+            if protocols is None:
                 k = TOP_K[claim.metric]
                 why = f"its runs do not all have a top-{k} error under a protocol that it names"
                 continue
             # Nets that were tested otherwise, or not at all, are not among those averaged over.
-            averages = [values for values in averages if labels[values] == tested[0]]
+            averages = [v for v in averages if agrees(labels[v], protocols)]
             sides = tuple(
                 Side(dict(own), label, tuple(nets[values] for values in averages))
-                for (own, nets), label in zip(arms, tested[0], strict=True)
+                for (own, nets), label in zip(arms, protocols, strict=True)
             )
             averaged = tuple(dict(values) for values in averages)
             if _has_equal_sides(sides):
@@ -196,6 +199,18 @@ def _candidates(
             comparison = Comparison(name, claim, {}, averaged, sides)
             candidates.append(_Candidate(comparison, shared))
     return candidates, why
+
+
+def _alike(
+    chosen: Sequence[Sequence[tuple[Values, _Nets]]], besides: set[str]
+) -> Sequence[Sequence[tuple[Values, _Nets]]]:
+    """Those choices of arms that agree in what may differ besides; all where none does."""
+    alike = [
+        arms
+        for arms in chosen
+        if len({tuple(item for item in own if item[0] in besides) for own, _ in arms}) == 1
+    ]
+    return alike or chosen
 
 
 def _has_equal_sides(sides: Sequence[Side]) -> bool:
@@ -281,57 +296,6 @@ def _same_runs_only_by_protocol(claim: Claim, arms: Sequence[tuple[Values, _Nets
     )
 
 
-def _labels(claim: Claim, nets: Sequence[Mapping[int, Point]]) -> tuple[str, ...] | None:
-    """The label of each side's test in this comparison; None if a side has none."""
-    sides = list(zip(claim.compare, (list(net.values()) for net in nets), strict=True))
-    common = [p for side, points in sides if PROTOCOL not in side for p in points]
-    shared = common_label(claim.protocol, common, claim.metric)
-    found = [
-        _label(side[PROTOCOL], points, claim.metric) if PROTOCOL in side else shared
-        for side, points in sides
-    ]
-    known = tuple(label for label in found if label)
-    return known if len(known) == len(found) else None
-
-
-def common_label(names: Sequence[str], points: Sequence[Point], metric: Metric) -> str | None:
-    """The label of the first of these protocols under which all runs have an error; None: of none.
-
-    Args:
-        names: of protocols.
-        points: that are compared.
-        metric: which of a test's errors.
-    """
-    return next((label for name in names if (label := _label(name, points, metric))), None)
-
-
-def _label(name: str, points: Sequence[Point], metric: Metric) -> str | None:
-    """The label that all of these runs have for a protocol: its name, or with scales.
-
-    A run that did not train was tested under none and would have been under any.
-    """
-    offered = [_offered(p, metric) for p in points if p.state not in UNTRAINED]
-    if not offered:
-        return name if points else None
-    labels = set.intersection(*offered)
-    fitting = sorted(label for label in labels if label == name or label.startswith(f"{name}-"))
-    return fitting[0] if fitting else None
-
-
-UNTRAINED = (State.DIVERGED, State.UNTRAINABLE)
-"""Outcomes of a run whose net did not learn."""
-
-
-def _offered(point: Point, metric: Metric) -> set[str]:
-    """Labels of the tests in which a run has an error, or will have it."""
-    if point.state is State.FINISHED:
-        errors = point.result.get("errors", {})
-        return {label for label, found in errors.items() if metric in found}
-    if TOP_K[metric] not in point.config.protocol.top_k:
-        return set()
-    return {procedure.label for procedure in point.config.procedures}
-
-
 def _lacking(claim: Claim, groups: Sequence[_Groups]) -> str:
     """Why no points were found, in a few words."""
     for side, group in zip(claim.compare, groups, strict=True):
@@ -348,10 +312,34 @@ def _spelt(wanted: Any) -> str:
 
 
 def _with_settings(candidates: Sequence[_Candidate]) -> list[Comparison]:
-    """The comparisons of one claim, each with the fields that tell it from the others."""
+    """The comparisons of one claim, each with the fields that tell it from the others: of those
+    that its sides share and, where these do not suffice, of a side's own."""
     shared = [dict(candidate.shared) for candidate in candidates]
     telling = distinguishing(shared)
+    settings = [{name: values.get(name) for name in telling} for values in shared]
+    alike: dict[str, list[Comparison]] = defaultdict(list)
+    for candidate, setting in zip(candidates, settings, strict=True):
+        alike[repr(setting)].append(candidate.comparison)
     return [
-        replace(candidate.comparison, setting={name: values.get(name) for name in telling})
-        for candidate, values in zip(candidates, shared, strict=True)
+        replace(
+            candidate.comparison, setting=setting | _own(candidate.comparison, alike[repr(setting)])
+        )
+        for candidate, setting in zip(candidates, settings, strict=True)
     ]
+
+
+def _own(comparison: Comparison, others: Sequence[Comparison]) -> dict[str, Any]:
+    """The fields of its sides that tell a comparison from others; ``d/a`` where two sides do."""
+    found: dict[str, Any] = {}
+    for name in sorted({name for side in comparison.sides for name in side.fields}):
+        values = [
+            side.fields.get(name)
+            for side, *same in zip(
+                comparison.sides, *(other.sides for other in others), strict=True
+            )
+            if len({repr(each.fields.get(name)) for each in same}) > 1
+        ]
+        several = list(dict.fromkeys(values))
+        if several:
+            found[name] = several[0] if len(several) == 1 else "/".join(map(str, several))
+    return found

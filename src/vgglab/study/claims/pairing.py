@@ -14,16 +14,10 @@ from vgglab.config.claims import Metric
 from vgglab.config.nets import Conv
 from vgglab.runs import RunRecord, State
 from vgglab.runs.records import ProtocolErrors, is_guessing
-from vgglab.study.claims.comparisons import (
-    TOP_K,
-    UNTRAINED,
-    Comparison,
-    Point,
-    Side,
-    named_fields,
-)
+from vgglab.study.claims.comparisons import Comparison, Side, named_fields
 from vgglab.study.claims.contrast import Group, Measured, noise_of_images, sums_of_originals
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
+from vgglab.study.claims.tested import TOP_K, UNTRAINED, Point
 
 
 @dataclass(frozen=True)

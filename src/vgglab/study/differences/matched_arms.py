@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from vgglab.config import arm_fields
 from vgglab.runs import RunRecord
 from vgglab.study.arms import FACTORS, Arm, distinguishing
-from vgglab.study.claims.comparisons import Comparison, Point, Side, claim_on_named
+from vgglab.study.claims.comparisons import Comparison, Side, claim_on_named
 from vgglab.study.claims.directions import fisher
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
 from vgglab.study.claims.pairing import Paired, pair
+from vgglab.study.claims.tested import Point
 from vgglab.study.differences.shifts import Draft, Word, draft
 from vgglab.study.summary import place_in_order
 from vgglab.study.view import StudyView

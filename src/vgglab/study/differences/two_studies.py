@@ -9,9 +9,9 @@ from vgglab.config import SEED
 from vgglab.config.fields import Role
 from vgglab.runs import RunRecord, State
 from vgglab.study.arms import Arm
-from vgglab.study.claims.comparisons import Point
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.record import ClaimRecord, claim_record
+from vgglab.study.claims.tested import Point
 from vgglab.study.claims.verdict import judge
 from vgglab.study.differences.matched_arms import (
     MatchedArm,
