@@ -325,12 +325,15 @@ def guessing_error(classes: int, k: int = 1) -> float:
     return 100.0 * (1 - min(k, classes) / classes)
 
 
-AT_CHANCE = 0.9
-"""A run that finished with at least this share of the error of guessing did not train either."""
+AT_CHANCE, TIMES_CHANCE = 0.9, 2
+"""A run that finished with at least this share of the error of guessing, and with less than so many
+times its accuracy, did not train either. The second counts where there are many classes: of a
+thousand, 90% error is a hundred times the accuracy of chance."""
 GUESSING = "at chance"
 """What such a run is called among the states of others."""
 
 
 def is_guessing(error: float, classes: int, k: int = 1) -> bool:
     """Whether a net of this top-k error, percent, hardly does better than to guess."""
-    return error >= AT_CHANCE * guessing_error(classes, k)
+    guess = guessing_error(classes, k)
+    return error >= AT_CHANCE * guess and 100 - error < TIMES_CHANCE * (100 - guess)
