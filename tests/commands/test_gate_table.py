@@ -103,6 +103,22 @@ def test_rows_that_are_added_change_no_word_and_other_rows_are_another_look(gate
     assert len(read_lines(LEDGER)) == 2
 
 
+@pytest.mark.parametrize("added", ["mine,4,3.3,9999", "mine,4,3.3,", "mine,4,,"])
+def test_a_row_of_fewer_images_changes_no_word(gate: Gate, added: str) -> None:
+    rows = [f"{a},{s},{e},10000" for a in ("base", "mine") for s, e in enumerate(ERRORS[a])]
+    table = "\n".join(["arm,seed,error,images", *rows]) + "\n"
+    Path("runs.csv").write_text(table, encoding="utf-8")
+    _, (first,) = gate("base", "mine")
+    assert first["baseline"][0] == "s0-6f4eb49c9579ed3b"  # as ledgers have it
+    Path("runs.csv").write_text(f"{table}{added}\n", encoding="utf-8")
+    assert gate("base", "mine") == (0, [first | {"repeated": True}])
+    assert len(read_lines(LEDGER)) == 1
+    # The same error on other images is another run.
+    Path("runs.csv").write_text(table.replace("3.0,10000", "3.0,5000"), encoding="utf-8")
+    _, (other,) = gate("base", "mine")
+    assert (other["repeated"], other["look"]) == (False, 2)
+
+
 def test_a_run_that_did_not_train_and_one_seed_keep_nothing(gate: Gate) -> None:
     Path("runs.csv").write_text("arm,error\nbase,6\nbase,6.1\nx,3\nx,3.1\nx,\none,1\n")
     code, (failed, one) = gate("base", "x", "one", margin=0.5)
@@ -154,7 +170,7 @@ def test_a_search_through_a_table_keeps_no_noise(monkeypatch: pytest.MonkeyPatch
     config = parse(tree("base", *names))
     for search in range(searches):
         errors = {name: random.normal(6.0, 0.3, size=4) for name in ("base", *names)}
-        arms = [ForeignArm(name, dict(enumerate(e)), (), None) for name, e in errors.items()]
+        arms = [ForeignArm(name, dict(enumerate(e)), (), {}) for name, e in errors.items()]
         ledger = replace(config, judge=replace(config.judge, ledger=f"{search}.jsonl"))
         kept += any(line["word"] == "keep" for line in foreign_gate.ask(ledger, arms))
         naive += any(

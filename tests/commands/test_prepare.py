@@ -19,7 +19,7 @@ from vgglab.data.decode import decode_tensor
 from vgglab.data.errors import DataError
 from vgglab.data.listing import list_images
 from vgglab.data.resize import rescaled
-from vgglab.data.smaller_copy import COPY_RECORD
+from vgglab.data.smaller_copy import COPY_RECORD, SmallerCopy
 from vgglab.data.sources.registry import load_splits
 
 
@@ -140,6 +140,34 @@ def test_a_copy_that_was_cut_short_is_refused_and_goes_on(folder: Path, tmp_path
     assert not list(copy.rglob("*.new"))
     assert (copy / "3/00003.jpg").stat().st_mtime_ns == kept
     assert len(load_splits(config_of(copy).data, tmp_path).train) == 42
+
+
+@pytest.mark.slow
+def test_a_copy_without_files_that_were_out_of_reach_is_not_complete(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, away, copy = folder / "2" / "00002.jpg", tmp_path / "away.jpg", tmp_path / "copy"
+    begin = SmallerCopy.begin
+
+    def goes_away(of: SmallerCopy, fingerprint: str) -> None:
+        begin(of, fingerprint)
+        source.rename(away)  # after the files were listed
+
+    config = config_of(folder, copy=str(copy), shorter_side=48)
+    with monkeypatch.context() as patch:
+        patch.setattr(SmallerCopy, "begin", goes_away)
+        with pytest.raises(DataError, match="unreadable files: 1"):
+            prepare(config)
+    assert said(capsys)["copy"].startswith(f"{copy}: not complete, files that could not be had: 1;")
+    with pytest.raises(DataError, match="a copy that is not complete"):
+        load_splits(config_of(copy).data, tmp_path)
+    away.rename(source)
+    prepare(config)
+    assert said(capsys)["copy"].startswith(f"{copy}: train on it")
+    assert len(list(copy.rglob("*.jpg"))) == 60
 
 
 @pytest.mark.parametrize(

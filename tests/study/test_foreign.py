@@ -111,7 +111,7 @@ def test_equal_arms_get_a_word_in_at_most_five_percent_of_tables() -> None:
     tables = 400
     for _ in range(tables):
         arms = [
-            ForeignArm(name, dict(enumerate(random.normal(6.0, 0.3, size=4))), (), None)
+            ForeignArm(name, dict(enumerate(random.normal(6.0, 0.3, size=4))), (), {})
             for name in ("base", "x", "y")
         ]
         asked = judge_table(arms, (), "lower", 0.0)
@@ -121,8 +121,8 @@ def test_equal_arms_get_a_word_in_at_most_five_percent_of_tables() -> None:
 
 def test_a_difference_is_seen() -> None:
     arms = [
-        ForeignArm("base", {0: 6.0, 1: 6.2, 2: 5.9, 3: 6.1}, (), 50_000),
-        ForeignArm("better", {0: 4.0, 1: 4.2, 2: 3.9, 3: 4.1}, (), 50_000),
+        ForeignArm("base", {0: 6.0, 1: 6.2, 2: 5.9, 3: 6.1}, (), dict.fromkeys(range(4), 50_000)),
+        ForeignArm("better", {0: 4.0, 1: 4.2, 2: 3.9, 3: 4.1}, (), dict.fromkeys(range(4), 50_000)),
     ]
     assert only(judge_table(arms, (), "lower", 1.0)) is Verdict.SUPPORTED
     assert only(judge_table(arms, ("base", "better"), "no_better", 0.0)) is Verdict.SUPPORTED
@@ -160,6 +160,6 @@ def test_what_is_no_such_table_is_said_in_a_line(tmp_path: Path, text: str, mess
     ],
 )
 def test_what_cannot_be_asked(compare: tuple[str, ...], direction: str, message: str) -> None:
-    arms = [ForeignArm(name, {0: 1.0, 1: 2.0}, (), None) for name in ("base", "x")]
+    arms = [ForeignArm(name, {0: 1.0, 1: 2.0}, (), {}) for name in ("base", "x")]
     with pytest.raises(ConfigError, match=message):
         judge_table(arms, compare, direction, 0.0)

@@ -142,7 +142,7 @@ def test_equal_arms_get_a_word_in_at_most_five_percent_of_tables() -> None:
             for given in (
                 arms,
                 [replace(arm, mistakes={}) for arm in arms],
-                [replace(arm, mistakes={}, images=None) for arm in arms],
+                [replace(arm, mistakes={}, tested_on={}) for arm in arms],
             )
         )
         false += paired[0].judgement.is_settled
@@ -164,7 +164,7 @@ def of_mistakes(name: str, wrong_si: Any) -> ForeignArm:
     index = np.arange(wrong_si.shape[1])
     mistakes = {s: Mistakes(index, index, index, wrong_i) for s, wrong_i in enumerate(wrong_si)}
     errors = {s: 100 * float(wrong_i.mean()) for s, wrong_i in enumerate(wrong_si)}
-    return ForeignArm(name, errors, (), len(index), mistakes)
+    return ForeignArm(name, errors, (), dict.fromkeys(errors, len(index)), mistakes)
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,19 @@ def test_watching_changes_no_weight(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("activation", ["gelu", "silu"])
+def test_a_net_without_relus_is_untrainable_too(
+    activation: Literal["gelu", "silu"], small_config: Config, tmp_path: Path
+) -> None:
+    config = plain(small_config)
+    model = dataclasses.replace(config.model, activation=activation)
+    found = end_of(dataclasses.replace(config, model=model), directory(tmp_path))
+    assert found.details["step"] == 75
+    assert found.details["dead_relus"] == {}
+    assert "ReLU" not in str(found)
+
+
+@pytest.mark.slow
 def test_micro_batches_see_the_same(small_config: Config, tmp_path: Path) -> None:
     config = plain(small_config)
     trainer = dataclasses.replace(config.trainer, accumulate=2)

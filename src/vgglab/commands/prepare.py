@@ -81,7 +81,12 @@ def _prepare_files(config: Config, data: FilesConfig) -> None:
     summary = summarise(everything, split_n, _collecting(reports, reasons))
     record_unreadable(listing, folder, reasons)
     about: dict[str, Any] = {"data": data.name, "root": str(listing.root)} | _about(config)
-    if copy is not None:
+    if copy is not None and summary.out_of_reach:
+        about["copy"] = (
+            f"{copy.root}: not complete, files that could not be had: {summary.out_of_reach}; once "
+            "they can, the same command goes on"
+        )
+    elif copy is not None:
         copy.end()
         about["copy"] = f"{copy.root}: train on it with data={data.name} data.root={copy.root}"
     about["left_out"] = listing.left_out

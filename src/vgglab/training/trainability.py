@@ -192,12 +192,13 @@ class TrainabilityWatch(pl.Callback):
         latest = self._observations[-1]
         loss = statistics.fmean(seen.loss for seen in self._observations)
         chance = math.log(self.rule.classes)
-        most = max(dead, key=dead.__getitem__)
         reason = (
             f"on the plateau at step {latest.step}: loss {loss:.3f} over {self.rule.after} steps, "
-            f"ln {self.rule.classes} = {chance:.3f}; {self._gradient(latest)}; "
-            f"{dead[most]:.0%} dead ReLUs after {most}"
+            f"ln {self.rule.classes} = {chance:.3f}; {self._gradient(latest)}"
         )
+        if dead:  # none where the activation is GELU or SiLU
+            most = max(dead, key=dead.__getitem__)
+            reason += f"; {dead[most]:.0%} dead ReLUs after {most}"
         return Untrainable(
             reason,
             step=latest.step,

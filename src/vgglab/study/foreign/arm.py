@@ -21,10 +21,17 @@ class ForeignArm:
     """Seed -> error, percent where ``images`` are known, of the runs that have one."""
     untrained: tuple[int, ...]
     """Seeds of the runs without one."""
-    images: int | None
-    """Fewest test images of any run that has an error; None where one does not say."""
+    tested_on: Mapping[int, int]
+    """Seed -> test images, of the runs of which that is known."""
     mistakes: Mapping[int, Mistakes] = field(default_factory=dict)
     """Seed -> which images were wrong, of all runs that have an error; else empty."""
+
+    @property
+    def images(self) -> int | None:
+        """Fewest test images of any run that has an error; None where one does not say."""
+        counts = [self.tested_on.get(seed) for seed in self.errors]
+        known = [count for count in counts if count is not None]
+        return min(known) if known and len(known) == len(counts) else None
 
     @property
     def mean(self) -> float | None:
@@ -32,11 +39,13 @@ class ForeignArm:
 
     @property
     def run_ids(self) -> tuple[str, ...]:
-        """A name of each run that is another where anything known of it is, sorted."""
+        """A name of each run that is another where anything known of it is, whatever other runs the
+        arm has, sorted."""
         return tuple(sorted(self._run_id(seed) for seed in (*self.errors, *self.untrained)))
 
     def _run_id(self, seed: int) -> str:
-        known = {"arm": self.name, "error": self.errors.get(seed), "images": self.images}
+        error, images = self.errors.get(seed), self.tested_on.get(seed)
+        known = {"arm": self.name, "error": error, "images": images}
         digest = hashlib.sha256(canonical_json(known).encode())
         if found := self.mistakes.get(seed):
             digest.update(found.wrong_n.tobytes())

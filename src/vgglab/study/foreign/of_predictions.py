@@ -108,7 +108,7 @@ def _arm(name: str, runs: dict[int, pd.DataFrame]) -> ForeignArm:
         name=name,
         errors={seed: 100.0 * float(found.wrong_n.mean()) for seed, found in mistakes.items()},
         untrained=tuple(seed for seed in sorted(runs) if seed not in mistakes),
-        images=min(map(len, runs.values())),
+        tested_on={seed: len(part) for seed, part in sorted(runs.items())},
         mistakes=mistakes,
     )
 

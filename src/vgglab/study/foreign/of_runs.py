@@ -65,12 +65,11 @@ def arms_of_runs(rows: Iterable[Row], columns: Iterable[str], table: str) -> lis
 
 
 def _arm(name: str, runs: Mapping[int, tuple[float | None, int | None]]) -> ForeignArm:
-    counts = [images for error, images in runs.values() if error is not None]
     return ForeignArm(
         name=name,
         errors={seed: error for seed, (error, _) in sorted(runs.items()) if error is not None},
         untrained=tuple(sorted(seed for seed, (error, _) in runs.items() if error is None)),
-        images=min((count for count in counts if count), default=None) if all(counts) else None,
+        tested_on={seed: images for seed, (_, images) in sorted(runs.items()) if images},
     )
 
 
