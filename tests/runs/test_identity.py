@@ -146,3 +146,19 @@ def test_an_arm_is_all_of_it_but_the_seed() -> None:
     assert arm_hash(changed("seed", 7), "data") == arm_hash(BASE, "data")
     other = {arm_hash(changed(path, v), "data") for path, v in OTHER.items() if v is not None}
     assert len({arm_hash(BASE, "data"), *other}) == 1 + sum(v is not None for v in OTHER.values())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "digest"),
+    [  # those of commit ecda5aa, whose best.ckpt did not have the mean
+        ({"average_weights": 0.9}, "fa7159bf3afc3cc4"),
+        ({"average_weights": 0.9, "select": "last"}, "0f7f654e77ba399c"),
+        ({}, "59ed77762138f406"),
+    ],
+)
+def test_runs_that_were_tested_on_other_weights_than_the_mean_have_other_names(
+    recipe: dict[str, Any], digest: str
+) -> None:
+    is_as_before = content_hash(parse(RESOLVED | {"recipe": recipe}), "f")[:16] == digest
+    was_wrong = bool(recipe.get("average_weights")) and recipe.get("select") != "last"
+    assert is_as_before != was_wrong

@@ -22,6 +22,7 @@ from vgglab.training.module import Classifier
 from vgglab.training.net_cost import net_cost
 from vgglab.training.optimisation import optimiser_of, optimizer_of
 from vgglab.training.stop import Interrupted
+from vgglab.workflow.retest import retest
 
 
 def with_recipe(config: Config, **fields: Any) -> Config:
@@ -121,6 +122,25 @@ def test_averaged_weights_are_tested_and_a_run_with_them_resumes_exactly(
     for name, value in alone.items():  # training itself is as without
         if name.startswith("net."):
             assert torch.equal(value, current[name]), name
+
+
+@pytest.mark.slow
+def test_the_mean_is_what_is_kept_as_best_and_tested(small_config: Config, tmp_path: Path) -> None:
+    config = with_recipe(small_config, average_weights=0.9, epochs=1)
+    run = directory(tmp_path, "run")
+    result = run_experiment(config, run, Status(), [])
+    last = torch.load(run.last_checkpoint, weights_only=True)
+    averaged = {k: v for k, v in last["state_dict"].items() if k.startswith("net.")}
+    best = torch.load(run.best_checkpoint, weights_only=True)
+    kept = {k: v for k, v in best["state_dict"].items() if k.startswith("net.")}
+    assert_same_bits(kept, averaged)
+    assert not torch.equal(
+        kept["net.features.0.weight"], last["current_net"]["net.features.0.weight"]
+    )
+    assert "current_net" not in best  # weights alone, as without a mean
+    # The test of the mean, from last.ckpt: with select=last it was right before.
+    of_last = retest(with_recipe(config, select="last"), run, config.procedures)
+    assert result["errors"] == of_last["errors"]
 
 
 def test_the_mean_is_an_exponential_one(small_config: Config) -> None:

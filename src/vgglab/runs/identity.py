@@ -64,6 +64,8 @@ def _content(config: Config, fingerprint: str, parent: str) -> dict[str, Any]:
     }
     if divided := division(config):
         content["division"] = divided
+    if config.recipe.average_weights and config.recipe.select == "best":
+        content["tested"] = "mean"  # until 28 November 2026 the weights of the last step were
     if parent:
         content["parent"] = parent
     return content

@@ -18,7 +18,8 @@ class AveragedNet(EMAWeightAveraging):
     """Lightning's averaging, of the net alone: its own averages the meters' sums as well.
 
     Batch norm's running moments are averaged with the weights. A checkpoint's ``state_dict`` has
-    the averaged net, as the tests read it; the net that training goes on with stands beside it.
+    the averaged net, as the tests read it; in one to resume from, the net that training goes on
+    with stands beside it.
 
     Args:
         decay: share of the mean that a step leaves as it was.
@@ -69,7 +70,9 @@ class AveragedNet(EMAWeightAveraging):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Put the averaged net in the place of the net.
+        """Keep the net that training goes on with; ``put_into`` follows.
+
+        Lightning does not call it for ``best.ckpt``, which holds weights alone.
 
         Args:
             trainer: Lightning's.
@@ -79,9 +82,13 @@ class AveragedNet(EMAWeightAveraging):
         assert self._average_model is not None
         state = checkpoint["state_dict"]
         checkpoint[CURRENT] = {name: v for name, v in state.items() if name.startswith(_NET)}
-        averaged = self._average_model.module.state_dict()
-        state |= {_NET + name: value for name, value in averaged.items()}
         checkpoint[COUNT] = int(self._average_model.n_averaged)
+
+    def put_into(self, checkpoint: dict[str, Any]) -> None:
+        """Put the averaged net in the place of the net; the classifier does, in any checkpoint."""
+        assert self._average_model is not None
+        averaged = self._average_model.module.state_dict()
+        checkpoint["state_dict"] |= {_NET + name: value for name, value in averaged.items()}
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -91,7 +98,7 @@ class AveragedNet(EMAWeightAveraging):
         Args:
             trainer: Lightning's.
             pl_module: the classifier, with the averaged net's weights until now.
-            checkpoint: as ``on_save_checkpoint`` left it.
+            checkpoint: as ``on_save_checkpoint`` and ``put_into`` left it.
         """
         assert self._average_model is not None
         state = checkpoint["state_dict"]

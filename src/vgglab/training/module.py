@@ -18,6 +18,7 @@ from vgglab.data.order import largest_part
 from vgglab.models.batch_norm import share_running_moments
 from vgglab.models.dropout import dropout_layers, keyed_dropout
 from vgglab.models.linear import Exchange, exchanged_factors, factored_layers
+from vgglab.training.averaging import AveragedNet
 from vgglab.training.meters import SplitMeter
 from vgglab.training.optimisation import lambda_rule, optimizer_of
 from vgglab.training.outcomes import Diverged
@@ -131,6 +132,9 @@ class Classifier(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Make a checkpoint that any number of processes and micro-batches can resume from."""
         checkpoint[ACCUMULATE] = self.config.trainer.accumulate
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, AveragedNet):
+                callback.put_into(checkpoint)
         if self.trainer.world_size > 1:
             for name, value in self.train_meter.state_of_all().items():
                 checkpoint["state_dict"][f"train_meter.{name}"] = value
