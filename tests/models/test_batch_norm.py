@@ -13,6 +13,7 @@ from host_waits import CUDA, HostWaits, fake_cuda
 from torch import nn
 
 from vgglab.config.model import ModelConfig, NormConfig
+from vgglab.models import batch_norm
 from vgglab.models.batch_norm import BatchNorm2d, synchronised
 from vgglab.models.vgg import VGG
 
@@ -59,3 +60,12 @@ def test_no_layer_waits_for_a_gpu() -> None:
         with HostWaits() as waits:
             layers[0](torch.randn(4, 4, 32, 32))
     assert not waits.found
+
+
+def test_one_value_leaves_no_nan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_norm, "_sum_over_processes", lambda values: values)
+    layer = BatchNorm2d(4)
+    layer.over_processes = True
+    assert layer(torch.randn(1, 4, 1, 1)).isfinite().all()
+    assert layer.running_var is not None
+    assert layer.running_var.isfinite().all()

@@ -21,10 +21,13 @@ from training_runs import (
 )  # fmt: skip
 
 from vgglab.config import Config, ScheduleConfig
+from vgglab.config.parse import parse
+from vgglab.data.errors import DataError
 from vgglab.evaluation.predictions import errors_of
 from vgglab.runs import RunDirectory, Status, read_metrics
 from vgglab.training.checkpoints import checkpoint_step
-from vgglab.training.experiment import run_experiment
+from vgglab.training.experiment import check_parts, run_experiment
+from vgglab.training.net_cost import net_cost
 from vgglab.training.outcomes import Diverged
 from vgglab.training.stop import Interrupted
 
@@ -46,6 +49,43 @@ def uninterrupted(
         finished["value"] = (run, result, sink)
     value: tuple[RunDirectory, dict[str, Any], MemorySink] = finished["value"]
     return value
+
+
+@pytest.mark.parametrize(
+    ("images", "fields", "fits"),
+    [
+        (45_000, {"accumulate": 8}, False),  # 8 are left of 64 a step: one a part
+        (45_000, {"accumulate": 4}, True),
+        (45_000, {"accumulate": 4, "devices": 2}, True),  # over both devices
+        (45_000, {"accumulate": 4, "devices": 2, "batch_norm": "local"}, False),
+        (45_000, {"accumulate": 8, "norm": "group"}, True),
+        (45_000, {"accumulate": 8, "pooling": "max"}, True),  # 2x2 px before the last pooling
+        (45_000, {"accumulate": 16, "pooling": "max"}, False),  # no image at all in some
+        (44_993, {"accumulate": 1}, False),
+        (44_992, {"accumulate": 32}, True),
+        (44_992, {"accumulate": 33}, False),
+    ],
+)
+def test_batch_norm_has_a_variance_in_each_part(
+    images: int, fields: dict[str, Any], fits: bool
+) -> None:
+    fields = dict(fields)
+    devices = fields.pop("devices", 1)
+    config = parse(
+        {
+            "model": {"name": "a", "width": 0.1, "pooling": fields.pop("pooling", "stride")},
+            "norm": {"name": fields.pop("norm", "batch")},
+            "data": {"name": "cifar10"},
+            "recipe": {"batch_size": 64},
+            "trainer": {"accelerator": "cpu"} | fields,
+            "devices": devices,
+        }
+    )
+    if fits:
+        check_parts(config, images, net_cost(config))
+        return
+    with pytest.raises(DataError, match=r"a channel of bn\d_\d has fewer than 2 values"):
+        check_parts(config, images, net_cost(config))
 
 
 Uninterrupted = tuple[RunDirectory, dict[str, Any], MemorySink]

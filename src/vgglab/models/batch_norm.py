@@ -71,7 +71,8 @@ class BatchNorm2d(nn.BatchNorm2d):
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
             self.running_mean.lerp_(sums[:-1].detach() / count, self.momentum)
-            unbiased_c = variance_c.detach() * count / (count - 1)
+            # Of one value it is 0, not NaN; to look at the count would wait for the device.
+            unbiased_c = variance_c.detach() * count / (count - 1).clamp(min=1)
             self.running_var.lerp_(unbiased_c, self.momentum)
         scale_c = self.weight * (variance_c + self.eps).rsqrt()
         return (centred_nchw * scale_c.view(shape) + self.bias.view(shape)).to(input.dtype)

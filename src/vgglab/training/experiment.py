@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,8 +97,8 @@ def run_experiment(
     )
     with announced("compiling the kernels of this machine", shown=bool(screens)):
         kernels = use_kernels(module.net, config.trainer, steps)
-    check_parts(config, data)
     cost = net_cost(config)
+    check_parts(config, data.train_images, cost)
 
     log = MetricsLog(directory.metrics)
     skipped: Result = {}
@@ -185,18 +186,29 @@ def _screens_of(config: Config, group: ProcessGroup) -> list[ProgressScreen]:
     return [ProgressScreen(config.recipe.epochs)] if shows else []
 
 
-def check_parts(config: Config, data: ImageData) -> None:
-    """Check that batch norm has an image in every micro-batch, also in an epoch's last step.
+def check_parts(config: Config, train_images: int, cost: NetCost) -> None:
+    """Check that batch norm has a variance in every micro-batch, also in an epoch's last step.
+
+    Args:
+        config: the run's config.
+        train_images: of an epoch.
+        cost: of the config's net, whose rows have the sizes of its maps.
 
     Raises:
-        DataError: there is none.
+        DataError: a channel has fewer than 2 values in a part of the step.
     """
-    last = data.train_images % config.recipe.batch_size or config.recipe.batch_size
+    normed = [row for row in cost.layers if row.type == "batch_norm"]
+    if not normed:
+        return
+    batch = config.recipe.batch_size
+    last = train_images % batch or batch
     parts = config.parts if config.trainer.batch_norm == "local" else config.trainer.accumulate
-    if config.norm.name == "batch" and last < parts:
+    smallest = min(normed, key=lambda row: math.prod(row.output_shape[1:]))
+    if last // parts * math.prod(smallest.output_shape[1:]) < 2:
         raise DataError(
-            f"norm=batch: the last step of an epoch has {last} of {data.train_images} images, "
-            f"fewer than its {parts} parts; change recipe.batch_size, devices or trainer.accumulate"
+            f"norm=batch: the last step of an epoch has {last} of {train_images} images, in "
+            f"{parts} parts; in the smallest one a channel of {smallest.name} has fewer than 2 "
+            "values, and so no variance; change recipe.batch_size, devices or trainer.accumulate"
         )
 
 
