@@ -17,6 +17,9 @@ PARTS = ("data", "forward", "backward", "optimiser", "logging")
 """Parts of a step, in the order in which they happen."""
 
 
+OPEN_SECONDS = "open_epoch_seconds"
+"""Key of a checkpoint, in the state of ``SpeedMeter``."""
+
 MEMORY = ("peak_memory_mib", "host_memory_mib", "card_memory_mib")
 """Peaks of a process, MiB: of its tensors on a GPU, or the next without one; of the machine's
 memory; of what torch holds of the GPU for its tensors, without what CUDA itself takes."""
@@ -117,6 +120,8 @@ class SpeedMeter(pl.Callback):
         self._ideal = ideal
         self._steps: list[tuple[float, int]] = []
         self._step_start = self._epoch_start = 0.0
+        self._is_open, self._before = False, 0.0
+        """Whether an epoch is begun and not ended; its seconds in earlier attempts."""
         self._split = TimeSplit()
         self.after_logging = _AfterLogging(self._split)
 
@@ -127,9 +132,25 @@ class SpeedMeter(pl.Callback):
         self._begin(trainer)  # Lightning calls no on_train_epoch_start for a resumed epoch
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._before = 0.0
         self._begin(trainer)
 
+    def on_train_epoch_end(self, *_: Any) -> None:
+        self._is_open = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Seconds so far of the epoch that a checkpoint is within; 0 at an epoch's end."""
+        return {OPEN_SECONDS: self._epoch_seconds() if self._is_open else 0.0}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the seconds of an open epoch; checkpoints of before have no state."""
+        self._before = state_dict[OPEN_SECONDS]
+
+    def _epoch_seconds(self) -> float:
+        return self._before + time.perf_counter() - self._epoch_start
+
     def _begin(self, trainer: pl.Trainer) -> None:
+        self._is_open = True
         self._steps.clear()
         self._step_start = self._epoch_start = time.perf_counter()
         self._split.start(on_gpu=trainer.strategy.root_device.type == "cuda")
@@ -176,7 +197,7 @@ class SpeedMeter(pl.Callback):
             **{f"speed/{part}_ms": milliseconds for part, milliseconds in parts.items()},
             "speed/images_per_second": images / seconds,
             "speed/mfu": 100 * images / seconds / self._ideal,
-            "speed/epoch_seconds": time.perf_counter() - self._epoch_start,
+            "speed/epoch_seconds": self._epoch_seconds(),
             **{f"speed/{key}": peak for key, peak in memory_peaks().items()},
         }
 
