@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from vgglab.config.parse import ConfigError
 from vgglab.launch import slurm
 
 AWAY = "echo 'slurm_load: Unable to contact slurm controller' >&2; exit 1"
@@ -47,9 +46,9 @@ def test_a_query_that_fails_says_nothing_of_jobs_and_gpus(
 ) -> None:
     answer("squeue", line)
     answer("sinfo", line)
-    with pytest.raises(ConfigError, match=f"squeue --noheader --jobs 12 .*{said}"):
+    with pytest.raises(slurm.NoAnswer, match=f"squeue --noheader --jobs 12 .*{said}"):
         slurm.are_queued(["12"])
-    with pytest.raises(ConfigError, match=f"sinfo --noheader .*{said}"):
+    with pytest.raises(slurm.NoAnswer, match=f"sinfo --noheader .*{said}"):
         slurm.has_gpus(None)
     answer("sinfo", "echo 'main* gpu:h200:8'")
     assert slurm.has_gpus(None)

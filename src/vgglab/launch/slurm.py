@@ -14,12 +14,17 @@ from typing import Any
 
 from vgglab.config.parse import ConfigError
 from vgglab.launch.pool import Point
+from vgglab.world import WorldError
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
 FORGOTTEN = "Invalid job id"
 """What squeue says of a single job that has left the queue long ago."""
+
+
+class NoAnswer(WorldError):
+    """SLURM does not answer: no mistake in a config, of which a sweeper could choose another."""
 
 
 def submit(
@@ -81,7 +86,7 @@ def wait_for(jobs: Sequence[str], update: Callable[[], None]) -> None:
             if not are_queued(arrays):
                 break
             is_heard = True
-        except ConfigError as error:
+        except NoAnswer as error:
             if is_heard:
                 log.warning("%s; asked again every %.0f s", error, POLL_SECONDS)
             is_heard = False
@@ -94,7 +99,7 @@ def are_queued(arrays: Sequence[str]) -> bool:
     """Whether a job of these arrays is still waiting or running; none is without SLURM.
 
     Raises:
-        ConfigError: squeue fails, other than for a job that it has forgotten.
+        NoAnswer: squeue fails, other than for a job that it has forgotten.
     """
     if shutil.which("squeue") is None:
         return False
@@ -105,12 +110,12 @@ def _answer(*command: str) -> str:
     """What a command of SLURM's prints; nothing for a job that it has forgotten.
 
     Raises:
-        ConfigError: it fails, with what it said.
+        NoAnswer: it fails, with what it said.
     """
     asked = subprocess.run(command, capture_output=True, text=True, check=False)
     if asked.returncode and FORGOTTEN not in asked.stderr:
         said = " ".join(asked.stderr.split()) or f"exit code {asked.returncode}"
-        raise ConfigError(f"{shlex.join(command)}: {said}")
+        raise NoAnswer(f"{shlex.join(command)}: {said}")
     return asked.stdout.strip()
 
 
@@ -142,7 +147,7 @@ def requeue() -> bool:
     try:
         if _answer("squeue", "--noheader", "--jobs", job, "--format", "%T") != "RUNNING":
             return False  # cancelled, or requeued by SLURM already
-    except ConfigError as error:
+    except NoAnswer as error:
         log.warning("%s; it may have been cancelled", error)
         return False
     requeued = subprocess.run(["scontrol", "requeue", job], check=False, capture_output=True)
@@ -154,7 +159,7 @@ def has_gpus(partition: str | None) -> bool:
     """Whether the nodes of a partition, or of the default partition, have GPUs.
 
     Raises:
-        ConfigError: sinfo fails.
+        NoAnswer: sinfo fails.
     """
     if shutil.which("sinfo") is None:
         return False

@@ -22,7 +22,8 @@ def resolve(config: Config) -> Config:
 
     Raises:
         ConfigError: the config contradicts the number of processes that were started, or the device
-            does not compute in its precision, or SLURM does not say whether its nodes have GPUs.
+            does not compute in its precision.
+        NoAnswer: SLURM does not say whether its nodes have GPUs.
     """
     trainer = config.trainer
     accelerator = trainer.accelerator

@@ -159,7 +159,8 @@ def train_on_slurm(
         Whether the jobs were waited for.
 
     Raises:
-        ConfigError: there is no SLURM here, it does not answer, or it refuses the jobs.
+        ConfigError: there is no SLURM here, or it refuses the jobs.
+        NoAnswer: it does not answer.
     """
     config = todo[0].config
     points = [p.point for p in todo]
@@ -188,7 +189,7 @@ def _job_in_the_queue(point: StudyPoint) -> str:
     """The SLURM job that an earlier command submitted for a point; empty where none is queued.
 
     Raises:
-        ConfigError: SLURM does not answer: a job that is queued would be submitted once more.
+        NoAnswer: SLURM does not answer: a job that is queued would be submitted once more.
     """
     status = point.directory.read_status()
     job = status.reason.removeprefix(JOB) if status.reason.startswith(JOB) else ""
