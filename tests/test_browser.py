@@ -11,6 +11,7 @@ from pathlib import Path
 import browser
 import pytest
 
+pytestmark = pytest.mark.slow
 # It notes each start and its child, and hangs for as many times as its first line says.
 HANGING = f"""#!{sys.executable}
 import pathlib, subprocess, sys, time
@@ -57,7 +58,7 @@ def all_ended(folder: Path) -> bool:
 
 def test_another_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(browser, "CHROMIUM", str(hanging(tmp_path, hangs=1)))
-    assert "shown" in browser.opened("about:blank", patience=2)
+    assert "shown" in browser.opened("about:blank", patience=5)
     (_, first), (_, second) = started(tmp_path)
     assert first != second
     assert all_ended(tmp_path)
@@ -66,6 +67,6 @@ def test_another_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_one_that_always_hangs_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(browser, "CHROMIUM", str(hanging(tmp_path, hangs=9)))
     with pytest.raises(subprocess.TimeoutExpired):
-        browser.opened("about:blank", patience=1)
+        browser.opened("about:blank", patience=2)
     assert len(started(tmp_path)) == browser.ATTEMPTS
     assert all_ended(tmp_path)

@@ -370,6 +370,7 @@ def test_sides_that_are_averaged_over_nets_show_the_errors_that_are_compared() -
     assert found["reason"] == "without model.name=e, of which too few runs trained on a side"
 
 
+@pytest.mark.slow
 def test_the_interval_that_decides_leaves_a_bound_out_where_the_word_is_given() -> None:
     """Of "do not differ" also outside of the band, and of an order with its many tests."""
     random = np.random.default_rng(5)
