@@ -16,7 +16,8 @@ from running import SMALL, completed, results, started
 from training_runs import steady
 
 from vgglab.runs import RunDirectory, Status, read_metrics
-from vgglab.training.checkpoints import checkpoint_to_resume, damage
+from vgglab.training.checkpoints import damage
+from vgglab.training.resuming import checkpoint_to_resume
 
 SEED = 20140904
 LONGEST = 1.5

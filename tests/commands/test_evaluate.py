@@ -16,6 +16,7 @@ from running import SMALL, Command, grid
 from vgglab.commands.train import train
 from vgglab.config import Config, TrackingConfig
 from vgglab.config.parse import ConfigError, parse
+from vgglab.data.errors import DataError
 from vgglab.runs import RunDirectory, read_result
 from vgglab.workflow.evaluation import catch_up, config_to_test, is_done, untested
 from vgglab.workflow.fusion import fuse
@@ -146,6 +147,19 @@ def test_runs_on_other_images_are_not_fused(trained: Config) -> None:
     message = f"fuse: {first.id} and other have other data \\(fingerprints .* and x\\)"
     with pytest.raises(ConfigError, match=message):
         fuse(dataclasses.replace(trained, fuse=(first.id, second.id)))
+
+
+def test_a_run_is_not_tested_on_other_images(trained: Config, tmp_path: Path) -> None:
+    first = directory_of(trained)
+    copy = RunDirectory(tmp_path / first.id)
+    shutil.copytree(first.path, copy.path)
+    status = copy.read_status()
+    status.data_fingerprint = "x"
+    status.write(copy.status)
+    before = read_result(copy)
+    with pytest.raises(DataError, match=r"other data \(fingerprint x\) than data=digits is here"):
+        catch_up(config_to_test(copy, asking(trained, name="dense", scales=[96])), copy)
+    assert read_result(copy) == before
 
 
 def asking_unchecked(config: Config, scales: tuple[int, ...]) -> Config:

@@ -17,11 +17,11 @@ from vgglab.runs import RunDirectory, Status
 from vgglab.training.checkpoints import (
     AtomicCheckpointIO,
     checkpoint_step,
-    checkpoint_to_resume,
     damage,
     net_state,
 )
 from vgglab.training.experiment import run_experiment
+from vgglab.training.resuming import checkpoint_to_resume
 from vgglab.training.stamp import checked_stamp
 from vgglab.verify.compare import differences
 

@@ -10,7 +10,14 @@ from vgglab.config.parse import parse
 from vgglab.runs import RunDirectory
 from vgglab.runs.disk import bytes_of, spare_checkpoints
 
-WRITTEN = ("best.ckpt", "last.ckpt", "previous.ckpt", ".last.ckpt.new", "last.unusable")
+WRITTEN = (
+    "best.ckpt",
+    "previous_best.ckpt",
+    "last.ckpt",
+    "previous.ckpt",
+    ".last.ckpt.new",
+    "last.unusable",
+)
 
 
 @pytest.fixture

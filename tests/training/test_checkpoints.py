@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import json
 import logging
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -14,16 +16,18 @@ import torch
 from training_runs import KillAt, Killed
 
 from vgglab.config import Config
+from vgglab.config.parse import parse
 from vgglab.data.errors import DataError
 from vgglab.runs import RunDirectory, Status
 from vgglab.training.checkpoints import (
     AtomicCheckpointIO,
     checkpoint_step,
-    checkpoint_to_resume,
     damage,
     net_state,
 )
 from vgglab.training.experiment import run_experiment
+from vgglab.training.resuming import checkpoint_to_resume
+from vgglab.training.testing import selected_weights
 
 
 def flip_a_byte(path: Path) -> None:
@@ -67,6 +71,77 @@ def test_a_kill_between_two_renames_loses_nothing(tmp_path: Path) -> None:
     run = saved(tmp_path, 10)
     run.last_checkpoint.replace(run.previous_checkpoint)
     assert checkpoint_to_resume(run) == run.previous_checkpoint
+
+
+def with_epochs(tmp_path: Path, errors: dict[int, float], last: list[int]) -> RunDirectory:
+    """A run as it is on the disk.
+
+    Args:
+        tmp_path: its folder.
+        errors: validation error (%) at the step that an epoch ended with; each that is lower than
+            all before was written to ``best.ckpt``.
+        last: the steps at which ``last.ckpt`` was written.
+    """
+    run = RunDirectory(tmp_path)
+    lowest = math.inf
+    for step, error in errors.items():
+        with run.metrics.open("a") as file:
+            file.write(json.dumps({"step": step, "validation/top1_error": error}) + "\n")
+        if error < lowest:
+            state = {"net.w": torch.full((3,), float(step))}
+            AtomicCheckpointIO().save_checkpoint(
+                {"global_step": step, "state_dict": state}, run.best_checkpoint
+            )
+            lowest = error
+        if step in last:
+            saved(tmp_path, step)
+    return run
+
+
+def test_a_run_goes_on_with_the_best_weights_of_before_the_crash(tmp_path: Path) -> None:
+    """Killed between the two files of an epoch's end: its weights need not come again."""
+    run = with_epochs(tmp_path, {10: 50.0, 20: 60.0, 30: 40.0}, last=[10, 20])
+    assert checkpoint_step(run.best_checkpoint) == 30
+    assert checkpoint_to_resume(run) == run.last_checkpoint
+    assert checkpoint_step(run.best_checkpoint) == 10
+
+
+def test_so_does_one_that_goes_on_from_the_checkpoint_before(tmp_path: Path) -> None:
+    run = with_epochs(tmp_path, {10: 50.0, 20: 40.0}, last=[10, 20])
+    assert checkpoint_to_resume(run) == run.last_checkpoint
+    assert checkpoint_step(run.best_checkpoint) == 20
+    cut_short(run.last_checkpoint)
+    assert checkpoint_to_resume(run) == run.previous_checkpoint
+    assert checkpoint_step(run.best_checkpoint) == 10
+
+
+def test_a_kill_between_two_renames_of_the_best_loses_nothing(tmp_path: Path) -> None:
+    run = with_epochs(tmp_path, {10: 50.0}, last=[10])
+    run.best_checkpoint.replace(run.previous_best_checkpoint)
+    assert checkpoint_to_resume(run) == run.last_checkpoint
+    assert checkpoint_step(run.best_checkpoint) == 10
+
+
+def test_without_its_best_weights_a_run_does_not_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = with_epochs(tmp_path, {10: 50.0, 20: 40.0}, last=[10])
+    run.previous_best_checkpoint.unlink()
+    assert checkpoint_to_resume(run) is None
+    assert "last.ckpt needs best.ckpt, which is of step 20, not of 10" in caplog.text
+
+
+@pytest.mark.parametrize("select", ["best", "last"])
+def test_weights_of_another_epoch_than_the_best_are_not_tested(tmp_path: Path, select: str) -> None:
+    run = with_epochs(tmp_path, {10: 50.0, 20: 40.0}, last=[10, 20])
+    config = parse({"recipe": {"select": select}})
+    assert selected_weights(config, run)["w"][1] == 20
+    run.previous_best_checkpoint.replace(run.best_checkpoint)
+    if select == "last":
+        assert selected_weights(config, run)["w"][1] == 20
+        return
+    with pytest.raises(DataError, match=r"best\.ckpt is of step 10, not of 20, which metrics"):
+        selected_weights(config, run)
 
 
 def test_damaged_weights_are_not_tested(tmp_path: Path) -> None:

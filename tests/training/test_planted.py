@@ -12,7 +12,8 @@ from training_runs import directory
 from vgglab.data.errors import DataError
 from vgglab.models.torchvision_weights import load_weights
 from vgglab.models.weight_files import WeightsError
-from vgglab.training.checkpoints import checkpoint_to_resume, damage, net_state
+from vgglab.training.checkpoints import damage, net_state
+from vgglab.training.resuming import checkpoint_to_resume
 
 
 class Planted:

@@ -77,6 +77,11 @@ class RunDirectory:
     def best_checkpoint(self) -> Path:
         return self.checkpoints / "best.ckpt"
 
+    @property
+    def previous_best_checkpoint(self) -> Path:
+        """The content of ``best.ckpt`` before its last write."""
+        return self.checkpoints / "previous_best.ckpt"
+
     def selected_checkpoint(self, select: str) -> Path:
         """Return the checkpoint that is tested and that other runs start from.
 

@@ -1,4 +1,4 @@
-"""Checkpoints that a kill cannot leave half-written, and a way back from a damaged one."""
+"""Checkpoints that a kill cannot leave half-written, and that say whether they are damaged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from torch import Tensor
 
 from vgglab.data.errors import DataError
 from vgglab.runs import RunDirectory
-from vgglab.runs.metrics import is_as_marked
 from vgglab.training.fault_points import Moment, reach
 from vgglab.training.result import SELECTION_METRIC
 from vgglab.training.stamp import BadArchive, checked_stamp, write_stamp
@@ -33,7 +32,9 @@ RECORDS = "records"
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes to a temporary file, flushes it to the disk and renames it.
 
-    The file that was ``last.ckpt`` until then is kept as ``previous.ckpt``.
+    The file that was ``last.ckpt`` until then is kept as ``previous.ckpt``, and that which was
+    ``best.ckpt`` as ``previous_best.ckpt``: a run that goes on from before the last ``best.ckpt``
+    was written has the one before it.
     """
 
     def save_checkpoint(
@@ -67,8 +68,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 message = os.strerror(errno.ENOSPC)
                 raise OSError(errno.ENOSPC, message, str(target)) from error
             raise
-        if target == run.last_checkpoint and target.exists():
-            target.replace(run.previous_checkpoint)
+        kept_as = {
+            run.last_checkpoint: run.previous_checkpoint,
+            run.best_checkpoint: run.previous_best_checkpoint,
+        }
+        if target in kept_as and target.exists():
+            target.replace(kept_as[target])
             reach(Moment.RENAMING, target)
         temporary.replace(target)
 
@@ -149,10 +154,10 @@ def checkpoint_step(path: Path) -> int:
     Raises:
         DataError: it is no checkpoint of a run.
     """
-    return int(_loaded(path, mmap=True)["global_step"])
+    return int(loaded(path, mmap=True)["global_step"])
 
 
-def _loaded(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+def loaded(path: Path, *, mmap: bool = False) -> dict[str, Any]:
     """Load a checkpoint that holds tensors and plain values alone, and no code.
 
     Raises:
@@ -205,7 +210,7 @@ def _checked_owner(path: Path) -> str:
     return ""
 
 
-def _fault(path: Path) -> str:
+def fault_of(path: Path) -> str:
     """Why the weights of a checkpoint are not those of its folder's run; empty where they are."""
     try:
         owner = _checked_owner(path)
@@ -215,72 +220,15 @@ def _fault(path: Path) -> str:
     return f"is of another run, {owner}" if owner not in ("", run) else ""
 
 
-def _fault_to_resume(path: Path) -> str:
-    """Why a run does not go on from a checkpoint of its folder; empty where it can."""
-    if found := _fault(path):
-        return found
-    run = RunDirectory(path.parent.parent)
-    try:
-        stored = _loaded(path, mmap=True)  # no tensor of it is read
-        int(stored["global_step"])
-        callbacks = stored["callbacks"]
-    except (DataError, KeyError, TypeError, ValueError) as error:
-        return f"is no checkpoint of a run ({error})"
-    kept = [v for key, v in callbacks.items() if key.startswith(ModelCheckpoint.__qualname__)]
-    # Versions of before 27 November 2026 wrote no stamp, but where the run's folder was.
-    owners = {Path(folder).parent.name for state in kept if (folder := state.get("dirpath"))}
-    if owners - {run.id}:
-        return f"is of another run, {owners.pop()}"
-    if any(state.get("best_k_models") and state.get("monitor") for state in kept):
-        best = run.best_checkpoint
-        if found := _fault(best) if best.exists() else "is gone":
-            return f"needs {best.name}, which {found}"
-    return ""
-
-
-def checkpoint_to_resume(run: RunDirectory) -> Path | None:
-    """The latest checkpoint that the run can go on from; None where it begins from the beginning.
-
-    One that is passed over is called ``last.unusable`` from then on, where it would otherwise
-    become ``previous.ckpt`` instead of the one that is used.
-
-    Raises:
-        DataError: ``metrics.jsonl`` has lost records that are before each whole checkpoint.
-    """
-    passed: list[Path] = []
-    lost_records = False
-    for path in (run.last_checkpoint, run.previous_checkpoint):
-        if not path.exists():
-            continue
-        found = _fault_to_resume(path)
-        if not found and not is_as_marked(run.metrics, _loaded(path, mmap=True).get(RECORDS)):
-            found = f"follows records that {run.metrics.name} has lost"
-            lost_records = True
-        if not found:
-            for other in passed:
-                other.replace(other.with_suffix(".unusable"))
-            return path
-        passed.append(path)
-        log.warning("%s %s; going on from what was before it", path, found)
-    if lost_records:  # the weights are there, and the user may have the records elsewhere
-        raise DataError(
-            f"{run.metrics}: lines of it were lost or changed; put them back, or remove {run.path} "
-            "to train the run anew"
-        )
-    if passed:
-        log.warning("%s: no checkpoint is left to go on from; training begins anew", run.id)
-    return None
-
-
 def net_state(path: Path) -> dict[str, Tensor]:
     """State dict of the net alone, from a checkpoint of the run.
 
     Raises:
         DataError: the file is damaged, or of another run.
     """
-    if found := _fault(path):
+    if found := fault_of(path):
         run = path.parent.parent
         raise DataError(f"{path} {found}; remove {run} to train the run anew")
-    stored = _loaded(path)["state_dict"]
+    stored = loaded(path)["state_dict"]
     prefix = "net."
     return {key.removeprefix(prefix): v for key, v in stored.items() if key.startswith(prefix)}

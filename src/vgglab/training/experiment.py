@@ -26,7 +26,6 @@ from vgglab.training.ceiling import ceiling, flops_per_image, hardware
 from vgglab.training.checkpoints import (
     checkpoint_callbacks,
     checkpoint_step,
-    checkpoint_to_resume,
 )
 from vgglab.training.distributed import ProcessGroup
 from vgglab.training.divergence import FiniteWatch
@@ -40,6 +39,7 @@ from vgglab.training.optimisation import skips_steps_on_device
 from vgglab.training.process import prepare_process
 from vgglab.training.progress import ProgressScreen
 from vgglab.training.result import SELECTION_METRIC, skipped_part, trained_result
+from vgglab.training.resuming import checkpoint_to_resume
 from vgglab.training.speed import SpeedMeter, speed_of
 from vgglab.training.stop import CheckpointWithinEpoch, as_interrupted
 from vgglab.training.testing import HeldOut, evaluate, is_trained, selected_weights

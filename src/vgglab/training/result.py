@@ -6,7 +6,7 @@ import csv
 import io
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from vgglab.config import Config, Procedure
@@ -33,6 +33,15 @@ SELECTION_METRIC = "validation/top1_error"
 """Key of a record; the best weights are those of its lowest value."""
 
 
+def best_record(records: Iterable[Record]) -> Record | None:
+    """That of the epoch whose weights are the best: the first of the lowest validation error.
+
+    None where no epoch has ended.
+    """
+    epochs = [record for record in records if SELECTION_METRIC in record]
+    return min(epochs, key=lambda record: float(record[SELECTION_METRIC]), default=None)
+
+
 def trained_result(
     run: str,
     records: Sequence[Record],
@@ -49,7 +58,8 @@ def trained_result(
         speed: medians over the epochs; see ``speed_of``.
         hardware: see ``hardware``, with the kernels in use.
     """
-    best = min(records, key=lambda record: float(record[SELECTION_METRIC]))
+    best = best_record(records)
+    assert best is not None
     return {
         "run": run,
         "validation": {

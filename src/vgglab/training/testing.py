@@ -24,10 +24,11 @@ from vgglab.models.kernels.select import uses_packed_weights
 from vgglab.models.vgg import VGG
 from vgglab.runs import RunDirectory, read_metrics
 from vgglab.runs.records import ProtocolErrors, ProtocolTest, Result
-from vgglab.training.checkpoints import checkpoint_step, damage, net_state
+from vgglab.training.checkpoints import net_state
 from vgglab.training.distributed import ProcessGroup
 from vgglab.training.outcomes import Diverged
 from vgglab.training.result import SELECTION_METRIC, procedure_part, tested_part
+from vgglab.training.resuming import fault_of_best
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,18 @@ def selected_weights(config: Config, directory: RunDirectory) -> dict[str, Tenso
     """The state of the net to be tested: that of the best or of the last epoch.
 
     Raises:
-        DataError: the checkpoint is gone.
+        DataError: the checkpoint is gone, damaged, or of another epoch than the best.
     """
     path = directory.selected_checkpoint(config.recipe.select)
     if not path.exists():
         raise DataError(f"{directory.id}: {path} is gone, and with it the weights to be tested")
-    return net_state(path)
+    state = net_state(path)
+    if config.recipe.select == "best" and (found := fault_of_best(directory, path)):
+        raise DataError(
+            f"{path} {found}, which {directory.metrics.name} says was the best; remove "
+            f"{directory.path} to train the run anew"
+        )
+    return state
 
 
 def is_trained(config: Config, directory: RunDirectory, steps: int) -> bool:
@@ -61,14 +68,12 @@ def is_trained(config: Config, directory: RunDirectory, steps: int) -> bool:
         directory: of the run.
         steps: of the whole run.
     """
-    best = directory.best_checkpoint
-    if config.recipe.select != "best" or not best.exists() or damage(best):
+    if config.recipe.select != "best":
         return False
     epochs = [r for r in read_metrics(directory.metrics) if SELECTION_METRIC in r]
     if len(epochs) < config.recipe.epochs or epochs[-1]["step"] != steps:
         return False
-    lowest = min(epochs, key=lambda record: record[SELECTION_METRIC])
-    return bool(checkpoint_step(best) == lowest["step"])
+    return not fault_of_best(directory, directory.best_checkpoint)
 
 
 def evaluate(

@@ -13,7 +13,8 @@ from typing import Any
 
 from vgglab.runs import RunDirectory
 from vgglab.signals import STOPPED_EXIT_CODE
-from vgglab.training.checkpoints import checkpoint_step, checkpoint_to_resume
+from vgglab.training.checkpoints import checkpoint_step
+from vgglab.training.resuming import checkpoint_to_resume
 from vgglab.verify.boundaries import BOUNDARIES, Boundary, Interruption
 from vgglab.verify.compare import differences
 from vgglab.verify.trial import END, attempt

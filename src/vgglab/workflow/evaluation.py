@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from vgglab.config import Config, Procedure, with_infrastructure_of
 from vgglab.config.parse import ConfigError, parse
+from vgglab.data.errors import DataError
+from vgglab.data.sources.registry import fingerprint
 from vgglab.runs import RunDirectory, State
 from vgglab.runs.damage import DamagedFile, is_whole_parquet, say_once
 from vgglab.runs.records import Result, read_config, read_result, write_result
@@ -112,6 +114,17 @@ def config_to_test(directory: RunDirectory, command: Config) -> Config:
     return config_here(directory, command, lambda _: {"protocol": protocol})
 
 
+def _refuse_other_data(config: Config, directory: RunDirectory) -> None:
+    """Refuse to test on images that are not those the run was trained for: its other tests are."""
+    its_own = directory.read_status().data_fingerprint
+    here = fingerprint(config.data, config.paths.data_folder)
+    if its_own and here != its_own:
+        raise DataError(
+            f"run={directory.id}: was trained on other data (fingerprint {its_own}) than data="
+            f"{config.data.name} is here (fingerprint {here}), and is tested on its own alone"
+        )
+
+
 def catch_up(config: Config, directory: RunDirectory) -> Sequence[Procedure]:
     """Test a finished run under what it was not yet tested under; the caller has claimed it.
 
@@ -119,12 +132,13 @@ def catch_up(config: Config, directory: RunDirectory) -> Sequence[Procedure]:
         The tests that were made.
 
     Raises:
-        DataError: its images or its weights are gone.
+        DataError: its images or its weights are gone, or the images are others.
         ConfigError: there is no such GPU.
     """
     todo = untested(config, directory)
     if todo:
         refuse_without_gpus(config)
+        _refuse_other_data(config, directory)
         # Imported only now: a run that lacks no test is found without loading torch.
         import_lightning()
         from vgglab.workflow.retest import retest
