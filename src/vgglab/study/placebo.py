@@ -14,7 +14,7 @@ from vgglab.study.claims.comparisons import Comparison, Side, comparisons
 from vgglab.study.claims.contrast import Measured
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.pairing import error_of, has_trained, pair
-from vgglab.study.claims.tested import Point
+from vgglab.study.claims.tested import Point, common_label
 from vgglab.study.looking import seeds_looked_at
 from vgglab.study.view import StudyView
 
@@ -41,7 +41,7 @@ class NullPair:
 
     net: str
     protocol: str
-    """Label of the test that both are compared under; empty while neither was tested."""
+    """Label of the test that both are compared under; empty where they share none."""
     points: Sequence[Point]
     other_points: Sequence[Point]
     errors: Mapping[int, float]
@@ -82,7 +82,8 @@ def null_pair(view: StudyView) -> NullPair | None:
         if arm_fields(p.config) == fields and p.config.seed in seeds and p.state != State.UNNEEDED
     ]
     others = [p for p in view.placebo if p.config.seed - SHIFT in seeds]
-    label = _label([*points, *others])
+    names = (view.placebo[0].config.protocol.name,)
+    label = common_label(names, [*points, *others], _CLAIM.metric) or ""
     return NullPair(
         net=net_name(view.placebo[0].config),
         protocol=label,
@@ -91,16 +92,6 @@ def null_pair(view: StudyView) -> NullPair | None:
         errors=_errors(points, label),
         other_errors=_errors(others, label),
     )
-
-
-def _label(points: Sequence[Point]) -> str:
-    """Label of the protocol that the config names, as in ``result.json``: at scales, with them."""
-    tested = [set(p.result.get("errors", {})) for p in points if p.state is State.FINISHED]
-    if not tested:
-        return ""
-    name = points[0].config.protocol.name
-    shared = sorted(set.intersection(*tested))
-    return next((s for s in shared if s == name or s.startswith(f"{name}-")), "")
 
 
 def _errors(points: Sequence[Point], label: str) -> dict[int, float]:
