@@ -17,13 +17,15 @@ NOISE = (0.03, -0.05, 0.06, -0.02, 0.01)
 
 
 def config(model: str, seed: int, norm: str = "batch", **fields: Any) -> Config:
-    """A resolved config; ``fields`` are of the recipe, but for ``width``, ``init`` and groups."""
+    """A resolved config; ``fields`` are of the recipe, but for ``width``, ``init`` and groups;
+    ``net`` has further fields of the model."""
     width, init = fields.pop("width", 0.25), fields.pop("init", "he")
+    net = fields.pop("net", {})
     groups = {name: fields.pop(name) for name in ("data", "protocol") if name in fields}
     recipe = {"epochs": 8, "batch_size": 64, "learning_rate": 0.05, "schedule": {"name": "step"}}
     tree = {
         "seed": seed,
-        "model": {"name": model, "width": width},
+        "model": {"name": model, "width": width} | net,
         "norm": {"name": norm},
         "init": {"name": init},
         "data": {"name": "digits", "image_size": 32},

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from vgglab.config import arm_fields
-from vgglab.config.claims import Claim
 from vgglab.study.arms import Arm, arms
 from vgglab.study.claims.best import Best, best_of
-from vgglab.study.claims.comparisons import Comparison, Side
+from vgglab.study.claims.comparisons import Comparison, Side, claim_on_named
 from vgglab.study.claims.curve import Curve, curve_of
 from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.pairing import pair
@@ -149,13 +148,11 @@ def _fit(
     points: Mapping[Arm, Mapping[int, Point]],
     protocol: str,
 ) -> Fit | None:
-    name = "model.name" if factor == LAYERS else factor
-    sides = tuple(
-        Side({name: arm.model if factor == LAYERS else place}, protocol, (points[arm],))
-        for arm, place in places.items()
-    )
-    claim = dataclasses.replace(_CLAIM, compare=tuple(dict(side.fields) for side in sides))
-    paired = pair(Comparison("fit", claim, {}, ({},), sides), view.reader).condensed()
+    sides = tuple(Side({}, protocol, (points[arm],)) for arm in places)
+    # The order is found, not claimed: its values need be none that a claim may name.
+    claim = claim_on_named("falls", len(sides), 0.0, "")
+    paired = pair(Comparison("fit", claim, {}, ({},), sides), view.reader)
+    paired = dataclasses.replace(paired, places=tuple(places.values())).condensed()
     best = best_of(paired)
     if best is None or best.seeds < 2:
         return None
@@ -201,10 +198,3 @@ def _curve(curve: Curve) -> CurveRecord:
 
 def _rounded(values: Sequence[float]) -> list[float]:
     return [round(value, DIGITS) + 0.0 for value in values]
-
-
-_CLAIM = Claim(
-    statement="The error is least somewhere along an order",
-    direction="falls",
-    compare=({"model.name": "a"}, {"model.name": "b"}, {"model.name": "d"}),
-)
