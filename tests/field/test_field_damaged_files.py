@@ -145,14 +145,24 @@ def test_commands_name_the_file_and_go_on(runs: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*BEFORE_ITS_END, "predictions/center.parquet"])
-def test_a_study_goes_on_and_ends_as_before(name: str, command: Command, tmp_path: Path) -> None:
-    study = ("-m", "model=a,b", "study.name=mine", *SMALL, "protocol=center", "protocol.top_k=[1]")
+@pytest.mark.parametrize(
+    ("name", "select"),
+    [
+        *((name, "best") for name in (*BEFORE_ITS_END, "predictions/center.parquet")),
+        ("status.json", "last"),
+        ("result.json", "last"),
+    ],
+)
+def test_a_study_goes_on_and_ends_as_before(
+    name: str, select: str, command: Command, tmp_path: Path
+) -> None:
+    study = ("-m", "model=a,b", "study.name=mine", *SMALL, "protocol=center", "protocol.top_k=[1]",
+             f"recipe.select={select}")  # fmt: skip
     assert command(*study).returncode == 0
     (run,) = (tmp_path / "runs").glob("a-*")
     whole, before = (run / "result.json").read_bytes(), stamps(tmp_path)
     content = (run / name).read_bytes()
-    assert [path.name for path in (run / "checkpoints").iterdir()] == ["best.ckpt"]
+    assert [path.name for path in (run / "checkpoints").iterdir()] == [f"{select}.ckpt"]
     records = (run / "metrics.jsonl").read_bytes()
     (run / name).write_bytes(b"")
     said = command(*study)

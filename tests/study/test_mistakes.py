@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from study_points import run
 
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
+from vgglab.study.claims.pairing import Cell, Paired, image_sums
 
 
 def read(root: Path, **columns: Any) -> Mistakes:
@@ -60,3 +62,27 @@ def test_old_and_new_predictions_are_of_the_same_images(tmp_path: Path) -> None:
     old, new = read(tmp_path / "old"), read(tmp_path / "new", original=[907, 907, 40])
     assert old.same_images(new)
     assert new.same_images(old)
+
+
+def test_images_of_one_original_count_once_if_any_run_tells(tmp_path: Path) -> None:
+    old, new = read(tmp_path / "old"), read(tmp_path / "new", original=[907, 907, 40])
+    for rows in ([[old], [new]], [[new], [old]], [[old, new]]):
+        sums, images = image_sums(rows)
+        assert images == 3
+        assert all(found is not None and found.shape[-1] == 2 for found in sums)
+    other = read(tmp_path / "other", original=[907, 40, 40])
+    assert not new.same_images(other)
+    assert image_sums([[old], [new], [other]]) == ([None] * 3, None)
+
+
+@pytest.mark.parametrize("nets", [1, 2, 6])
+def test_without_predictions_nets_of_a_side_are_wrong_on_the_same_images(nets: int) -> None:
+    """At the worst: averaging takes nothing from the luck of the images that they share."""
+    cells = tuple(
+        Cell(side, average, (side, average), (0, 1), (), np.array([20.0, 20.0]), None)
+        for side in (0, 1)
+        for average in range(nets)
+    )
+    measured = Paired(cells, 2, (), (0.0, 1.0), 1000).difference(0, 1)
+    assert measured is not None
+    assert measured.image_variance == pytest.approx(2 * 20 * 80 / 1000)

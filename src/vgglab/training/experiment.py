@@ -85,10 +85,11 @@ def run_experiment(
     memory_format = MEMORY_FORMATS[config.trainer.memory_format]
     with announced("preparing the data", shown=bool(screens)), group.first_alone_first():
         data = ImageData(config, memory_format, group.world)
-    resume = group.from_first(checkpoint_to_resume(directory) if group.world.is_first else None)
     steps_per_epoch = data.train_dataloader().steps
     steps = steps_per_epoch * config.recipe.epochs
-    trained = resume is None and group.world.is_alone and is_trained(config, directory, steps)
+    resume, trained = group.from_first(
+        _where_it_stands(config, directory, steps) if group.world.is_first else None
+    )
     step = checkpoint_step(resume) if resume else steps if trained else 0
 
     net = first_net(config, group.world, None if step else first_weights)
@@ -178,6 +179,14 @@ def run_experiment(
         | skipped
         | tested
     )
+
+
+def _where_it_stands(
+    config: Config, directory: RunDirectory, steps: int
+) -> tuple[Path | None, bool]:
+    """The checkpoint that a run goes on from, and whether it lacks its tests alone."""
+    resume = checkpoint_to_resume(directory, config.recipe.select)
+    return resume, resume is None and is_trained(config, directory, steps)
 
 
 def _screens_of(config: Config, group: ProcessGroup) -> list[ProgressScreen]:

@@ -64,11 +64,16 @@ def _find_best(run: RunDirectory, step: int) -> str:
     return f"needs {run.best_checkpoint.name}, which {found}" if found else ""
 
 
-def checkpoint_to_resume(run: RunDirectory) -> Path | None:
+def checkpoint_to_resume(run: RunDirectory, select: str = "best") -> Path | None:
     """The latest checkpoint that the run can go on from; None where it begins from the beginning.
 
     One that is passed over is called ``last.unusable`` from then on, where it would otherwise
     become ``previous.ckpt`` instead of the one that is used.
+
+    Args:
+        run: the run.
+        select: ``recipe.select``; with ``last`` nothing needs the best weights, which a finished
+            run has not kept.
 
     Raises:
         DataError: ``metrics.jsonl`` has lost records that are before each whole checkpoint.
@@ -82,7 +87,7 @@ def checkpoint_to_resume(run: RunDirectory) -> Path | None:
         if not found and not is_as_marked(run.metrics, loaded(path, mmap=True).get(RECORDS)):
             found = f"follows records that {run.metrics.name} has lost"
             lost_records = True
-        if not found:
+        if not found and select == "best":
             found = _find_best(run, checkpoint_step(path))
         if not found:
             for other in passed:

@@ -80,7 +80,7 @@ class Trials:
         run, sent = self._new("interrupted"), interruption.boundary.sent
         # The code of a killed process is the negative signal; after SIGTERM it exits by itself.
         self._attempt(run, interruption, STOPPED_EXIT_CODE if sent is signal.SIGTERM else -sent)
-        checkpoint = checkpoint_to_resume(run)
+        checkpoint = checkpoint_to_resume(run, self._tree["recipe"]["select"])
         step = checkpoint_step(checkpoint) if checkpoint else 0
         self._attempt(run, None, 0)
         result = TrialResult(interruption, step, differences(reference, run))

@@ -26,11 +26,17 @@ class Mistakes:
     label_n: NDArray[np.int64]
     wrong_n: NDArray[np.bool_]
 
+    @property
+    def tells_originals(self) -> bool:
+        """Whether some images are known to be made from one original."""
+        return not np.array_equal(self.original_n, self.index_n)
+
     def same_images(self, other: Mistakes) -> bool:
-        """Whether both runs were tested on the same images."""
-        return np.array_equal(self.index_n, other.index_n) and np.array_equal(
-            self.label_n, other.label_n
-        )
+        """Whether both runs were tested on the same images, as far as they tell."""
+        pairs = [(self.index_n, other.index_n), (self.label_n, other.label_n)]
+        if self.tells_originals and other.tells_originals:
+            pairs.append((self.original_n, other.original_n))
+        return all(np.array_equal(one, another) for one, another in pairs)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -113,11 +114,7 @@ class Paired:
             variance, lucks = noise_of_images(sums, self.images, used[0].condensed_from)
             groups = tuple(map(Group, values, lucks))
             return Measured(groups, variance, self.images, paired=True, by_seed=by_seed)
-        bound = 0.0
-        if self.images:
-            # As if the nets were tested on images of their own: no pair can vary more.
-            errors = [(float(cell.errors_s.mean()), weight) for cell, weight in weighted]
-            bound = sum(w**2 * e * (100 - e) for e, w in errors) / self.images
+        bound = _image_bound(weighted) / self.images if self.images else 0.0
         groups = tuple(map(Group, values))
         return Measured(groups, bound, self.images, paired=False, by_seed=by_seed)
 
@@ -153,6 +150,17 @@ class Paired:
 
 
 _Weighted = list[tuple[Cell, float]]
+
+
+def _image_bound(weighted: _Weighted) -> float:
+    """Most that one test image can vary in a contrast, points^2, where no run tells which it got
+    wrong.
+
+    Nets that are added up are wrong on the same images at the worst, so that their deviations add
+    up; those on the two sides of a difference are at the worst tested on images of their own.
+    """
+    deviations = [(w, math.sqrt(e * (100 - e))) for c, w in weighted for e in [c.errors_s.mean()]]
+    return sum(math.fsum(w * d for w, d in deviations if w * s > 0) ** 2 for s in (1, -1))
 
 
 def _grouped(weighted: _Weighted) -> list[tuple[_Weighted, list[int]]]:
@@ -340,7 +348,8 @@ def image_sums(
         for mistakes in row:
             if mistakes is None or (reference and not reference.same_images(mistakes)):
                 return [None] * len(rows), None
-            reference = reference or mistakes
+            if reference is None or not reference.tells_originals:
+                reference = mistakes
             found[-1].append(mistakes)
     if reference is None:
         return [None] * len(rows), None
