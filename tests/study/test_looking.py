@@ -17,7 +17,7 @@ from vgglab.runs import RunDirectory, RunRecord, State
 from vgglab.study import MissingPoint, StudyView
 from vgglab.study.claims.comparisons import comparisons
 from vgglab.study.claims.looks import seeds_of_look
-from vgglab.study.claims.verdict import judge
+from vgglab.study.claims.verdict import Judgement, judge
 from vgglab.study.claims.wanted import wanted
 from vgglab.study.ledger import LookLine, lines_to_add, look_line, plain_line
 from vgglab.study.looking import (
@@ -228,3 +228,77 @@ def test_a_ledger_of_an_earlier_version_counts_as_it_did() -> None:
     again, words = reported(dataclasses.replace(view, ledger=known))
     assert again.ledger == known
     assert {look for _, look in words.values()} == {1}
+
+
+def one_claim(norms: Sequence[str] = ("batch",), seeds: int = 5, **claim: Any) -> StudyView:
+    """A claim on C and D alone, which have the same error."""
+    tree = {"statement": "x", "direction": "lower"} | claim
+    sides = [{"model.name": "d"}, {"model.name": "c"}]
+    points = [p for m in "cd" for n in norms for p in net(m, 9.0, seeds=seeds, norm=n)]
+    return study_points.view(*points, claims=parse_claims({"mine": tree | {"compare": sides}}))
+
+
+def after(view: StudyView, *earlier: StudyView, looks: Sequence[int] = ()) -> list[Judgement]:
+    """The judgements of a study that was reported on as each of these before."""
+    ledger: Sequence[LookLine] = ()
+    for one in earlier:
+        ledger = reported(dataclasses.replace(one, ledger=ledger))[0].ledger
+    return judge(dataclasses.replace(view, ledger=ledger, looks=tuple(looks)))[0]
+
+
+def test_looks_that_are_declared_afterwards_give_back_nothing_that_was_spent() -> None:
+    before = [one_claim(seeds=n) for n in (3, 4)]
+    (found,) = after(one_claim(), *before, looks=[5])
+    assert found.look == 3
+    assert found.spent == pytest.approx(0.95)
+    (first,) = after(one_claim(), looks=[5])
+    assert (first.look, first.spent) == (1, 1.0)
+
+
+def test_more_looks_than_were_declared_begin_no_new_five_percent() -> None:
+    view = dataclasses.replace(one_claim(seeds=3), looks=(2, 3))
+    lines = look_lines(with_looks(view), 1.0)
+    assert [line.look for line in lines] == [1, 2]
+    for looks, number, spent in (((2, 3), 2, 1.0), ((2, 3, 5), 3, 0.95)):
+        more = dataclasses.replace(one_claim(), looks=looks, ledger=lines)
+        (found,) = judge(more)[0]
+        assert found.look == number, looks
+        assert found.spent == pytest.approx(spent), looks
+
+
+def test_another_arm_in_the_study_hides_no_look() -> None:
+    both = one_claim(norms=("batch", "none"))
+    found = {str(j.comparison.setting): j.look for j in after(both, one_claim())}
+    assert found == {"{'norm.name': 'batch'}": 1, "{'norm.name': 'none'}": 1}
+    found = {str(j.comparison.setting): j.look for j in after(both, one_claim(seeds=4))}
+    assert found == {"{'norm.name': 'batch'}": 2, "{'norm.name': 'none'}": 1}
+
+
+@pytest.mark.parametrize(
+    "change", [{"margin": 0.5, "margin_reason": "x"}, {"metric": "top5_error"}]
+)
+def test_another_question_of_the_same_runs_is_another_look(change: dict[str, Any]) -> None:
+    def asked(**claim: Any) -> StudyView:
+        view = one_claim(**claim)
+        for run in view.runs:
+            run.result["errors"]["center"]["top5_error"] = 1.0
+        return view
+
+    (found,) = after(asked(**{"direction": "no_better"} | change), asked(direction="no_better"))
+    assert found.look == 2
+    (again,) = after(asked(**change), asked(**change))
+    assert again.look == 1
+
+
+def test_a_test_that_is_made_later_is_another_look_or_none() -> None:
+    view = one_claim(protocol=["dense", "center"])
+    scaled = one_claim(protocol=["dense", "center"])
+    for run in scaled.runs:
+        run.result["errors"]["dense"] = run.result["errors"]["center"]
+    (found,) = after(scaled, view)
+    assert (found.comparison.sides[0].protocol, found.look) == ("dense", 2)
+    # Of several tests of one protocol that which the runs ask for counts, whatever else is made.
+    for run in view.runs:
+        run.result["errors"]["center-16"] = run.result["errors"]["center"]
+    (found,) = after(view)
+    assert found.comparison.sides[0].protocol == "center"

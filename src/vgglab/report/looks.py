@@ -57,7 +57,7 @@ def _sentences(view: StudyView) -> list[str]:
 
 def _progress(view: StudyView) -> str:
     if not view.looks:
-        times = max((len(looks_of(view, asked)) for asked in comparisons(view)[0]), default=0)
+        times = max((len(looks_of(view, asked).seeds) for asked in comparisons(view)[0]), default=0)
         text = "No looks were declared: the study is judged with all seeds of its grid"
         if times <= 1:
             return f"{text}, once."

@@ -19,11 +19,14 @@ class LookedAt:
     """Chance of a false word that has been spent on it, this look included."""
     runs: str = ""
     """Hash of the runs that it compared; empty in ledgers of earlier versions, which lack it."""
+    question: str = ""
+    """What was asked of them: tests, error and margin; empty as ``runs`` may be."""
 
     def is_same(self, other: LookedAt) -> bool:
-        """Whether both are judgements of the same runs."""
-        of_same_runs = self.runs == other.runs or not (self.runs and other.runs)
-        return self.seeds == other.seeds and of_same_runs
+        """Whether both are judgements of one question on the same runs."""
+        told = (self.runs, other.runs), (self.question, other.question)
+        alike = all(one == another or not (one and another) for one, another in told)
+        return self.seeds == other.seeds and alike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,11 @@ def claim_key(name: str, setting: Mapping[str, Any]) -> str:
     return ", ".join([name, *(f"{field}={value}" for field, value in sorted(setting.items()))])
 
 
+def claim_of_key(key: str) -> str:
+    """The name of the claim that a ``claim_key`` begins with."""
+    return key.partition(", ")[0]
+
+
 def look_line(plain: Mapping[str, Any]) -> LookLine:
     """The line that ``plain_line`` wrote."""
     claims = {
@@ -65,6 +73,7 @@ def look_line(plain: Mapping[str, Any]) -> LookLine:
             word=found["word"],
             alpha_spent=found["alpha_spent"],
             runs=found.get("runs", ""),
+            question=found.get("question", ""),
         )
         for name, found in plain["claims"].items()
     }

@@ -122,6 +122,7 @@ def _line(view: StudyView, look: int | None, minutes: float, now: float) -> Look
             word=record["verdict"],
             alpha_spent=record["alpha_spent"],
             runs=asked[key].among(seeds).runs_hash,
+            question=asked[key].question,
         )
     return LookLine(
         time=now,

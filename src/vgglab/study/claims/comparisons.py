@@ -56,6 +56,13 @@ class Comparison:
         return frozenset(seed for side in self.sides for net in side.nets for seed in net)
 
     @property
+    def question(self) -> str:
+        """What is asked of its runs, beside the direction: a ledger tells by it what was asked."""
+        tests = " and ".join(dict.fromkeys(side.protocol for side in self.sides))
+        share = f" + {self.claim.margin_share:g}%" if self.claim.margin_share else ""
+        return f"{self.claim.metric} under {tests}, margin {self.claim.margin:g}{share}"
+
+    @property
     def runs_hash(self) -> str:
         """Of the ids of its runs."""
         ids = sorted(point.id for point in self.points)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 from vgglab.study.claims.comparisons import Comparison
-from vgglab.study.ledger import LookedAt
+from vgglab.study.claims.inference import ALPHA
+from vgglab.study.claims.spending import Spending, spending
+from vgglab.study.ledger import LookedAt, LookLine, claim_of_key
 from vgglab.study.view import StudyView
 
 Seeds = frozenset[int]
+ROUNDING = 1e-6
+"""Of what a ledger says was spent."""
 
 
 def seeds_of_look(view: StudyView, look: int) -> tuple[int, ...]:
@@ -15,30 +22,77 @@ def seeds_of_look(view: StudyView, look: int) -> tuple[int, ...]:
     return tuple(seeds[: view.looks[look - 1]])
 
 
-def looks_of(view: StudyView, comparison: Comparison) -> list[Seeds | None]:
-    """The seeds of a claim at each look; None of one at runs that are not the study's any more.
+@dataclass(frozen=True)
+class Looks:
+    """The looks at one claim, and the rule by which they share its 5%."""
+
+    seeds: list[Seeds | None]
+    """Of each look; None of one at runs, or with a question, that are not the study's any more."""
+    rule: Spending
+
+
+def looks_of(view: StudyView, comparison: Comparison) -> Looks:
+    """How often a claim is looked at, with which seeds.
 
     Declared looks are the study's. Without them every judgement that the ledger has of the claim
-    was a look, and this one is another if it is of other runs: more seeds, other seeds, or another
-    net that is averaged over. What was spent then is spent, whether or not the runs are still here.
+    was a look, and this one is another if it is of other runs (more seeds, other seeds, another
+    net that is averaged over) or asks another question of them. What was spent then is spent,
+    whether or not the runs are still here; also where looks were declared afterwards, or others.
     """
-    if view.looks:
-        return [frozenset(seeds_of_look(view, look)) for look in range(1, len(view.looks) + 1)]
-    present = LookedAt(
-        seeds=tuple(sorted(comparison.seeds)), word="", alpha_spent=0.0, runs=comparison.runs_hash
-    )
+    declared = [frozenset(seeds_of_look(view, n)) for n in range(1, len(view.looks) + 1)]
+    present = _judgement_of(comparison, sorted(comparison.seeds))
     earlier: list[LookedAt] = []
     for line in view.ledger:
-        found = line.claims.get(comparison.key)
-        if found and found.seeds and not any(map(found.is_same, (*earlier, present))):
-            earlier.append(found)
+        for found in _judgements(line, comparison):
+            is_known = any(map(found.is_same, earlier))
+            if declared:
+                is_known = is_known or _is_declared(view, line, found, comparison)
+            elif found.is_same(present):
+                is_known = True
+            if found.seeds and not is_known:
+                earlier.append(found)
     repeated = [_if_repeatable(found, comparison) for found in earlier]
-    return [*repeated, *([comparison.seeds] if comparison.seeds else [])]
+    now = declared or ([comparison.seeds] if comparison.seeds else [])
+    still = [seeds for seeds in now if seeds not in repeated]
+    return Looks([*repeated, *still], spending(() if repeated else view.looks))
+
+
+def _judgements(line: LookLine, comparison: Comparison) -> Iterator[LookedAt]:
+    """What a line has of a claim: under its key, or under the one that it had before the study got
+    other arms, by its runs."""
+    if comparison.key in line.claims:
+        yield line.claims[comparison.key]
+        return
+    for key, found in line.claims.items():
+        is_of_claim = claim_of_key(key) == comparison.name and found.runs
+        if is_of_claim and comparison.among(found.seeds).runs_hash == found.runs:
+            yield found
+
+
+def _judgement_of(comparison: Comparison, seeds: Sequence[int]) -> LookedAt:
+    """What the ledger would have of these seeds, but for the word."""
+    return LookedAt(
+        seeds=tuple(seeds),
+        word="",
+        alpha_spent=0.0,
+        runs=comparison.among(seeds).runs_hash,
+        question=comparison.question,
+    )
+
+
+def _is_declared(view: StudyView, line: LookLine, found: LookedAt, comparison: Comparison) -> bool:
+    """Whether a judgement was one of the declared looks, as they are now."""
+    if line.look is None or line.look > len(view.looks):
+        return False
+    spent = ALPHA * spending(view.looks).spent(line.look)
+    return (
+        set(found.seeds) <= set(seeds_of_look(view, line.look))
+        and found.alpha_spent <= spent + ROUNDING
+        and found.is_same(_judgement_of(comparison, found.seeds))
+    )
 
 
 def _if_repeatable(found: LookedAt, comparison: Comparison) -> Seeds | None:
     seeds = frozenset(found.seeds)
-    is_here = seeds <= comparison.seeds
-    if found.runs:
-        is_here = is_here and comparison.among(seeds).runs_hash == found.runs
+    is_here = seeds <= comparison.seeds and found.is_same(_judgement_of(comparison, found.seeds))
     return seeds if is_here else None

@@ -23,7 +23,7 @@ def labels_of(claim: Claim, nets: Sequence[Mapping[int, Point]]) -> tuple[str, .
     common = [p for side, points in sides if PROTOCOL not in side for p in points]
     shared = common_label(claim.protocol, common, claim.metric)
     found = [
-        _label(side[PROTOCOL], points, claim.metric) if PROTOCOL in side else shared
+        common_label((str(side[PROTOCOL]),), points, claim.metric) if PROTOCOL in side else shared
         for side, points in sides
     ]
     if not all(found):
@@ -36,25 +36,23 @@ def labels_of(claim: Claim, nets: Sequence[Mapping[int, Point]]) -> tuple[str, .
 def common_label(names: Sequence[str], points: Sequence[Point], metric: Metric) -> str | None:
     """The label of the first of these protocols under which all runs have an error; None: of none.
 
+    A run that did not train was tested under none; where none did, it is one that they ask for.
+
     Args:
         names: of protocols.
         points: that are compared.
         metric: which of a test's errors.
     """
-    return next((label for name in names if (label := _label(name, points, metric))), None)
-
-
-def _label(name: str, points: Sequence[Point], metric: Metric) -> str | None:
-    """The label that all of these runs have for a protocol: its name, or with scales.
-
-    A run that did not train was tested under none and would have been under any.
-    """
-    offered = [_offered(p, metric) for p in points if p.state not in UNTRAINED]
-    if not offered:
-        return name if points else None
-    labels = set.intersection(*offered)
-    fitting = sorted(label for label in labels if label == name or label.startswith(f"{name}-"))
-    return fitting[0] if fitting else None
+    if not points:
+        return None
+    asked = set.intersection(*(_asked(point, metric) for point in points))
+    tested = [_offered(point, metric) for point in points if point.state not in UNTRAINED]
+    shared = set.intersection(*tested) if tested else asked
+    for name in names:
+        fitting = [text for text in shared if text == name or text.startswith(f"{name}-")]
+        if fitting:  # one that the runs ask for before one that was made later
+            return min(fitting, key=lambda text: (text not in asked, text))
+    return None
 
 
 def _offered(point: Point, metric: Metric) -> set[str]:
@@ -62,6 +60,11 @@ def _offered(point: Point, metric: Metric) -> set[str]:
     if point.state is State.FINISHED:
         errors = point.result.get("errors", {})
         return {label for label, found in errors.items() if metric in found}
+    return _asked(point, metric)
+
+
+def _asked(point: Point, metric: Metric) -> set[str]:
+    """Labels of the tests with an error that a run's own config asks for."""
     if TOP_K[metric] not in point.config.protocol.top_k:
         return set()
     return {procedure.label for procedure in point.config.procedures}

@@ -17,7 +17,7 @@ from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.distributions import beta_isf, normal_isf
 from vgglab.study.claims.evidence import Direction, Evidence, OneSided
 from vgglab.study.claims.inference import ALPHA, holm, holm_levels
-from vgglab.study.claims.looks import Seeds, looks_of
+from vgglab.study.claims.looks import Looks, looks_of
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.pairing import Paired, error_of, has_trained, pair
 from vgglab.study.claims.spending import Spending, spending
@@ -70,6 +70,8 @@ class Judgement:
     """Percentage points."""
     look: int
     """From 1."""
+    rule: Spending
+    """By which the looks at it share its 5%."""
     tail: float
     """Of the intervals that hold at 95% at this look, the chance on each side."""
     spent: float
@@ -142,15 +144,14 @@ def judged(found: Sequence[Comparison], view: StudyView, reader: MistakesReader)
         reader: knows which test images each run got wrong.
     """
     looks = [looks_of(view, comparison) for comparison in found]
-    rule = spending(view.looks)
     latest: dict[int, Judgement] = {}
-    for look in range(1, max(map(len, looks), default=0) + 1):
+    for look in range(1, max((len(of_one.seeds) for of_one in looks), default=0) + 1):
         is_open = [i for i in range(len(found)) if not (i in latest and latest[i].is_settled)]
         now = {
-            i: _test(comparison, pair(comparison, reader), look, rule)
+            i: _test(comparison, pair(comparison, reader), look, looks[i].rule)
             for i in is_open
-            if look <= len(looks[i])
-            for seeds in [looks[i][look - 1]]
+            if look <= len(looks[i].seeds)
+            for seeds in [looks[i].seeds[look - 1]]
             if seeds is not None  # what was spent at it is spent
             for comparison in [found[i].among(seeds)]
         }
@@ -160,7 +161,7 @@ def judged(found: Sequence[Comparison], view: StudyView, reader: MistakesReader)
         if not is_complete and view.looks and look > 1 and not _has_begun(now, looks):
             break  # the numbers stay those of the look before
         may_speak = is_complete or not view.looks
-        latest |= _with_words(now, len(is_open), rule) if may_speak else _mid_look(now)
+        latest |= _with_words(now, len(is_open)) if may_speak else _mid_look(now)
         if not is_complete and view.looks:
             break
     return [latest[i] for i in range(len(found))]
@@ -170,16 +171,16 @@ def judged_once(asked: Sequence[tuple[Comparison, Paired]]) -> list[Judgement]:
     """The verdicts on errors that are given, in one look, corrected for each other."""
     once = spending((1,))
     now = {i: _test(comparison, paired, 1, once) for i, (comparison, paired) in enumerate(asked)}
-    return list(_with_words(now, len(now), once).values())
+    return list(_with_words(now, len(now)).values())
 
 
-def _has_begun(now: Mapping[int, Judgement], looks: Sequence[Sequence[Seeds | None]]) -> bool:
+def _has_begun(now: Mapping[int, Judgement], looks: Sequence[Looks]) -> bool:
     """Whether a run that a look adds to the one before it has an outcome."""
     return any(
         point.state.is_outcome
         for i, judgement in now.items()
         for point in judgement.comparison.points
-        if point.config.seed not in (looks[i][judgement.look - 2] or ())
+        if point.config.seed not in (looks[i].seeds[judgement.look - 2] or ())
     )
 
 
@@ -205,6 +206,7 @@ def _test(comparison: Comparison, paired: Paired, look: int, rule: Spending) -> 
         evidence=evidence,
         margin=margin,
         look=look,
+        rule=rule,
         tail=rule.tail(ALPHA / 2, look),
         spent=rule.spent(look),
         p_value=p,
@@ -255,7 +257,7 @@ def _mid_look(now: Mapping[int, Judgement]) -> dict[int, Judgement]:
     return {i: replace(judgement, p_value=1.0, reason=reason) for i, judgement in now.items()}
 
 
-def _with_words(now: Mapping[int, Judgement], family: int, rule: Spending) -> dict[int, Judgement]:
+def _with_words(now: Mapping[int, Judgement], family: int) -> dict[int, Judgement]:
     """The verdicts of a look; ``family`` counts the claims that had no word before it."""
     order = list(now)
     p_values = np.ones(family)
@@ -264,23 +266,22 @@ def _with_words(now: Mapping[int, Judgement], family: int, rule: Spending) -> di
     found = {}
     for place, i in enumerate(order):
         tails = now[i].direction.tails(float(levels[place]), now[i].evidence)
-        below, above = (rule.tail(t, now[i].look) for t in tails)
+        below, above = (now[i].rule.tail(t, now[i].look) for t in tails)
         judgement = replace(
             now[i],
             p_holm=float(adjusted[place]),
             decisive=now[i].evidence.interval_of(below, above),
         )
-        found[i] = _with_word(judgement, rule, family)
+        found[i] = _with_word(judgement, family)
     return found
 
 
-def _with_word(tested: Judgement, rule: Spending, family: int) -> Judgement:
+def _with_word(tested: Judgement, family: int) -> Judgement:
     direction, evidence = tested.direction, tested.evidence
     if untestable := _why_untestable(tested):
         return replace(tested, p_value=1.0, p_holm=1.0, decisive=None, reason=untestable)
-    for_it, against_it = (
-        overall_p(test, tested.look, rule) for test in (evidence.supports, evidence.contradicts)
-    )
+    tests = (evidence.supports, evidence.contradicts)
+    for_it, against_it = (overall_p(test, tested.look, tested.rule) for test in tests)
     against = against_it < for_it
     if tested.p_holm <= ALPHA:
         verdict = Verdict.CONTRADICTED if against else Verdict.SUPPORTED
