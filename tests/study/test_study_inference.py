@@ -178,3 +178,15 @@ def test_no_number_of_seeds_shows_what_the_images_leave_open() -> None:
     assert seeds_to_show(Noise(seed_sd=0.1, image_se=1.0), 1.0, 0.025) is None
     assert seeds_to_show(Noise(seed_sd=9.0, image_se=0.0), 0.01, 0.025) is None
     assert MOST_SEEDS > 100
+
+
+@pytest.mark.parametrize(("shift", "interval"), [(0.1, None), (0.0, (0.0, 0.0))])
+def test_runs_that_agree_to_the_last_digit_show_nothing(
+    shift: float, interval: tuple[float, float] | None
+) -> None:
+    """As rounded errors of two runs in a table do: a spread of nothing is none that is known."""
+    values = (5.1 + shift, 5.1 + shift), (-5.1, -5.1)
+    found = Measured(tuple(map(Group, values)), 0.0, None, paired=False)
+    assert found.interval == interval
+    assert found.noise is None
+    assert (found.p_below(10.0), found.p_above(-10.0)) == (1.0, 1.0)

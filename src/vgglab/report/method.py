@@ -32,8 +32,8 @@ def method_section() -> Section:
         "looks in proportion to their seeds, without them four fifths at the first judgement and "
         "half of the rest at each later one. The intervals hold at 95% over the looks so far, each "
         "its claim's own; where the one that counts for the word says otherwise it is shown too.",
-        "One seed is inconclusive by definition, and so is a claim of which a run has no outcome "
-        "yet.",
+        "One seed is inconclusive by definition, but for a claim on which nets train, which counts "
+        "nets as well; so is a claim of which a run has no outcome yet.",
         "Not covered: another data set, recipe, width or length of training.",
         "The epoch that is tested is chosen on the validation split; the test split is read once, "
         "at the end. docs/statistics.md has the measured error rates of these verdicts.",

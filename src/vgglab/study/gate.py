@@ -18,6 +18,7 @@ import scipy
 from vgglab.config.claims import Claim
 from vgglab.runs import RunRecord
 from vgglab.study.claims.comparisons import Comparison, Side, claim_on_named
+from vgglab.study.claims.contrast import ALIKE
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.evidence import CLAIMED, OTHER, Evidence
 from vgglab.study.claims.inference import ALPHA
@@ -134,6 +135,8 @@ def answer(paired: Paired, evidence: Evidence, place: Place) -> Answer:
     """
     if why := why_untestable(paired):
         return Answer(Word.UNDECIDED, 0.0, None, why)
+    if evidence.effect is not None and not evidence.effect.is_known:
+        return Answer(Word.UNDECIDED, 0.0, None, ALIKE)
     rule = spending(())
     below, above = (rule.tail(tail, place.look) for tail in LOWER.tails(place.alpha))
     said = Answer(

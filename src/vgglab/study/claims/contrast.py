@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from vgglab.study.claims.inference import ALPHA, reach, upper_tail
 from vgglab.study.claims.power import Noise
 
+ALIKE = "the runs of each side agree to the last digit: no noise is known"
+"""Why a contrast of two seeds or more that is not ``is_known`` gives no word."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -83,8 +86,8 @@ class Measured:
 
     @property
     def noise(self) -> Noise | None:
-        """None with one seed."""
-        if self.seeds < 2:
+        """None where it is not known."""
+        if not self.is_known:
             return None
         sizes = [group.variance for group in self.groups]
         alike = math.fsum(sizes) ** 2 / math.fsum(v**2 for v in sizes) if any(sizes) else len(sizes)
@@ -95,13 +98,20 @@ class Measured:
         )
 
     @property
+    def is_known(self) -> bool:
+        """Whether there is noise to test with: two seeds or more, whose errors are not all alike to
+        the last digit. Rounded errors of few runs often are, and say nothing of their spread."""
+        return self.seeds > 1 and self.seed_variance + self.image_variance > 0
+
+    @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95% interval at one look; None with one seed."""
+        """The 95% interval at one look; None where the noise is not known."""
         return self.interval_of(ALPHA / 2, ALPHA / 2)
 
     def interval_of(self, below: float, above: float) -> tuple[float, float] | None:
-        """The interval with these chances that the truth lies below, and above; None: one seed."""
-        if self.seeds < 2:
+        """The interval with these chances that the truth lies below, and above; None where the
+        noise is not known, unless the errors are the same run for run."""
+        if self.seeds < 2 or not (self.is_known or self.mean == 0):
             return None
         low, high = (
             reach(tail, self.seed_variance, self.image_variance, self.freedom, self.floor)
@@ -110,15 +120,15 @@ class Measured:
         return self.mean - float(low), self.mean + float(high)
 
     def p_below(self, bound: float) -> float:
-        """One-sided p-value for "the truth is below ``bound``"; 1 with one seed."""
+        """One-sided p-value for "the truth is below ``bound``"; 1 where no noise is known."""
         return self._tail(bound - self.mean)
 
     def p_above(self, bound: float) -> float:
-        """One-sided p-value for "the truth is above ``bound``"; 1 with one seed."""
+        """One-sided p-value for "the truth is above ``bound``"; 1 where no noise is known."""
         return self._tail(self.mean - bound)
 
     def _tail(self, distance: float) -> float:
-        if self.seeds < 2:
+        if not self.is_known:
             return 1.0
         noise = self.seed_variance, self.image_variance, self.freedom, self.floor
         return float(upper_tail(distance, *noise))

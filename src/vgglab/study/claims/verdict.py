@@ -13,6 +13,7 @@ import scipy
 
 from vgglab.runs.records import GUESSING
 from vgglab.study.claims.comparisons import Comparison, Side, Unanswered, comparisons
+from vgglab.study.claims.contrast import ALIKE
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.distributions import beta_isf, normal_isf
 from vgglab.study.claims.evidence import Direction, Evidence, OneSided
@@ -321,7 +322,12 @@ def _why_no_error(tested: Judgement) -> str:
         return "no run of a side trained: there is no error to compare"
     if seeds is None:
         return "no net that is averaged over trained on every side"
-    return "one seed: no noise is known, whatever the difference" if seeds < 2 else ""
+    if seeds < 2:
+        return "one seed: no noise is known, whatever the difference"
+    effect = tested.evidence.effect
+    if effect is not None and not effect.is_known:
+        return ALIKE
+    return ""
 
 
 def _why_open(tested: Judgement, family: int, *, against: bool) -> str:
