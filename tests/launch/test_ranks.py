@@ -43,6 +43,20 @@ def test_two_processes_then_one_that_finds_it_done(command: Command, tmp_path: P
     assert again.stdout.startswith(f"{run.name}: already finished; ")
 
 
+@pytest.mark.slow
+def test_two_processes_train_no_finished_run_anew(command: Command, tmp_path: Path) -> None:
+    """Its status was damaged: it lacks its tests alone."""
+    assert command(*DDP, "tracking=off").returncode == 0
+    run = the_run(tmp_path)
+    records = (run / "metrics.jsonl").read_bytes()
+    errors = json.loads((run / "result.json").read_text())["errors"]
+    (run / "status.json").write_text("{")
+    again = command(*DDP, "tracking=off")
+    assert again.returncode == 0, again.stderr
+    assert (run / "metrics.jsonl").read_bytes() == records
+    assert json.loads((run / "result.json").read_text())["errors"] == errors
+
+
 def wait_until_it_trains(folder: Path) -> None:
     def trains() -> bool:
         return any(path.stat().st_size for path in folder.glob("runs/*/metrics.jsonl"))
