@@ -46,11 +46,12 @@ def test_points_that_do_not_fit_on_a_gpu_together_are_told(monkeypatch: pytest.M
 @pytest.mark.slow
 def test_a_plan_without_runs_times_a_few_steps(command: Command, tmp_path: Path) -> None:
     tuned = "study.tune={recipe.learning_rate:[0.01,0.02]}"
-    ended = command("task=plan", *STUDY, *NETS, "format=json", tuned)
+    ended = command("task=plan", *STUDY, *NETS, "format=json", tuned, "study.placebo=true")
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
     first, *others = found["waiting"]
-    assert [len(others), found["points"]] == [3, 2]  # two runs tune the net
+    # Two runs tune the net, and its null arm has as many as it.
+    assert [len(others), found["points"]] == [5, 2]
     assert any("2 of all runs tune the nets" in note for note in found["notes"])
     assert all(first["measurement"] == other["measurement"] for other in others)
     assert first["measurement"]["source"] == "pilot"

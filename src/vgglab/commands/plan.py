@@ -19,12 +19,14 @@ from vgglab import machine
 from vgglab.config import Config
 from vgglab.launch.pool import PointResources
 from vgglab.report import write_report
+from vgglab.report.wording import plural
 from vgglab.study import StudyView
 from vgglab.study.claims.power import POWER
 from vgglab.study.claims.wanted import shown_seeds
 from vgglab.study.forecast import PlannedPoint, Resolution, Totals, resolutions, totals
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.gpus import card_bytes
+from vgglab.workflow.looks import null_arm
 from vgglab.workflow.output import Row, duration, print_rows
 from vgglab.workflow.points import StudyPoint, slots_of, still_to_do
 from vgglab.workflow.reporting import view_of
@@ -74,9 +76,10 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
     unneeded = view.unneeded
     refuse_confounds(points, unneeded)
     tuning = tuning_plan(points)
-    every = [*(tuning.all_points if tuning else ()), *points, *control_points(points, tuning)]
-    needed = [point for point in every if point.directory.id not in unneeded]
-    todo = [p for p in still_to_do(needed) if not p.directory.read_status().state.is_outcome]
+    tuned = tuning.all_points if tuning else ()
+    every = [*tuned, *points, *null_arm(points, view), *control_points(points, tuning)]
+    needed = still_to_do([point for point in every if point.directory.id not in unneeded])
+    todo = [p for p in needed if not p.directory.read_status().state.is_outcome]
     done = sum(p.directory.read_status().state.is_outcome for p in points)
     first = points[0].config
     slots = slots_of([p.config for p in todo] or [first])
@@ -110,6 +113,7 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
         notes=(
             *known.notes,
             *card_notes(total, slots),
+            *_test_note(len(needed) - len(todo)),
             *_look_note(view, todo),
             *_tuning_note(view),
         ),
@@ -125,6 +129,12 @@ def card_notes(total: Totals, slots: PointResources) -> Iterator[str]:
         f"time: {slots.sharing}; this does not fit: launcher.jobs={len(slots.gpus)} or fewer, "
         "trainer.accumulate=2 or micro_batch=auto"
     )
+
+
+def _test_note(untested: int) -> list[str]:
+    if not untested:
+        return []
+    return [f"{plural(untested, 'run')} of those done lack a test, which is made and not counted"]
 
 
 def _look_note(view: StudyView, todo: Sequence[StudyPoint]) -> list[str]:

@@ -28,8 +28,8 @@ from vgglab.workflow.pretraining import directory_of
 from vgglab.workflow.warm_up import load_of
 
 NET_GROUPS = ("model", "norm", "data", "protocol", "trainer")
-NET_FIELDS = ("recipe.batch_size", "recipe.scale_min", "recipe.scale_max")
-"""Config groups and fields that decide what a step and a test cost."""
+NET_FIELDS = ("recipe.batch_size", "recipe.scale_min", "recipe.scale_max", "recipe.select")
+"""Config groups and fields that decide what a step and a test cost, and what a run keeps."""
 REFERENCE_BATCH = 32
 """Largest batch of the pilot that stands in for a net whose data is absent."""
 
@@ -40,7 +40,10 @@ def net_key(config: Config) -> str:
     fields = dict(flatten({"data": plain(config.data)})) | semantic_fields(config)
     fields.pop("data.root", None)
     kept = [n for n in fields if n.split(".")[0] in NET_GROUPS or n in NET_FIELDS]
-    return repr([(name, fields[name]) for name in sorted(kept)])
+    # None of these changes what a run computes either.
+    where = config.trainer.accelerator, config.devices, config.trainer.keep_checkpoints
+    tests = [procedure.label for procedure in config.procedures]
+    return repr([(name, fields[name]) for name in sorted(kept)] + [where, tests])
 
 
 def net_name(config: Config) -> str:
