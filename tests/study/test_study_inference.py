@@ -190,3 +190,19 @@ def test_runs_that_agree_to_the_last_digit_show_nothing(
     assert found.interval == interval
     assert found.noise is None
     assert (found.p_below(10.0), found.p_above(-10.0)) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_what_is_detectable_is_shown_as_often_as_it_says(groups: int, seeds: int) -> None:
+    """By the test itself, which finds its degrees of freedom anew each time."""
+    draws, tail = np.random.default_rng(groups + 10 * seeds), 0.04 / 4
+    least = detectable(Noise(0.3, 0.1, groups), seeds, tail)
+    assert least is not None
+    shown = 0
+    for _ in range(500):
+        values = draws.normal(least / groups, 0.3 / np.sqrt(groups), (groups, seeds))
+        values[0] += draws.normal(0.0, 0.1)
+        groups_found = tuple(Group(tuple(map(float, row))) for row in values)
+        shown += Measured(groups_found, 0.1**2, None, paired=False).p_above(0.0) <= tail
+    assert 0.73 < shown / 500 < 0.9

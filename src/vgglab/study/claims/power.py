@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import scipy
@@ -12,7 +13,9 @@ from vgglab.study.claims.inference import ALPHA, Values, reach
 
 POWER = 0.8
 """Chance of a word that "can be shown" means."""
-_DRAWS = 41
+_DRAWS = 64
+_FREEDOMS = 6
+"""Degrees of freedom that are told apart in a forecast."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,38 @@ def chance(noise: Noise, distance: float, seeds: int, tail: float = ALPHA / 2) -
 
 
 def _reaches(noise: Noise, seeds: int, tail: float) -> tuple[Values, float]:
-    """Widths that such a study would happen to find, equally likely, and its true spread."""
-    freedom = max(1.0, noise.samples * (seeds - 1))
-    found = chi_squared_ppf((np.arange(_DRAWS) + 0.5) / _DRAWS, freedom) / freedom
+    """Widths that such a study would happen to find, equally likely, and its true spread.
+
+    With few seeds the degrees of freedom are found anew each time, as the test finds them (Welch):
+    where one group happens to spread far more than the others they are its own alone.
+    """
+    groups = max(1, round(noise.samples))
     seed_variance, image_variance = noise.seed_sd**2 / seeds, noise.image_se**2
-    widths = reach(tail, seed_variance * found, np.full(_DRAWS, image_variance), freedom)
+    own = seeds - 1
+    found_dg = chi_squared_ppf(_evenly(groups), own) / own / groups
+    total_d = found_dg.sum(axis=1)
+    freedom_d = own * total_d**2 / np.square(found_dg).sum(axis=1)
+    steps = np.geomspace(own, own * groups, _FREEDOMS) if groups > 1 else np.array([float(own)])
+    near_d = np.abs(freedom_d[:, None] - steps).argmin(axis=1)
+    widths = np.empty(_DRAWS)
+    for place in np.unique(near_d):
+        here = near_d == place
+        images = np.full(int(here.sum()), image_variance)
+        widths[here] = reach(tail, seed_variance * total_d[here], images, float(steps[place]))
     return widths, max(float(np.sqrt(seed_variance + image_variance)), np.finfo(float).tiny)
+
+
+@cache
+def _evenly(groups: int) -> Values:
+    """Points spread evenly over the unit cube: (draws, groups), a Kronecker sequence of the
+    generalised golden ratio, centred."""
+    ratio = 2.0
+    for _ in range(32):
+        ratio = (1 + ratio) ** (1 / (groups + 1))
+    steps_g = ratio ** -np.arange(1.0, groups + 1)
+    points_dg = (0.5 + np.arange(_DRAWS)[:, None] * steps_g) % 1.0
+    # Each column becomes evenly spaced, and keeps its order.
+    return np.asarray((points_dg.argsort(axis=0).argsort(axis=0) + 0.5) / _DRAWS)
 
 
 def _clears(distance: float, widths: Values, spread: float, bounds: int = 1) -> float:
