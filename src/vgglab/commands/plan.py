@@ -19,6 +19,7 @@ from vgglab import machine
 from vgglab.config import Config
 from vgglab.launch.pool import PointResources
 from vgglab.report import write_report
+from vgglab.streams import plain_console
 from vgglab.study import StudyView
 from vgglab.study.claims.power import POWER
 from vgglab.study.claims.wanted import shown_seeds
@@ -57,7 +58,7 @@ def plan(config: Config) -> None:
     Raises:
         ConfigError: no study is named, or it would not be launched.
     """
-    found = plan_study(points_of_this_command(), Console(stderr=True))
+    found = plan_study(points_of_this_command(), plain_console(stderr=True))
     print_rows(
         _net_rows(found), config.format, document=as_dict(found), tables=lambda: _parts(found)
     )
