@@ -140,3 +140,10 @@ def test_runs_that_are_not_paired_are_told_so() -> None:
     assert {tuple(row) for row in run_diff.rows(found)} == {
         ("what", "name", "a", "b", "difference", "low", "high", "p")
     }
+
+
+def test_studies_without_a_common_net_have_no_config_to_compare() -> None:
+    found = compared(of(*net("a", 9.0)), of(*net("d", 9.0)))
+    text = fits(study_diff.lines(found, FOLDERS))
+    assert "config: no net is in both, so none was compared" in text
+    assert "no field differs" not in text

@@ -37,7 +37,7 @@ def lines(found: TwoStudies, folders: tuple[str, str]) -> list[str]:
         text_table(["", "study", "runs with an outcome"], _heads(found, folders), words={0, 1, 2}),
         _arms(found, names),
         _claims(found),
-        settings_lines(found.fields, NAMES, _where(found, names)),
+        _settings(found, names),
         records_lines(found.records, NAMES),
         wrap(finding(found), COLUMNS),
     ]
@@ -130,6 +130,12 @@ def _label(claim: ClaimRecord) -> str:
     setting = setting_label(claim["setting"])
     name = claim["claim"].replace("_", " ")
     return f"{name}: {compared(claim, brief=True)}" + (f", {setting}" if setting else "")
+
+
+def _settings(found: TwoStudies, names: ArmNames) -> list[str]:
+    if not found.arms:
+        return ["config: no net is in both, so none was compared"]
+    return settings_lines(found.fields, NAMES, _where(found, names))
 
 
 def _where(found: TwoStudies, names: ArmNames) -> list[str]:
