@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from study_points import net, view
+from study_points import missing, net, view
 
 from vgglab.config.claims import parse_claims
 from vgglab.report import write_report
@@ -144,3 +144,11 @@ def test_the_page_and_claims_json_have_it(tmp_path: Path) -> None:
     page = (tmp_path / "report.md").read_text("utf-8")
     assert "## Where the error is least" in page
     assert (tmp_path / "figures" / "error_along_1.png").exists()
+
+
+def test_a_claim_on_training_without_outcomes_ends_with_no_empty_list() -> None:
+    sides = [{"model.name": "a"}, {"model.name": "b"}]
+    tree = {"statement": "both train", "direction": "trains", "compare": sides}
+    waiting = view(missing("a", 0), missing("b", 0), claims=parse_claims({"both": tree}))
+    (claim,) = claims_record(waiting)["claims"]
+    assert "did not train" not in reason(claim)
