@@ -16,11 +16,14 @@ from vgglab.study import StudyView, results_table
 from vgglab.study.printed import printed_record
 
 _HERE = Path(__file__).parent
+_MARKS = re.compile(r"(?<!\w)_+|_+(?!\w)|~(?!/)|[\\`*$\[\]<>|#&]")
+"""What Markdown takes for its own: not ``_`` within a name, nor ``~`` of a path, which may stay as
+they are, to be found and, where it is the user's home, left out of what others get."""
 
 
 def _markdown_text(text: str) -> str:
     """Text that Markdown prints as it is, also in a cell of a table."""
-    escaped = re.sub(r"([\\`*\[\]<>|#&])", r"\\\1", text)
+    escaped = _MARKS.sub(lambda found: "".join(f"\\{mark}" for mark in found[0]), text)
     return re.sub(r"\s*\n\s*", " ", escaped)
 
 
