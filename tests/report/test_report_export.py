@@ -149,6 +149,8 @@ def test_figures_have_the_width_of_a_column(printed: tuple[Path, str]) -> None:
 def test_the_same_study_gives_the_same_files(
     printed: tuple[Path, str], whole_study: StudyView, judged: ClaimsFile, tmp_path: Path
 ) -> None:
+    (tmp_path / "print").mkdir()
+    (tmp_path / "print" / "of_an_earlier_report.pdf").touch()
     export(whole_study, judged, tmp_path, "latex", 90.0)
     found = {path.name: path.read_bytes() for path in (tmp_path / "print").iterdir()}
     assert found == {path.name: path.read_bytes() for path in printed[0].iterdir()}

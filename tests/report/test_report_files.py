@@ -64,6 +64,20 @@ def test_needs_no_torch_and_no_wandb() -> None:
     assert done.stdout.strip() == "set()"
 
 
+def test_what_the_page_has_not_is_in_its_figures_no_more(tmp_path: Path) -> None:
+    write_report(make_study(tmp_path / "wide", models=("a", "b", "c")), tmp_path / "out")
+    figures = tmp_path / "out" / "figures"
+    (figures / "of_a_user.txt").touch()
+    assert (figures / "error_vs_depth.png").exists()
+    write_report(make_study(tmp_path / "narrow", models=("a", "a_lrn")), tmp_path / "out")
+    shown = re.findall(r"\(figures/(\w+)\.png", (tmp_path / "out" / "report.md").read_text("utf-8"))
+    assert "error_vs_depth" not in shown
+    assert {path.name for path in figures.iterdir()} == {
+        "of_a_user.txt",
+        *(f"{name}.{kind}" for name in shown for kind in ("png", "svg")),
+    }
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -47,6 +48,20 @@ def _write_figure(figure: Figure, folder: Path) -> None:
     write_text(folder / f"{figure.name}.svg", figure.svg)
 
 
+def remove_others(folder: Path, names: Collection[str], kinds: Collection[str]) -> None:
+    """Remove figures of an earlier report: what stands here is taken for a part of this one.
+
+    Args:
+        folder: of figures.
+        names: of those that stay.
+        kinds: suffixes of their files.
+    """
+    for kind in kinds:
+        for path in folder.glob(f"*.{kind}"):
+            if path.stem not in names:
+                path.unlink(missing_ok=True)
+
+
 def _write_page(page: Page, folder: Path) -> Path:
     environment = _environment()
     for name in ("report.md", "report.html"):
@@ -72,4 +87,6 @@ def write_report(study: StudyView, folder: Path) -> Path:
     page = build_page(study, printed, printed["fits"], printed["tuning"], folder)
     for figure in page.figures:
         _write_figure(figure, figures)
-    return _write_page(page, folder)
+    written = _write_page(page, folder)
+    remove_others(figures, {figure.name for figure in page.figures}, ("png", "svg"))
+    return written
