@@ -30,3 +30,10 @@ def test_every_console_prints_text_as_it_is() -> None:
         if re.search(r"\bConsole\(", path.read_text("utf-8"))
     }
     assert makers == {"vgglab/streams.py"}  # plain_console
+
+
+def test_no_rows_are_no_line_of_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([], "csv")
+    assert capsys.readouterr().out == ""
+    print_rows([], "csv", columns=("run", "state"))
+    assert capsys.readouterr().out.split() == ["run,state"]

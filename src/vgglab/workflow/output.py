@@ -45,6 +45,8 @@ def print_rows(
             print(json.dumps(list(rows) if document is None else document))
         case "csv":
             names = list(columns or (rows[0] if rows else ()))
+            if not names:  # nothing was found, and what its columns would be is not known
+                return
             writer = csv.DictWriter(sys.stdout, names, extrasaction="ignore")
             writer.writeheader()
             writer.writerows({name: _unrounded(row[name]) for name in names} for row in rows)
