@@ -9,9 +9,10 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from typing_extensions import Buffer
 
 GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
@@ -36,6 +37,18 @@ def _to_nowhere(descriptor: int) -> None:
     if nowhere != descriptor:
         os.dup2(nowhere, descriptor)
         os.close(nowhere)
+
+
+def plain_console(**options: Any) -> Console:
+    """A console that prints text as it is: names, paths and reasons may have brackets, which Rich
+    takes for markup, and words between colons, which it takes for emoji.
+
+    Args:
+        options: of Rich's ``Console``.
+    """
+    from rich.console import Console  # not for those who only want the streams
+
+    return Console(markup=False, emoji=False, **options)
 
 
 QUIET_SECONDS = 1.0

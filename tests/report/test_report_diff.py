@@ -18,6 +18,7 @@ from vgglab.report import run_diff, study_diff
 from vgglab.runs import RunDirectory, RunRecord, State, Status, load_run
 from vgglab.study import StudyView
 from vgglab.study.claims.mistakes import MistakesReader
+from vgglab.study.differences.shifts import Word
 from vgglab.study.differences.two_runs import compare_runs
 from vgglab.study.differences.two_studies import TwoStudies, compare_studies
 
@@ -140,3 +141,20 @@ def test_runs_that_are_not_paired_are_told_so() -> None:
     assert {tuple(row) for row in run_diff.rows(found)} == {
         ("what", "name", "a", "b", "difference", "low", "high", "p")
     }
+
+
+def test_studies_without_a_common_net_have_no_config_to_compare() -> None:
+    found = compared(of(*net("a", 9.0)), of(*net("d", 9.0)))
+    text = fits(study_diff.lines(found, FOLDERS))
+    assert "config: no net is in both, so none was compared" in text
+    assert "no field differs" not in text
+
+
+def test_what_rounding_leaves_is_no_shift() -> None:
+    a = net("a", 9.0)
+    found = compared(of(*a), of(*elsewhere(a, by=0.5)))
+    (arm,) = found.arms
+    for size, says in ((1e-16, "run for run the errors are the same"), (0.02, "leave room for")):
+        zero = replace(arm.error, word=Word.NOISE, difference=size / 2, interval=(-size, size))
+        nearly = replace(found, arms=[replace(arm, error=zero)], claims=[])
+        assert says in study_diff.finding(nearly)

@@ -93,13 +93,13 @@ def test_errors_are_printed_with_half_their_interval(
     assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 1
     rows = re.findall(r"^    (.*) \\\\$", text, flags=re.M)
     assert {row.count(" & ") for row in rows} == {4}
-    (of_b,) = (row for row in rows if row.startswith("B & 13"))
+    (of_b,) = (row for row in rows if row.startswith("{}B & 13"))
     top1 = next(s.top1 for s in results.summaries if s.arm.model == "b")
     assert top1 is not None
     assert top1.interval is not None
     half = top1.interval[1] - top1.mean
     assert rf"& 3/3 & ${top1.mean:.2f} \pm {half:.2f}$ &" in of_b
-    (of_e,) = (row for row in rows if row.startswith("E & 19"))
+    (of_e,) = (row for row in rows if row.startswith("{}E & 19"))
     assert "& 2/3 &" in of_e
     assert r"\textbf" not in text
     assert "No net is bold" in text
@@ -149,6 +149,8 @@ def test_figures_have_the_width_of_a_column(printed: tuple[Path, str]) -> None:
 def test_the_same_study_gives_the_same_files(
     printed: tuple[Path, str], whole_study: StudyView, judged: ClaimsFile, tmp_path: Path
 ) -> None:
+    (tmp_path / "print").mkdir()
+    (tmp_path / "print" / "of_an_earlier_report.pdf").touch()
     export(whole_study, judged, tmp_path, "latex", 90.0)
     found = {path.name: path.read_bytes() for path in (tmp_path / "print").iterdir()}
     assert found == {path.name: path.read_bytes() for path in printed[0].iterdir()}
@@ -205,3 +207,28 @@ def test_json_is_one_document_with_the_version_of_its_keys(
     pending = next(row for row in document["runs"] if row["state"] == "pending")
     assert pending["top1_error"] is None
     assert (tmp_path / "print" / "tables.json").read_text(encoding="utf-8") == text
+
+
+def test_rows_that_begin_with_a_bracket_or_a_star_are_rows_of_their_own() -> None:
+    sides = ({"model.name": "b"}, {"model.name": "a"})
+    claims = {
+        name: Claim(statement=statement, direction="lower", compare=sides)
+        for name, statement in (("one", "[2pt] b is better"), ("two", "* b is better"))
+    }
+    record = claims_record(view(*net("a", 9.0), *net("b", 7.0), claims=claims))
+    text = claims_latex(record)
+    assert r"\midrule" + "\n    {}[2pt] b" in text
+    assert "\\\\\n    {}* b" in text
+    assert text.startswith("% needs \\usepackage{booktabs}\n\\begin")
+
+
+def test_what_pdflatex_does_not_print_is_said() -> None:
+    claim = Claim(
+        statement="\N{GREEK SMALL LETTER OMEGA} is lower",
+        direction="lower",
+        compare=({"model.name": "b"}, {"model.name": "a"}),
+    )
+    record = claims_record(view(*net("a", 9.0), *net("b", 7.0), claims={"one": claim}))
+    assert (
+        claims_latex(record).splitlines()[1] == "% has text beyond ASCII: needs lualatex or xelatex"
+    )

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from study_points import net, view
+from study_points import missing, net, run, view
 
 from vgglab.config.claims import parse_claims
 from vgglab.report import write_report
+from vgglab.report.blocks import Figure, Table
 from vgglab.report.error_vs_depth import depth_figure
 from vgglab.report.fitted import curve_text, fit_sentence, fits_section
 from vgglab.report.found import topics
 from vgglab.report.screen import screen_lines
 from vgglab.report.verdicts import CLAIM_COLUMNS, claim_rows, reason, verdict_section
 from vgglab.report.wording import ArmNames
+from vgglab.runs import RunDirectory
 from vgglab.study import StudyView, arms, claims_record, summarise
 from vgglab.study.fits import fits_record
 
@@ -144,3 +147,41 @@ def test_the_page_and_claims_json_have_it(tmp_path: Path) -> None:
     page = (tmp_path / "report.md").read_text("utf-8")
     assert "## Where the error is least" in page
     assert (tmp_path / "figures" / "error_along_1.png").exists()
+
+
+def test_a_claim_on_training_without_outcomes_ends_with_no_empty_list() -> None:
+    sides = [{"model.name": "a"}, {"model.name": "b"}]
+    tree = {"statement": "both train", "direction": "trains", "compare": sides}
+    waiting = view(missing("a", 0), missing("b", 0), claims=parse_claims({"both": tree}))
+    (claim,) = claims_record(waiting)["claims"]
+    assert "did not train" not in reason(claim)
+
+
+def test_orders_along_one_field_are_told_apart() -> None:
+    points = [
+        run("a_lrn", seed, error + seed / 10, width=width, init=init, learning_rate=rate)
+        for init in ("he", "glorot")
+        for rate in (0.01, 0.1)
+        for width, error in ((0.125, 9.0), (0.25, 8.0), (0.5, 7.0))
+        for seed in range(2)
+    ]
+    points = [
+        replace(point, directory=RunDirectory(Path(f"runs/{place}")))
+        for place, point in enumerate(points)
+    ]
+    study = view(*points)
+    section = fits_section(fits_record(study), ArmNames(arms(study).values()))
+    assert section is not None
+    table, _, *figures = section.blocks
+    assert isinstance(table, Table)
+    where = [row[0].text for row in table.cells]
+    assert where == [
+        f"model.width, A-LRN, batch norm, {init} initialisation, recipe.learning_rate={rate}, "
+        "protocol center"
+        for init in ("glorot", "he")
+        for rate in (0.01, 0.1)
+    ]
+    captions = [figure.caption for figure in figures if isinstance(figure, Figure)]
+    assert [caption.partition(". ")[0] for caption in captions] == [
+        text.removeprefix("model.width, ") for text in where
+    ]

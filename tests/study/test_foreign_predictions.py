@@ -204,3 +204,29 @@ def test_a_cut_file_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^table = .*x\.parquet: Parquet magic bytes") as told:
         read_table(path)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("seeds", [("1", "01"), ("1", " 1"), ("1", "\u0661")])
+def test_a_seed_is_its_number_however_it_is_written(tmp_path: Path, seeds: tuple[str, str]) -> None:
+    path = tmp_path / "x.csv"
+    lines = [f"a,{seed},x,dog,dog" for seed in seeds]
+    path.write_text("\n".join(["arm,seed,image,label,prediction", *lines]), encoding="utf-8")
+    with pytest.raises(ConfigError, match="line 3: arm a, seed 1: image x is there twice"):
+        read_table(path)
+
+
+def test_spaces_around_a_name_are_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(
+        "arm,seed,image,label,prediction\na,1,x,dog ,dog\na ,1, y,cat,\tcat\na,2,x ,dog,dog\n"
+        "a,2,y,cat, \n",
+        encoding="utf-8",
+    )
+    (arm,) = read_table(path)
+    assert arm.errors == {1: 0, 2: 50}
+    path.write_text("arm,seed,image,label,prediction\na,1,x,dog,dog\na,1,x ,dog,dog\n")
+    with pytest.raises(ConfigError, match="image x is there twice"):
+        read_table(path)
+    path.write_text("arm,seed,image,label,prediction\na,1,x,dog,dog\na,1,y, ,dog\n")
+    with pytest.raises(ConfigError, match="line 3: label is empty"):
+        read_table(path)

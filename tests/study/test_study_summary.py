@@ -122,14 +122,17 @@ def test_the_same_seed_twice_is_refused() -> None:
         summarise(twice)
 
 
-def test_cost_is_over_seeds_and_counts_a_run_once() -> None:
+def test_cost_is_over_seeds_that_trained_and_counts_a_run_once() -> None:
     dense = {"dense": {"top1_error": 4.0}}
-    points = [run("a", 0, 5.0, also=dense), run("a", 1, None, state=State.DIVERGED)]
+    points = [run("a", 0, 5.0, also=dense), run("a", 2, 5.0)]
+    points += [run("a", 1, None, state=State.DIVERGED), run("a", 3, 90.0)]  # the last guesses
     (cost,) = costs(view(*points, missing("b", 0)))
     assert (cost.parameters, cost.macs) == (123, 456)
     assert cost.step_ms is not None
-    assert cost.step_ms.values == (30.0, 31.0)
+    assert cost.step_ms.values == (30.0, 32.0)
     assert cost.peak_memory_mib is None
+    (guessing,) = costs(view(run("a", 1, 90.0)))
+    assert guessing.step_ms is not None  # of a net that trained nowhere, what was measured
 
 
 def test_a_protocol_that_some_runs_alone_were_tested_under_is_left_out() -> None:

@@ -35,6 +35,14 @@ SPEC = Dashboard(
     paper="It does not.",
     runs=("a-s0-00", "a_lrn-s0-11"),
     seeds=(1, 1),
+    counted={
+        **{f"test/center/top{k}_error": (1, 1) for k in (1, 5)},
+        "validation/best_top1_error": (1, 1),
+        **{
+            f"whole_run/{name}": (1, 1)
+            for name in ("step_ms", "peak_memory_mib", "train_seconds", "images_per_second", "mfu")
+        },
+    },
     protocols=("center",),
     top_k=(1, 5),
     figures=("error_vs_depth",),

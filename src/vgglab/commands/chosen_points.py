@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.launch.chosen import PointFailed, failed
 from vgglab.runs.records import lowest_validation_error
+from vgglab.streams import plain_console
 from vgglab.workflow.confound_check import refuse_mixed_code
 from vgglab.workflow.points import StudyPoint, compose_points
 from vgglab.workflow.train_points import finish, say, say_what_is_missing, why_not_done
@@ -27,7 +26,7 @@ class ChosenPoints:
 
     def __init__(self, sweeper: str, slurm: Mapping[str, Any] | None = None) -> None:
         self._sweeper, self._slurm = sweeper, slurm
-        self._console = Console()
+        self._console = plain_console()
         self._points: list[StudyPoint] = []
 
     def train(self, batch: Sequence[Sequence[str]]) -> list[float | ConfigError | PointFailed]:

@@ -20,6 +20,7 @@ from vgglab.config import Config
 from vgglab.launch.pool import PointResources
 from vgglab.report import write_report
 from vgglab.report.wording import plural
+from vgglab.streams import plain_console
 from vgglab.study import StudyView
 from vgglab.study.claims.power import POWER
 from vgglab.study.claims.wanted import shown_seeds
@@ -59,7 +60,7 @@ def plan(config: Config) -> None:
     Raises:
         ConfigError: no study is named, or it would not be launched.
     """
-    found = plan_study(points_of_this_command(), Console(stderr=True))
+    found = plan_study(points_of_this_command(), plain_console(stderr=True))
     print_rows(
         _net_rows(found), config.format, document=as_dict(found), tables=lambda: _parts(found)
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.progress import track
 from rich.table import Table
 from rich.text import Text
@@ -32,6 +32,7 @@ from vgglab.data.sources.registry import (
 )
 from vgglab.data.splits import SPLITS
 from vgglab.data.unreadable import record_unreadable
+from vgglab.streams import plain_console
 from vgglab.workflow.output import print_rows
 
 MOST_CLASSES = 20
@@ -129,7 +130,7 @@ def _with_progress(
     workers = config.trainer.workers or machine.cores()
     reports = inspect_files(files, workers, copy)
     verb = "reading" if copy is None else "copying"
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     return iter(track(reports, verb, len(files), console=console, disable=not sys.stderr.isatty()))
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from vgglab.report.tuning import tuning_lines
 from vgglab.report.wording import plural
 from vgglab.signals import raise_on_stop
+from vgglab.streams import plain_console
 from vgglab.study import StudyView
 from vgglab.study.stored import write_study
 from vgglab.tracking.local_files import waits_for_upload
@@ -44,7 +45,7 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
             are no such GPUs.
         KeyboardInterrupt: a signal asked to stop.
     """
-    console = Console()
+    console = plain_console()
     points = tuned_points(grid)
     view = view_of(points)
     refuse_confounds(points, view.unneeded)

@@ -185,7 +185,9 @@ class StudyScreen:
 
     def _say(self, text: str) -> None:
         clock = time.strftime("%M:%S", time.gmtime(time.monotonic() - self._begun))
-        self._console.print(f"[{clock}] {text}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(
+            f"[{clock}] {text}", markup=False, emoji=False, highlight=False, soft_wrap=True
+        )
 
     def _statuses(self) -> list[Status]:
         return [Status.read(point.directory.status) for point in self._points]

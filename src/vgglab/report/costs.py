@@ -182,7 +182,8 @@ def cost_section(results: Results) -> Section | None:
     columns += ["images/s", "MFU, %", "peak memory, MiB", "training time, s"]
     caption = (
         "Parameters, multiply-accumulates (MACs) and activations follow from the net. Times and "
-        "memory are measured in training: mean (lowest to highest) over seeds."
+        "memory are measured in training: mean (lowest to highest) over the seeds that trained, or "
+        "over all where none did."
     )
     setting, summaries = next(iter(results.by_setting().items()))
     heading = results.setting_heading(setting)
@@ -211,7 +212,7 @@ def _step_parts(results: Results) -> list[Block]:
     ]
     columns = ["net", *(f"{part.removesuffix('_ms')}, ms" for part in STEP_PARTS)]
     caption = (
-        "Where the time of a training step goes: mean (lowest to highest) over seeds. Data is the "
-        "wait for a batch and its augmentation on the device."
+        "Where the time of a training step goes: mean (lowest to highest) over the same seeds. "
+        "Data is the wait for a batch and its augmentation on the device."
     )
     return [Table(columns, rows, caption)]

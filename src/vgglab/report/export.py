@@ -15,6 +15,7 @@ from vgglab.report.latex import claims_latex, errors_latex
 from vgglab.report.page import figures_of
 from vgglab.report.results import results_of
 from vgglab.report.style import file_of, house_style
+from vgglab.report.write import remove_others
 from vgglab.runs.atomic import write_text
 from vgglab.study import ClaimsFile, StudyView, results_table
 
@@ -22,6 +23,8 @@ ExportFormat = Literal["latex", "csv", "json"]
 SCHEMA = 1
 """Of the JSON document: raised when a key of it goes, or means something else."""
 FOLDER = "print"
+KINDS: tuple[Literal["svg", "pdf"], ...] = ("svg", "pdf")
+"""Of a figure's files."""
 MM = 25.4
 """In an inch."""
 
@@ -46,12 +49,14 @@ def export(
     tables = _TABLES[form](view, record)
     for name, text in tables.items():
         write_text(place / name, text)
+    figures = figures_of(view, record)
     with house_style(column_mm / MM):
-        for figure in figures_of(view, record):
+        for figure in figures:
             canvas = figure.draw()
-            for kind in ("svg", "pdf"):
+            for kind in KINDS:
                 path = place / f"{figure.name}.{kind}"
                 path.write_bytes(file_of(canvas, kind, figure.name))
+    remove_others(place, {figure.name for figure in figures}, KINDS)
     return next(iter(tables.values())) if form == "csv" else "\n".join(tables.values())
 
 

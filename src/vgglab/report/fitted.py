@@ -14,7 +14,7 @@ from matplotlib.figure import Figure as Canvas
 
 from vgglab.report.blocks import Block, Cell, Figure, Paragraph, Section, Table
 from vgglab.report.style import blue, canvas, grid, ink
-from vgglab.report.wording import INTERVAL, ArmNames, norm_label, number, plural
+from vgglab.report.wording import INTERVAL, ArmNames, model_label, norm_label, number, plural
 from vgglab.study import Arm
 from vgglab.study.claims.best import range_text
 from vgglab.study.claims.curve import LEAST_PLACES
@@ -170,16 +170,19 @@ def _row(fit: FitRecord, names: ArmNames) -> list[Cell | str]:
     curve = curve_text(fit["curve"]) if fit["curve"] else "no parabola fits"
     if len(fit["places"]) < LEAST_PLACES:
         curve = "too few places"
-    setting = _setting(fit)
+    setting = _setting(fit, names)
     where = f"{fit['factor']}{f', {setting}' if setting else ''}"
     return [where, among, f"{fit['best']:g}", fit["text"], curve]
 
 
-def _setting(fit: FitRecord) -> str:
-    """What the arms of an order have in common besides it: the net, where it is not the order."""
-    arm = arms_of(fit)[0]
-    net = f"{arm.model.upper()}, {norm_label(arm.norm)}" if fit["factor"] != LAYERS else ""
-    return ", ".join(part for part in (net, f"protocol {fit['protocol']}") if part)
+def _setting(fit: FitRecord, names: ArmNames) -> str:
+    """What the arms of an order have in common besides it: the net, where it is not the order, and
+    what tells it from others of the study."""
+    parts = [f"protocol {fit['protocol']}"]
+    if fit["factor"] != LAYERS:
+        arm = arms_of(fit)[0].without(fit["factor"])
+        parts = [model_label(arm.model), norm_label(arm.norm), names.setting(arm), *parts]
+    return ", ".join(filter(None, parts))
 
 
 def fit_figure(name: str, fit: FitRecord, names: ArmNames) -> Figure:
@@ -190,7 +193,7 @@ def fit_figure(name: str, fit: FitRecord, names: ArmNames) -> Figure:
         fit: to draw.
         names: of the study's arms.
     """
-    caption = f"{_setting(fit)}. {caption_of([fit])}"
+    caption = f"{_setting(fit, names)}. {caption_of([fit])}"
     return Figure(name, f"Top-1 test error against {fit['factor']}", caption, partial(_drawn, fit))
 
 

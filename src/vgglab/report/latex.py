@@ -196,10 +196,10 @@ def _table(
     mathematics."""
     mathematics = re.split(r"(\$[^$]*\$)", caption)
     told = "".join(p if i % 2 else escaped(p) for i, p in enumerate(mathematics))
-    lines = [" & ".join(row) + r" \\" for row in rows]
-    return "\n".join(
+    # A bracket or a star after the end of the row before would be taken for its option.
+    lines = ["{}" + " & ".join(row) + r" \\" for row in rows]
+    table = "\n".join(
         [
-            "% needs \\usepackage{booktabs}",
             r"\begin{table*}",
             r"  \centering\small",
             rf"  \caption{{{told}}}",
@@ -215,3 +215,6 @@ def _table(
             "",
         ]
     )
+    needs = ["% needs \\usepackage{booktabs}"]
+    needs += [] if table.isascii() else ["% has text beyond ASCII: needs lualatex or xelatex"]
+    return "\n".join([*needs, table])

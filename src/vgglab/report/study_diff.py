@@ -23,6 +23,8 @@ from vgglab.study.differences.shifts import Shift, Word
 from vgglab.study.differences.two_studies import ArmShift, ClaimShift, TwoStudies, arm_label
 
 NAMES = ("then", "now")
+ROUNDING = 1e-9
+"""Percentage points below which a shift is that of sums in floating point."""
 
 
 def lines(found: TwoStudies, folders: tuple[str, str]) -> list[str]:
@@ -37,7 +39,7 @@ def lines(found: TwoStudies, folders: tuple[str, str]) -> list[str]:
         text_table(["", "study", "runs with an outcome"], _heads(found, folders), words={0, 1, 2}),
         _arms(found, names),
         _claims(found),
-        settings_lines(found.fields, NAMES, _where(found, names)),
+        _settings(found, names),
         records_lines(found.records, NAMES),
         wrap(finding(found), COLUMNS),
     ]
@@ -132,6 +134,12 @@ def _label(claim: ClaimRecord) -> str:
     return f"{name}: {compared(claim, brief=True)}" + (f", {setting}" if setting else "")
 
 
+def _settings(found: TwoStudies, names: ArmNames) -> list[str]:
+    if not found.arms:
+        return ["config: no net is in both, so none was compared"]
+    return settings_lines(found.fields, NAMES, _where(found, names))
+
+
 def _where(found: TwoStudies, names: ArmNames) -> list[str]:
     """For each field that differs the nets that it differs in."""
     label_of = {arm_label(arm.arm): names(arm.arm) for arm in found.arms}
@@ -155,11 +163,17 @@ def finding(found: TwoStudies) -> str:
             ", ".join(dict.fromkeys(s.why for s in found.shifts if s.why)) or "nothing is in both"
         )
         return f"Nothing could be tested: {whys}.{_words(changed)}"
-    if all(shift.difference == 0 and shift.interval == (0, 0) for shift in tested):
+    if all(_is_none(shift) for shift in tested):
         return f"Nothing moved: run for run the errors are the same.{_words(changed)}"
     ends = [abs(end) for shift in tested for end in shift.interval or ()]
     room = f"; the intervals leave room for {number(max(ends))} points" if ends else ""
     return f"Nothing moved by more than noise{room}.{_words(changed)}"
+
+
+def _is_none(shift: Shift) -> bool:
+    """Whether a shift is zero for every seed and image, but for rounding."""
+    ends = (shift.difference, *(shift.interval or (None,)))
+    return all(end is not None and abs(end) < ROUNDING for end in ends)
 
 
 def _moved(found: TwoStudies) -> list[str]:

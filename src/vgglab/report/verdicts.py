@@ -226,7 +226,7 @@ def _untrained(claim: ClaimRecord) -> list[str]:
                 f"{share[0]:.0f} to {share[1]:.0f}%" if share[0] else f"at most {share[1]:.0f}%"
             )
             shares.append(f"{label} {side['untrained']} of {runs} ({spread})")
-    return [f"did not train: {', '.join(shares)}"]
+    return [f"did not train: {', '.join(shares)}"] if shares else []
 
 
 def _caveats(claim: ClaimRecord) -> list[str]:

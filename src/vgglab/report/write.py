@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -16,11 +17,14 @@ from vgglab.study import StudyView, results_table
 from vgglab.study.printed import printed_record
 
 _HERE = Path(__file__).parent
+_MARKS = re.compile(r"(?<!\w)_+|_+(?!\w)|~(?!/)|[\\`*$\[\]<>|#&]")
+"""What Markdown takes for its own: not ``_`` within a name, nor ``~`` of a path, which may stay as
+they are, to be found and, where it is the user's home, left out of what others get."""
 
 
 def _markdown_text(text: str) -> str:
     """Text that Markdown prints as it is, also in a cell of a table."""
-    escaped = re.sub(r"([\\`*\[\]<>|#&])", r"\\\1", text)
+    escaped = _MARKS.sub(lambda found: "".join(f"\\{mark}" for mark in found[0]), text)
     return re.sub(r"\s*\n\s*", " ", escaped)
 
 
@@ -42,6 +46,20 @@ def _environment() -> Environment:
 def _write_figure(figure: Figure, folder: Path) -> None:
     (folder / f"{figure.name}.png").write_bytes(figure.png)
     write_text(folder / f"{figure.name}.svg", figure.svg)
+
+
+def remove_others(folder: Path, names: Collection[str], kinds: Collection[str]) -> None:
+    """Remove figures of an earlier report: what stands here is taken for a part of this one.
+
+    Args:
+        folder: of figures.
+        names: of those that stay.
+        kinds: suffixes of their files.
+    """
+    for kind in kinds:
+        for path in folder.glob(f"*.{kind}"):
+            if path.stem not in names:
+                path.unlink(missing_ok=True)
 
 
 def _write_page(page: Page, folder: Path) -> Path:
@@ -69,4 +87,6 @@ def write_report(study: StudyView, folder: Path) -> Path:
     page = build_page(study, printed, printed["fits"], printed["tuning"], folder)
     for figure in page.figures:
         _write_figure(figure, figures)
-    return _write_page(page, folder)
+    written = _write_page(page, folder)
+    remove_others(figures, {figure.name for figure in page.figures}, ("png", "svg"))
+    return written

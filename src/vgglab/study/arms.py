@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vgglab.config import arm_fields
@@ -31,6 +31,12 @@ class Arm:
     """``field=value, ...`` where model, norm and init do not tell the arms apart."""
     differs: str = field(default="", compare=False)
     """What sets its net apart from the plain family, as a clause; empty: nothing."""
+
+    def without(self, name: str) -> Arm:
+        """The same, without a field in its variant."""
+        parts = re.split(r", (?=[a-z][a-z_.0-9]*=)", self.variant)
+        kept = [part for part in parts if not part.startswith(f"{name}=")]
+        return replace(self, variant=", ".join(kept))
 
     def __lt__(self, other: Arm) -> bool:
         return self._order < other._order

@@ -14,7 +14,8 @@ from vgglab.study.view import StudyView, once_a_view
 
 @dataclass(frozen=True)
 class Cost:
-    """Costs of one arm; measured values are over the seeds that have them."""
+    """Costs of one arm; measured values are over the seeds that trained and have them, or over all
+    that have them where none trained."""
 
     arm: Arm
     parameters: int | None
@@ -45,23 +46,26 @@ def costs(view: StudyView) -> tuple[Cost, ...]:
     """One an arm of which anything is known, in the order of the arms."""
     arm_of = arms(view)
     members: dict[Arm, dict[str, ResultRow]] = defaultdict(dict)
+    trained: set[str] = set()
     for row in result_rows(view):
         members[arm_of[row.run]][row.run] = row  # once a run, whatever its protocols
+        trained |= {row.run} if row.trained else set()
     found: list[Cost] = []
     for arm, by_run in sorted(members.items()):
         rows = list(by_run.values())
+        timed = [row for row in rows if row.run in trained] or rows
         found.append(
             Cost(
                 arm=arm,
                 parameters=_analytic(rows, "parameters"),
                 macs=_analytic(rows, "macs"),
                 activations_all=_analytic(rows, "activations_all"),
-                step_ms=_measured(rows, "step_ms"),
-                step_parts={part: _measured(rows, part) for part in STEP_PARTS},
-                images_per_second=_measured(rows, "images_per_second"),
-                mfu=_measured(rows, "mfu"),
-                peak_memory_mib=_measured(rows, "peak_memory_mib"),
-                train_seconds=_measured(rows, "train_seconds"),
+                step_ms=_measured(timed, "step_ms"),
+                step_parts={part: _measured(timed, part) for part in STEP_PARTS},
+                images_per_second=_measured(timed, "images_per_second"),
+                mfu=_measured(timed, "mfu"),
+                peak_memory_mib=_measured(timed, "peak_memory_mib"),
+                train_seconds=_measured(timed, "train_seconds"),
             )
         )
     return tuple(c for c in found if c.parameters is not None or c.step_ms is not None)

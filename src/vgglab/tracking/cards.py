@@ -113,6 +113,8 @@ class Dashboard:
     """W&B ids of the study's runs."""
     seeds: Sequence[int]
     """Runs that there are of each arm."""
+    counted: Mapping[str, Sequence[int]]
+    """Number that runs have once -> runs of each arm that have it."""
     protocols: Sequence[str]
     top_k: Sequence[int]
     figures: Sequence[str]

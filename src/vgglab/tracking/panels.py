@@ -71,9 +71,7 @@ class _OverSeeds:
     """Makes panels of a mean over the seeds of each arm."""
 
     def __init__(self, dashboard: Dashboard) -> None:
-        counts = sorted(set(dashboard.seeds) or {0})
-        n = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-        self._about = f"mean and standard error, n = {n}"
+        self._seeds, self._counted = dashboard.seeds, dashboard.counted
         self._shared: dict[str, Any] = {
             "groupby": ARM,
             "groupby_aggfunc": "mean",
@@ -90,7 +88,7 @@ class _OverSeeds:
             unit: stands at the axis.
         """
         return wr.BarPlot(
-            title=f"{title}; {self._about}",
+            title=f"{title}; {_about(self._counted.get(metric, ()))}",
             metrics=[metric],
             title_x=unit,
             orientation="v",
@@ -111,13 +109,20 @@ class _OverSeeds:
             x: name of the number on the other axis.
         """
         return wr.LinePlot(
-            title=f"{title}; {self._about}",
+            title=f"{title}; {_about(self._seeds)}",
             x=x,
             y=[metric],
             title_y=unit,
             log_y=log or None,
             **self._shared,
         )
+
+
+def _about(runs: Sequence[int]) -> str:
+    """What is shown of so many runs of each arm."""
+    counts = sorted(set(runs) or {0})
+    n = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    return f"mean and standard error, n = {n}"
 
 
 def _depth(dashboard: Dashboard, seeds: _OverSeeds) -> list[Any]:

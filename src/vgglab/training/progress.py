@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vgglab.runs import Record
+from vgglab.streams import plain_console
 from vgglab.training.result import SELECTION_METRIC
 
 
@@ -23,7 +23,7 @@ class ProgressScreen(pl.Callback):
 
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
-        self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self._console = plain_console(highlight=False, soft_wrap=not sys.stdout.isatty())
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=12),

@@ -11,6 +11,8 @@ from typing import Any, Literal, assert_never
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from vgglab.streams import plain_console
+
 Format = Literal["table", "json", "csv", "latex"]
 """``format`` of a config, which lets no command with rows have ``latex``."""
 Row = Mapping[str, Any]
@@ -43,6 +45,8 @@ def print_rows(
             print(json.dumps(list(rows) if document is None else document))
         case "csv":
             names = list(columns or (rows[0] if rows else ()))
+            if not names:  # nothing was found, and what its columns would be is not known
+                return
             writer = csv.DictWriter(sys.stdout, names, extrasaction="ignore")
             writer.writeheader()
             writer.writerows({name: _unrounded(row[name]) for name in names} for row in rows)
@@ -63,7 +67,8 @@ def _unrounded(value: object) -> object:
 def screen() -> Console:
     """The console of a command: what is no terminal gets whole lines."""
     is_terminal = sys.stdout.isatty()
-    return Console(width=None if is_terminal else WIDTH, soft_wrap=not is_terminal, highlight=False)
+    width = None if is_terminal else WIDTH
+    return plain_console(width=width, soft_wrap=not is_terminal, highlight=False)
 
 
 def plain_table(rows: Sequence[Row]) -> Table:

@@ -113,7 +113,7 @@ def why_not_done(point: StudyPoint) -> str:
 
 def say(console: Console, text: str) -> None:
     """Print a line as it is."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def _train(todo: Sequence[StudyPoint], console: Console) -> None:

@@ -156,10 +156,15 @@ def summary_of(result: Result) -> dict[str, Any]:
 
     Under names that no row has: of those, W&B's client writes the last row's value over ours.
     """
-    summary: dict[str, Any] = {"outcome": result["trainability"]["state"]}
-    for protocol, values in result["errors"].items():
-        summary |= {f"test/{protocol}/{name}": value for name, value in values.items()}
+    return {"outcome": result["trainability"]["state"]} | numbers_of(result)
+
+
+def numbers_of(result: Result) -> dict[str, Any]:
+    """Those of a ``result.json``, which may be of no outcome yet, by their names in the summary."""
+    numbers: dict[str, Any] = {}
+    for protocol, values in result.get("errors", {}).items():
+        numbers |= {f"test/{protocol}/{name}": value for name, value in values.items()}
     for room, part in SUMMARY_ROOMS.items():
         values_of: Any = result.get(part, {})
-        summary |= {f"{room}/{name}": value for name, value in values_of.items()}
-    return summary
+        numbers |= {f"{room}/{name}": value for name, value in values_of.items()}
+    return numbers

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vgglab.config import Config
 from vgglab.report.charts import ERROR_COLUMNS, Band, Charts, charts_of
 from vgglab.report.verdicts import CLAIM_COLUMNS, claim_rows
-from vgglab.study import StudyView, arms, claims_record, results_table
+from vgglab.study import Arm, StudyView, arms, claims_record, results_table, summarise
+from vgglab.study.summary import place_in_order
 from vgglab.tracking import dashboard
 from vgglab.tracking.cards import Bars, Dashboard, Lines, RunCard, StudyCard, Table
 from vgglab.tracking.local_files import link_runs
 from vgglab.tracking.study_run import JOB_TYPE, publish, study_run_id
 from vgglab.workflow.provenance import command_line
+from vgglab.workflow.wandb_cards import numbers_of
 
 DEPTH = "error_vs_depth"
 ENDS = f"{DEPTH}_intervals"
@@ -52,18 +54,30 @@ def dashboard_of(config: Config, view: StudyView, folder: Path) -> Dashboard:
     """
     arm_of = arms(view)
     seeds = Counter(arm_of[run.id] for run in view.runs)
-    tested = {protocol for run in view.runs for protocol in run.result.get("errors", {})}
+    counted: dict[str, Counter[Arm]] = defaultdict(Counter)
+    for run in view.runs:
+        for name, value in numbers_of(run.result).items():
+            counted[name][arm_of[run.id]] += value is not None
     return Dashboard(
         study=view.name,
         asks=view.asks,
         paper=view.paper,
         runs=sorted(point.id for point in view.points),
         seeds=sorted(seeds.values()),
-        protocols=sorted(tested | {config.protocol.name}),
+        counted={name: sorted((+of_arm).values()) for name, of_arm in counted.items()},
+        protocols=_protocols(config, view),
         top_k=config.protocol.top_k,
         figures=sorted(path.stem for path in folder.glob("figures/*.png")),
         charts=[DEPTH] if charts_of(view).depth else [],
     )
+
+
+def _protocols(config: Config, view: StudyView) -> list[str]:
+    """Those that runs were tested under, those of the page first; without one, those asked for."""
+    tested = {protocol for run in view.runs for protocol in run.result.get("errors", {})}
+    labels = tested or {procedure.label for procedure in config.procedures}
+    of_page = [summary.protocol for summary in summarise(view) if summary.protocol in labels]
+    return list(dict.fromkeys([*of_page, *sorted(labels, key=place_in_order)]))
 
 
 def study_card(config: Config, view: StudyView, folder: Path) -> StudyCard:

@@ -56,10 +56,11 @@ def arms_of_predictions(frame: pd.DataFrame, table: str, first: int, row: str) -
     if frame.empty:
         raise ConfigError(f"table = {table}: has no runs")
     frame = frame[[name for name in COLUMNS if name in frame]].apply(_plain)
-    names = frame["arm"].astype("string").str.strip()
-    frame["arm"] = names.mask(names == "")
+    frame["arm"] = frame["arm"].astype("string")
+    frame = frame.apply(_stripped)
     for name in (name for name in frame if name != "prediction"):
         refuse(frame[name].isna(), f"{name} is empty")
+    frame["seed"] = _seeds(frame["seed"], table)
     known = frame["prediction"].notna()
     if known.any() and is_numeric_dtype(frame["label"]) != is_numeric_dtype(frame["prediction"]):
         raise ConfigError(
@@ -79,7 +80,7 @@ def arms_of_predictions(frame: pd.DataFrame, table: str, first: int, row: str) -
     coded = pd.DataFrame(
         {
             "arm": frame["arm"],
-            "seed": _seeds(frame["seed"], table),
+            "seed": frame["seed"],
             "image": _codes(frame["image"]),
             "original": _codes(frame["original" if "original" in frame else "image"]),
             "label": _codes(frame["label"]),
@@ -117,6 +118,15 @@ def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
     """Without categories, of which those of two columns cannot be compared."""
     kind = column.dtype
     return column.astype(kind.categories.dtype) if isinstance(kind, pd.CategoricalDtype) else column
+
+
+def _stripped(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Without spaces around texts; one of spaces alone is empty."""
+    if is_numeric_dtype(column):
+        return column
+    short = {text: text.strip() for text in column.dropna().unique() if isinstance(text, str)}
+    changed = {text: kept or None for text, kept in short.items() if kept != text or not text}
+    return column.map(lambda cell: changed.get(cell, cell)) if changed else column
 
 
 def _seeds(column: pd.Series[Any], table: str) -> pd.Series[int]:
