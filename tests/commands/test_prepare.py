@@ -177,6 +177,30 @@ def test_a_copy_has_the_unreadable_files_too(
     assert len(left[0][1]) == (2 if split == "test" else 0)
 
 
+def test_a_copy_gives_no_two_files_one_name(folder: Path, tmp_path: Path) -> None:
+    for name in ("x.png", "x.png.jpg"):
+        Image.effect_noise((60, 50), 60).save(folder / "0" / name)
+    copy = tmp_path / "copy"
+    with pytest.raises(DataError, match=r"0/x\.png and 0/x\.png\.jpg would both be 0/x\.png\.jpg"):
+        prepare(config_of(folder, copy=str(copy)))
+    assert not copy.exists()
+
+
+@pytest.mark.parametrize(("letters", "ending", "fits"), [(251, "png", False), (251, "jpg", True)])
+def test_a_copy_of_a_file_with_a_long_name(
+    letters: int, ending: str, fits: bool, folder: Path, tmp_path: Path
+) -> None:
+    name, copy = f"{letters * 'x'}.{ending}", tmp_path / "copy"
+    Image.effect_noise((60, 50), 60).save(folder / "0" / name)
+    if fits:
+        prepare(config_of(folder, copy=str(copy)))
+        assert (copy / "0" / name).is_file()
+        return
+    with pytest.raises(DataError, match="a longer name than 255 bytes; rename the file"):
+        prepare(config_of(folder, copy=str(copy)))
+    assert not copy.exists()
+
+
 @pytest.mark.slow
 def test_a_copy_without_files_that_were_out_of_reach_is_not_complete(
     folder: Path,

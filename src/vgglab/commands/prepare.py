@@ -72,6 +72,7 @@ def _prepare_files(config: Config, data: FilesConfig) -> None:
     copy = _copy_of(config, listing)
     everything = listing.file_set(np.arange(len(listing.names_n)))
     if copy is not None:
+        copy.check_names(everything)
         copy.begin(listing_fingerprint(data) + listing.decoding)
     split_n = np.zeros(len(everything), dtype=np.int64)
     for number, split in enumerate(SPLITS):

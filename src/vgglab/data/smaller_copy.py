@@ -41,6 +41,28 @@ class SmallerCopy:
         """Path of the copy of an image: the same name, with the suffix of a JPEG file."""
         return self.root / os.fsdecode(_name_of_copy(files.names_n[index]))
 
+    def check_names(self, files: FileSet) -> None:
+        """See that each file can have a copy of its own, before any is written.
+
+        Raises:
+            DataError: the copies of two files would be one, or a name would be too long.
+        """
+        standing = next(path for path in (self.root, *self.root.parents) if path.exists())
+        longest = os.pathconf(standing, "PC_NAME_MAX")
+        taken: dict[bytes, bytes] = {}
+        for name in files.names_n.tolist():
+            copy = _name_of_copy(name)
+            if (other := taken.setdefault(copy, name)) is not name:
+                raise DataError(
+                    f"prepare.copy = {self.root}: {_shown(other)} and {_shown(name)} would both be "
+                    f"{_shown(copy)} in it; rename one of them"
+                )
+            if len(copy.rpartition(b"/")[2]) > longest:
+                raise DataError(
+                    f"prepare.copy = {self.root}: {_shown(name)} would be {_shown(copy)} in it, a "
+                    f"longer name than {longest} bytes; rename the file"
+                )
+
     def begin(self, fingerprint: str) -> None:
         """Write the record of an unfinished copy, or check that of an earlier attempt.
 
@@ -125,6 +147,10 @@ class SmallerCopy:
 def _name_of_copy(name: bytes) -> bytes:
     is_jpeg = Path(os.fsdecode(name)).suffix.lower() in JPEG_SUFFIXES
     return name if is_jpeg else name + b".jpg"
+
+
+def _shown(name: bytes) -> str:
+    return os.fsdecode(name).encode(errors="replace").decode()
 
 
 def _holds_image(path: Path, decoder: Decoder) -> bool:
