@@ -169,7 +169,8 @@ def test_a_copy_has_the_unreadable_files_too(
     said(capsys)
     left: list[Any] = []
     for root in (folder, copy):
-        data: Any = dataclasses.replace(config_of(root).data, on_error="skip")
+        given: Any = config_of(root).data
+        data: Any = dataclasses.replace(given, on_error="skip")
         splits = load_splits(data, tmp_path / "data")
         labels = [getattr(splits, name).labels_n.tolist() for name in SPLITS]
         left.append((labels, splits.test.skipped_m.tolist()))
