@@ -15,7 +15,7 @@ import pytest
 from vgglab.config import CifarConfig, ClutteredDigitsConfig, DataConfig, DigitsConfig
 from vgglab.data.errors import DataError
 from vgglab.data.sources.registry import channels, fingerprint, load_splits
-from vgglab.data.splits import SPLITS, ImageSet, Splits, with_validation
+from vgglab.data.splits import SPLITS, ImageSet, Splits, check_shared_by, with_validation
 
 CLUTTERED = ClutteredDigitsConfig(
     train_images=400,
@@ -209,3 +209,9 @@ def test_counts_are_the_same_share_of_equal_classes_or_refused(
         with_validation(whole, whole, validation_images=counts[0], train_images=counts[1], seed=0)
     splits = with_validation(whole, whole, validation_images=150, train_images=20, seed=0)
     assert (len(splits.train), len(splits.validation)) == (20, 150)
+
+
+def test_fewer_validation_images_than_processes_are_refused() -> None:
+    check_shared_by(2, processes=2)
+    with pytest.raises(DataError, match="devices x nodes = 3: more than the 2 validation images"):
+        check_shared_by(2, processes=3)

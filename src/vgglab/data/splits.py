@@ -179,6 +179,20 @@ def check_split_is_there(splits: Splits[WholeImages]) -> None:
         raise DataError(f"no {empty[0]} image ({shown})")
 
 
+def check_shared_by(validation_images: int, processes: int) -> None:
+    """See that every process of a run has a validation image: one without has no loss to give.
+
+    Raises:
+        DataError: there are fewer images than processes.
+    """
+    if validation_images < processes:
+        raise DataError(
+            f"devices x nodes = {processes}: more than the {validation_images} validation images, "
+            "of which each takes its own; set fewer devices, or more by data.validation_images or "
+            "data.validation_fraction"
+        )
+
+
 def check_labels(splits: Splits[WholeImages], classes: int) -> None:
     """Check that each label is of one of the classes: else a step fails, on a GPU without a reason.
 
