@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -21,6 +22,7 @@ from vgglab.data.listing import list_images
 from vgglab.data.resize import rescaled
 from vgglab.data.smaller_copy import COPY_RECORD, SmallerCopy
 from vgglab.data.sources.registry import load_splits
+from vgglab.data.splits import SPLITS
 
 
 @pytest.fixture
@@ -140,6 +142,64 @@ def test_a_copy_that_was_cut_short_is_refused_and_goes_on(folder: Path, tmp_path
     assert not list(copy.rglob("*.new"))
     assert (copy / "3/00003.jpg").stat().st_mtime_ns == kept
     assert len(load_splits(config_of(copy).data, tmp_path).train) == 42
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_copy_has_the_unreadable_files_too(
+    split: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    part = getattr(load_splits(config_of(folder).data, tmp_path), split)
+    jpeg, other = part.path(0), part.path(len(part) - 1)
+    jpeg.write_bytes(jpeg.read_bytes()[:400])
+    other.rename(other.with_suffix(".png"))
+    other.with_suffix(".png").write_text("<html>")
+    list_images.cache_clear()
+    before = config_of(folder, copy=str(copy), shorter_side=48)
+    with pytest.raises(DataError, match="unreadable files: 2"):
+        prepare(before)
+    assert said(capsys)["copy"].endswith("; the unreadable files are in it as they are")
+    assert (copy / jpeg.relative_to(folder)).read_bytes() == jpeg.read_bytes()
+    after = config_of(copy)
+    splits: Any = load_splits(after.data, tmp_path)
+    name = f"{other.relative_to(folder).with_suffix('.png')}.jpg".encode()
+    assert name in getattr(splits, split).names_n.tolist()
+    with pytest.raises(DataError, match="unreadable files: 2"):
+        prepare(after)
+    said(capsys)
+    left: list[Any] = []
+    for root in (folder, copy):
+        given: Any = config_of(root).data
+        data: Any = dataclasses.replace(given, on_error="skip")
+        splits = load_splits(data, tmp_path / "data")
+        labels = [getattr(splits, name).labels_n.tolist() for name in SPLITS]
+        left.append((labels, splits.test.skipped_m.tolist()))
+    assert left[0] == left[1]
+    assert len(left[0][1]) == (2 if split == "test" else 0)
+
+
+def test_a_copy_gives_no_two_files_one_name(folder: Path, tmp_path: Path) -> None:
+    for name in ("x.png", "x.png.jpg"):
+        Image.effect_noise((60, 50), 60).save(folder / "0" / name)
+    copy = tmp_path / "copy"
+    with pytest.raises(DataError, match=r"0/x\.png and 0/x\.png\.jpg would both be 0/x\.png\.jpg"):
+        prepare(config_of(folder, copy=str(copy)))
+    assert not copy.exists()
+
+
+@pytest.mark.parametrize(("letters", "ending", "fits"), [(251, "png", False), (251, "jpg", True)])
+def test_a_copy_of_a_file_with_a_long_name(
+    letters: int, ending: str, fits: bool, folder: Path, tmp_path: Path
+) -> None:
+    name, copy = f"{letters * 'x'}.{ending}", tmp_path / "copy"
+    Image.effect_noise((60, 50), 60).save(folder / "0" / name)
+    if fits:
+        prepare(config_of(folder, copy=str(copy)))
+        assert (copy / "0" / name).is_file()
+        return
+    with pytest.raises(DataError, match="a longer name than 255 bytes; rename the file"):
+        prepare(config_of(folder, copy=str(copy)))
+    assert not copy.exists()
 
 
 @pytest.mark.slow

@@ -16,10 +16,11 @@ from image_folder import write_image_folder
 from torch import nn
 from torchvision.models.vgg import VGG, cfgs, make_layers
 
-from vgglab.config import Config, FolderConfig, ModelConfig, NormConfig, RecipeConfig
+from vgglab.config import Config, FolderConfig, InitConfig, ModelConfig, NormConfig, RecipeConfig
 from vgglab.config.parse import ConfigError, parse
 from vgglab.evaluation.published_errors import published_errors
 from vgglab.models import torchvision_weights as published
+from vgglab.models.build import build
 from vgglab.models.torchvision_weights import load_weights, net_of
 from vgglab.models.weight_files import WeightsError
 from vgglab.workflow.published_weights import evaluate_weights, images_of, torchvision_name
@@ -166,6 +167,30 @@ def test_a_file_in_torch_hubs_cache_is_found(
     state = their_net("vgg11", 10, 0.0625).state_dict()
     torch.save(state, tmp_path / "checkpoints" / "vgg11-8a719046.pth")
     assert load_weights("torchvision:vgg11").keys() == state.keys()
+
+
+@pytest.mark.parametrize("units", [(64, 64), (64, 48)])
+def test_fully_connected_layers_of_other_widths_are_read(units: tuple[int, int]) -> None:
+    net = their_net("vgg16", 10, 0.125)
+    net.classifier[0] = nn.Linear(64, units[0])  # of a map of 1 px, as for CIFAR
+    net.classifier[3] = nn.Linear(*units)
+    net.classifier[6] = nn.Linear(units[1], 10)
+    found = net_of(net.state_dict())
+    hidden = tuple(8 * count for count in units)
+    assert found.model == ModelConfig(name="d", width=0.125, hidden=hidden)
+    ours = build(found.model, found.norm, InitConfig(), classes=10, image_size=32)
+    theirs = {key: value.shape for key, value in net.state_dict().items()}
+    assert theirs == {key: value.shape for key, value in ours.state_dict().items()}
+
+
+@pytest.mark.parametrize("inputs", [65, 128])  # of 64 channels, in no square
+def test_fully_connected_layers_of_no_net_are_refused_in_a_line(inputs: int) -> None:
+    net = their_net("vgg16", 10, 0.125)
+    net.classifier[0] = nn.Linear(inputs, 512)
+    said = f"layers of {inputs} to 512, .* of no net of ours"
+    with pytest.raises(WeightsError, match=said) as caught:
+        net_of(net.state_dict())
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

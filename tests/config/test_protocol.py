@@ -79,7 +79,7 @@ def test_what_does_not_fit_is_refused(values: dict[str, Any], message: str) -> N
     assert "\n" not in str(caught.value)
 
 
-def test_a_procedure_for_each_protocol_once_and_its_own_first() -> None:
+def test_a_procedure_for_each_protocol_and_scale_once_and_its_own_first() -> None:
     config = parse(
         {"protocol": {"name": "dense", "scales": [40], "also": ["multi_scale", "dense", "center"]}}
     )
@@ -87,5 +87,28 @@ def test_a_procedure_for_each_protocol_once_and_its_own_first() -> None:
     assert found == [
         ("dense-40", (40,)),
         ("multi_scale", (28, 32, 36)),
+        ("dense", (32,)),
         ("center", (32,)),
     ]
+
+
+def test_a_protocol_is_also_asked_for_at_the_rules_scale() -> None:
+    def labels(**protocol: object) -> list[str]:
+        return [one.label for one in parse({"protocol": protocol}).procedures]
+
+    assert labels(name="dense", scales=[64], also=["dense", "center"]) == [
+        "dense-64",
+        "dense",
+        "center",
+    ]
+    assert labels(name="dense", scales=[32], also=["dense", "center", "center"]) == [
+        "dense",
+        "center",
+    ]
+    assert labels(name="center", also=["center"]) == ["center"]
+
+
+def test_a_scale_that_is_there_twice_is_refused() -> None:
+    with pytest.raises(ConfigError, match="36 is there more than once") as caught:
+        parse({"protocol": {"name": "multi_scale", "scales": [36, 32, 36]}})
+    assert "\n" not in str(caught.value)

@@ -16,6 +16,8 @@ from torchvision.datasets import Imagenette
 from torchvision.datasets.imagenet import ARCHIVE_META
 
 from vgglab.config import ImagenetConfig, ImagenetteConfig
+from vgglab.config.parse import parse
+from vgglab.data import normalise
 from vgglab.data.errors import DataError
 from vgglab.data.listing import list_images
 from vgglab.data.smaller_copy import COPY_RECORD
@@ -138,6 +140,36 @@ def test_the_fingerprint_is_that_of_the_archives_and_of_a_copy_another(tmp_path:
     (tmp_path / COPY_RECORD).write_text('{"shorter_side": 512}\n')
     copy = 'copy:{"shorter_side": 512}'
     assert fingerprint(config, tmp_path) == f"{sums};{copy};pixels:{PIXELS_VERSION}"
+
+
+def test_colours_are_those_of_the_folder_that_is_read(
+    archives: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Another tool's smaller copy counts as the same archives.
+    monkeypatch.setattr(normalise, "SAMPLED_FILES", 2)
+    for name, grey in (("one", 40), ("other", 200)):
+        for place in [*(f"train/{wnid}" for wnid in WNIDS), *(f"val/{wnid}" for wnid in WNIDS)]:
+            folder = tmp_path / name / place
+            folder.mkdir(parents=True)
+            for number in range(PER_CLASS if place.startswith("train") else 1):
+                Image.new("L", (4, 4), grey).save(folder / f"{number}.png")
+            (folder / "0.png").write_bytes((folder / "0.png").read_bytes() + bytes(grey))
+    monkeypatch.setitem(imagenet.PUBLISHED_IMAGES, "imagenet", (2 * PER_CLASS, 2))
+    means, prints = [], set()
+    for name in ("one", "other"):
+        tree = {
+            "data": {"name": "imagenet", "root": str(tmp_path / name), "validation_images": 1_000},
+            "recipe": {"scale_min": 256, "scale_max": 256},
+            "protocol": {"top_k": [1]},
+            "trainer": {"workers": 0},
+            "paths": {"data": str(tmp_path / "kept")},
+        }
+        config = parse(tree)
+        prints.add(fingerprint(config.data, tmp_path))
+        train = load_splits(config.data, tmp_path).train
+        means.append(normalise.color_statistics(config, train).mean_c)
+    assert len(prints) == 1
+    assert means == [(40.0,) * 3, (200.0,) * 3]
 
 
 def test_imagenette_is_read_as_published(

@@ -139,3 +139,11 @@ def test_a_folder_that_is_not_as_it_should_be(how: str, message: str, tmp_path: 
         splits_of(tmp_path, validation_fraction=0.1)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_class_that_is_split_off_whole_is_refused(tmp_path: Path) -> None:
+    for name, count in (("cat", 20), ("dog", 2)):
+        for number in range(count):
+            touch(tmp_path / name / f"{number}.jpg")
+    with pytest.raises(DataError, match=r"no training image of dog is left .*fraction = 0\.45"):
+        splits_of(tmp_path, test_fraction=0.45, validation_fraction=0.45)

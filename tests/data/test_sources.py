@@ -7,6 +7,7 @@ import multiprocessing
 import pickle
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from vgglab.config import CifarConfig, ClutteredDigitsConfig, DataConfig, DigitsConfig
 from vgglab.data.errors import DataError
 from vgglab.data.sources.registry import channels, fingerprint, load_splits
-from vgglab.data.splits import SPLITS, ImageSet, Splits
+from vgglab.data.splits import SPLITS, ImageSet, Splits, check_shared_by, with_validation
 
 CLUTTERED = ClutteredDigitsConfig(
     train_images=400,
@@ -168,3 +169,49 @@ def test_cifar_without_network_says_what_to_do(
     assert "data=cifar10: not found in" in message
     assert "put the archive there and run again" in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("kind", [DigitsConfig, ClutteredDigitsConfig])
+@pytest.mark.parametrize(
+    ("fractions", "empty"),
+    [
+        ({"test_fraction": 0.0005}, "test"),
+        ({"validation_fraction": 0.0005}, "validation"),
+        ({"test_fraction": 0.499, "validation_fraction": 0.499}, "train"),
+    ],
+)
+def test_fractions_that_leave_a_split_empty_are_refused(
+    kind: Any,
+    fractions: dict[str, float],
+    empty: str,
+    datasets: Path,
+) -> None:
+    field, value = next(iter(fractions.items()))
+    with pytest.raises(DataError, match=f"data.{field} = {value}.* 500 of each.* is for {empty}"):
+        load_splits(kind(**fractions), datasets)
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ((155, 0), "data.validation_images = 155: must be a multiple of 10, .*; set 150 or 160"),
+        ((100, 4), "data.train_images = 4: must be a multiple of 10, .*; set 10$"),
+        ((100, 15), "data.train_images = 15: .*; set 10 or 20"),
+    ],
+)
+def test_counts_are_the_same_share_of_equal_classes_or_refused(
+    counts: tuple[int, int], message: str
+) -> None:
+    labels_n = np.arange(500) % 10
+    images_nchw = np.zeros((500, 1, 1, 1), dtype=np.uint8)
+    whole = images_nchw, labels_n
+    with pytest.raises(DataError, match=message):
+        with_validation(whole, whole, validation_images=counts[0], train_images=counts[1], seed=0)
+    splits = with_validation(whole, whole, validation_images=150, train_images=20, seed=0)
+    assert (len(splits.train), len(splits.validation)) == (20, 150)
+
+
+def test_fewer_validation_images_than_processes_are_refused() -> None:
+    check_shared_by(2, processes=2)
+    with pytest.raises(DataError, match="devices x nodes = 3: more than the 2 validation images"):
+        check_shared_by(2, processes=3)

@@ -87,6 +87,8 @@ def test_its_row_answers_for_it(tmp_path: Path) -> None:
     splits = registry.load_splits(TOY, tmp_path)
     assert splits.train.images_nchw.shape == (30, 2, 32, 32)
     registry.warn_of_missing_classes(TOY, splits)
+    with pytest.raises(DataError, match=r"no train image \(train 0, validation 0, test 0\)"):
+        registry.load_splits(dataclasses.replace(TOY, images=0), tmp_path)
     with pytest.raises(DataError, match="has label 2: must be 0 to 1"):
         registry.load_splits(dataclasses.replace(TOY, classes=2), tmp_path)
 

@@ -154,3 +154,10 @@ def test_a_damaged_cache_is_named(content: bytes | None, tmp_path: Path) -> None
     path.write_bytes(path.read_bytes()[:-200] if content is None else content)
     with pytest.raises(DataError, match=r"made\.npz: damaged .*; remove it"):
         load_or_make(path, lambda: Splits(made, made, made))
+
+
+def test_no_readable_test_image_is_said(tmp_path: Path) -> None:
+    files = FileSet(tmp_path, np.array([b"a", b"b"]), np.arange(2), np.arange(2))
+    assert files.with_skipped({1}).skipped_m.tolist() == [1]
+    with pytest.raises(DataError, match="no test image can be read"):
+        files.with_skipped({0, 1})

@@ -159,3 +159,18 @@ def test_prepare_does_not_skip_what_training_refuses(command: Command, tmp_path:
 def test_black_is_below_white() -> None:
     with pytest.raises(ConfigError, match=r"grey_range = \[5.0, 5.0\]: black must be below white"):
         parse({"data": {"name": "folder", "root": "x", "grey_range": [5, 5]}})
+
+
+@pytest.mark.parametrize("grey_range", [None, (0.0, 65_535.0)])
+def test_deep_greys_whose_zero_is_white_are_refused(
+    grey_range: tuple[float, float] | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "negative.tif"
+    Image.fromarray(ramp(0, 255, np.uint8)).save(path, tiffinfo={262: 0})
+    assert decode_pixels(path)[0, 0, 0] == 0  # Pillow turns it over, and back
+    Image.fromarray(ramp(0, 65_535, np.uint16)).save(path, tiffinfo={262: 0})
+    with pytest.raises(UnclearGreys, match="whose 0 is white") as caught:
+        decode_pixels(path, grey_range=grey_range)
+    assert "\n" not in str(caught.value)
+    Image.fromarray(ramp(0, 65_535, np.uint16)).save(path, tiffinfo={262: 1})
+    assert decode_pixels(path)[0, 0, 0] == 0

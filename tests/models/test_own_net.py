@@ -151,6 +151,18 @@ def test_a_wrong_table_ends_in_one_line(model: dict[str, Any], said: str) -> Non
     assert "\n" not in str(caught.value)
 
 
+def test_the_size_of_a_pooled_map_is_torchs() -> None:
+    for kernel, stride, ceil in itertools.product(range(1, 6), range(1, 6), (False, True)):
+        pool = Pool(pool=kernel, stride=stride, ceil=ceil)
+        module = nn.MaxPool2d(kernel, stride, ceil_mode=ceil)
+        for size in range(1, 40):
+            try:
+                expected = module(torch.zeros(1, 1, size, size)).shape[-1]
+            except RuntimeError:  # torch makes no empty map
+                expected = 0
+            assert max(0, pool.size(size)) == expected, (pool, size)
+
+
 def test_a_map_that_vanishes_is_said() -> None:
     deep = ModelConfig(name="deep", blocks=((8,),) * 7)
     with pytest.raises(ValueError, match="image_size = 32: must be 128 or more for model=deep"):

@@ -71,9 +71,10 @@ def _prepare_files(config: Config, data: FilesConfig) -> None:
     labels = {split: getattr(splits, split).labels_n for split in SPLITS}
     counts = _counts(list(listing.classes), labels)
     copy = _copy_of(config, listing)
-    if copy is not None:
-        copy.begin(listing_fingerprint(data) + listing.decoding)
     everything = listing.file_set(np.arange(len(listing.names_n)))
+    if copy is not None:
+        copy.check_names(everything)
+        copy.begin(listing_fingerprint(data) + listing.decoding)
     split_n = np.zeros(len(everything), dtype=np.int64)
     for number, split in enumerate(SPLITS):
         split_n[getattr(splits, split).originals_n] = number
@@ -89,7 +90,10 @@ def _prepare_files(config: Config, data: FilesConfig) -> None:
         )
     elif copy is not None:
         copy.end()
-        about["copy"] = f"{copy.root}: train on it with data={data.name} data.root={copy.root}"
+        as_they_are = "; the unreadable files are in it as they are" if summary.unreadable else ""
+        about["copy"] = (
+            f"{copy.root}: train on it with data={data.name} data.root={copy.root}{as_they_are}"
+        )
     about["left_out"] = listing.left_out
     _show(config, about, counts, summary)
     _check(summary, skips=data.on_error == "skip")

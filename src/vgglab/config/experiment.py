@@ -223,14 +223,16 @@ class Config:
 
     @property
     def procedures(self) -> tuple[Procedure, ...]:
-        """What the run is tested under: its protocol, then those of ``protocol.also``, once each.
+        """What the run is tested under: its protocol, then those of ``protocol.also`` at
+        the rule's scales, each label once.
 
         Raises:
             ValueError: one of them does not fit the images.
         """
-        asked = {self.protocol.name: self.protocol.scales}
-        asked |= {name: () for name in self.protocol.also if name != self.protocol.name}
-        return tuple(
+        no_scales: tuple[int, ...] = ()
+        asked = [(self.protocol.name, self.protocol.scales)]
+        asked += [(name, no_scales) for name in self.protocol.also]
+        found = (
             procedure(
                 name,
                 self.recipe,
@@ -238,8 +240,10 @@ class Config:
                 flip=self.data.flip,
                 scales=scales,
             )
-            for name, scales in asked.items()
+            for name, scales in asked
         )
+        # The same protocol at scales that were set is another than at the rule's.
+        return tuple({one.label: one for one in found}.values())
 
     def __post_init__(self) -> None:
         if self.recipe.batch_size < self.parts:

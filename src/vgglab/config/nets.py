@@ -82,7 +82,8 @@ class Pool:
         """Side of the map made of one of side ``size``, in pixels; below 1 where there is none."""
         beyond = size - self.kernel
         steps = -(-beyond // self.stride) if self.ceil else beyond // self.stride
-        return steps + 1
+        # A window that would begin beyond the map is none.
+        return steps if steps and steps * self.stride >= size else steps + 1
 
 
 Layer: TypeAlias = Conv | Pool

@@ -96,6 +96,11 @@ class ProtocolConfig:
     not say, ``usual_top_k``."""
 
     def __post_init__(self) -> None:
+        if repeated := [scale for scale in self.scales if self.scales.count(scale) > 1]:
+            raise ValueError(
+                f"scales = {list(self.scales)}: {repeated[0]} is there more than once, which tests "
+                "the same views again"
+            )
         if len(self.scales) > 1 and not PROTOCOLS[self.name].has_several_scales:
             several = [name for name, row in PROTOCOLS.items() if row.has_several_scales]
             raise ValueError(

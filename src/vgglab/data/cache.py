@@ -10,6 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+MOST_OF_NAME = 40
+"""Letters, each of up to 4 bytes, of a file's name in that of its temporary one."""
+
 
 @contextlib.contextmanager
 def create_once(path: Path) -> Iterator[Path | None]:
@@ -30,7 +33,9 @@ def create_once(path: Path) -> Iterator[Path | None]:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary file beside ``path`` that takes its place unless there is an error."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
+    # Not the whole name: with what is added, a long one could be too long.
+    prefix = f".{path.name[:MOST_OF_NAME]}."
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".new")
     os.close(descriptor)
     temporary = Path(name)
     try:

@@ -58,8 +58,14 @@ class FileSet:
 
     def with_skipped(self, places: Container[int]) -> FileSet:
         """The same split, in which the files at these places of the whole data set are known to
-        hold no image."""
+        hold no image.
+
+        Raises:
+            DataError: none is left.
+        """
         skipped = [i for i, place in enumerate(self.originals_n.tolist()) if place in places]
+        if len(skipped) == len(self):
+            raise DataError(f"{self.root}: no test image can be read")
         return replace(self, skipped_m=np.array(skipped, dtype=np.int64))
 
     def path(self, index: int) -> Path:

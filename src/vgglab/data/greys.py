@@ -16,6 +16,9 @@ LEAST_LEVELS = 16
 """Of 256: an image with fewer would be all but black."""
 DECLARED = ("PPM", "JPEG2000")
 """Formats that say which value is white; Pillow scales their whole numbers to 16 bits."""
+PHOTOMETRIC_INTERPRETATION, WHITE_IS_ZERO = 262, 0
+"""Tag of a TIFF, and its value where 0 is white. Pillow turns 8 bits over, and deeper greys not: to
+do it here would give runs that were trained on them other pixels under the same id."""
 
 
 class UnclearRange(ValueError):
@@ -35,9 +38,14 @@ def eight_bits(image: Image.Image, grey_range: GreyRange | None) -> NDArray[np.u
         grey_range: black and white; None: whole numbers are of 16 bits, if they can be.
 
     Raises:
-        UnclearRange: without a range, its values do not look like 16 bits.
+        UnclearRange: without a range, its values do not look like 16 bits; or 0 is its white.
         ValueError: a value is not finite.
     """
+    if getattr(image, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) == WHITE_IS_ZERO:
+        raise UnclearRange(
+            "a TIFF of more than 8 bits whose 0 is white (WhiteIsZero), which Pillow reads as its "
+            "negative; convert it so that 0 is black"
+        )
     values_hw = np.asarray(image)
     if not np.isfinite(values_hw).all():
         raise ValueError("pixels that are not finite")

@@ -39,7 +39,7 @@ class FileReport:
 
 
 class _Inspection:
-    """Reports on chunks of files; given a copy, also writes each readable file to it."""
+    """Reports on chunks of files; given a copy, also writes each file to it."""
 
     def __init__(self, files: FileSet, copy: SmallerCopy | None) -> None:
         self._files, self._copy = files, copy
@@ -58,9 +58,10 @@ class _Inspection:
             if image_chw is None:
                 image_chw = self._files.image_chw(index)
         except UnreadableImage as error:
-            return FileReport(
-                index, error.reason, is_unreachable=isinstance(error, UnreachableFile)
-            )
+            is_unreachable = isinstance(error, UnreachableFile)
+            if self._copy is not None and not is_unreachable:
+                self._copy.keep(self._files, index)
+            return FileReport(index, error.reason, is_unreachable=is_unreachable)
         low_c, high_c = image_chw.flatten(1).aminmax(dim=1)
         return FileReport(
             index,
@@ -79,7 +80,7 @@ def inspect_files(
     Args:
         files: Which ones.
         workers: Processes; 0 reads in this one.
-        copy: Where given, each readable file is also copied.
+        copy: Where given, each file that is not out of reach is also copied.
 
     Returns:
         A report on each file, in their order.

@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vgglab.config import Config
+from vgglab.config import Config, FilesConfig
 from vgglab.config.identity import semantic
 from vgglab.data.cache import create_once
 from vgglab.data.device import to_device
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet, whole_images
-from vgglab.data.sources.registry import fingerprint
+from vgglab.data.sources.registry import fingerprint, listing_of
 from vgglab.data.splits import ImageSet, Splits
 
 log = logging.getLogger(__name__)
@@ -203,8 +203,12 @@ def color_statistics(config: Config, train: ImageSet | FileSet) -> ColorStatisti
     Raises:
         DataError: a training file is not readable.
     """
-    made_from = fingerprint(config.data, config.paths.data_folder)
-    content = json.dumps([semantic(config.data), made_from], sort_keys=True)
+    made_from = [fingerprint(config.data, config.paths.data_folder)]
+    if isinstance(config.data, FilesConfig):
+        files = listing_of(config.data).fingerprint()
+        # The published sets' own is of their archives, which two folders of other sizes may share.
+        made_from += [files] if files not in made_from[0] else []
+    content = json.dumps([semantic(config.data), *made_from], sort_keys=True)
     key = hashlib.sha256(content.encode()).hexdigest()[:16]
     path = config.paths.data_folder / "moments" / f"{config.data.name}-{key}.json"
     return load_or_compute(path, lambda: ColorStatistics.of(_images(train, config.trainer.workers)))

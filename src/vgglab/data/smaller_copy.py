@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import PIL
 from PIL import Image
 
+from vgglab.config.data import Decoder
 from vgglab.data.cache import replacing
-from vgglab.data.decode import open_image
+from vgglab.data.decode import UnreadableImage, decode_pixels, open_image
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
 from vgglab.data.resize import rescaled
@@ -38,10 +39,29 @@ class SmallerCopy:
 
     def path(self, files: FileSet, index: int) -> Path:
         """Path of the copy of an image: the same name, with the suffix of a JPEG file."""
-        name = Path(os.fsdecode(files.names_n[index]))
-        if name.suffix.lower() in JPEG_SUFFIXES:
-            return self.root / name
-        return self.root / name.with_name(f"{name.name}.jpg")
+        return self.root / os.fsdecode(_name_of_copy(files.names_n[index]))
+
+    def check_names(self, files: FileSet) -> None:
+        """See that each file can have a copy of its own, before any is written.
+
+        Raises:
+            DataError: the copies of two files would be one, or a name would be too long.
+        """
+        standing = next(path for path in (self.root, *self.root.parents) if path.exists())
+        longest = os.pathconf(standing, "PC_NAME_MAX")
+        taken: dict[bytes, bytes] = {}
+        for name in files.names_n.tolist():
+            copy = _name_of_copy(name)
+            if (other := taken.setdefault(copy, name)) is not name:
+                raise DataError(
+                    f"prepare.copy = {self.root}: {_shown(other)} and {_shown(name)} would both be "
+                    f"{_shown(copy)} in it; rename one of them"
+                )
+            if len(copy.rpartition(b"/")[2]) > longest:
+                raise DataError(
+                    f"prepare.copy = {self.root}: {_shown(name)} would be {_shown(copy)} in it, a "
+                    f"longer name than {longest} bytes; rename the file"
+                )
 
     def begin(self, fingerprint: str) -> None:
         """Write the record of an unfinished copy, or check that of an earlier attempt.
@@ -78,12 +98,12 @@ class SmallerCopy:
             temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
 
     def end(self) -> None:
-        """Write into the record that every readable image is there."""
+        """Write into the record that every file is there."""
         values = json.loads((self.root / COPY_RECORD).read_text(encoding="utf-8"))
         self._write_record(values | {"complete": True})
 
     def write(self, files: FileSet, index: int) -> Tensor | None:
-        """Write the copy of one image, unless it is there.
+        """Write the copy of one image, unless it is there and holds an image.
 
         Returns:
             The image (3, H, W), at its own size; None where its copy was there.
@@ -92,7 +112,7 @@ class SmallerCopy:
             UnreadableImage: it cannot be decoded.
         """
         source, target = files.path(index), self.path(files, index)
-        if target.exists():
+        if target.exists() and _holds_image(target, files.decoder):
             return None
         target.parent.mkdir(parents=True, exist_ok=True)
         with open_image(source) as header:
@@ -102,7 +122,7 @@ class SmallerCopy:
                 and min(header.size) <= self.shorter_side
                 and target.name == source.name
             )
-        # Also where the bytes are copied: a broken file must not be.
+        # Also where the bytes are copied: a broken file is no image of this size.
         image_chw = files.image_chw(index)
         with replacing(target) as temporary:
             if is_small_jpeg:
@@ -111,9 +131,35 @@ class SmallerCopy:
                 self._smaller(image_chw).save(temporary, format="JPEG", quality=self.quality)
         return image_chw
 
+    def keep(self, files: FileSet, index: int) -> None:
+        """Write a file that holds no image into the copy as it is: there, too, it stops a run or is
+        skipped, and counts as an error in the test."""
+        target = self.path(files, index)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as temporary:
+            shutil.copyfile(files.path(index), temporary)
+
     def _smaller(self, image_chw: Tensor) -> Image.Image:
         side = min(self.shorter_side, *image_chw.shape[-2:])
         return Image.fromarray(rescaled(image_chw, side).permute(1, 2, 0).numpy())
+
+
+def _name_of_copy(name: bytes) -> bytes:
+    is_jpeg = Path(os.fsdecode(name)).suffix.lower() in JPEG_SUFFIXES
+    return name if is_jpeg else name + b".jpg"
+
+
+def _shown(name: bytes) -> str:
+    return os.fsdecode(name).encode(errors="replace").decode()
+
+
+def _holds_image(path: Path, decoder: Decoder) -> bool:
+    """Not where a copy is of a file that held none, which may have been mended since."""
+    try:
+        decode_pixels(path, decoder)
+    except UnreadableImage:
+        return False
+    return True
 
 
 def _read_record(record: Path) -> dict[str, Any]:

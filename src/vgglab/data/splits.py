@@ -113,8 +113,13 @@ def with_validation(
         validation_images: To be taken, the same share of each class.
         train_images: Of those that are left, the same share of each class; 0: all.
         seed: Of the draws.
+
+    Raises:
+        DataError: a number is not the same share of classes that are equally large.
     """
     images_nchw, labels_n = train
+    check_equal_shares(labels_n, "validation_images", validation_images)
+    check_equal_shares(labels_n, "train_images", train_images)
     members = split_originals(
         labels_n,
         test_fraction=0.0,
@@ -142,6 +147,50 @@ def on_canvas(images_nhw: Images, size: int) -> Images:
     free = size - images_nhw.shape[-1]
     sides = (free // 2, free - free // 2)
     return np.pad(images_nhw, ((0, 0), sides, sides))[:, None]
+
+
+def check_equal_shares(labels_n: Labels, field: str, count: int) -> None:
+    """See that so many images can be the same share of each class, where all are equally large:
+    else others would be taken than were asked for.
+
+    Raises:
+        DataError: they cannot.
+    """
+    sizes = np.unique(labels_n, return_counts=True)[1]
+    classes = len(sizes)
+    if count % classes and sizes.min() == sizes.max():
+        below = count - count % classes
+        nearest = [str(number) for number in (below, below + classes) if number]
+        raise DataError(
+            f"data.{field} = {count}: must be a multiple of {classes}, for the same number of each "
+            f"class; set {' or '.join(nearest)}"
+        )
+
+
+def check_split_is_there(splits: Splits[WholeImages]) -> None:
+    """See that each split has an image: a mean over none is no number.
+
+    Raises:
+        DataError: one has none.
+    """
+    counts = {split: len(getattr(splits, split)) for split in SPLITS}
+    if empty := [split for split, count in counts.items() if not count]:
+        shown = ", ".join(f"{split} {count:,}" for split, count in counts.items())
+        raise DataError(f"no {empty[0]} image ({shown})")
+
+
+def check_shared_by(validation_images: int, processes: int) -> None:
+    """See that every process of a run has a validation image: one without has no loss to give.
+
+    Raises:
+        DataError: there are fewer images than processes.
+    """
+    if validation_images < processes:
+        raise DataError(
+            f"devices x nodes = {processes}: more than the {validation_images} validation images, "
+            "of which each takes its own; set fewer devices, or more by data.validation_images or "
+            "data.validation_fraction"
+        )
 
 
 def check_labels(splits: Splits[WholeImages], classes: int) -> None:

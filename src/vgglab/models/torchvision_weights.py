@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ TORCHVISION_RESIZE, TORCHVISION_CROP = 256, 224
 """Shorter side and centre crop of torchvision's test, px."""
 LINEARS = ("classifier.0", "classifier.3", "classifier.6")
 """Fully connected layers, in torchvision's names and in ours."""
+MOST_UNITS = 65_536
+"""Of a fully connected layer at width 1, as ``model.hidden`` takes them."""
 CAFFE_MEAN = (123.68, 116.779, 103.939)
 """Mean of ImageNet's RGB, 0 to 255, that Caffe's nets subtract, the paper's own among them."""
 
@@ -150,6 +153,39 @@ def torchvision_net(model: ModelConfig, norm: NormConfig) -> str:
     return f"vgg{depth}{'_bn' if norm.name == 'batch' else ''}"
 
 
+def _with_hidden(model: ModelConfig, linears: Sequence[Tensor], channels: int) -> ModelConfig:
+    """The net with the fully connected layers that the weights have.
+
+    Args:
+        model: with the family's own.
+        linears: weights of the fully connected layers.
+        channels: of the last convolution.
+
+    Raises:
+        WeightsError: it has none such at its width.
+    """
+    units = tuple(linear.shape[0] for linear in linears[:-1])
+    inputs = tuple(linear.shape[1] for linear in linears)
+    usual = tuple(scaled(count, model.width) for count in model.hidden)
+    # A table has them at width 1.
+    hidden = tuple(round(count / model.width) for count in units)
+    side = math.isqrt(inputs[0] // channels)
+    follows = inputs == (channels * side**2, *units)
+    is_ours = follows and all(
+        scaled(at_1, model.width) == count and 1 <= at_1 <= MOST_UNITS
+        for at_1, count in zip(hidden, units, strict=True)
+    )
+    if not is_ours:
+        shapes = ", ".join(
+            f"{n} to {len(linear)}" for n, linear in zip(inputs, linears, strict=True)
+        )
+        raise WeightsError(
+            f"weights: fully connected layers of {shapes} units behind {channels} channels are of "
+            f"no net of ours at width {model.width:g}"
+        )
+    return model if units == usual else replace(model, hidden=hidden)
+
+
 def net_of(state: Mapping[str, Tensor]) -> PublishedNet:
     """Find the net and the width that a state dict belongs to.
 
@@ -175,7 +211,7 @@ def net_of(state: Mapping[str, Tensor]) -> PublishedNet:
         )
     has_moments = any(key.endswith("running_mean") for key in state)
     return PublishedNet(
-        model=ModelConfig(name=name, width=width),
+        model=_with_hidden(ModelConfig(name=name, width=width), linears, channels[-1]),
         norm=NormConfig(name="batch" if has_moments else "none"),
         classes=linears[-1].shape[0],
         map_size=round((linears[0].shape[1] / channels[-1]) ** 0.5),

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from vgglab.config import Config
 from vgglab.data.errors import DataError
 from vgglab.data.module import ImageData
+from vgglab.data.splits import check_shared_by
 from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.models.cost import NetCost
 from vgglab.models.kernels.build import share_compiled_code
@@ -100,6 +101,7 @@ def run_experiment(
         kernels = use_kernels(module.net, config.trainer, steps)
     cost = net_cost(config)
     check_parts(config, data.train_images, cost)
+    check_shared_by(len(data.splits.validation), config.processes)
 
     log = MetricsLog(directory.metrics)
     skipped: Result = {}

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vgglab.config import ClutteredDigitsConfig
-from vgglab.data.sources.digits import ADDRESS, SIDE, digest_of_originals, originals
+from vgglab.data.sources.digits import ADDRESS, SIDE, digest_of_originals, drawn, originals
 from vgglab.data.sources.source import MemorySource, cached_splits
-from vgglab.data.splits import SPLITS, Images, ImageSet, Labels, Splits, split_originals
+from vgglab.data.splits import SPLITS, Images, ImageSet, Labels, Splits
 
 GENERATOR_VERSION = 1
 """Raised when the same config comes to give other images."""
@@ -71,12 +71,7 @@ def _compose(
 def _make(config: ClutteredDigitsConfig) -> Splits[ImageSet]:
     """Canvases whose digit and fragments both come from the originals of their own split."""
     images_nhw, labels_n = originals(config.classes)
-    members = split_originals(
-        labels_n,
-        test_fraction=config.test_fraction,
-        validation_fraction=config.validation_fraction,
-        seed=config.split_seed,
-    )
+    members = drawn(config, labels_n)
     counts = {
         "train": config.train_images,
         "validation": config.validation_images,

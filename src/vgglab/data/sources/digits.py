@@ -8,10 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vgglab.config import DigitsConfig
+from vgglab.config import ClutteredDigitsConfig, DigitsConfig
+from vgglab.data.errors import DataError
 from vgglab.data.sources.source import MemorySource, cached_splits
-from vgglab.data.splits import Images, ImageSet, Labels, Splits, on_canvas, split_originals
+from vgglab.data.splits import SPLITS, Images, ImageSet, Labels, Splits, on_canvas, split_originals
 
 SIDE = 28
 """Height and width of an original, px."""
@@ -41,16 +43,34 @@ def originals(classes: int) -> tuple[Images, Labels]:
     return images_nhw[kept], labels_n[kept]
 
 
-def _make(config: DigitsConfig) -> Splits[ImageSet]:
-    """Each digit as it is, in the middle of a black canvas of ``image_size`` px."""
-    images_nhw, labels_n = originals(config.classes)
-    canvas_nchw = on_canvas(images_nhw, config.image_size)
+def drawn(
+    config: DigitsConfig | ClutteredDigitsConfig, labels_n: Labels
+) -> dict[str, NDArray[np.int64]]:
+    """Indices of the originals of each split.
+
+    Raises:
+        DataError: a split has none.
+    """
     members = split_originals(
         labels_n,
         test_fraction=config.test_fraction,
         validation_fraction=config.validation_fraction,
         seed=config.split_seed,
     )
+    if empty := [split for split in SPLITS if not len(members[split])]:
+        raise DataError(
+            f"data.test_fraction = {config.test_fraction}, data.validation_fraction = "
+            f"{config.validation_fraction}: none of {len(labels_n):,} originals, "
+            f"{len(labels_n) // config.classes} of each class, is for {empty[0]}"
+        )
+    return members
+
+
+def _make(config: DigitsConfig) -> Splits[ImageSet]:
+    """Each digit as it is, in the middle of a black canvas of ``image_size`` px."""
+    images_nhw, labels_n = originals(config.classes)
+    canvas_nchw = on_canvas(images_nhw, config.image_size)
+    members = drawn(config, labels_n)
     return Splits(**{name: ImageSet(canvas_nchw[i], labels_n[i], i) for name, i in members.items()})
 
 

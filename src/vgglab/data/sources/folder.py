@@ -38,7 +38,7 @@ def _split(config: FolderConfig, listing: Listing) -> Splits[FileSet]:
     share of every class.
 
     Raises:
-        DataError: a split would have no image.
+        DataError: a split would have no image, or a class none to train on.
     """
     train_m = listing.members("train")
     members = {split: listing.members(split) for split in SPLITS}
@@ -55,9 +55,23 @@ def _split(config: FolderConfig, listing: Listing) -> Splits[FileSet]:
     if empty := [split for split, part in chosen.items() if not len(part)]:
         raise DataError(
             f"{listing.root}: too few training images ({len(train_m)}) to split off any for "
-            f"{empty[0]}"
+            f"{empty[0]} ({_shares(config)})"
+        )
+    if lost := set(listing.labels_n[train_m].tolist()) - set(
+        listing.labels_n[chosen["train"]].tolist()
+    ):
+        raise DataError(
+            f"{listing.root}: no training image of {listing.classes[min(lost)]} is left beside "
+            f"those that are split off ({_shares(config)})"
         )
     return Splits(**{split: listing.file_set(part) for split, part in chosen.items()})
+
+
+def _shares(config: FolderConfig) -> str:
+    return (
+        f"data.test_fraction = {config.test_fraction}, data.validation_fraction = "
+        f"{config.validation_fraction}"
+    )
 
 
 def _address(config: FolderConfig) -> str:

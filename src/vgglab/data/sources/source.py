@@ -13,7 +13,14 @@ from vgglab.config import FilesConfig
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
 from vgglab.data.listing import Listing
-from vgglab.data.splits import SPLITS, ImageSet, Splits, check_labels, load_or_make
+from vgglab.data.splits import (
+    SPLITS,
+    ImageSet,
+    Splits,
+    check_labels,
+    check_split_is_there,
+    load_or_make,
+)
 from vgglab.data.unreadable import Skipped, skipped_among, skipped_fingerprint, unreadable_files
 
 PIXELS_VERSION = 2
@@ -61,9 +68,10 @@ class MemorySource(Generic[Data]):
         """The splits, checked.
 
         Raises:
-            DataError: they cannot be had, or a label is not of one of the classes.
+            DataError: they cannot be had, one is empty, or a label is not of one of the classes.
         """
         splits = self.read(config, folder / config.name)
+        check_split_is_there(splits)
         check_labels(splits, config.classes)
         return splits
 
