@@ -114,6 +114,27 @@ def test_lines_of_two_writers_do_not_mix(tmp_path: Path) -> None:
     assert sorted(r["step"] for r in read_metrics(path)) == list(range(200))
 
 
+@pytest.mark.parametrize(
+    ("state", "result", "counts_as"),
+    [
+        (State.FINISHED, None, State.INTERRUPTED),
+        (State.DIVERGED, None, State.INTERRUPTED),
+        (State.FINISHED, {"errors": {}}, State.INTERRUPTED),
+        (State.FINISHED, {"validation": {"best_top1_error": 5.0}}, State.FINISHED),
+        (State.UNTRAINABLE, {"errors": {}}, State.UNTRAINABLE),
+        (State.FAILED, None, State.FAILED),
+    ],
+)
+def test_an_outcome_has_a_result(
+    state: State, result: dict[str, object] | None, counts_as: State, tmp_path: Path
+) -> None:
+    directory = RunDirectory(tmp_path)
+    Status(state=state).write(directory.status)
+    if result is not None:
+        write_json(directory.result, result)
+    assert directory.read_status().state is counts_as
+
+
 def test_the_ledger_reads_what_is_there(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "a-s0-0")
     write_text(directory.config, "seed: 0\n")

@@ -145,7 +145,7 @@ class RunDirectory:
 
     def read_status(self) -> Status:
         """Read the status; a ``running`` one whose process has died becomes ``interrupted``, and so
-        does an outcome whose result is damaged: the run goes on and writes it anew."""
+        does an outcome whose result is damaged or gone: the run goes on and writes it anew."""
         status = Status.read(self.status)
         if status.state is State.RUNNING and not self.is_claimed():
             # It may have ended between reading the status and asking for the claim.
@@ -155,9 +155,21 @@ class RunDirectory:
                 status.reason = f"process {status.pid} on {status.host} died"
         if status.state.is_outcome:
             try:
-                read_object(self.result)
+                self._check_result(status.state)
             except DamagedFile as error:
                 say_once(error, "its run counts as interrupted")
                 status.state = State.INTERRUPTED
                 status.reason = f"{self.result.name} is damaged"
         return status
+
+    def _check_result(self, state: State) -> None:
+        """See that an outcome has its result, by which others choose.
+
+        Raises:
+            DamagedFile: it has none, or half of one.
+        """
+        result = read_object(self.result)
+        if result is None:
+            raise DamagedFile(self.result, ValueError("the file is gone"))
+        if state is State.FINISHED and not result.get("validation"):
+            raise DamagedFile(self.result, ValueError("it has no validation"))
