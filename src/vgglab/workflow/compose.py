@@ -28,6 +28,7 @@ from vgglab.config.parse import ConfigError, is_known, parse, unknown_field
 from vgglab.runs.damage import DamagedFile
 from vgglab.workflow.checks import check_net, check_paths
 from vgglab.workflow.designs import designed
+from vgglab.workflow.interpolations import Interpolations
 from vgglab.workflow.resolve import resolve
 
 MULTIRUN = "multirun.yaml"
@@ -174,12 +175,11 @@ def compose_point(overrides: Sequence[str]) -> Config:
     return checked(_composed_point(overrides))
 
 
-def compose_arm(overrides: Sequence[str]) -> tuple[Config, bool]:
-    """The config of one point, and whether anything else in it is made of its seed."""
+def compose_arm(overrides: Sequence[str]) -> tuple[Config, Interpolations]:
+    """The config of one point, and what in it is made of other fields."""
     of_point = _composed_point(overrides)
     written = OmegaConf.to_yaml(of_point)  # as in the files, ${...} included
-    # By its name, or perhaps by one that is put together.
-    return checked(of_point), bool(re.search(r"\$\{.*seed|\$\{[\w.]*\$\{", written))
+    return checked(of_point), Interpolations.of(written)
 
 
 def _composed_point(overrides: Sequence[str]) -> DictConfig:
