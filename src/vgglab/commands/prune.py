@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sys
@@ -213,7 +214,7 @@ def _removed(spare: Spare) -> bool:
                     path.unlink(missing_ok=True)
             for path in spare.paths:
                 if path.is_dir():
-                    shutil.rmtree(path)
+                    _remove_folder(path)
                 else:
                     path.unlink(missing_ok=True)
             if spare.kind != "runs":
@@ -223,6 +224,15 @@ def _removed(spare: Spare) -> bool:
     except Timeout:
         return False
     return True
+
+
+def _remove_folder(path: Path) -> None:
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        # A process that waited for this run has begun it anew, with a lock of its own.
+        if error.errno != errno.ENOTEMPTY:
+            raise
 
 
 def _parts(found: Sequence[Spare], removed: set[Spare], config: Config) -> Iterator[RenderableType]:
