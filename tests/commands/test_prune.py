@@ -162,6 +162,22 @@ def test_the_source_of_earlier_launches_goes_once_a_study_has_ended(tmp_path: Pa
     assert ("source", "studies/mine/source/latest") not in pruned(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("content", "is_spare"),
+    [('{"points": {"queued": {}}}', False), ('{"points": {"other": {}}}', True), ("{", False)],
+)
+def test_the_source_of_a_run_that_another_study_has_begun_is_left(
+    content: str, is_spare: bool, tmp_path: Path
+) -> None:
+    queued = finished(tmp_path, "queued", 0, study="begun-it")
+    Status(state=State.PENDING).write(queued.status)
+    study = tmp_path / "studies" / "mine"
+    launched(study, "of-the-queued", "new")
+    (study / "study.json").write_text(content)
+    found = pruned(tmp_path)
+    assert (("source", "studies/mine/source/of-the-queued") in found) == is_spare
+
+
 def test_what_a_study_needs_must_be_known(tmp_path: Path) -> None:
     finished(tmp_path, "alone", 0)
     (tmp_path / "studies" / "x").mkdir(parents=True)

@@ -180,14 +180,28 @@ def _sources(
     config: Config, directories: Sequence[RunDirectory], statuses: Mapping[str, Status]
 ) -> Iterator[Spare]:
     """Copies of source that no run of an ended study can start from any more."""
-    at_work = {_study_of(run) for run in directories if not _has_ended(statuses[run.id])}
+    going_on = {run.id for run in directories if not _has_ended(statuses[run.id])}
+    at_work = {_study_of(run) for run in directories if run.id in going_on}
     if None in at_work:  # it may be any study's
         return
     for study in sorted(config.paths.studies_folder.glob(f"*/{snapshot.FOLDER}")):
-        if study.parent.name not in at_work:
+        if study.parent.name not in at_work and not _names_one(study.parent / STUDY, going_on):
             earlier = [*snapshot.copies_of(study.parent)][:-1]
             for copied in [*earlier, *snapshot.left_behind(study.parent)]:
                 yield Spare("source", None, (copied,), bytes_of(copied))
+
+
+def _names_one(path: Path, runs: set[str]) -> bool:
+    """Whether a study's file names one of some runs, which another study may have begun.
+
+    Where it cannot be read it may.
+    """
+    try:
+        return not runs.isdisjoint(_words(json.loads(path.read_text(encoding="utf-8"))))
+    except FileNotFoundError:
+        return False
+    except (ValueError, OSError):
+        return True
 
 
 def _study_of(run: RunDirectory) -> str | None:
