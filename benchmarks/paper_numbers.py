@@ -25,7 +25,7 @@ from vgglab.config.claims import Claims, parse_claims
 from vgglab.config.parse import parse
 from vgglab.report import write_report
 from vgglab.runs import RunDirectory, load_runs, write_result
-from vgglab.runs.records import NetSize, ProtocolErrors
+from vgglab.runs.records import NetSize, ProtocolErrors, Result, Validation
 from vgglab.study import StudyView
 
 CLAIMS = Path(__file__).resolve().parent.parent / "conf" / "claims" / "vgg2014.yaml"
@@ -169,7 +169,10 @@ def write_tested_run(
     (folder / "config.yaml").write_text(yaml.safe_dump(plain(config)), encoding="utf-8")
     (folder / "status.json").write_text(json.dumps({"state": "finished"}), encoding="utf-8")
     cost: NetSize = {"weight_layers": config.model.net.weight_layers}
-    write_result(RunDirectory(folder), {"errors": errors, "cost": cost})
+    first = next(iter(errors.values()))["top1_error"]  # a finished run has one; nobody reads it
+    validation: Validation = {"best_epoch": 0, "best_top1_error": first, "last_top1_error": first}
+    result: Result = {"errors": errors, "cost": cost, "validation": validation}
+    write_result(RunDirectory(folder), result)
 
 
 def paper_claims() -> Claims:

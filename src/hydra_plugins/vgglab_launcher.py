@@ -15,6 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from vgglab.config.choices import check_choices
+from vgglab.workflow.selectors import refuse_unread
 from vgglab.world import leave_agent
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class ProcessLauncher(Launcher):
         """
         overrides = config.hydra.overrides
         check_choices(config.hydra.runtime.choices, [*overrides.hydra, *overrides.task])
+        refuse_unread(config)
         leave_agent()  # a study is many runs, and none of them the agent's
         self._sweeper = str(config.hydra.runtime.choices["hydra/sweeper"])
         self._has_whole_study = config.hydra.sweeper._target_ == STUDY_SWEEPER

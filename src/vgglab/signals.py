@@ -20,6 +20,8 @@ STOPPED = "interrupted; the same command goes on from here"
 """What such a process says."""
 REPEAT_SECONDS = 1.0
 """A SIGTERM within this time is a repetition: SLURM sends it to a step and again to its tasks."""
+AHEAD = (signal.SIGUSR1, signal.SIGUSR2)
+"""Those that SLURM sends ahead: a run in training goes on to its next checkpoint."""
 _ASKS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """After one of them another ends a process at once; SIGHUP does not: kernel and shell send it."""
 
@@ -73,7 +75,7 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def raise_on_stop(what_follows: str) -> Iterator[None]:
+def raise_on_stop(what_follows: str, signals: tuple[signal.Signals, ...] = _ASKS) -> Iterator[None]:
     """Raise ``KeyboardInterrupt`` on SIGTERM and SIGHUP as on Ctrl-C; the first one prints what
     follows. After it SIGHUP, and a SIGTERM that is a repetition, change nothing."""
     since: float | None = None
@@ -90,7 +92,7 @@ def raise_on_stop(what_follows: str) -> Iterator[None]:
         since = now
         raise KeyboardInterrupt(name)
 
-    before = {number: signal.signal(number, stop) for number in heeded(_ASKS)}
+    before = {number: signal.signal(number, stop) for number in heeded(signals)}
     try:
         yield
     finally:

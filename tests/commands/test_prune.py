@@ -105,6 +105,25 @@ def test_whole_runs_go_unless_a_study_or_a_run_needs_them(tmp_path: Path) -> Non
     assert all(run.result.exists() for run in (point, tuning, parent))
 
 
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("study.name=mien", "study.name=mien: no study of this name was launched in studies"),
+        ("run=two", "run: task=prune does not read it"),
+        ("++study.name=mine", "study.name=mine: no study of this name"),
+    ],
+)
+def test_what_is_not_found_or_not_read_is_not_all(named: str, said: str, tmp_path: Path) -> None:
+    run = finished(tmp_path, "alone", 0, study="gone")
+    for task in ("prune", "runs"):
+        words = ("prune.kinds=[runs]", "prune.do=true") if task == "prune" else ()
+        ended = completed(tmp_path, f"task={task}", named, *words)
+        assert ended.returncode == 2
+        assert said.replace("prune", task) in ended.stderr
+        assert ended.stderr.count("\n") == 1
+    assert run.result.exists()
+
+
 def launched(study: Path, *names: str) -> None:
     """Copies of source of launches, one after the other."""
     for number, name in enumerate(names):
@@ -141,6 +160,22 @@ def test_the_source_of_earlier_launches_goes_once_a_study_has_ended(tmp_path: Pa
     queued.config.unlink()
     launched(studies / "mine", "newest")
     assert ("source", "studies/mine/source/latest") not in pruned(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "is_spare"),
+    [('{"points": {"queued": {}}}', False), ('{"points": {"other": {}}}', True), ("{", False)],
+)
+def test_the_source_of_a_run_that_another_study_has_begun_is_left(
+    content: str, is_spare: bool, tmp_path: Path
+) -> None:
+    queued = finished(tmp_path, "queued", 0, study="begun-it")
+    Status(state=State.PENDING).write(queued.status)
+    study = tmp_path / "studies" / "mine"
+    launched(study, "of-the-queued", "new")
+    (study / "study.json").write_text(content)
+    found = pruned(tmp_path)
+    assert (("source", "studies/mine/source/of-the-queued") in found) == is_spare
 
 
 def test_what_a_study_needs_must_be_known(tmp_path: Path) -> None:

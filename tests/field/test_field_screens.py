@@ -13,7 +13,7 @@ from running import SMALL, completed, heard, on_terminal
 
 from vgglab.launch.pool import Point
 from vgglab.launch.screen import StudyScreen, differing
-from vgglab.runs import RunDirectory, State, Status
+from vgglab.runs import RunDirectory, State, Status, write_result
 
 NAMES = ("a-bn-s0-51f7c9c05120d9b9", "a_lrn-bn-s900-1187d3bd3ed486cd")
 
@@ -39,6 +39,7 @@ def test_runs_keep_their_names_at_eighty_columns(tmp_path: Path) -> None:
         folder.path.mkdir(parents=True)
         ended = Status(state=State.UNTRAINABLE, epoch=1, epochs=5, reason=why, parent=NAMES[0])
         ended.write(folder.status)
+        write_result(folder, {})
     shown = narrow(on_terminal(tmp_path, "task=runs"))
     assert all(re.search(rf"^ *{name} +untrainable +1/5", shown, re.MULTILINE) for name in NAMES)
     assert why in " ".join(shown.split())

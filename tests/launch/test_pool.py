@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,9 @@ from vgglab.runs import RunDirectory, State, Status
 def own_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test enters a checkout of its own; afterwards the environment is as it was."""
     monkeypatch.setenv(checkout.VARIABLE, "")
+
+
+next_of: Any = getattr(Pool, "_next")  # noqa: B009
 
 
 FAKE_RUN = """
@@ -101,6 +105,7 @@ folder = Path(__file__).parent / "runs" / name
 time.sleep(0.7)  # longer than a poll: those that may run at once are seen at once
 if "broken" in name:
     sys.exit(3)
+(folder / "result.json").write_text(json.dumps({"validation": {"best_top1_error": 5.0}}))
 (folder / "status.json").write_text(json.dumps({"state": "finished"}))
 """
 
@@ -120,6 +125,17 @@ def run_family(root: Path, parents: Mapping[str, str]) -> list[list[str]]:
     for running, _ in Pool(PointResources(jobs=2, threads=1, gpus=()), []).run(points):
         looks.append([point.directory.id for point in running])
     return looks
+
+
+def test_points_that_another_launcher_trains_come_last(tmp_path: Path) -> None:
+    runs = [RunDirectory(tmp_path / "runs" / name) for name in ("a", "b", "c", "d")]
+    waiting = [Point(run, ()) for run in runs]
+    pool = Pool(PointResources(jobs=1, threads=1, gpus=()), [])
+    order: list[str] = []
+    with runs[0].claim(), runs[2].claim():
+        while (point := next_of(pool, waiting)) is not None:
+            order.append(point.directory.id)
+    assert order == ["b", "d", "a", "c"]
 
 
 def test_children_wait_for_their_parent_and_others_do_not(tmp_path: Path) -> None:

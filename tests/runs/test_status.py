@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
-from filelock import Timeout
+from filelock import FileLock, Timeout
 
 from vgglab.config.parse import parse
 from vgglab.runs import MetricsLog, RunDirectory, State, Status, load_runs, read_metrics
@@ -60,6 +63,65 @@ def test_a_claim_excludes_others_and_a_kill_frees_it(tmp_path: Path) -> None:
     assert f"process {process.pid}" in status.reason
     with directory.claim(timeout=0.1):
         assert directory.is_claimed()
+
+
+WAITER = """
+import sys
+from pathlib import Path
+from vgglab.runs import RunDirectory
+directory = RunDirectory(Path(sys.argv[1]))
+print("waiting", flush=True)
+with directory.claim():
+    print("claimed" if directory.is_claimed() else "not seen", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("is_begun_anew", [False, True])
+def test_who_waits_for_a_run_that_is_removed_begins_it_anew(
+    is_begun_anew: bool, tmp_path: Path
+) -> None:
+    directory = RunDirectory(tmp_path / "r")
+    with directory.claim():
+        process = subprocess.Popen(
+            [sys.executable, "-c", WAITER, str(directory.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        time.sleep(0.3)
+        shutil.rmtree(directory.path)
+        if is_begun_anew:
+            directory.path.mkdir()
+    assert process.stdout.readline() == "claimed\n"
+    assert directory.is_claimed()
+    with pytest.raises(Timeout), directory.claim(timeout=0):
+        pass
+    process.communicate("\n")
+    assert process.returncode == 0
+    assert not directory.is_claimed()
+
+
+def test_a_lock_of_another_folder_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, tries = RunDirectory(tmp_path / "r"), 0
+    acquire = FileLock.acquire
+
+    def removed_at_first(self: FileLock, *arguments: Any, **keywords: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        found = acquire(self, *arguments, **keywords)
+        if tries == 1:
+            shutil.rmtree(directory.path)
+        return found
+
+    monkeypatch.setattr(FileLock, "acquire", removed_at_first)
+    with directory.claim(timeout=0):
+        assert directory.path.exists()
+        assert tries == 2
 
 
 def test_status_survives_a_round_trip(tmp_path: Path) -> None:
@@ -112,6 +174,27 @@ def test_lines_of_two_writers_do_not_mix(tmp_path: Path) -> None:
     for writer in writers:
         writer.join()
     assert sorted(r["step"] for r in read_metrics(path)) == list(range(200))
+
+
+@pytest.mark.parametrize(
+    ("state", "result", "counts_as"),
+    [
+        (State.FINISHED, None, State.INTERRUPTED),
+        (State.DIVERGED, None, State.INTERRUPTED),
+        (State.FINISHED, {"errors": {}}, State.INTERRUPTED),
+        (State.FINISHED, {"validation": {"best_top1_error": 5.0}}, State.FINISHED),
+        (State.UNTRAINABLE, {"errors": {}}, State.UNTRAINABLE),
+        (State.FAILED, None, State.FAILED),
+    ],
+)
+def test_an_outcome_has_a_result(
+    state: State, result: dict[str, object] | None, counts_as: State, tmp_path: Path
+) -> None:
+    directory = RunDirectory(tmp_path)
+    Status(state=state).write(directory.status)
+    if result is not None:
+        write_json(directory.result, result)
+    assert directory.read_status().state is counts_as
 
 
 def test_the_ledger_reads_what_is_there(tmp_path: Path) -> None:

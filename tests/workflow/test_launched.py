@@ -13,7 +13,7 @@ from running import completed
 
 from hydra_plugins import vgglab_sweeper
 from vgglab.config.parse import ConfigError
-from vgglab.workflow import compose
+from vgglab.workflow.launched import command_in, refuse_another_sweep
 
 WHOLE = """hydra:
   sweeper:
@@ -26,7 +26,6 @@ study:
   name: mine
 """
 record: Any = getattr(vgglab_sweeper, "_record")  # noqa: B009
-command_in: Any = getattr(compose, "_command_in")  # noqa: B009
 
 
 @pytest.mark.parametrize("error", [None, ConfigError("no such net")])
@@ -69,6 +68,32 @@ def test_a_damaged_one_is_one_line_that_says_what_to_do(text: str, tmp_path: Pat
         command_in(path)
     assert str(caught.value).startswith(f"{path}: damaged (")
     assert str(caught.value).endswith("; launch the study again with its full command")
+
+
+def test_another_sweep_than_that_of_the_launch_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "one" / "multirun.yaml"
+    refuse_another_sweep(path, "other")  # it was not launched
+    path.parent.mkdir()
+    for launched, said in (("depth", "with sweeps=depth"), ("null", "without sweeps=")):
+        path = path.with_name(f"{launched}.yaml")
+        choices = f"hydra:\n  runtime:\n    choices: {{sweeps: {launched}}}\n"
+        path.write_text(WHOLE.replace("hydra:\n", choices))
+        refuse_another_sweep(path, {"null": None}.get(launched, launched))
+        with pytest.raises(ConfigError, match=f"study.name=one was launched {said}, and not with"):
+            refuse_another_sweep(path, "other")
+
+
+def test_a_report_of_another_sweep_leaves_a_study_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "studies" / "one" / "multirun.yaml"
+    path.parent.mkdir(parents=True)
+    choices = "hydra:\n  runtime:\n    choices: {sweeps: depth}\n"
+    path.write_text(WHOLE.replace("hydra:\n", choices))
+    for task in ("report", "runs"):
+        said = completed(tmp_path, f"task={task}", "study.name=one", "sweeps=quickstart")
+        assert said.returncode == 2
+        assert "study.name=one was launched with sweeps=depth" in said.stderr
+        assert said.stderr.count("\n") == 1
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.slow

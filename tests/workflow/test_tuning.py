@@ -66,6 +66,25 @@ def rates(points: list[StudyPoint]) -> list[tuple[str, int, float]]:
     return [(p.config.model.name, p.config.seed, p.config.recipe.learning_rate) for p in points]
 
 
+@pytest.mark.parametrize(
+    "made_of_it",
+    [
+        "recipe.label_smoothing=${recipe.learning_rate}",
+        "data.split_seed=${seed}",
+        "recipe.label_smoothing=${oc.select:recipe.learning_rate,0.5}",
+    ],
+)
+def test_what_is_made_of_a_tuned_field_or_a_seed_follows_it(made_of_it: str) -> None:
+    points = points_of("model=a", "seed=0", made_of_it)
+    end_tuning(points, {"a": 0.05})
+    plan = tuning_plan(points)
+    assert plan is not None
+    for point in (*plan.all_points, *with_chosen(points), *control_points(points)):
+        # The process that trains it composes its overrides.
+        (composed,) = compose_points([point.point.overrides])
+        assert composed.directory.id == point.directory.id
+
+
 def test_every_net_gets_the_same_tuning_runs() -> None:
     points = points_of()
     plan = tuning_plan(points)

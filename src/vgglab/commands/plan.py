@@ -27,7 +27,7 @@ from vgglab.study.claims.wanted import shown_seeds
 from vgglab.study.forecast import PlannedPoint, Resolution, Totals, resolutions, totals
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.gpus import card_bytes
-from vgglab.workflow.looks import null_arm
+from vgglab.workflow.looks import null_arm_to_come
 from vgglab.workflow.output import Row, duration, print_rows
 from vgglab.workflow.points import StudyPoint, slots_of, still_to_do
 from vgglab.workflow.reporting import view_of
@@ -78,7 +78,7 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
     refuse_confounds(points, unneeded)
     tuning = tuning_plan(points)
     tuned = tuning.all_points if tuning else ()
-    every = [*tuned, *points, *null_arm(points, view), *control_points(points, tuning)]
+    every = [*tuned, *points, *null_arm_to_come(points, view), *control_points(points, tuning)]
     needed = still_to_do([point for point in every if point.directory.id not in unneeded])
     todo = [p for p in needed if not p.directory.read_status().state.is_outcome]
     done = sum(p.directory.read_status().state.is_outcome for p in points)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sys
@@ -179,14 +180,28 @@ def _sources(
     config: Config, directories: Sequence[RunDirectory], statuses: Mapping[str, Status]
 ) -> Iterator[Spare]:
     """Copies of source that no run of an ended study can start from any more."""
-    at_work = {_study_of(run) for run in directories if not _has_ended(statuses[run.id])}
+    going_on = {run.id for run in directories if not _has_ended(statuses[run.id])}
+    at_work = {_study_of(run) for run in directories if run.id in going_on}
     if None in at_work:  # it may be any study's
         return
     for study in sorted(config.paths.studies_folder.glob(f"*/{snapshot.FOLDER}")):
-        if study.parent.name not in at_work:
+        if study.parent.name not in at_work and not _names_one(study.parent / STUDY, going_on):
             earlier = [*snapshot.copies_of(study.parent)][:-1]
             for copied in [*earlier, *snapshot.left_behind(study.parent)]:
                 yield Spare("source", None, (copied,), bytes_of(copied))
+
+
+def _names_one(path: Path, runs: set[str]) -> bool:
+    """Whether a study's file names one of some runs, which another study may have begun.
+
+    Where it cannot be read it may.
+    """
+    try:
+        return not runs.isdisjoint(_words(json.loads(path.read_text(encoding="utf-8"))))
+    except FileNotFoundError:
+        return False
+    except (ValueError, OSError):
+        return True
 
 
 def _study_of(run: RunDirectory) -> str | None:
@@ -213,7 +228,7 @@ def _removed(spare: Spare) -> bool:
                     path.unlink(missing_ok=True)
             for path in spare.paths:
                 if path.is_dir():
-                    shutil.rmtree(path)
+                    _remove_folder(path)
                 else:
                     path.unlink(missing_ok=True)
             if spare.kind != "runs":
@@ -223,6 +238,15 @@ def _removed(spare: Spare) -> bool:
     except Timeout:
         return False
     return True
+
+
+def _remove_folder(path: Path) -> None:
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        # A process that waited for this run has begun it anew, with a lock of its own.
+        if error.errno != errno.ENOTEMPTY:
+            raise
 
 
 def _parts(found: Sequence[Spare], removed: set[Spare], config: Config) -> Iterator[RenderableType]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import time
 from collections.abc import Iterator, Sequence
 
@@ -13,8 +12,9 @@ from vgglab.config.parse import ConfigError
 from vgglab.launch.point import die_with_parent, is_point
 from vgglab.launch.pool import record_failed_parent
 from vgglab.launch.ranks import RankFailed, command_of_this_process, record_rank_death, run_ranks
-from vgglab.launch.slurm import is_slurm_point
-from vgglab.signals import STOPPED, STOPPED_EXIT_CODE, StopRequest, raise_on_stop
+from vgglab.launch.slurm import is_slurm_point, requeue, start_count
+from vgglab.runs import RunDirectory
+from vgglab.signals import AHEAD, STOPPED, STOPPED_EXIT_CODE, StopRequest, raise_on_stop
 from vgglab.streams import announced
 from vgglab.training.imports import import_lightning
 from vgglab.workflow.after_outcome import complete, end_line
@@ -58,7 +58,7 @@ def train(config: Config) -> None:
         RankFailed: one of the run's processes did not end well.
     """
     # What SLURM sends ahead of a preemption would kill a process that is still loading its data.
-    with raise_on_stop("stopping"), StopRequest((signal.SIGUSR1, signal.SIGUSR2)):
+    with raise_on_stop("stopping"), StopRequest(AHEAD) as request, _requeued(config):
         if is_point():
             die_with_parent()
         stages = _chosen(config)
@@ -69,7 +69,7 @@ def train(config: Config) -> None:
             import_lightning()
             from vgglab.workflow.rank import train_as_rank
 
-            train_as_rank(config, stages, world)
+            train_as_rank(config, stages, world, request)
             return
         todo = still_to_train(stages) or stages[-1:]
         for place, stage in enumerate(todo):
@@ -79,7 +79,7 @@ def train(config: Config) -> None:
                     later = len(stages) - 1 - stages.index(stage)
                     _start_ranks(stage, config.task.ancestor + later)
                 else:
-                    _train_claimed(stage)
+                    _train_claimed(stage, request)
 
 
 def _chosen(config: Config) -> list[Stage]:
@@ -112,11 +112,36 @@ def _announced(descendants: Sequence[Stage]) -> Iterator[None]:
             record_failed_parent(stage.directory, stage.parent)
 
 
-def _train_claimed(stage: Stage) -> None:
+@contextlib.contextmanager
+def _requeued(config: Config) -> Iterator[None]:
+    """Have SLURM start a point of its again that a signal stops while it waits or loads; one that
+    it stops in training is requeued there, once its checkpoint is written."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        world = world_of(os.environ)
+        is_first = world is None or world.is_first
+        if is_slurm_point() and is_first and start_count() < config.launcher.max_attempts:
+            print(f"requeued: {requeue()}", flush=True)
+        raise
+
+
+@contextlib.contextmanager
+def _claimed(directory: RunDirectory, request: StopRequest) -> Iterator[None]:
+    """Claim a run; a signal ahead of a preemption ends the waiting for it, as others do."""
+    with contextlib.ExitStack() as claim:
+        with raise_on_stop("stopping", AHEAD):
+            if request.noted is not None and directory.is_claimed():
+                raise KeyboardInterrupt(request.noted.name)
+            claim.enter_context(directory.claim())
+        yield
+
+
+def _train_claimed(stage: Stage, request: StopRequest) -> None:
     config, directory = stage.config, stage.directory
     if directory.is_claimed():
         print(f"{directory.id}: another process trains it; waiting", flush=True)
-    with directory.claim():
+    with _claimed(directory, request):
         status = directory.read_status()
         if status.state.is_outcome:
             complete(config, directory, status)

@@ -115,12 +115,18 @@ class Pool:
             self._stop_all()
 
     def _next(self, waiting: list[Point]) -> Point | None:
-        """Take the first waiting point whose parent, if any, has an outcome."""
-        for point in waiting:
-            if point.after is None or _has_outcome(point.after):
+        """Take the first waiting point whose parent, if any, has an outcome, and which no other
+        process trains; the first of those that one does where there are no others."""
+        ready = (p for p in waiting if p.after is None or _has_outcome(p.after))
+        claimed: list[Point] = []
+        for point in ready:
+            if not point.directory.is_claimed():
                 waiting.remove(point)
                 return point
-        return None
+            claimed.append(point)
+        if claimed:
+            waiting.remove(claimed[0])
+        return claimed[0] if claimed else None
 
     def _take_blocked(self, waiting: list[Point]) -> list[Point]:
         """Take the points whose parent ended here without an outcome; record the reason."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -119,14 +121,48 @@ class RunDirectory:
         Raises:
             filelock.Timeout: another process still had it after ``timeout`` seconds.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + timeout if timeout >= 0 else math.inf
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self._lock.acquire(timeout=timeout))
+            # Whoever was waited for may have removed the folder, and its lock with it.
+            while not stack.enter_context(self._locked(deadline)):
+                stack.close()
+            left = max(0.0, deadline - time.monotonic()) if timeout >= 0 else -1
             try:
-                stack.enter_context(hold_claim(self.path, timeout))
+                stack.enter_context(hold_claim(self.path, left))
             except TimeoutError as error:
                 raise Timeout(str(self.path / ".lock")) from error
             yield
+
+    @contextlib.contextmanager
+    def _locked(self, deadline: float) -> Iterator[bool]:
+        """Hold the kernel's lock in this folder.
+
+        Yields:
+            Whether the file that is locked is that of the folder as it now is; only then it counts.
+
+        Raises:
+            filelock.Timeout: another process still had it at the deadline.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = self._lock
+        left = max(0.0, deadline - time.monotonic()) if deadline < math.inf else -1
+        try:
+            lock.acquire(timeout=left)
+        except FileNotFoundError:  # removed between the two
+            yield False
+            return
+        try:
+            yield self._is_of_this_folder(lock)
+        finally:
+            lock.release()
+
+    def _is_of_this_folder(self, lock: FileLock) -> bool:
+        try:
+            here = (self.path / ".lock").stat()
+        except FileNotFoundError:
+            return False
+        descriptor = lock._context.lock_file_fd  # filelock has no public name for it
+        return descriptor is not None and os.path.samestat(os.fstat(descriptor), here)
 
     def is_claimed(self) -> bool:
         """Whether a process works on this run now; its heartbeat tells who may only read."""
@@ -137,6 +173,8 @@ class RunDirectory:
                 return has_owner_elsewhere(self.path)
         except Timeout:
             return True
+        except FileNotFoundError:  # removed since
+            return False
         except OSError as error:
             if error.errno not in READ_ONLY:
                 raise
@@ -145,7 +183,7 @@ class RunDirectory:
 
     def read_status(self) -> Status:
         """Read the status; a ``running`` one whose process has died becomes ``interrupted``, and so
-        does an outcome whose result is damaged: the run goes on and writes it anew."""
+        does an outcome whose result is damaged or gone: the run goes on and writes it anew."""
         status = Status.read(self.status)
         if status.state is State.RUNNING and not self.is_claimed():
             # It may have ended between reading the status and asking for the claim.
@@ -155,9 +193,21 @@ class RunDirectory:
                 status.reason = f"process {status.pid} on {status.host} died"
         if status.state.is_outcome:
             try:
-                read_object(self.result)
+                self._check_result(status.state)
             except DamagedFile as error:
                 say_once(error, "its run counts as interrupted")
                 status.state = State.INTERRUPTED
                 status.reason = f"{self.result.name} is damaged"
         return status
+
+    def _check_result(self, state: State) -> None:
+        """See that an outcome has its result, by which others choose.
+
+        Raises:
+            DamagedFile: it has none, or half of one.
+        """
+        result = read_object(self.result)
+        if result is None:
+            raise DamagedFile(self.result, ValueError("the file is gone"))
+        if state is State.FINISHED and not result.get("validation"):
+            raise DamagedFile(self.result, ValueError("it has no validation"))

@@ -47,6 +47,8 @@ class Place:
     nodes: int = 1
     job: str = ""
     """SLURM's number of the job, if it is one."""
+    submitted: bool = False
+    """Whether the job is of this run alone, and none that a user has put other commands into."""
     launched: float | None = None
     """When a launcher started the process; None where it was typed."""
 
@@ -60,6 +62,7 @@ class Attempt:
     devices: int = 1
     nodes: int = 1
     job: str = ""
+    submitted: bool = False
     launched: float | None = None
     started: float
     ended: float | None = None

@@ -55,6 +55,7 @@ def attempt(
             devices=config.devices,
             nodes=config.nodes,
             job=slurm.job_number(),
+            submitted=slurm.is_slurm_point(),
             launched=launched(),
         )
     )

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import functools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra import compose, initialize_config_dir
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.hydra import Hydra
@@ -25,9 +23,10 @@ from vgglab.config.choices import check_choices
 from vgglab.config.claims import Claim, parse_claims
 from vgglab.config.infrastructure import PathsConfig
 from vgglab.config.parse import ConfigError, is_known, parse, unknown_field
-from vgglab.runs.damage import DamagedFile
 from vgglab.workflow.checks import check_net, check_paths
 from vgglab.workflow.designs import designed
+from vgglab.workflow.interpolations import Interpolations
+from vgglab.workflow.launched import command_in, refuse_another_sweep
 from vgglab.workflow.resolve import resolve
 
 MULTIRUN = "multirun.yaml"
@@ -174,12 +173,11 @@ def compose_point(overrides: Sequence[str]) -> Config:
     return checked(_composed_point(overrides))
 
 
-def compose_arm(overrides: Sequence[str]) -> tuple[Config, bool]:
-    """The config of one point, and whether anything else in it is made of its seed."""
+def compose_arm(overrides: Sequence[str]) -> tuple[Config, Interpolations]:
+    """The config of one point, and what in it is made of other fields."""
     of_point = _composed_point(overrides)
     written = OmegaConf.to_yaml(of_point)  # as in the files, ${...} included
-    # By its name, or perhaps by one that is put together.
-    return checked(of_point), bool(re.search(r"\$\{.*seed|\$\{[\w.]*\$\{", written))
+    return checked(of_point), Interpolations.of(written)
 
 
 def _composed_point(overrides: Sequence[str]) -> DictConfig:
@@ -219,13 +217,16 @@ def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
     Overrides of this command that begin with one of ``leave_out`` are not of the points.
 
     Raises:
-        ConfigError: no sweep is named, or its design cannot be made.
+        ConfigError: no sweep is named, or another than its study was launched with, or its design
+            cannot be made.
     """
     hydra = HydraConfig.get()
     typed = [*hydra.overrides.task, *_of_points]
     own = [o for o in typed if not o.startswith((*NOT_OF_A_POINT, *leave_out))]
     if hydra.sweeper.params:
         params: Any = OmegaConf.to_container(hydra.sweeper.params, resolve=True)
+        if hydra.runtime.choices["task"] not in ("train", "plan"):  # a plan is of a launch to come
+            refuse_another_sweep(Path(hydra.sweep.dir) / MULTIRUN, hydra.runtime.choices["sweeps"])
     elif launched := _launched():
         params, before = launched
         # Its folder is where it was found; it may have been moved since.
@@ -254,19 +255,7 @@ def _launched() -> tuple[dict[str, Any], list[str]] | None:
         path = Path(studies).expanduser() / name / MULTIRUN
     except RuntimeError:  # no such user, which check_paths says
         return None
-    return _command_in(path) if name and path.is_file() else None
-
-
-@functools.cache  # asked for by each run that a command is about
-def _command_in(path: Path) -> tuple[dict[str, Any], list[str]]:
-    try:
-        stored: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        _ = stored["study"]  # stands after Hydra's part: a file that is cut short has none
-        of_hydra = stored["hydra"]
-        return dict(of_hydra["sweeper"]["params"] or {}), list(of_hydra["overrides"]["task"])
-    except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
-        damaged = DamagedFile(path, error)
-        raise ConfigError(f"{damaged}; launch the study again with its full command") from error
+    return command_in(path) if name and path.is_file() else None
 
 
 def is_typed(field: str) -> bool:

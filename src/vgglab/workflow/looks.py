@@ -18,7 +18,7 @@ from vgglab.study.claims.looks import seeds_of_look
 from vgglab.study.claims.wanted import wanted
 from vgglab.study.declared import DeclaredLine, plain_claims
 from vgglab.study.ledger import lines_to_add, look_line, plain_line
-from vgglab.study.looking import look_lines, minutes_by_look, runs_seen
+from vgglab.study.looking import look_lines, minutes_by_look, runs_seen, seeds_looked_at
 from vgglab.study.placebo import SHIFT, reference_points
 from vgglab.study.stored import DECLARED, LEDGER, read_declared, read_ledger, write_study
 from vgglab.workflow.points import StudyPoint, with_values
@@ -52,6 +52,16 @@ def null_arm(points: Sequence[StudyPoint], view: StudyView) -> list[StudyPoint]:
     by_id = {point.directory.id: point for point in points}
     reference = [by_id[point.id] for point in reference_points(view)]
     return [with_values(point, {"seed": point.config.seed + SHIFT}) for point in reference]
+
+
+def null_arm_to_come(points: Sequence[StudyPoint], view: StudyView) -> list[StudyPoint]:
+    """The points of the null arm that a study may still train: where it is over, at the seeds that
+    it has looked at."""
+    null = null_arm(points, view)
+    if not view.looks or wanted(view):
+        return null
+    seeds = {seed + SHIFT for seed in seeds_looked_at(view)}
+    return [point for point in null if point.config.seed in seeds]
 
 
 def record_of(point: StudyPoint) -> RunRecord | MissingPoint:

@@ -17,6 +17,7 @@ from vgglab.runs import RunDirectory
 from vgglab.workflow.compose import compose_arm, compose_point, files_read_once
 from vgglab.workflow.evaluation import is_done
 from vgglab.workflow.gpus import card_bytes, usable_gpus
+from vgglab.workflow.interpolations import NONE, Interpolations
 from vgglab.workflow.micro_batch import CUDA_MIB, ESTIMATE_SHARE, step_bytes
 from vgglab.workflow.pretraining import Stage, stage_of, stages_of, still_to_train
 
@@ -30,6 +31,8 @@ class StudyPoint:
 
     point: Point
     stage: Stage
+    interpolations: Interpolations = NONE
+    """Of its config as composed."""
 
     @property
     def directory(self) -> RunDirectory:
@@ -54,16 +57,16 @@ def compose_points(grid: Sequence[Sequence[str]]) -> list[StudyPoint]:
         ConfigError: one of them is wrong, or they are not points of a training study.
     """
     points: dict[str, StudyPoint] = {}
-    for overrides, config in zip(grid, _composed(grid), strict=True):
+    for overrides, (config, interpolations) in zip(grid, _composed(grid), strict=True):
         if config.task.name != "train":
             raise ConfigError(f"task={config.task.name}: works on a whole study; leave out -m")
-        point = _point(stage_of(config), overrides)
+        point = _point(stage_of(config), overrides, interpolations)
         points.setdefault(point.directory.id, point)
     return list(points.values())
 
 
-def _composed(grid: Sequence[Sequence[str]]) -> list[Config]:
-    """The config of each point of a grid.
+def _composed(grid: Sequence[Sequence[str]]) -> list[tuple[Config, Interpolations]]:
+    """The config of each point of a grid, and what in it is made of other fields.
 
     To compose one takes Hydra a fifth of a second. Of points that differ in their seed alone the
     first is composed, and the others follow from it, where nothing else is made of the seed: by
@@ -76,39 +79,49 @@ def _composed(grid: Sequence[Sequence[str]]) -> list[Config]:
         return _by_arms(grid, list(arms.values()))
 
 
-def _by_arms(grid: Sequence[Sequence[str]], arms: Sequence[Sequence[int]]) -> list[Config]:
-    found: dict[int, Config] = {}
+def _by_arms(
+    grid: Sequence[Sequence[str]], arms: Sequence[Sequence[int]]
+) -> list[tuple[Config, Interpolations]]:
+    found: dict[int, tuple[Config, Interpolations]] = {}
     seed_is_all = True
     for members in arms:
         first, last = members[0], members[-1]
-        config, uses_seed = compose_arm(grid[first])
+        config, interpolations = compose_arm(grid[first])
         if not found and last != first:
             other = compose_point(grid[last])
             seed_is_all = other == dataclasses.replace(config, seed=other.seed)
+        uses_seed = interpolations.may_use("seed")
         for index in members:
             seeds = [o.removeprefix(SEED) for o in grid[index] if o.startswith(SEED)]
             follows = seed_is_all and not uses_seed and len(seeds) == 1 and seeds[0].isdigit()
             if index == first:
-                found[index] = config
+                found[index] = config, interpolations
             elif follows:
-                found[index] = _replaced(config, {"seed": int(seeds[0])})
+                found[index] = _replaced(config, {"seed": int(seeds[0])}), interpolations
             else:
-                found[index] = compose_point(grid[index])
+                found[index] = compose_arm(grid[index])
     return [found[index] for index in range(len(grid))]
 
 
-def _point(stage: Stage, overrides: Sequence[str]) -> StudyPoint:
-    return StudyPoint(Point(stage.directory, tuple(overrides)), stage)
+def _point(
+    stage: Stage, overrides: Sequence[str], interpolations: Interpolations = NONE
+) -> StudyPoint:
+    return StudyPoint(Point(stage.directory, tuple(overrides)), stage, interpolations)
 
 
 def with_values(point: StudyPoint, values: Mapping[str, Any]) -> StudyPoint:
     """The same point with other values of some fields, by their dotted names.
 
+    Composed as its process composes it where anything is made of such a field; to compose takes a
+    fifth of a second, so that elsewhere its config alone is changed.
+
     Raises:
         ConfigError: a value is not allowed.
     """
-    stage = stage_of(_replaced(point.config, values))
-    return _point(stage, [*point.point.overrides, *overrides_of(values)])
+    overrides = [*point.point.overrides, *overrides_of(values)]
+    is_used = any(map(point.interpolations.may_use, values))
+    config = compose_point(overrides) if is_used else _replaced(point.config, values)
+    return _point(stage_of(config), overrides, point.interpolations)
 
 
 def _replaced(config: Config, values: Mapping[str, Any]) -> Config:

@@ -9,6 +9,7 @@ from filelock import Timeout
 
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
+from vgglab.signals import StopRequest
 from vgglab.training.distributed import ProcessGroup, process_group
 from vgglab.training.process import prepare_process
 from vgglab.workflow.after_outcome import complete, end_line
@@ -21,17 +22,21 @@ WAIT, WAIT_SECONDS = "wait", 30.0
 """What the first process tells the others while another command trains the run, and how often."""
 
 
-def train_as_rank(config: Config, stages: Sequence[Stage], world: World) -> None:
+def train_as_rank(
+    config: Config, stages: Sequence[Stage], world: World, request: StopRequest
+) -> None:
     """Train a chain of runs together with the other processes of a world.
 
     Args:
         config: of the command, resolved.
         stages: the chain, in the order of training.
         world: this process among the others.
+        request: notes a signal to stop.
 
     Raises:
         ConfigError: ``micro_batch=auto``, which cannot be tried once processes have begun.
         Interrupted: a signal asked to stop; the checkpoint is written.
+        KeyboardInterrupt: the same, while another command trains the run.
     """
     if config.micro_batch == "auto":
         raise ConfigError(
@@ -43,10 +48,10 @@ def train_as_rank(config: Config, stages: Sequence[Stage], world: World) -> None
         todo = still_to_train(stages) or stages[-1:]
         for index in group.from_first([stages.index(stage) for stage in todo]):
             with agent_left(unless=is_asked_for(stages[index], stages)):
-                _train_stage(stages[index], group)
+                _train_stage(stages[index], group, request)
 
 
-def _train_stage(stage: Stage, group: ProcessGroup) -> None:
+def _train_stage(stage: Stage, group: ProcessGroup, request: StopRequest) -> None:
     """The first process decides, claims and writes; the others compute with it."""
     config, directory = stage.config, stage.directory
     if not group.world.is_first:
@@ -61,7 +66,9 @@ def _train_stage(stage: Stage, group: ProcessGroup) -> None:
             try:
                 claim.enter_context(directory.claim(timeout=WAIT_SECONDS))
                 break
-            except Timeout:
+            except Timeout as error:
+                if request.noted is not None:
+                    raise KeyboardInterrupt(request.noted.name) from error
                 group.from_first(WAIT)  # keeps the others from believing that this one died
         status = directory.read_status()
         done = status.state.is_outcome

@@ -6,8 +6,9 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from vgglab.config import Config
+from vgglab.config.parse import ConfigError
 from vgglab.runs import RunDirectory
-from vgglab.workflow.compose import grid_of_this_command, has_sweep
+from vgglab.workflow.compose import grid_of_this_command, has_sweep, is_typed
 
 if TYPE_CHECKING:
     from vgglab.workflow.points import StudyPoint
@@ -32,10 +33,16 @@ def runs_of_this_command(config: Config) -> list[RunDirectory]:
     """The runs of the sweep that this command names; without one, every run of ``paths.runs``.
 
     Raises:
-        ConfigError: a point of the sweep is wrong.
+        ConfigError: a point of the sweep is wrong, or the study that is named is not there: all
+            runs are not what was meant.
     """
     if has_sweep():
         return [point.directory for point in points_of_this_command()]
+    if is_typed("study.name"):
+        raise ConfigError(
+            f"study.name={config.study.name}: no study of this name was launched in "
+            f"{config.paths.studies}, or its sweeper chose its points; leave it out for all runs"
+        )
     # By their parts, which is how paths are ordered, taken once of each.
     statuses = sorted(config.paths.runs_folder.glob("*/status.json"), key=attrgetter("parts"))
     return [RunDirectory(path.parent) for path in statuses]

@@ -193,9 +193,11 @@ def _job_in_the_queue(point: StudyPoint) -> str:
     """
     status = point.directory.read_status()
     job = status.reason.removeprefix(JOB) if status.reason.startswith(JOB) else ""
-    if not job and status.history:
+    if not job and status.history and status.history[-1].submitted:
         job = status.history[-1].job
-    return job if job and slurm_jobs.are_queued([job]) else ""
+    # Its own, in which it was typed, ends after this command alone.
+    is_another = job not in ("", slurm_jobs.job_number())
+    return job if is_another and slurm_jobs.are_queued([job]) else ""
 
 
 def _at_work(points: Sequence[Point]) -> tuple[list[Point], list[Point]]:

@@ -12,6 +12,7 @@ from vgglab.config.parse import ConfigError
 from vgglab.runs.records import lowest_validation_error
 from vgglab.study import Candidate, Tuning, net_of
 from vgglab.study.tuning import Values
+from vgglab.workflow.compose import files_read_once
 from vgglab.workflow.points import StudyPoint, compose_points, with_values
 
 
@@ -54,13 +55,14 @@ def tuning_plan(points: Sequence[StudyPoint]) -> TuningPlan | None:
     for point in points:
         nets.setdefault(net_of(point.config, fields), point)
     found: dict[tuple[Values, Values], list[StudyPoint]] = {}
-    for (net, point), values in itertools.product(
-        nets.items(), itertools.product(*study.tune.values())
-    ):
-        setting = tuple(zip(fields, values, strict=True))
-        found[net, setting] = [
-            with_values(point, {**dict(setting), "seed": seed}) for seed in study.tuning_seeds
-        ]
+    with files_read_once():
+        for (net, point), values in itertools.product(
+            nets.items(), itertools.product(*study.tune.values())
+        ):
+            setting = tuple(zip(fields, values, strict=True))
+            found[net, setting] = [
+                with_values(point, {**dict(setting), "seed": seed}) for seed in study.tuning_seeds
+            ]
     return TuningPlan(fields, found)
 
 
