@@ -112,7 +112,7 @@ def test_it_stops_by_itself_before_its_last_look(tmp_path: Path, command: Comman
     page = (folder / "report.md").read_text()
     assert "margin was 0.8 when declared, changed to 2 after 6 of 8 runs" in page
     assert len(read_lines(folder / "declared.jsonl")) == 2
-    assert looks(tmp_path) == [1]
+    assert looks(tmp_path) == [1, 1]  # another question of the same runs is another look at them
 
 
 @pytest.mark.slow
