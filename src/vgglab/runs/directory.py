@@ -126,9 +126,8 @@ class RunDirectory:
             # Whoever was waited for may have removed the folder, and its lock with it.
             while not stack.enter_context(self._locked(deadline)):
                 stack.close()
-            left = max(0.0, deadline - time.monotonic()) if timeout >= 0 else -1
             try:
-                stack.enter_context(hold_claim(self.path, left))
+                stack.enter_context(hold_claim(self.path, _left_until(deadline)))
             except TimeoutError as error:
                 raise Timeout(str(self.path / ".lock")) from error
             yield
@@ -145,9 +144,8 @@ class RunDirectory:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         lock = self._lock
-        left = max(0.0, deadline - time.monotonic()) if deadline < math.inf else -1
         try:
-            lock.acquire(timeout=left)
+            lock.acquire(timeout=_left_until(deadline))
         except FileNotFoundError:  # removed between the two
             yield False
             return
@@ -211,3 +209,8 @@ class RunDirectory:
             raise DamagedFile(self.result, ValueError("the file is gone"))
         if state is State.FINISHED and not result.get("validation"):
             raise DamagedFile(self.result, ValueError("it has no validation"))
+
+
+def _left_until(deadline: float) -> float:
+    """Seconds to wait for a lock; -1, as the locks have it, where there is no deadline."""
+    return max(0.0, deadline - time.monotonic()) if deadline < math.inf else -1

@@ -44,15 +44,29 @@ def fault_of_best(run: RunDirectory, path: Path, step: float = math.inf) -> str:
         path: of ``best.ckpt``, or of the one before it.
         step: of the run; infinite: at its end.
     """
-    best = best_record(record for record in read_metrics(run.metrics) if record["step"] <= step)
+    best = _best_step(run, step)
     if best is None:
         return ""
     if not path.exists():
         return "is gone"
-    if found := fault_of(path):
-        return found
+    return fault_of(path) or _fault_of_step(path, best)
+
+
+def fault_of_epoch(run: RunDirectory, path: Path) -> str:
+    """Why the weights of a whole file are not those of a run's best epoch; empty where they are."""
+    best = _best_step(run)
+    return "" if best is None else _fault_of_step(path, best)
+
+
+def _best_step(run: RunDirectory, step: float = math.inf) -> int | None:
+    """That of the best epoch until then; None before the first has ended."""
+    best = best_record(record for record in read_metrics(run.metrics) if record["step"] <= step)
+    return None if best is None else int(best["step"])
+
+
+def _fault_of_step(path: Path, best: int) -> str:
     written = checkpoint_step(path)
-    return "" if written == best["step"] else f"is of step {written}, not of {best['step']}"
+    return "" if written == best else f"is of step {written}, not of {best}"
 
 
 def _find_best(run: RunDirectory, step: int) -> str:

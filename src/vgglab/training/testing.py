@@ -28,7 +28,7 @@ from vgglab.training.checkpoints import net_state
 from vgglab.training.distributed import ProcessGroup
 from vgglab.training.outcomes import Diverged
 from vgglab.training.result import SELECTION_METRIC, procedure_part, tested_part
-from vgglab.training.resuming import fault_of_best
+from vgglab.training.resuming import fault_of_best, fault_of_epoch
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def selected_weights(config: Config, directory: RunDirectory) -> dict[str, Tenso
     if not path.exists():
         raise DataError(f"{directory.id}: {path} is gone, and with it the weights to be tested")
     state = net_state(path)
-    if config.recipe.select == "best" and (found := fault_of_best(directory, path)):
+    if config.recipe.select == "best" and (found := fault_of_epoch(directory, path)):
         raise DataError(
             f"{path} {found}, which {directory.metrics.name} says was the best; remove "
             f"{directory.path} to train the run anew"
