@@ -109,6 +109,16 @@ def heard(folder: Path, *overrides: str) -> subprocess.Popen[str]:
     )
 
 
+def piped(script: str, folder: Path) -> subprocess.Popen[str]:
+    """A Python process of its own that works on a folder, and is told and heard by pipes."""
+    return subprocess.Popen(
+        [sys.executable, "-c", script, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
 def wait_for(
     condition: Callable[[], Found | None],
     what: str = "it happens",

@@ -6,14 +6,13 @@ import contextlib
 import dataclasses
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from running import piped
 
 from vgglab.commands import train
 from vgglab.config import Config
@@ -37,12 +36,7 @@ with RunDirectory(Path(sys.argv[1])).claim():
 @contextlib.contextmanager
 def held(run: RunDirectory) -> Iterator[None]:
     """Another process trains the run."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(run.path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = piped(HOLDER, run.path)
     assert process.stdout is not None
     assert process.stdout.readline() == "claimed\n"
     try:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock, Timeout
+from running import piped
 
 from vgglab.config.parse import parse
 from vgglab.runs import MetricsLog, RunDirectory, State, Status, load_runs, read_metrics
@@ -40,9 +40,7 @@ with directory.claim():
 
 def hold(path: Path) -> subprocess.Popen[str]:
     """A process that claims a run and works on it."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True
-    )
+    process = piped(HOLDER, path)
     assert process.stdout is not None
     assert process.stdout.readline() == "claimed\n"
     return process
@@ -83,12 +81,7 @@ def test_who_waits_for_a_run_that_is_removed_begins_it_anew(
 ) -> None:
     directory = RunDirectory(tmp_path / "r")
     with directory.claim():
-        process = subprocess.Popen(
-            [sys.executable, "-c", WAITER, str(directory.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        process = piped(WAITER, directory.path)
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
         time.sleep(0.3)
