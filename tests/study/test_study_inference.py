@@ -57,6 +57,17 @@ def test_interval_and_p_value_agree() -> None:
     assert found.p_below(ends[1]) == pytest.approx(0.04, rel=1e-6)
 
 
+@pytest.mark.parametrize("freedom", [1, 1.5, 3, 40, 3000])
+@pytest.mark.parametrize("tail", [1e-7, 0.001, 0.025, 0.45])
+@pytest.mark.parametrize("floor", [0.0, 0.5])
+def test_a_distance_is_exceeded_with_its_probability(
+    tail: float, freedom: float, floor: float
+) -> None:
+    seed_variance, image_variance = np.array([1e-8, 1.0, 3e3, 1.0]), np.array([0.2, 1e-6, 1.0, 0.0])
+    noise = seed_variance, image_variance, freedom, floor
+    assert upper_tail(reach(tail, *noise), *noise) == pytest.approx(tail, rel=1e-9)
+
+
 def test_image_noise_does_not_shrink_with_seeds() -> None:
     widths = [float(reach(0.025, 1.0 / s, 1.0, s - 1)) for s in (3, 10, 100)]
     assert widths[0] > widths[1] > widths[2] > stats.norm.isf(0.025)

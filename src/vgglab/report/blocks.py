@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 
 from matplotlib.figure import Figure as Canvas
 
+from vgglab.forks import in_forks
 from vgglab.report.style import file_of, house_style
 
 
@@ -68,6 +70,16 @@ class Figure:
         with house_style():
             canvas = self.draw()
             return file_of(canvas, "svg", self.name), file_of(canvas, "png", self.name)
+
+    @staticmethod
+    def draw_all(figures: Sequence[Figure], meanwhile: Callable[[], object] | None = None) -> None:
+        """Draw the files of figures on all cores.
+
+        ``meanwhile``: what can be done before they are there.
+        """
+        drawn = in_forks(attrgetter("_files"), figures, meanwhile)
+        for figure, files in zip(figures, drawn, strict=True):
+            figure.__dict__["_files"] = files  # where cached_property keeps it
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -69,10 +69,17 @@ def _write_page(page: Page, folder: Path) -> Path:
     return folder / "report.html"
 
 
-def write_report(study: StudyView, folder: Path) -> Path:
+def write_report(
+    study: StudyView, folder: Path, meanwhile: Callable[[], object] | None = None
+) -> Path:
     """``results.csv``, ``claims.json``, ``report.md``, ``report.html`` and ``figures/`` of a study.
 
     The same study in the same place gives the same bytes.
+
+    Args:
+        study: what is known of it.
+        folder: the study's folder.
+        meanwhile: what the caller can do while other processes draw.
 
     Returns:
         The path of ``report.html``, which needs no other file and no network.
@@ -85,6 +92,7 @@ def write_report(study: StudyView, folder: Path) -> Path:
     printed = printed_record(study)
     write_json(folder / "claims.json", printed)
     page = build_page(study, printed, printed["fits"], printed["tuning"], folder)
+    Figure.draw_all(page.figures, meanwhile)
     for figure in page.figures:
         _write_figure(figure, figures)
     written = _write_page(page, folder)

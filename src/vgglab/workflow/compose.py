@@ -6,6 +6,7 @@ import contextlib
 import copy
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from vgglab import checkout
 from vgglab.config import Config
 from vgglab.config.choices import check_choices
-from vgglab.config.claims import Claim, parse_claims
+from vgglab.config.claims import Claims, parse_claims
 from vgglab.config.infrastructure import PathsConfig
 from vgglab.config.parse import ConfigError, is_known, parse, unknown_field
 from vgglab.workflow.checks import check_net, check_paths
@@ -137,24 +138,36 @@ def with_two_studies(arguments: Sequence[str]) -> list[str]:
     return [re.sub(r"^sweeps=", "studies=", argument) for argument in arguments]
 
 
+@dataclass(frozen=True)
+class Composed:
+    """One point, as composed and checked."""
+
+    config: Config
+    claims: Claims
+    """Of its study. Not a part of the config: a run does not depend on what it is taken to show."""
+    interpolations: Interpolations
+    """What in it is made of other fields."""
+
+
 def checked(composed: DictConfig) -> Config:
     """The typed, checked and machine-resolved config of a composed one."""
+    return _checked(composed)[0]
+
+
+def _checked(composed: DictConfig) -> tuple[Config, Claims]:
     tree: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     tree.pop("hydra", None)
     for group in ("experiments", "sweeps"):  # an empty choice leaves its name behind
         tree.pop(group, None)
-    parse_claims(tree.pop("claims", None))  # refused here, before anything trains
+    claims = parse_claims(tree.pop("claims", None))  # refused here, before anything trains
     config = resolve(parse(tree))
     check_net(config)
     check_paths(config)
-    return config
+    return config, claims
 
 
-def composed_claims(overrides: Sequence[str]) -> dict[str, Claim]:
-    """The claims of the study of these points.
-
-    Not a part of any run's config: a run does not depend on what it is taken to show.
-    """
+def composed_claims(overrides: Sequence[str]) -> Claims:
+    """The claims of the study of these points, whatever its fields are."""
     composed = compose("config", overrides=list(overrides))
     tree: Any = OmegaConf.to_container(composed, resolve=True)
     return parse_claims(tree.get("claims"))
@@ -173,11 +186,11 @@ def compose_point(overrides: Sequence[str]) -> Config:
     return checked(_composed_point(overrides))
 
 
-def compose_arm(overrides: Sequence[str]) -> tuple[Config, Interpolations]:
-    """The config of one point, and what in it is made of other fields."""
+def compose_arm(overrides: Sequence[str]) -> Composed:
+    """One point with its claims, and with what in it is made of other fields."""
     of_point = _composed_point(overrides)
     written = OmegaConf.to_yaml(of_point)  # as in the files, ${...} included
-    return checked(of_point), Interpolations.of(written)
+    return Composed(*_checked(of_point), Interpolations.of(written))
 
 
 def _composed_point(overrides: Sequence[str]) -> DictConfig:

@@ -10,11 +10,13 @@ from typing import Any
 
 from vgglab import machine
 from vgglab.config import Config, plain
+from vgglab.config.claims import Claims
 from vgglab.config.parent import ancestors
 from vgglab.config.parse import ConfigError, parse
+from vgglab.forks import in_forks
 from vgglab.launch.pool import Point, PointResources, overrides_of
 from vgglab.runs import RunDirectory
-from vgglab.workflow.compose import compose_arm, compose_point, files_read_once
+from vgglab.workflow.compose import Composed, compose_arm, files_read_once
 from vgglab.workflow.evaluation import is_done
 from vgglab.workflow.gpus import card_bytes, usable_gpus
 from vgglab.workflow.interpolations import NONE, Interpolations
@@ -31,6 +33,8 @@ class StudyPoint:
 
     point: Point
     stage: Stage
+    claims: Claims = dataclasses.field(default_factory=dict, compare=False)
+    """Of its study, as composed with it."""
     interpolations: Interpolations = NONE
     """Of its config as composed."""
 
@@ -57,56 +61,67 @@ def compose_points(grid: Sequence[Sequence[str]]) -> list[StudyPoint]:
         ConfigError: one of them is wrong, or they are not points of a training study.
     """
     points: dict[str, StudyPoint] = {}
-    for overrides, (config, interpolations) in zip(grid, _composed(grid), strict=True):
-        if config.task.name != "train":
-            raise ConfigError(f"task={config.task.name}: works on a whole study; leave out -m")
-        point = _point(stage_of(config), overrides, interpolations)
+    for overrides, composed in zip(grid, _composed(grid), strict=True):
+        if composed.config.task.name != "train":
+            name = composed.config.task.name
+            raise ConfigError(f"task={name}: works on a whole study; leave out -m")
+        point = _point(overrides, composed)
         points.setdefault(point.directory.id, point)
     return list(points.values())
 
 
-def _composed(grid: Sequence[Sequence[str]]) -> list[tuple[Config, Interpolations]]:
-    """The config of each point of a grid, and what in it is made of other fields.
+def _composed(grid: Sequence[Sequence[str]]) -> list[Composed]:
+    """Each point of a grid, composed.
 
-    To compose one takes Hydra a fifth of a second. Of points that differ in their seed alone the
-    first is composed, and the others follow from it, where nothing else is made of the seed: by
-    what is written of each, and by the last point of the first of them, composed as well.
+    That takes Hydra a fifth of a second, so that it is done on all cores. Of points that differ in
+    their seed alone the first is composed, and the others follow from it, where nothing else is
+    made of the seed: by what is written of each, and by the last point of the first of them,
+    composed as well.
     """
     arms: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for index, overrides in enumerate(grid):
         arms[tuple(o for o in overrides if not o.startswith(SEED))].append(index)
+    found: dict[int, Composed] = {}
+
+    def compose_all(wanted: Sequence[int]) -> None:
+        composed = in_forks(compose_arm, [grid[index] for index in wanted])
+        found.update(zip(wanted, composed, strict=True))
+
     with files_read_once():
-        return _by_arms(grid, list(arms.values()))
-
-
-def _by_arms(
-    grid: Sequence[Sequence[str]], arms: Sequence[Sequence[int]]
-) -> list[tuple[Config, Interpolations]]:
-    found: dict[int, tuple[Config, Interpolations]] = {}
-    seed_is_all = True
-    for members in arms:
-        first, last = members[0], members[-1]
-        config, interpolations = compose_arm(grid[first])
-        if not found and last != first:
-            other = compose_point(grid[last])
-            seed_is_all = other == dataclasses.replace(config, seed=other.seed)
-        uses_seed = interpolations.may_use("seed")
-        for index in members:
-            seeds = [o.removeprefix(SEED) for o in grid[index] if o.startswith(SEED)]
-            follows = seed_is_all and not uses_seed and len(seeds) == 1 and seeds[0].isdigit()
-            if index == first:
-                found[index] = config, interpolations
-            elif follows:
-                found[index] = _replaced(config, {"seed": int(seeds[0])}), interpolations
-            else:
-                found[index] = compose_arm(grid[index])
+        compose_all(range(len(grid))[:1])  # forks of this process then know the files
+        firsts = [members[0] for members in arms.values()]
+        last = next(iter(arms.values()), [0])[-1]
+        compose_all([index for index in dict.fromkeys((*firsts, last)) if index not in found])
+        seed_is_all = not grid or _differ_in_seed_alone(found[0].config, found[last].config)
+        follow = {
+            index: members[0]
+            for members in arms.values()
+            for index in members
+            if seed_is_all
+            and not found[members[0]].interpolations.may_use("seed")
+            and _seed_of(grid[index]) is not None
+        }
+        compose_all([i for i in range(len(grid)) if i not in found and i not in follow])
+    for index, first in follow.items():
+        if index not in found:
+            found[index] = _with_fields(found[first], {"seed": _seed_of(grid[index])})
     return [found[index] for index in range(len(grid))]
 
 
-def _point(
-    stage: Stage, overrides: Sequence[str], interpolations: Interpolations = NONE
-) -> StudyPoint:
-    return StudyPoint(Point(stage.directory, tuple(overrides)), stage, interpolations)
+def _differ_in_seed_alone(config: Config, other: Config) -> bool:
+    return other == dataclasses.replace(config, seed=other.seed)
+
+
+def _seed_of(overrides: Sequence[str]) -> int | None:
+    """The seed of a point, where one override of it is a number."""
+    seeds = [o.removeprefix(SEED) for o in overrides if o.startswith(SEED)]
+    return int(seeds[0]) if len(seeds) == 1 and seeds[0].isdigit() else None
+
+
+def _point(overrides: Sequence[str], composed: Composed) -> StudyPoint:
+    stage = stage_of(composed.config)
+    point = Point(stage.directory, tuple(overrides))
+    return StudyPoint(point, stage, composed.claims, composed.interpolations)
 
 
 def with_values(point: StudyPoint, values: Mapping[str, Any]) -> StudyPoint:
@@ -119,18 +134,19 @@ def with_values(point: StudyPoint, values: Mapping[str, Any]) -> StudyPoint:
         ConfigError: a value is not allowed.
     """
     overrides = [*point.point.overrides, *overrides_of(values)]
-    is_used = any(map(point.interpolations.may_use, values))
-    config = compose_point(overrides) if is_used else _replaced(point.config, values)
-    return _point(stage_of(config), overrides, point.interpolations)
+    if any(map(point.interpolations.may_use, values)):
+        return _point(overrides, compose_arm(overrides))
+    composed = Composed(point.config, point.claims, point.interpolations)
+    return _point(overrides, _with_fields(composed, values))
 
 
-def _replaced(config: Config, values: Mapping[str, Any]) -> Config:
-    """The config with other values of some fields, checked anew."""
-    tree = plain(config)
+def _with_fields(composed: Composed, values: Mapping[str, Any]) -> Composed:
+    """The same with other values of some fields of its config, checked anew."""
+    tree = plain(composed.config)
     for field, value in values.items():
         *groups, name = field.split(".")
         functools.reduce(lambda node, group: node[group], groups, tree)[name] = value
-    return parse(tree)
+    return dataclasses.replace(composed, config=parse(tree))
 
 
 def still_to_do(points: Sequence[StudyPoint]) -> list[StudyPoint]:
@@ -147,7 +163,9 @@ def still_to_do(points: Sequence[StudyPoint]) -> list[StudyPoint]:
         for stage in todo:
             back = len(stages) - 1 - stages.index(stage)
             overrides = [*point.point.overrides, f"task.ancestor={back}"]
-            known = of_study.get(stage.directory.id) or _point(stage, overrides)
+            known = of_study.get(stage.directory.id) or StudyPoint(
+                Point(stage.directory, tuple(overrides)), stage
+            )
             # The first of them waits for no other run: its parent is done, or needed no more.
             after = stage.parent if stage is not todo[0] else None
             waits = dataclasses.replace(known.point, after=after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ from vgglab.runs import RunRecord
 from vgglab.study import MissingPoint, StudyView
 from vgglab.study.looking import with_looks
 from vgglab.study.stored import read_declared, read_ledger
-from vgglab.workflow.compose import composed_claims
 from vgglab.workflow.confound_check import guard_study
 from vgglab.workflow.looks import (
     declare,
@@ -38,7 +38,7 @@ def view_of(points: Sequence[StudyPoint]) -> StudyView:
         name=study.name,
         asks=study.asks,
         paper=study.paper,
-        claims=composed_claims(points[0].point.overrides),
+        claims=points[0].claims,
         runs=tuple(r for r in records if isinstance(r, RunRecord)),
         missing=tuple(r for r in records if isinstance(r, MissingPoint)),
         guard=guard_study(points),
@@ -66,10 +66,11 @@ def write_study_report(points: Sequence[StudyPoint], view: StudyView | None = No
     """
     config, folder = points[0].config, points[0].config.study_folder
     view = note_looks(declare(view or view_of(points), folder), folder)
-    page = write_report(view, folder)
+    is_told = config.tracking.mode != "off"
+    page = write_report(view, folder, _load_wandb if is_told else None)
     if view.guard and view.guard.confounds:
         print(f"confounded: {view.guard.complaint}", file=sys.stderr)
-    if config.tracking.mode != "off":
+    if is_told:
         # Imported only here: with tracking=off nothing loads W&B.
         from vgglab.workflow.wandb_study import publish_study
 
@@ -77,3 +78,8 @@ def write_study_report(points: Sequence[StudyPoint], view: StudyView | None = No
     # The record that the page was written from: judged once, the same on the screen.
     record = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
     return [*screen_lines(view, record), "", f"report: {page}"]
+
+
+def _load_wandb() -> None:
+    """Import, a second long, what will tell W&B."""
+    importlib.import_module("vgglab.workflow.wandb_study")

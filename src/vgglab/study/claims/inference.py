@@ -36,7 +36,9 @@ Values = NDArray[np.float64]
 _GRID = 201
 _REACH = 1e-10
 """Probability left out at each end of the chi-squared distribution."""
-_HALVINGS = 45
+_STEPS = 60
+_EXACT = 1e-13
+"""Relative: where ``reach`` ends."""
 _STEP = 0.02
 """Degrees of freedom are rounded down to a multiple of this, so that their nodes can be kept."""
 
@@ -92,15 +94,25 @@ def reach(
         floor: least seed variance that there can be, points^2.
     """
     spread, weights = _spread_and_weights(seed_variance, image_variance, freedom, floor)
-    # Between zero and the quantile that all of the noise would have, were it the seeds'.
+    # The quantile that all of the noise would have, were it the seeds', begins. The floor can make
+    # it larger, but not beyond that at half the probability: it is a second source, at its largest.
     total = np.maximum(np.asarray(seed_variance), np.asarray(floor)) + np.asarray(image_variance)
-    low = np.zeros_like(total, dtype=np.float64)
-    high = np.sqrt(total) * t_isf(tail, max(1.0, freedom - _STEP)) * 1.02
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        outside = scipy.special.ndtr(-middle[..., None] / spread) @ weights > tail
-        low, high = np.where(outside, middle, low), np.where(outside, high, middle)
-    return np.asarray(high)
+    begin, end = (t_isf(share, max(1.0, freedom - _STEP)) for share in (tail, tail / 2))
+    found = np.sqrt(total) * begin
+    low, high = np.zeros_like(total, dtype=np.float64), np.sqrt(total) * end
+    for _ in range(_STEPS):
+        scaled = found[..., None] / spread
+        outside = scipy.special.ndtr(-scaled) @ weights
+        low = np.where(outside > tail, found, low)
+        high = np.where(outside > tail, high, found)
+        slope = (np.exp(-(scaled**2) / 2) / spread) @ weights / np.sqrt(2 * np.pi)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # Newton's step in the logarithm of the probability; a halving where it leads outside.
+            step = found + outside * np.log(outside / tail) / slope
+        before, found = found, np.where((step >= low) & (step <= high), step, (low + high) / 2)
+        if np.all(np.abs(found - before) <= _EXACT * found):
+            break
+    return np.asarray(found)
 
 
 def holm(p_values: Values) -> Values:
