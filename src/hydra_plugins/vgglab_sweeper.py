@@ -14,14 +14,18 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from vgglab.config.parse import ConfigError
 from vgglab.data.errors import DataError
 from vgglab.runs.atomic import write_text
+from vgglab.runs.directory import READ_ONLY
 
 
 class DesignSweeper(Sweeper):
@@ -64,10 +68,15 @@ def _record(path: Path, config: DictConfig) -> Iterator[None]:
     """Write the command's config, as Hydra's own sweeper does; not that of a refused command."""
     made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else None
-    write_text(path, OmegaConf.to_yaml(config))
+    try:
+        write_text(path, OmegaConf.to_yaml(config))
+    except OSError as error:
+        if error.errno in READ_ONLY:  # which main.py says
+            raise
+        raise ConfigError(f"paths.studies: {path.parent}: {error.strerror}") from error
     try:
         yield
-    except (ConfigError, DataError):
+    except (ConfigError, DataError, HydraException, OmegaConfBaseException, YAMLError):
         if before is not None:
             write_text(path, before)
         else:

@@ -32,7 +32,7 @@ CLAIMS = ", ".join(sorted(path.stem for path in (ROOT / "conf" / "claims").glob(
     [
         (["model=dd"], "model=dd: must be one of a, a_lrn, b, b_5x5, c, d, e"),
         (["modle=d"], "modle: no such field; did you mean model?"),
-        (["recipe.epocs=3"], "recipe.epocs: no such field; did you mean epochs?"),
+        (["recipe.epocs=3"], "recipe.epocs: no such field; did you mean recipe.epochs?"),
         (["+unknown=1"], "unknown = 1: no such field; allowed: baseline, bundle, candidate"),
         (
             ["+recipe.unknown=1"],
@@ -58,6 +58,7 @@ CLAIMS = ", ".join(sorted(path.stem for path in (ROOT / "conf" / "claims").glob(
             "task=report: works on a whole study; leave out -m",
         ),
         (["-m", "model=a,zz"], "model=zz: must be one of"),
+        (["-m", "sweeps=depth,lrn"], "sweeps=depth,lrn: a command is about one study; name one"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -70,13 +71,15 @@ def test_a_mistake_ends_in_one_line_and_exit_code_2(
     (line,) = ended.stderr.splitlines()
     assert line.startswith("error: ")
     assert message in line
-    assert not (tmp_path / "runs").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_mistake_in_a_process_of_its_own(tmp_path: Path) -> None:
     ended = completed(tmp_path, "recipe.epocs=3", variables={})
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("error: recipe.epocs: no such field; did you mean epochs?")
+    assert ended.stderr.startswith(
+        "error: recipe.epocs: no such field; did you mean recipe.epochs?"
+    )
 
 
 def test_a_run_from_command_to_ledger(trained: Path, command: Command, tmp_path: Path) -> None:

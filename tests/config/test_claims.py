@@ -75,7 +75,7 @@ BEST: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"compare": [{"model.nam": "d"}, {"model.name": "c"}]}, "did you mean name?"),
+        ({"compare": [{"model.nam": "d"}, {"model.name": "c"}]}, "did you mean model.name?"),
         ({"compare": [{"model.name": "z"}, {"model.name": "c"}]}, "model.name = z: must be 'a'"),
         ({"compare": [{"recipe.epochs": "x"}, {"model.name": "c"}]}, "must be a valid integer"),
         ({"compare": [{"model": "d"}, {"model.name": "c"}]}, "model: must be a field of"),
@@ -84,7 +84,7 @@ BEST: dict[str, Any] = {
         ({"compare": [{}, {"model.name": "c"}]}, "a side must name a field"),
         ({"compare": [{"protocol": "dens"}, {"protocol": "both"}]}, "protocol = dens: must be one"),
         ({"compare": [{"recipe.epochs": {"over": 3}}, {"norm.name": "none"}]}, "above, below, eq"),
-        ({"compare": [{"recipe.epochs": {"above": "recipe.epoch"}}, {}]}, "did you mean epochs?"),
+        ({"compare": [{"recipe.epochs": {"above": "recipe.epoch"}}, {}]}, "mean recipe.epochs?"),
         ({"compare": [{"model.name": "d"}]}, "lower needs two or more sides, not 1"),
         ({"metric": "top3_error"}, "metric = 'top3_error'"),
         ({"protocol": ["sparse"]}, "claims.mine.protocol.0 = 'sparse'"),

@@ -18,7 +18,7 @@ from vgglab.config.parse import ConfigError, parse
         ({"seed": "x"}, 'seed = "x": must be a valid integer'),
         ({"seed": 1.5}, "seed = 1.5: must be a valid integer"),
         ({"recipe": {"learning_rate": -1}}, "recipe.learning_rate = -1: must be greater than 0"),
-        ({"recipe": {"epocs": 1}}, "recipe.epocs = 1: no such field; did you mean epochs?"),
+        ({"recipe": {"epocs": 1}}, "recipe.epocs = 1: no such field; did you mean recipe.epochs?"),
         ({"modle": {}}, "modle = {}: no such field; did you mean model?"),
         ({"data": {"name": "digits", "classes": 4}}, "protocol.top_k = [1, 5]: top-5 error needs"),
         ({"data": {"name": "digits", "image_size": 16}}, "data.image_size = 16: must be greater"),

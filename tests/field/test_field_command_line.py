@@ -206,6 +206,13 @@ def test_a_refused_study_leaves_nothing(tmp_path: Path) -> None:
     assert kept.read_text() == "of the study that was accepted"
 
 
+def test_studies_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = completed(tmp_path, "-m", "model=a,b", "study.name=x", "paths.studies=file")
+    assert said.returncode == 2
+    assert said.stderr == "error: paths.studies: file/x: Not a directory\n"
+
+
 @pytest.mark.parametrize("data", ["folder", "imagenet", "imagenette"])
 def test_a_home_of_nobody(data: str, tmp_path: Path) -> None:
     said = completed(tmp_path, "task=prepare", f"data={data}", "data.root='~nosuchuser/x'")

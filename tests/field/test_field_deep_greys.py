@@ -144,7 +144,7 @@ def test_prepare_says_both(command: Command, tmp_path: Path) -> None:
     assert "data.grey_range=[0,4095]" in said.stdout
     said = command(*fields, "data.grey_range=[0,4095]")
     assert said.returncode == 0, said.stderr
-    assert "2 images are of one colour: nothing can be learnt from them" in said.stdout
+    assert "2 images are of one colour: there is no shape in them to learn" in said.stdout
     said = command(*fields, "data.grey_range=[0,4095]", "format=json")
     assert json.loads(said.stdout)["one_colour"] == 2
 

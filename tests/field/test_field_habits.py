@@ -37,7 +37,9 @@ def test_the_answer_is_our_name(typed: str, here: str, tmp_path: Path) -> None:
 
 
 def test_what_is_near_no_name_is_listed_still() -> None:
-    assert unknown_field("recipe.epoch").startswith("no such field; did you mean epochs? allowed")
+    assert unknown_field("recipe.epoch").startswith(
+        "no such field; did you mean recipe.epochs? allowed"
+    )
 
 
 def test_every_pointer_leads_somewhere() -> None:

@@ -131,6 +131,19 @@ def test_an_error_of_zero_fits_the_log_scale() -> None:
     assert "stopped early" not in texts(figure.svg)
 
 
+@pytest.mark.parametrize("error", [88.6, 60.0, 0.07, 20.0, 99.0])
+def test_curves_of_one_epoch_can_be_read(error: float) -> None:
+    curve = Curve(0, True, {1.0: error}, {1.0: error * 1.01})
+    figure = curves_figure("curves", {Arm("a", "none", "he"): [curve]})
+    assert figure is not None
+    axes, *_ = figure.draw().axes
+    low, high = axes.get_ylim()
+    assert sum(low <= tick <= high for tick in axes.get_yticks()) >= 2
+    assert {"0", "1", "2"} <= set(texts(figure.svg))
+    marks = [line.get_marker() for line in axes.lines if line.get_marker() not in ("None", "")]
+    assert len(marks) == len(set(marks)) == 2
+
+
 def test_files_carry_no_date_and_the_page_its_own_colours(depth: Figure) -> None:
     assert "<dc:date>" not in depth.svg
     inline = inline_svg(depth.svg, depth.name)

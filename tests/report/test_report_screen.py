@@ -45,7 +45,7 @@ def test_nets_and_claims_of_a_whole_study(whole_study: StudyView) -> None:
         "",
         "19 of 21 points finished; 1 pending, 1 diverged.",
         "",
-        "net    layers  error, %  95% interval   seeds  min/run",
+        "net    layers  error, %  95% interval                seeds  min/run",
     ]
     for line, summary in zip(lines[4:], summarise(whole_study), strict=False):
         assert summary.top1
@@ -54,7 +54,7 @@ def test_nets_and_claims_of_a_whole_study(whole_study: StudyView) -> None:
         assert f"{summary.top1.mean:.2f}  {low:.2f} to {high:.2f}" in line
     assert lines[4].split()[-1] == "1.1"  # 21 ms a step: 63 s
     assert lines[10].startswith("E          19")
-    assert "  2 of 3  " in lines[10]
+    assert "  2 of 3 (1 pending)  " in lines[10]
     claims = lines[lines.index("") :][lines[1:].index("") :]
     assert claims[-6].startswith("lrn: A-LRN - A         inconclusive  ")
     assert claims[-6].endswith("29.7 29.6")
@@ -106,8 +106,8 @@ def test_one_seed_says_why_every_claim_is_open() -> None:
 def test_points_that_are_missing_or_did_not_train() -> None:
     lines = screen(of_two(run("a", 0, None, state=State.DIVERGED), missing("b", 0)))
     assert lines[1] == "0 of 2 points finished; 1 pending, 1 diverged."
-    assert lines[4].split() == ["A", "11", "-", "-", "0", "of", "1", "-"]
-    assert lines[5].split()[:2] == ["B", "13"]
+    assert lines[4].split() == ["A", "11", "-", "-", *["0", "of", "1", "(1", "diverged)"], "-"]
+    assert lines[5].split() == ["B", "13", "-", "-", *["0", "of", "1", "(1", "pending)"], "-"]
     assert lines[-1] == "inconclusive: 1 of its runs have no outcome yet"
 
 

@@ -130,9 +130,19 @@ def check_arguments(arguments: Sequence[str], root: Path) -> None:
         raise ConfigError("--cfg hydra --resolve: Hydra's part names fields of ours; use --cfg all")
     for argument in arguments:
         key, _, value = argument.partition("=")
+        if key == "sweeps" and "task=diff" not in arguments and _lists_several(argument):
+            raise ConfigError(f"{argument}: a command is about one study; name one")
         if key in ("hydra.sweeper", "hydra.launcher"):
             raise ConfigError(f"{argument}: is chosen by {key.replace('.', '/')}={value}")
     check_chosen(arguments, [*_user_folders(), root, root / "conf"])
+
+
+def _lists_several(argument: str) -> bool:
+    """Whether Hydra would take each of several values in turn; what it cannot read it says."""
+    try:
+        return OverridesParser.create().parse_override(argument).is_sweep_override()
+    except HydraException:
+        return False
 
 
 def _user_folders() -> list[Path]:

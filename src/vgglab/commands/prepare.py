@@ -96,7 +96,8 @@ def _prepare_files(config: Config, data: FilesConfig) -> None:
         )
     about["left_out"] = listing.left_out
     _show(config, about, counts, summary)
-    _check(summary, skips=data.on_error == "skip")
+    named = "format=table names them" if config.format == "csv" else "listed above"
+    _check(summary, skips=data.on_error == "skip", named=named)
 
 
 def _collecting(reports: Iterator[FileReport], reasons: dict[int, str]) -> Iterator[FileReport]:
@@ -201,14 +202,14 @@ def _summary_lines(summary: FolderReport) -> Iterator[str]:
     if summary.turned:
         yield f"{summary.turned} images have an EXIF orientation, which is not applied"
     if summary.one_colour:
-        yield f"{summary.one_colour} images are of one colour: nothing can be learnt from them"
+        yield f"{summary.one_colour} images are of one colour: there is no shape in them to learn"
     for one, other in summary.repeated:
         yield f"in two splits: {one} and {other}"
     for path, reason in summary.unreadable:
         yield f"unreadable: {path}: {reason}"
 
 
-def _check(summary: FolderReport, *, skips: bool) -> None:
+def _check(summary: FolderReport, *, skips: bool, named: str) -> None:
     """Refuse a data set that the user has to mend.
 
     Raises:
@@ -222,4 +223,4 @@ def _check(summary: FolderReport, *, skips: bool) -> None:
     if summary.repeated:
         faults.append(f"files that are in two splits: {len(summary.repeated)}")
     if faults:
-        raise DataError(f"{'; '.join(faults)} (listed above): remove or replace them")
+        raise DataError(f"{'; '.join(faults)} ({named}): remove or replace them")

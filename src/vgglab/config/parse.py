@@ -202,7 +202,7 @@ def unknown_field(path: str) -> str:
     if not allowed:
         return f"no such field; {'.'.join(parents)} has no fields"
     close = get_close_matches(name, allowed, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
+    hint = f"did you mean {'.'.join([*parents, close[0]])}? " if close else ""
     return f"no such field; {hint}allowed: {', '.join(allowed)}"
 
 

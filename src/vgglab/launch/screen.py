@@ -31,6 +31,8 @@ COLOURS = {
 
 NARROW = 110
 """Columns below which a table of runs has its reasons under it, so that names stay whole."""
+TIGHT = 64
+"""Columns below which names and states go on below themselves, so that nothing is lost."""
 
 
 def status_table(
@@ -59,8 +61,9 @@ def status_table(
     differ = points if points and any(points.values()) else None
     with_parents = not is_narrow and any(status.parent for _, status in rows)
     error_header = f"validation{chr(10) if is_narrow else ' '}error, %"
+    is_tight = width < TIGHT
     columns = [
-        Column("run", no_wrap=True),
+        Column("run", no_wrap=not is_tight),
         *([Column("differs in", overflow="fold")] if differ else []),
         Column("state"),
         Column("epoch", justify="right"),
@@ -70,6 +73,9 @@ def status_table(
         *([Column("starts from", no_wrap=True)] if with_parents else []),
         *([] if is_narrow else [Column("reason")]),
     ]
+    if is_tight:
+        for column in columns:
+            column.overflow = "fold"
     cells: list[list[Cell]] = []
     for name, status in rows:
         error = status.validation_error

@@ -17,7 +17,7 @@ from vgglab.report.wording import (
     best_of_claim,
     compared,
     number,
-    p_text,
+    p_number,
     plural,
     signed,
     signed_span,
@@ -179,7 +179,7 @@ def _claim(claim: ClaimRecord) -> list[str]:
     shown += [signed_span(effect["interval"] if effect else None)]
     if claim["best"]:
         shown = [best_of_claim(claim).partition(" (")[0], claim["best"]["text"] or NONE]
-    p = p_text(claim["p_holm"]).removeprefix("p = ").removeprefix("p ")
+    p = p_number(claim["p_holm"])
     cells = [statement(claim), compared(claim), *shown, p, word(claim)]
     return [escaped(cell) for cell in cells]
 

@@ -18,6 +18,8 @@ from vgglab.report.wording import model_label, norm_label
 from vgglab.study import Arm, Curve, Split, mean_curve, norm_order
 
 _STYLES: dict[Split, Literal["--", "-"]] = {"train": "--", "validation": "-"}
+_MARKS: dict[Split, str] = {"train": "^", "validation": "o"}
+"""Of one epoch."""
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 _COLUMNS = 2
 
@@ -46,7 +48,7 @@ def _draw_arm(axes: Axes, arm: Arm, curves: Sequence[Curve], floor: float) -> No
             thin = lifted(points, floor)
             axes.plot(*thin, color=colour, linestyle=line, linewidth=0.6, alpha=0.45)
             if len(points) == 1:  # a line of one epoch would not be seen
-                axes.plot(*thin, ".", color=colour, alpha=0.45)
+                axes.plot(*thin, _MARKS[split], color=colour, alpha=0.45)
             if not curve.finished and points:
                 last = (coordinate[-1] for coordinate in thin)
                 axes.plot(*last, "x", color=colour, markersize=5)
@@ -94,6 +96,7 @@ def _drawn(curves: Mapping[Arm, Sequence[Curve]], unfinished: bool) -> Canvas:
                 _draw_arm(axes, arm, members, floor)
         axes.set_title(model_label(model))
         _scale(axes)
+    _show_two_ticks(panels[0])
     for axes in panels[len(models) :]:
         axes.set_visible(False)
     for axes in panels[max(len(models) - _COLUMNS, 0) : len(models)]:  # lowest of its column
@@ -111,6 +114,19 @@ def _scale(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+
+
+def _show_two_ticks(axes: Axes) -> None:
+    """Widen axes so far that errors, and epochs, can be read where all are nearly the same."""
+    low, high = axes.get_ylim()
+    if sum(low <= tick <= high for tick in _TICKS) < 2:
+        below = [tick for tick in _TICKS if tick < high]
+        above = [tick for tick in _TICKS if tick > low]
+        ends = max(below[-2:-1] or below, default=low), min(above[1:2] or above, default=high)
+        axes.set_ylim(min(low, *ends), max(high, *ends))
+    first, last = axes.get_xlim()
+    if last - first < 1:
+        axes.set_xlim(round(first) - 1, round(last) + 1)
 
 
 def _caption(curves: Mapping[Arm, Sequence[Curve]], unfinished: bool, floor: float) -> str:

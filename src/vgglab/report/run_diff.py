@@ -9,7 +9,7 @@ from typing import Any
 
 from vgglab.config.parse import shortened
 from vgglab.report.screen import COLUMNS, paragraphs, text_table
-from vgglab.report.wording import NONE, grouped, number, p_text, signed, signed_span
+from vgglab.report.wording import NONE, grouped, number, p_number, p_text, signed, signed_span
 from vgglab.study.differences.settings import FieldChange, RecordChange
 from vgglab.study.differences.two_runs import ErrorGap, TwoRuns
 
@@ -150,7 +150,7 @@ def _error(gap: ErrorGap) -> list[str]:
         number(gap.second),
         signed(gap.difference),
         signed_span(images.interval if images else None),
-        number(gap.p_holm, 3),
+        p_number(gap.p_holm),
         grouped(images.images if images else None),
     ]
 

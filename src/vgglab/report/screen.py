@@ -10,6 +10,7 @@ from itertools import zip_longest
 from textwrap import wrap
 
 from vgglab.report.setup import progress
+from vgglab.report.tables import seeds_trained
 from vgglab.report.verdicts import our_numbers, word
 from vgglab.report.wording import (
     HARD_SPACE,
@@ -87,10 +88,8 @@ def _nets(view: StudyView) -> list[str]:
 
 
 def _seeds(summary: Summary) -> str:
-    """``3``; ``2 of 3`` where a seed has not trained."""
-    if summary.trained == summary.asked:
-        return str(summary.asked)
-    return f"{summary.trained} of {summary.asked}"
+    """``3``; ``2 of 3 (1 diverged)`` where a seed has not trained."""
+    return str(summary.asked) if summary.trained == summary.asked else seeds_trained(summary)
 
 
 def _claims(claims: Sequence[ClaimRecord]) -> list[str]:

@@ -118,7 +118,13 @@ def unsigned_span(interval: Sequence[float]) -> str:
 
 def p_text(p_value: float) -> str:
     """``p = 0.012``, ``p < 0.001``."""
-    return "p < 0.001" if p_value < 0.001 else f"p = {number(p_value, 3)}"
+    found = p_number(p_value)
+    return f"p {found}" if found.startswith("<") else f"p = {found}"
+
+
+def p_number(p_value: float | None) -> str:
+    """``0.012``, ``< 0.001``."""
+    return "< 0.001" if p_value is not None and p_value < 0.001 else number(p_value, 3)
 
 
 def grouped(value: int | None) -> str:
