@@ -230,6 +230,7 @@ def _typical(known: Sequence[Noise]) -> Noise | None:
         seed_sd=statistics.median(n.seed_sd for n in known),
         image_se=statistics.median(n.image_se for n in known),
         samples=statistics.median(n.samples for n in known),
+        luck_sd=statistics.median(n.luck_sd for n in known),
     )
 
 

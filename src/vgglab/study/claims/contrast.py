@@ -95,6 +95,7 @@ class Measured:
             seed_sd=math.sqrt(math.fsum(group.variance * group.seeds for group in self.groups)),
             image_se=math.sqrt(self.image_variance),
             samples=alike,
+            luck_sd=math.sqrt(math.fsum(group.luck for group in self.groups)),
         )
 
     @property
