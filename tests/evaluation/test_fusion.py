@@ -79,3 +79,18 @@ def test_other_images_are_refused() -> None:
         fused([stored(0, 10), stored(1, 10, images=400)], 10, (1,))
     with pytest.raises(ValueError, match="other images"):
         fused([stored(0, 10), stored(1, 9)], 10, (1,))
+
+
+def test_images_of_other_originals_are_refused() -> None:
+    """By files that tell them, as in every other comparison of two runs image by image."""
+    table = stored(0, 10)
+
+    def of(originals_n: np.ndarray) -> pa.Table:
+        return table.append_column("original", pa.array(originals_n))
+
+    own, fours = np.arange(500), np.arange(500) // 4
+    assert fused([of(fours), of(fours)], 10, (1,)).images == 500
+    for silent in (table, of(own)):  # does not tell them
+        assert fused([silent, of(fours)], 10, (1,)).images == 500
+        with pytest.raises(ValueError, match="other images"):
+            fused([silent, of(fours), of(fours[::-1])], 10, (1,))

@@ -50,7 +50,7 @@ def test_each_word_of_a_claim_that_a_net_is_better() -> None:
     )
     assert said(better, *net("d", 5.05), *net("a", 5.0)) == (
         "D has 0.05 points more error than A (0.02 less to 0.12 more): that D has the lower error "
-        "is not settled (it takes more seeds, some 26 in all if the difference stays as it is, "
+        "is not settled (it takes more seeds, some 57 in all if the difference stays as it is, "
         f"until the interval that counts ({MINUS}0.04 to +0.11) is clear of 0)."
     )
 

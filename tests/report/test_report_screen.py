@@ -54,7 +54,7 @@ def test_nets_and_claims_of_a_whole_study(whole_study: StudyView) -> None:
         assert f"{summary.top1.mean:.2f}  {low:.2f} to {high:.2f}" in line
     assert lines[4].split()[-1] == "1.1"  # 21 ms a step: 63 s
     assert lines[10].startswith("E          19")
-    assert "  2 of 3 (1 pending)  " in lines[10]
+    assert "  2 of 3 (1 diverged)  " in lines[10]
     claims = lines[lines.index("") :][lines[1:].index("") :]
     assert claims[-6].startswith("lrn: A-LRN - A         inconclusive  ")
     assert claims[-6].endswith("29.7 29.6")

@@ -110,6 +110,23 @@ def test_a_stricter_level_leaves_more_places() -> None:
     assert range_text((2.0, 2.0), best.places) == "2"
 
 
+@pytest.mark.parametrize(
+    ("errors", "may_be"),
+    [
+        (((0.0, 0.0), (0.0, 0.0), (0.0, 0.0)), (1.0, 2.0, 3.0)),  # all nets are perfect
+        (((10.0, 10.0), (12.0, 12.0), (13.0, 13.0)), (1.0, 2.0, 3.0)),  # rounded
+        (((9.9, 9.8, 10.0, 9.9, 9.9), (10.0,) * 5, (14.0,) * 5), (1.0, 2.0)),
+    ],
+)
+def test_of_runs_that_agree_to_the_last_digit_no_place_is_shown_not_to_be_the_best(
+    errors: Any, may_be: Errors
+) -> None:
+    """The least error of all was: 1 less a p-value of 1 is no evidence where nothing is tested."""
+    best = best_of(paired(errors, (1.0, 2.0, 3.0)))
+    assert best is not None
+    assert best.may_be(ALPHA / 4) == may_be
+
+
 @pytest.mark.parametrize("errors", [(12.0,) * 4, (16.0, 13.0, 12.0, 12.0), bent(15)])
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_the_true_best_is_rarely_left_out(errors: Errors, seeds: int) -> None:

@@ -40,3 +40,11 @@ def test_undeclared_looks_never_spend_more_than_there_is() -> None:
     assert rule.overall(0.03, 2) == pytest.approx(0.03 / 0.1)
     assert sum(rule.tail(0.05, look) for look in range(1, 60)) == pytest.approx(0.05)
     assert rule.spent(2) == pytest.approx(0.9)
+
+
+def test_the_look_that_has_all_seeds_is_the_last_that_was_declared_or_the_next() -> None:
+    assert Linear(LOOKS).tail_at_the_end(0.05, 2) == Linear(LOOKS).tail(0.05, 5)
+    assert Linear(LOOKS).tail_at_the_end(0.05, 5) == Linear(LOOKS).tail(0.05, 5)
+    for look in (1, 2, 4):
+        assert Halving().tail_at_the_end(0.05, look) == Halving().tail(0.05, look)
+    assert Linear(LOOKS).tail_at_the_end(0.05, 6) == Halving().tail(0.05, 6)

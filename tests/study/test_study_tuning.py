@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import study_points
 from study_points import config, missing, net
 
 from vgglab.config.claims import parse_claims
 from vgglab.study import Candidate, StudyView, Tuning, net_of
 from vgglab.study.claims.comparisons import comparisons
+from vgglab.study.ledger import LookLine
+from vgglab.study.looking import look_lines
 from vgglab.study.tuning import Values
-from vgglab.study.tuning_record import tuning_record, word_without_tuning
+from vgglab.study.tuning_record import control_of, tuning_record, word_without_tuning
 
 FIELDS = ("recipe.learning_rate",)
 RATES = (0.02, 0.05)
@@ -118,6 +122,26 @@ def test_control_runs_that_are_missing_leave_the_word_open() -> None:
     record = tuning_record(dataclasses.replace(view, control=control))
     assert record is not None
     assert word_without_tuning(record, "b_beats_a", {}) == "inconclusive"
+
+
+def test_a_control_that_is_judged_again_has_less_to_spend() -> None:
+    """As the study's own claims have, where no looks are declared."""
+    (gap,) = [g for g in np.arange(0.02, 0.3, 0.005) if _word(g) != _word(g - 0.005)]
+    assert _word(gap) == _word(gap, judged_before=(5,)) == "supported"
+    assert _word(gap, judged_before=(3, 4)) == "inconclusive"
+
+
+def _word(gap: float, judged_before: Sequence[int] = ()) -> str:
+    """Of five seeds, after reports that were written when there were fewer."""
+    ledger: Sequence[LookLine] = ()
+    for seeds in judged_before:
+        view = tuned_study(control_gap=gap, seeds=seeds)
+        control = control_of(dataclasses.replace(view, control_ledger=ledger))
+        ledger = [*ledger, *look_lines(control, 1.0)]
+    view = tuned_study(control_gap=gap)
+    record = tuning_record(dataclasses.replace(view, control_ledger=ledger))
+    assert record is not None
+    return word_without_tuning(record, "b_beats_a", {})
 
 
 def test_nets_of_any_setting_are_averaged_over() -> None:

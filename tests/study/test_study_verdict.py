@@ -426,5 +426,11 @@ def test_seeds_wanted_are_those_of_the_word_that_the_truth_would_give(
     assert effect.noise is not None
     share = {("lower", 0.6): 0.2, ("lower", -0.6): 0.8, ("equal", 0.6): 0.5}[direction, mean]
     distance = abs(mean) - found.margin
-    many = seeds_to_show(effect.noise, distance, ALPHA * share)
+    # They would be another look, for which a study without declared looks has a tenth left.
+    many = seeds_to_show(effect.noise, distance, ALPHA * share / 10)
     assert seeds_wanted(found, 1) == many
+    in_one_look = seeds_to_show(effect.noise, distance, ALPHA * share)
+    assert seeds_wanted(found, 1, counts_looks=False) == in_one_look
+    assert many is not None
+    assert in_one_look is not None
+    assert many > in_one_look

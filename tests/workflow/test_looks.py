@@ -13,7 +13,14 @@ from vgglab.runs import Status
 from vgglab.runs.status import Attempt
 from vgglab.study import StudyView
 from vgglab.study.looking import minutes_by_look, with_looks
-from vgglab.study.stored import DECLARED, LEDGER, read_declared, read_ledger
+from vgglab.study.stored import (
+    CONTROL_LEDGER,
+    DECLARED,
+    LEDGER,
+    read_control_ledger,
+    read_declared,
+    read_ledger,
+)
 from vgglab.workflow.looks import (
     declare,
     is_over_budget,
@@ -87,3 +94,17 @@ def test_a_study_without_looks_has_a_line_for_each_number_of_seeds(tmp_path: Pat
     for view in (study(2), *complete):  # the first still waits for runs
         note_looks(view, tmp_path)
     assert [(line.look, line.runs) for line in read_ledger(tmp_path)] == [(None, 4), (None, 6)]
+
+
+def test_control_runs_have_a_ledger_of_their_own(tmp_path: Path) -> None:
+    """Their words are looked at whenever a report is written, as the study's are."""
+    complete = dataclasses.replace(study(3), missing=())
+    assert note_looks(complete, tmp_path).control_ledger == []
+    assert not (tmp_path / CONTROL_LEDGER).exists()
+    for seeds in (2, 2, 3):
+        control = [*study(seeds).runs]
+        note_looks(dataclasses.replace(complete, control=control), tmp_path)
+    assert [line.runs for line in read_control_ledger(tmp_path)] == [4, 6]
+    assert [line.runs for line in read_ledger(tmp_path)] == [6]
+    waiting = dataclasses.replace(complete, control=study(2).points)
+    assert len(note_looks(waiting, tmp_path).control_ledger) == 2

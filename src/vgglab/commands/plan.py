@@ -283,9 +283,9 @@ def _how_to_read(plan: Plan) -> str:
         "Wanted: the seeds that a claim without its word takes, as its report says, if the "
         "difference is what was found so far. Detectable: the smallest true difference beyond the "
         f"margin, percentage points, that so many seeds show with a chance of {POWER:.0%}, "
-        f"corrected for {len(plan.claims)} claims; a smaller one is shown less often, none hardly "
-        "ever. Noise is known once two seeds of every "
-        "side have finished: train those first, then plan again."
+        f"corrected for {len(plan.claims)} claims and for looks; a smaller one is shown less "
+        "often, none hardly ever. Noise is known once two seeds of every side have finished: train "
+        "those first, then plan again."
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vgglab.evaluation.predictions import skipped_rows
+from vgglab.evaluation.predictions import ORIGINAL, skipped_rows
 
 AT_A_TIME = 2048
 """Images whose posteriors over all classes are in memory at a time."""
@@ -72,10 +72,12 @@ def fused(tables: Sequence[pa.Table], classes: int, top_k: Sequence[int]) -> Fus
         ValueError: the images differ, or fewer classes were stored than a k.
     """
     first = tables[0]
-    for table in tables[1:]:
-        for column in ("index", "label"):
-            if not table[column].equals(first[column]):
-                raise ValueError("predictions of other images cannot be averaged")
+    telling = [table[ORIGINAL.name] for table in tables if _tells_originals(table)]
+    if not (
+        all(table[name].equals(first[name]) for table in tables for name in ("index", "label"))
+        and all(originals.equals(telling[0]) for originals in telling)
+    ):
+        raise ValueError("predictions of other images cannot be averaged")
     # An image that cannot be read in one table counts as an error of the mean.
     skipped_n = np.any([skipped_rows(table) for table in tables], axis=0)
     read = [table.filter(~skipped_n) for table in tables]
@@ -92,6 +94,12 @@ def fused(tables: Sequence[pa.Table], classes: int, top_k: Sequence[int]) -> Fus
         errors={k: percent(expected_n, k) for k in top_k},
         bounds={k: (percent(at_least_n, k), percent(at_most_n, k)) for k in top_k},
     )
+
+
+def _tells_originals(table: pa.Table) -> bool:
+    """Whether it says of some images that they are made from one original."""
+    name = ORIGINAL.name
+    return name in table.column_names and not table[name].equals(table["index"])
 
 
 def _parts(

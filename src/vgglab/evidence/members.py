@@ -14,10 +14,10 @@ from vgglab.runs import RunRecord
 from vgglab.runs.atomic import as_json
 from vgglab.runs.damage import read_object
 from vgglab.study import StudyView
-from vgglab.study.stored import DECLARED, LEDGER, STUDY
+from vgglab.study.stored import CONTROL_LEDGER, DECLARED, LEDGER, STUDY
 
 CLAIMS = "claims.json"
-TEXTS = (DECLARED, LEDGER, CLAIMS, "report.md", "report.html")
+TEXTS = (DECLARED, LEDGER, CONTROL_LEDGER, CLAIMS, "report.md", "report.html")
 """Of a study, as they are printed; those that there are."""
 RUNS = "../../runs"
 """The folder of runs, seen from a study's in a bundle."""

@@ -68,7 +68,7 @@ def _row(asked: Asked, family: int) -> dict[str, Any]:
         "high_95": high_95,
         "p_holm": found.p_holm,
         "seeds": found.evidence.seeds,
-        "wanted": seeds_wanted(found, family),
+        "wanted": seeds_wanted(found, family, counts_looks=False),
         "reason": found.reason,
     }
 

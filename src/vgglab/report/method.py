@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from vgglab.report.blocks import Block, Bullets, Section
 from vgglab.report.paper_numbers import published
-from vgglab.report.wording import INTERVAL
-from vgglab.runs.records import AT_CHANCE, TIMES_CHANCE
+from vgglab.report.wording import HARDLY_BETTER, INTERVAL
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.evidence import CLAIMED, OTHER
 
@@ -15,9 +14,8 @@ def method_section() -> Section:
     items = [
         "A claim compares runs that are equal in every field of their configs that it does not "
         "name. It is about the error of runs that trained: one that diverged, was untrainable or "
-        f"guesses (at least {AT_CHANCE:.0%} of the error of guessing and less than {TIMES_CHANCE} "
-        "times its accuracy) has no error to compare. How many did not train stands beside it with "
-        "an exact interval, and in the word.",
+        f"guesses ({HARDLY_BETTER}) has no error to compare. How many did not train stands beside "
+        "it with an exact interval, and in the word.",
         f"A difference of errors is in percentage points. Its {INTERVAL} covers two kinds of "
         "noise: other seeds (initial weights, order of samples, augmentation, dropout) and other "
         "test images. The first is estimated from the spread over seeds, never below what luck on "

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from vgglab.report.blocks import Block, Bullets, Paragraph, Section, Table
 from vgglab.report.results import Results
 from vgglab.report.tables import seeds_trained
-from vgglab.report.wording import NONE
+from vgglab.report.wording import HARDLY_BETTER, NONE
 from vgglab.runs import RunRecord
-from vgglab.runs.records import AT_CHANCE, GUESSING, TIMES_CHANCE
+from vgglab.runs.records import GUESSING
 from vgglab.study import Arm
 from vgglab.study.claims.tested import UNTRAINED
 
@@ -45,8 +45,7 @@ def _table(results: Results, runs: Iterable[RunRecord]) -> Table:
     caption = (
         "Seeds that trained, of those asked for. Untrainable: on the plateau of ln K, with no "
         "gradient that could move it; stopped by a rule that docs/trainability.md gives. At "
-        f"chance: the run finished with at least {AT_CHANCE:.0%} of the error of guessing and less "
-        f"than {TIMES_CHANCE} times its accuracy."
+        f"chance: the run finished with {HARDLY_BETTER}."
     )
     columns = ["net", "seeds trained", "why the others did not"]
     return Table(columns, rows, caption, words=frozenset({0, 1, 2}))

@@ -8,6 +8,7 @@ from typing import Any
 
 from vgglab.config.model import net_label
 from vgglab.config.names import named_once
+from vgglab.runs.records import AT_CHANCE, TIMES_CHANCE
 from vgglab.study import CONFIDENCE, Arm, ClaimRecord, Estimate
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.evidence import difference_label
@@ -18,6 +19,11 @@ HARD_SPACE = "\N{NO-BREAK SPACE}"
 NONE = "\N{EM DASH}"
 MINUS = "\N{MINUS SIGN}"
 INTERVAL = f"{CONFIDENCE:.0%} interval"
+HARDLY_BETTER = (
+    f"at least {AT_CHANCE:.0%} of the error of guessing and less than {TIMES_CHANCE} times its "
+    "accuracy"
+)
+"""What a run that finished reaches if it did not train."""
 
 
 def model_label(model: str) -> str:

@@ -205,7 +205,7 @@ class Resolution:
     """``this claim``, or ``other claims`` where it has too few pairs of its own; empty: none."""
     detectable: float | None
     """Smallest true distance from what the claim has to clear, percentage points, that is shown
-    with a chance of ``POWER``, were all seeds trained and judged once."""
+    with a chance of ``POWER`` at the look that has all seeds."""
     wanted: int | None
     """As in the report: ``seeds_wanted``."""
 
@@ -230,6 +230,7 @@ def _typical(known: Sequence[Noise]) -> Noise | None:
         seed_sd=statistics.median(n.seed_sd for n in known),
         image_se=statistics.median(n.image_se for n in known),
         samples=statistics.median(n.samples for n in known),
+        luck_sd=statistics.median(n.luck_sd for n in known),
     )
 
 
@@ -239,7 +240,7 @@ def _resolution(found: Judgement, seeds: int, typical: Noise | None, family: int
     bounds = len(direction.bounds(found.margin))
     # Without a bound there is no one difference to show: of shares of runs, or of many places.
     noise = (own or typical) if bounds else None
-    tail = max(direction.tails(ALPHA / family))
+    tail = found.rule.tail_at_the_end(max(direction.tails(ALPHA / family)), found.look)
     return Resolution(
         claim=found.comparison.name,
         setting=dict(found.comparison.setting),

@@ -30,6 +30,7 @@ from vgglab.study.tuning import Candidate, Tuning
 from vgglab.study.view import MissingPoint, StudyView
 
 STUDY, LEDGER, DECLARED = "study.json", "looks.jsonl", "declared.jsonl"
+CONTROL_LEDGER = "looks_control.jsonl"
 VERSION = 2
 """Of ``study.json``; 1, of before 28 November 2026, lacks null arm, control runs and the guard."""
 
@@ -40,6 +41,11 @@ Planned = dict[str, Any]
 def read_ledger(folder: Path) -> list[LookLine]:
     """The looks that a study has had."""
     return [look_line(line) for line in read_lines(folder / LEDGER)]
+
+
+def read_control_ledger(folder: Path) -> list[LookLine]:
+    """The looks that its control runs have had; none of before 29 November 2026."""
+    return [look_line(line) for line in read_lines(folder / CONTROL_LEDGER)]
 
 
 def read_declared(folder: Path) -> list[DeclaredLine]:
@@ -134,6 +140,7 @@ def read_study(folder: Path, runs: Path | None = None) -> StudyView:
             placebo=points(stored.get("placebo", {})),
             control=points(stored.get("control", {})),
             ledger=read_ledger(folder),
+            control_ledger=read_control_ledger(folder),
             declared=read_declared(folder),
         )
     )

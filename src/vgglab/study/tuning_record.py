@@ -81,21 +81,25 @@ def tuned_arms(view: StudyView) -> dict[Values, Arm]:
     return {net_of(point.config, view.tuning.fields): arm_of[point.id] for point in view.points}
 
 
-def words_with_one_setting(view: StudyView) -> list[WordRecord]:
-    """The words of a study's claims from its control runs, which all have one setting."""
-    if not view.control:
-        return []
-    control = with_looks(
+def control_of(view: StudyView) -> StudyView:
+    """The study of a tuned study's control runs, which all have one setting, with its own looks."""
+    return with_looks(
         replace(
             view,
             runs=tuple(p for p in view.control if isinstance(p, RunRecord)),
             missing=tuple(p for p in view.control if isinstance(p, MissingPoint)),
-            ledger=(),  # of the tuned study, whose looks are not theirs
+            ledger=view.control_ledger,
             complete=0,
         )
     )
+
+
+def words_with_one_setting(view: StudyView) -> list[WordRecord]:
+    """The words of a study's claims from its control runs."""
+    if not view.control:
+        return []
     words: list[WordRecord] = []
-    for found in judge(control)[0]:
+    for found in judge(control_of(view))[0]:
         effect = found.evidence.effect
         words.append(
             {

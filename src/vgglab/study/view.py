@@ -83,6 +83,8 @@ class StudyView:
     table and no claim of the study itself sees them."""
     ledger: Sequence[LookLine] = ()
     """Earlier lines of ``looks.jsonl``."""
+    control_ledger: Sequence[LookLine] = ()
+    """Earlier lines of ``looks_control.jsonl``: the looks at the control runs' words."""
     declared: Sequence[DeclaredLine] = ()
     """Lines of ``declared.jsonl``."""
     reader: MistakesReader = field(default_factory=MistakesReader, repr=False, compare=False)

@@ -17,10 +17,19 @@ from vgglab.study import MissingPoint, StudyView
 from vgglab.study.claims.looks import seeds_of_look
 from vgglab.study.claims.wanted import wanted
 from vgglab.study.declared import DeclaredLine, plain_claims
-from vgglab.study.ledger import lines_to_add, look_line, plain_line
+from vgglab.study.ledger import LookLine, lines_to_add, look_line, plain_line
 from vgglab.study.looking import look_lines, minutes_by_look, runs_seen, seeds_looked_at
 from vgglab.study.placebo import SHIFT, reference_points
-from vgglab.study.stored import DECLARED, LEDGER, read_declared, read_ledger, write_study
+from vgglab.study.stored import (
+    CONTROL_LEDGER,
+    DECLARED,
+    LEDGER,
+    read_control_ledger,
+    read_declared,
+    read_ledger,
+    write_study,
+)
+from vgglab.study.tuning_record import control_of
 from vgglab.workflow.points import StudyPoint, with_values
 from vgglab.workflow.provenance import commit
 
@@ -100,20 +109,27 @@ def declare(view: StudyView, folder: Path) -> StudyView:
 
 
 def note_looks(view: StudyView, folder: Path) -> StudyView:
-    """Enter the looks that are complete into the ledger, each once.
+    """Enter the looks that are complete into the ledger, each once; those at control runs, which
+    get words of their own, into theirs.
 
     Returns:
-        The study with its ledger.
+        The study with its ledgers.
     """
-    found = look_lines(view, time.time())
+    _enter(look_lines(view, time.time()), folder / LEDGER)
+    if view.control:
+        _enter(look_lines(control_of(view), time.time()), folder / CONTROL_LEDGER)
+    return dataclasses.replace(
+        view, ledger=read_ledger(folder), control_ledger=read_control_ledger(folder)
+    )
 
+
+def _enter(found: list[LookLine], path: Path) -> None:
     def following(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
         added = lines_to_add([look_line(line) for line in known], found)
         return [plain_line(line) for line in added]
 
     if found:
-        append_lines(folder / LEDGER, following)
-    return dataclasses.replace(view, ledger=read_ledger(folder))
+        append_lines(path, following)
 
 
 def is_over_budget(view: StudyView, minutes: float) -> bool:

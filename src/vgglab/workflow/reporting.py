@@ -12,7 +12,7 @@ from vgglab.report import screen_lines, write_report
 from vgglab.runs import RunRecord
 from vgglab.study import MissingPoint, StudyView
 from vgglab.study.looking import with_looks
-from vgglab.study.stored import read_declared, read_ledger
+from vgglab.study.stored import read_control_ledger, read_declared, read_ledger
 from vgglab.workflow.confound_check import guard_study
 from vgglab.workflow.looks import (
     declare,
@@ -45,6 +45,7 @@ def view_of(points: Sequence[StudyPoint]) -> StudyView:
         design=study.design,
         looks=study.looks,
         ledger=read_ledger(folder),
+        control_ledger=read_control_ledger(folder),
         declared=read_declared(folder),
     )
     plan = tuning_plan(points)

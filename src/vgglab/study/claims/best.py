@@ -91,7 +91,7 @@ def best_of(paired: Paired) -> Best | None:
             worse, better = (first, second) if difference.mean > 0 else (second, first)
             p_value = difference.p_above(0) if worse == first else difference.p_below(0)
             shown[worse, better] = p_value
-            if difference.seeds > 1:
+            if difference.is_known:
                 shown[better, worse] = 1 - p_value
     tests = []
     for side in sides:

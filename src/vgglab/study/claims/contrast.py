@@ -78,11 +78,15 @@ class Measured:
 
     @cached_property
     def freedom(self) -> float:
-        """Degrees of freedom of ``seed_variance`` (Welch 1947, Satterthwaite 1946)."""
+        """Degrees of freedom of ``seed_variance`` (Welch 1947, Satterthwaite 1946).
+
+        No more than if every group had as many seeds as the smallest. Two seeds that happen to
+        agree leave the noise to a group of many, whose degrees of freedom then speak for both: at a
+        level of 1% two against twenty were wrong 4 times as often as that.
+        """
         squares = math.fsum(group.variance**2 / (group.seeds - 1) for group in self.groups)
-        if squares == 0:
-            return float(sum(group.seeds - 1 for group in self.groups))
-        return self.seed_variance**2 / squares
+        most = float(len(self.groups) * (self.seeds - 1))
+        return min(most, self.seed_variance**2 / squares) if squares else most
 
     @property
     def noise(self) -> Noise | None:
@@ -95,6 +99,7 @@ class Measured:
             seed_sd=math.sqrt(math.fsum(group.variance * group.seeds for group in self.groups)),
             image_se=math.sqrt(self.image_variance),
             samples=alike,
+            luck_sd=math.sqrt(math.fsum(group.luck for group in self.groups)),
         )
 
     @property

@@ -11,8 +11,9 @@ with so many degrees of freedom, the error of the mean is distributed as
     z * sqrt(max(seed_variance * freedom / c, floor) + image_variance).
 
 Without image noise and floor this is Student's t exactly, paired or in Welch's form, whichever the
-degrees of freedom say. The floor is what luck on the test images alone makes seeds differ by: few
-seeds that agree by chance do not show less noise than that.
+degrees of freedom say (fewer than Welch's where some nets have fewer seeds). The floor is what luck
+on the test images alone makes seeds differ by: few seeds that agree by chance do not show less
+noise than that.
 
 Everything takes numbers or arrays of one shape, but for the degrees of freedom.
 """

@@ -28,6 +28,8 @@ class Noise:
     """Standard error from the test images, which all seeds share: more seeds do not lower it."""
     samples: float = 1.0
     """Degrees of freedom that a further seed adds: 1 where seeds are paired, up to one a side."""
+    luck_sd: float = 0.0
+    """Part of ``seed_sd`` that luck on the test images gives by itself: no test takes less."""
 
 
 def chance(noise: Noise, distance: float, seeds: int, tail: float = ALPHA / 2) -> float:
@@ -46,12 +48,14 @@ def _reaches(noise: Noise, seeds: int, tail: float) -> tuple[Values, float]:
     """Widths that such a study would happen to find, equally likely, and its true spread.
 
     With few seeds the degrees of freedom are found anew each time, as the test finds them (Welch):
-    where one group happens to spread far more than the others they are its own alone.
+    where one group happens to spread far more than the others they are its own alone. Nor does a
+    group spread less than luck on the images gives, of which each is taken to have an equal share.
     """
     groups = max(1, round(noise.samples))
     seed_variance, image_variance = noise.seed_sd**2 / seeds, noise.image_se**2
-    own = seeds - 1
-    found_dg = chi_squared_ppf(_evenly(groups), own) / own / groups
+    own, floor = seeds - 1, noise.luck_sd**2 / seeds
+    luck = min(1.0, floor / seed_variance) if seed_variance else 0.0
+    found_dg = np.maximum(chi_squared_ppf(_evenly(groups), own) / own, luck) / groups
     total_d = found_dg.sum(axis=1)
     freedom_d = own * total_d**2 / np.square(found_dg).sum(axis=1)
     steps = np.geomspace(own, own * groups, _FREEDOMS) if groups > 1 else np.array([float(own)])
@@ -60,7 +64,8 @@ def _reaches(noise: Noise, seeds: int, tail: float) -> tuple[Values, float]:
     for place in np.unique(near_d):
         here = near_d == place
         images = np.full(int(here.sum()), image_variance)
-        widths[here] = reach(tail, seed_variance * total_d[here], images, float(steps[place]))
+        found = seed_variance * total_d[here]
+        widths[here] = reach(tail, found, images, float(steps[place]), floor)
     return widths, max(float(np.sqrt(seed_variance + image_variance)), np.finfo(float).tiny)
 
 

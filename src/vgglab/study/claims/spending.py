@@ -35,6 +35,9 @@ class Spending(Protocol):
     def tail(self, alpha: float, look: int) -> float:
         """The one-sided level at a look that costs so much over all looks."""
 
+    def tail_at_the_end(self, alpha: float, look: int) -> float:
+        """The same at the look that will have all seeds, if the next one is ``look``."""
+
     def spent(self, look: int) -> float:
         """Share of alpha that is spent when a look is over."""
 
@@ -61,6 +64,11 @@ class Linear:
         levels_a = _levels(self.looks)[:, look - 1]
         return float(np.exp(np.interp(_log(alpha), np.log(_ALPHAS), np.log(levels_a))))
 
+    def tail_at_the_end(self, alpha: float, look: int) -> float:
+        """Looks beyond those that were declared go on as if none were."""
+        last = len(self.looks)
+        return self.tail(alpha, last) if look <= last else Halving().tail(alpha, look)
+
     def spent(self, look: int) -> float:
         return self.looks[look - 1] / self.looks[-1]
 
@@ -78,6 +86,9 @@ class Halving:
 
     def tail(self, alpha: float, look: int) -> float:
         return alpha * self._share(look)
+
+    def tail_at_the_end(self, alpha: float, look: int) -> float:
+        return self.tail(alpha, look)
 
     def spent(self, look: int) -> float:
         return sum(self._share(k) for k in range(1, look + 1))

@@ -40,13 +40,17 @@ def wanted(view: StudyView) -> list[str]:
     return []
 
 
-def seeds_wanted(found: Judgement, family: int) -> int | None:
+def seeds_wanted(found: Judgement, family: int, *, counts_looks: bool = True) -> int | None:
     """Seeds of each side by which a claim without its word gets one, as a plan and a report say it:
-    with a chance of ``POWER``, in one look, if the truth is what has been found so far.
+    with a chance of ``POWER``, if the truth is what has been found so far.
+
+    They come at the last look that was declared; without declared looks at one that follows, at
+    which there is as much less to spend as this one has spent.
 
     Args:
         found: with what is known of its noise.
         family: claims that are corrected together, of which it counts as the first.
+        counts_looks: whether this judgement leaves less for the next; a table's has no ledger.
 
     Returns:
         None where it has its word, or its noise is not known; above ``MOST_SEEDS`` where that many
@@ -60,6 +64,9 @@ def seeds_wanted(found: Judgement, family: int) -> int | None:
     # The end of the interval that would clear the bound, for the word that the truth would give.
     below, above = found.direction.tails(ALPHA / family, found.evidence)
     tail = above if effect.mean < min(bounds) else below
+    if counts_looks:
+        following = found.look + (not found.paired.waiting)
+        tail = found.rule.tail_at_the_end(tail, following)
     many = seeds_to_show(effect.noise, distance, tail, bounds=2 if is_between else 1)
     # So many as there are have not been enough.
     return max(many or MOST_SEEDS + 1, effect.seeds + 1)
