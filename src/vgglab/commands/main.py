@@ -29,9 +29,8 @@ from vgglab.config.typo import USER_MISTAKE
 from vgglab.config.yaml_files import check_chosen
 from vgglab.data.errors import DataError
 from vgglab.launch.chosen import PointFailed, failed
-from vgglab.launch.point import is_point
+from vgglab.launch.point import is_point, is_slurm_point
 from vgglab.launch.ranks import RankFailed
-from vgglab.launch.slurm import is_slurm_point
 from vgglab.privacy import without_secrets
 from vgglab.runs.directory import READ_ONLY
 from vgglab.signals import STOPPED, STOPPED_EXIT_CODE
