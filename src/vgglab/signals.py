@@ -38,10 +38,15 @@ class StopRequest:
     Files are complete at any moment, so that only computing time is lost.
     """
 
-    def __init__(self, signals: tuple[signal.Signals, ...] = STOPS) -> None:
-        self._signals = signals
+    def __init__(
+        self,
+        signals: tuple[signal.Signals, ...] = STOPS,
+        what_follows: str = "stopping at the next checkpoint; once more ends at once",
+    ) -> None:
+        self._signals, self._what_follows = signals, what_follows
         self._before: dict[signal.Signals, Any] = {}
-        self._since = 0.0
+        self.since = 0.0
+        """When the last one came, by ``time.monotonic``."""
         self.noted: signal.Signals | None = None
 
     def __enter__(self) -> StopRequest:
@@ -49,10 +54,19 @@ class StopRequest:
             for number in heeded(self._signals):
                 before = signal.signal(number, self._record)
                 self._before[number] = before
-                outer = getattr(before, "__self__", None)
-                if isinstance(outer, StopRequest):
+                outer = _noting(before)
+                if outer is not None:
                     self.noted = self.noted or outer.noted  # not acted on yet
         return self
+
+    def obey(self) -> None:
+        """Stop where nothing is being trained, if that has been asked for already.
+
+        Raises:
+            KeyboardInterrupt: it has been, by another signal than those that SLURM sends ahead.
+        """
+        if self.noted in _ASKS:
+            raise KeyboardInterrupt(self.noted.name)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
@@ -62,7 +76,7 @@ class StopRequest:
     def _record(self, number: int, frame: FrameType | None) -> None:
         now, name = time.monotonic(), signal.Signals(number).name
         if self.noted in _ASKS:
-            repeated = number == signal.SIGTERM and now - self._since < REPEAT_SECONDS
+            repeated = number == signal.SIGTERM and now - self.since < REPEAT_SECONDS
             if repeated or number == signal.SIGHUP:
                 return
             # Not an exception: Lightning would catch it, and W&B would delay the end.
@@ -70,8 +84,14 @@ class StopRequest:
             say(f"error: {why}: ended at once; the same command goes on from its last checkpoint")
             os._exit(STOPPED_EXIT_CODE)
         if self.noted is None and number in _ASKS:
-            say(f"{name}: stopping at the next checkpoint; once more ends at once")
-        self.noted, self._since = signal.Signals(number), now
+            say(f"{name}: {self._what_follows}")
+        self.noted, self.since = signal.Signals(number), now
+
+
+def _noting(handler: object) -> StopRequest | None:
+    """The request that a signal's handler notes it in, if it is one's."""
+    owner = getattr(handler, "__self__", None)
+    return owner if isinstance(owner, StopRequest) else None
 
 
 @contextlib.contextmanager
@@ -93,6 +113,9 @@ def raise_on_stop(what_follows: str, signals: tuple[signal.Signals, ...] = _ASKS
         raise KeyboardInterrupt(name)
 
     before = {number: signal.signal(number, stop) for number in heeded(signals)}
+    for outer in map(_noting, before.values()):
+        if outer is not None and outer.noted in _ASKS:
+            since = outer.since  # that was the first
     try:
         yield
     finally:

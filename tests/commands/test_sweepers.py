@@ -25,7 +25,12 @@ GUESSING = 100 * (1 - 1 / 6)
 
 
 def asked(
-    folder: Path, datasets: Path, first: list[str], then: list[str], *more: str
+    folder: Path,
+    datasets: Path,
+    first: list[str],
+    then: list[str],
+    *more: str,
+    variables: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """A sweep by the sweeper in ``tests/sweepers``."""
     path = f"{ROOT / 'tests' / 'sweepers'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
@@ -40,7 +45,7 @@ def asked(
         f"paths.data={datasets}",
         *POINTS,
         *more,
-        variables={"PYTHONPATH": path},
+        variables={"PYTHONPATH": path, **(variables or {})},
     )
 
 
@@ -119,6 +124,26 @@ def test_a_point_that_fails_is_told_as_such_until_it_is_mended(
     mended = asked(tmp_path, datasets, rates, ["recipe.learning_rate=0.01"])
     assert mended.returncode == 0, mended.stdout + mended.stderr
     assert told(tmp_path)[:2] == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+def test_a_signal_between_two_batches_ends_it_as_one_within(
+    number: str, tmp_path: Path, datasets: Path
+) -> None:
+    points = (["recipe.learning_rate=0.02"], ["recipe.learning_rate=0.01"])
+    stopped = asked(tmp_path, datasets, *points, variables={"STOPPED": number})
+    assert stopped.returncode == 130, stopped.stderr
+    assert stopped.stderr.splitlines() == [
+        f"{number}: stopping",
+        "error: interrupted; the same command goes on from here",
+    ]
+    before = stamps(tmp_path)
+    again = asked(tmp_path, datasets, *points)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert again.stdout.count("1 already done") == 1
+    assert before.items() <= stamps(tmp_path).items()
+    assert len(told(tmp_path)) == 2
 
 
 @pytest.mark.slow

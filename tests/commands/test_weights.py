@@ -122,6 +122,57 @@ def test_other_classes_or_sizes_are_refused_in_a_line(tmp_path: Path, folder: Pa
         evaluate_weights(small)
 
 
+def without(state: dict[str, torch.Tensor], ending: str) -> dict[str, torch.Tensor]:
+    return {key: value for key, value in state.items() if not key.endswith(ending)}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        (
+            "vgg11_bn",
+            lambda state: without(without(state, "features.0.bias"), "features.4.bias"),
+            "it lacks features.0.bias, features.4.bias",
+        ),
+        (
+            "vgg11",
+            lambda s: s | {"features.1.weight": torch.ones(4)},
+            "the net has no features.1.weight",
+        ),
+        (
+            "vgg11",
+            lambda state: state | {"features.3.weight": torch.zeros(8, 1, 3, 3)},
+            "features.3.weight is of 8 x 1 x 3 x 3 and not 8 x 4 x 3 x 3",
+        ),
+        (
+            "vgg11",
+            lambda state: state | {"classifier.6.bias": torch.zeros(7)},
+            "classifier.6.bias is of 7 and not 10",
+        ),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named_in_a_line(
+    name: str, change: Any, said: str, tmp_path: Path, folder: Path
+) -> None:
+    file, classes = tmp_path / "w.pth", tmp_path / "classes.txt"
+    torch.save(change(their_net(name, 10, 0.0625).state_dict()), file)
+    listed = sorted(path.name for path in folder.iterdir())
+    classes.write_text("\n".join(reversed(listed)))
+    config = config_for(tmp_path, folder, file)
+    for asked in (config, dataclasses.replace(config, weights_classes=str(classes))):
+        with pytest.raises(ConfigError) as caught:
+            evaluate_weights(asked)
+        norm = "batch" if name.endswith("_bn") else "none"
+        net = f"weights={file}: does not fit model=a norm={norm} at width 0.0625: "
+        assert str(caught.value) == net + said
+
+
+def test_counts_of_batches_may_be_missing(tmp_path: Path, folder: Path) -> None:
+    file = tmp_path / "old.pth"  # as torch saved them before 0.4.1
+    torch.save(dict(without(their_net("vgg11_bn", 10, 0.0625).state_dict(), "_tracked")), file)
+    evaluate_weights(config_for(tmp_path, folder, file, name="center"))
+
+
 class Evil:
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (Path("ran"),))

@@ -13,7 +13,7 @@ from running import completed
 
 from hydra_plugins import vgglab_sweeper
 from vgglab.config.parse import ConfigError
-from vgglab.workflow.launched import command_in, refuse_another_sweep
+from vgglab.workflow.launched import command_in, refuse_another_sweep, refuse_other_lists
 
 WHOLE = """hydra:
   sweeper:
@@ -92,6 +92,58 @@ def test_a_report_of_another_sweep_leaves_a_study_as_it_is(tmp_path: Path) -> No
         said = completed(tmp_path, f"task={task}", "study.name=one", "sweeps=quickstart")
         assert said.returncode == 2
         assert "study.name=one was launched with sweeps=depth" in said.stderr
+        assert said.stderr.count("\n") == 1
+    assert list(path.parent.iterdir()) == [path]
+
+
+LISTS = WHOLE.replace("{seed: '0,1'}", "{seed: range(2), model: 'e,a', norm: batch}")
+"""Launched with ``-m``, a sweep of which ``model=a`` has taken one net."""
+
+
+@pytest.mark.parametrize(
+    ("params", "own", "said"),
+    [
+        ({"seed": "0,1", "model": "a", "norm": "batch"}, [], ""),
+        ({"seed": "1,0", "model": "e,a", "norm": "batch"}, ["model=a"], ""),
+        ({"seed": "0,1", "model": "e,a", "norm": "batch"}, ["model=e"], ""),  # a part, as typed
+        ({"seed": "0,1,2", "model": "a", "norm": "batch"}, [], "seed=0,1 and not 0,1,2"),
+        ({"seed": "0,1", "model": "e,a"}, [], "model=a and not e,a; norm=batch"),
+        (
+            {"seed": "0,1", "model": "a", "norm": "batch", "+init": "he,glorot"},
+            [],
+            "no list of init and not he,glorot",
+        ),
+        (
+            {"model": "a", "norm": "batch", "seed": "range(99)"},
+            [],
+            "seed=0,1 and not 0,1,2,.*\\.\\.\\.; leave out",
+        ),
+    ],
+)
+def test_other_lists_than_those_of_the_launch_are_named(
+    params: dict[str, str], own: list[str], said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine" / "multirun.yaml"
+    refuse_other_lists(path, params, own)  # it was not launched
+    path.parent.mkdir()
+    path.write_text(LISTS)
+    if not said:
+        refuse_other_lists(path, params, own)
+        return
+    with pytest.raises(ConfigError, match=f"^study.name=mine was launched with {said}"):
+        refuse_other_lists(path, params, own)
+
+
+def test_a_report_of_another_grid_leaves_a_study_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "studies" / "one" / "multirun.yaml"
+    path.parent.mkdir(parents=True)
+    choices = "hydra:\n  runtime:\n    choices: {sweeps: depth}\n"
+    path.write_text(WHOLE.replace("hydra:\n", choices).replace("study.name=mine", "study.name=one"))
+    smaller = "hydra.sweeper.params.seed='0'"
+    for task in ("report", "prune"):
+        said = completed(tmp_path, f"task={task}", "study.name=one", "sweeps=depth", smaller)
+        assert said.returncode == 2, said.stdout
+        assert said.stderr.startswith("error: study.name=one was launched with seed=0,1 and not 0")
         assert said.stderr.count("\n") == 1
     assert list(path.parent.iterdir()) == [path]
 

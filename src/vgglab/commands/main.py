@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import re
@@ -29,12 +30,11 @@ from vgglab.config.typo import USER_MISTAKE
 from vgglab.config.yaml_files import check_chosen
 from vgglab.data.errors import DataError
 from vgglab.launch.chosen import PointFailed, failed
-from vgglab.launch.point import is_point
+from vgglab.launch.point import is_point, is_slurm_point
 from vgglab.launch.ranks import RankFailed
-from vgglab.launch.slurm import is_slurm_point
 from vgglab.privacy import without_secrets
 from vgglab.runs.directory import READ_ONLY
-from vgglab.signals import STOPPED, STOPPED_EXIT_CODE
+from vgglab.signals import STOPPED, STOPPED_EXIT_CODE, raise_on_stop
 from vgglab.streams import outlive_readers
 from vgglab.workflow.compose import (
     checked_command,
@@ -101,7 +101,10 @@ def main(root: Path) -> None:
         code = exit_code_of(lambda: dispatch(composed))
 
     def compose_and_run() -> None:
-        with composed_once(sys.argv[1:], [*_user_folders(), root, root / "conf"]):
+        is_sweep = bool({"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(sys.argv[1:]))
+        # While its points run theirs says more; a run's own waits for a checkpoint.
+        stopping = raise_on_stop("stopping") if is_sweep else contextlib.nullcontext()
+        with stopping, composed_once(sys.argv[1:], [*_user_folders(), root, root / "conf"]):
             with_fields_of_points(command)
 
     code = (

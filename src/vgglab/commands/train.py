@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
-from vgglab.launch.point import die_with_parent, is_point
+from vgglab.launch.point import die_with_parent, is_point, is_slurm_point
 from vgglab.launch.pool import record_failed_parent
 from vgglab.launch.ranks import RankFailed, command_of_this_process, record_rank_death, run_ranks
-from vgglab.launch.slurm import is_slurm_point, requeue, start_count
+from vgglab.launch.slurm import requeue, start_count
 from vgglab.runs import RunDirectory
 from vgglab.signals import AHEAD, STOPPED, STOPPED_EXIT_CODE, StopRequest, raise_on_stop
 from vgglab.streams import announced
@@ -59,6 +59,7 @@ def train(config: Config) -> None:
     """
     # What SLURM sends ahead of a preemption would kill a process that is still loading its data.
     with raise_on_stop("stopping"), StopRequest(AHEAD) as request, _requeued(config):
+        request.obey()  # one that came while this process loaded
         if is_point():
             die_with_parent()
         stages = _chosen(config)

@@ -9,6 +9,8 @@ import signal
 import sys
 from collections.abc import Iterator
 
+from vgglab.signals import StopRequest
+
 PARENT = "VGGLAB_PARENT_PID"
 """Environment variable with the launcher's process id, which the launcher sets for its points."""
 
@@ -17,12 +19,27 @@ LAUNCHED = "VGGLAB_LAUNCHED"
 
 Libraries load for seconds before an attempt begins."""
 
+SUBMITTED = "VGGLAB_SLURM_POINT"
+"""Environment variable of a process that ``launch/slurm.py`` has had SLURM start."""
+
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def is_point() -> bool:
     """Whether this process was started by a launcher."""
     return PARENT in os.environ
+
+
+def is_slurm_point() -> bool:
+    """Whether this process is a point that SLURM started for ``launcher=slurm``."""
+    return SUBMITTED in os.environ
+
+
+def note_signals() -> None:
+    """Have a point note a signal to stop that comes while it loads: ``task=train`` obeys it before
+    it begins, when the config says how often SLURM may start it again."""
+    if is_point() or is_slurm_point():
+        StopRequest(what_follows="stopping").__enter__()
 
 
 def launched() -> float | None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vgglab.config.parse import ConfigError
+from vgglab.launch.point import SUBMITTED
 from vgglab.launch.pool import Point
 from vgglab.world import WorldError
 
@@ -62,17 +63,13 @@ def submit(
     executor = submitit.AutoExecutor(cluster="slurm", folder=parameters.pop("folder"))
     try:
         executor.update_parameters(**parameters)
-        commands = [["env", f"{POINT}=1", *point.command(extra_overrides)] for point in points]
+        commands = [["env", f"{SUBMITTED}=1", *point.command(extra_overrides)] for point in points]
         # Python's own function: one of ours would be imported by the job, from the source as it
         # is then. The command takes the place of the process, and gets the signals of the job.
         jobs = executor.map_array(os.execvp, ["env"] * len(commands), commands)
     except (FailedSubmissionError, FailedJobError, ValueError) as error:
         raise ConfigError(f"launcher=slurm: {error}") from error
     return [job.job_id for job in jobs]
-
-
-POINT = "VGGLAB_SLURM_POINT"
-"""Environment variable of a process that ``submit`` has had started."""
 
 
 def wait_for(jobs: Sequence[str], update: Callable[[], None]) -> None:
@@ -117,11 +114,6 @@ def _answer(*command: str) -> str:
         said = " ".join(asked.stderr.split()) or f"exit code {asked.returncode}"
         raise NoAnswer(f"{shlex.join(command)}: {said}")
     return asked.stdout.strip()
-
-
-def is_slurm_point() -> bool:
-    """Whether this process is a point that SLURM started for ``launcher=slurm``."""
-    return POINT in os.environ
 
 
 def job_number() -> str:

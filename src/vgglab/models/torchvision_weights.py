@@ -14,7 +14,7 @@ from torch import Tensor
 from vgglab.config.model import ModelConfig, NormConfig
 from vgglab.config.nets import shipped
 from vgglab.models.layers import scaled
-from vgglab.models.weight_files import WeightsError, read_weights, what_it_is
+from vgglab.models.weight_files import WeightsError, names_of, read_weights, what_it_is
 
 SOURCE = "torchvision:"
 DEPTHS = (11, 13, 16, 19)
@@ -28,6 +28,8 @@ TORCHVISION_RESIZE, TORCHVISION_CROP = 256, 224
 """Shorter side and centre crop of torchvision's test, px."""
 LINEARS = ("classifier.0", "classifier.3", "classifier.6")
 """Fully connected layers, in torchvision's names and in ours."""
+COUNTS = ".num_batches_tracked"
+"""Ends the name of batch norm's counts."""
 MOST_UNITS = 65_536
 """Of a fully connected layer at width 1, as ``model.hidden`` takes them."""
 CAFFE_MEAN = (123.68, 116.779, 103.939)
@@ -79,6 +81,41 @@ def check_finite(state: Mapping[str, Tensor], name: str) -> None:
     for key, value in state.items():
         if not value.isfinite().all():
             raise WeightsError(f"weights={name}: {key} has values that are NaN or infinite")
+
+
+def check_fits(
+    state: Mapping[str, Tensor], about: PublishedNet, empty: Mapping[str, Tensor], name: str
+) -> None:
+    """See that weights are those of the net that their kernels are of, tensor by tensor.
+
+    Args:
+        state: the weights.
+        about: from ``net_of``.
+        empty: state dict of that net; its tensors need no numbers.
+        name: as they were asked for.
+
+    Raises:
+        WeightsError: names tensors that are missing, left over, or of another shape.
+    """
+    # torch before 0.4.1 saved no counts of batches, and nothing here needs them.
+    missing = [key for key in empty if key not in state and not key.endswith(COUNTS)]
+    beside = [key for key in state if key not in empty]
+    shaped = [
+        f"{key} is of {_shape(value)} and not {_shape(empty[key])}"
+        for key, value in state.items()
+        if key in empty and value.shape != empty[key].shape
+    ]
+    found = {"it lacks ": missing, "the net has no ": beside, "": shaped}
+    wrong = [what + names_of(keys) for what, keys in found.items() if keys]
+    if wrong:
+        raise WeightsError(
+            f"weights={name}: does not fit model={about.model.name} norm={about.norm.name} at "
+            f"width {about.model.width:g}: {'; '.join(wrong)}"
+        )
+
+
+def _shape(tensor: Tensor) -> str:
+    return " x ".join(map(str, tensor.shape)) or "no dimension"
 
 
 def _downloaded(name: str) -> dict[str, Tensor]:

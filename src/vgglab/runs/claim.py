@@ -17,7 +17,7 @@ import platform
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -100,21 +100,39 @@ def _is_elsewhere(claim: Claim) -> bool:
     return claim.machine != this_machine()
 
 
+@dataclass
+class Watch:
+    """The latest claim on a folder, and since when it is as it is: by this process's own clock, for
+    the owner's may be ahead."""
+
+    claim: Claim | None = None
+    since: float = field(default_factory=time.monotonic)
+
+    def unchanged_seconds(self, seen: Claim | None) -> float:
+        """How long the claim has been as it is seen now."""
+        if seen != self.claim:
+            self.claim, self.since = seen, time.monotonic()
+        return time.monotonic() - self.since
+
+
 @contextlib.contextmanager
-def hold_claim(folder: Path, timeout: float = -1) -> Iterator[None]:
+def hold_claim(folder: Path, timeout: float = -1, watch: Watch | None = None) -> Iterator[None]:
     """Own the folder; the caller has the kernel's lock on it.
+
+    Args:
+        folder: of the run.
+        timeout: seconds to wait for an owner; -1: as long as it takes.
+        watch: goes on from one wait to the next, for who waits in turns.
 
     Raises:
         TimeoutError: an owner on another machine was still alive after ``timeout`` seconds.
     """
     deadline = time.monotonic() + timeout if timeout >= 0 else math.inf
-    before, since = None, time.monotonic()
+    watch = watch or Watch()
     while True:
         seen = latest_claim(folder)
-        if seen != before:
-            before, since = seen, time.monotonic()
-        unchanged_seconds = time.monotonic() - since
-        mine = _take(folder, seen) if _is_free(seen, folder, unchanged_seconds) else None
+        is_free = _is_free(seen, folder, watch.unchanged_seconds(seen))
+        mine = _take(folder, seen) if is_free else None
         if mine is not None:
             break
         if time.monotonic() >= deadline:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from vgglab.runs.claim import has_owner_elsewhere, hold_claim, latest_claim
+from vgglab.runs.claim import Watch, has_owner_elsewhere, hold_claim, latest_claim
 from vgglab.runs.damage import DamagedFile, read_object, say_once
 from vgglab.runs.status import State, Status
 
@@ -112,11 +112,15 @@ class RunDirectory:
         return FileLock(self.path / ".lock")
 
     @contextlib.contextmanager
-    def claim(self, timeout: float = -1) -> Iterator[None]:
+    def claim(self, timeout: float = -1, watch: Watch | None = None) -> Iterator[None]:
         """Be the only process that works on this run; wait for another one to end.
 
         The kernel releases the lock when its owner dies, so a killed process leaves none behind.
         An owner on another machine is known by its heartbeat, which ends with it.
+
+        Args:
+            timeout: seconds to wait; -1: as long as it takes.
+            watch: of an owner on another machine; who waits in turns has one for all of them.
 
         Raises:
             filelock.Timeout: another process still had it after ``timeout`` seconds.
@@ -127,7 +131,7 @@ class RunDirectory:
             while not stack.enter_context(self._locked(deadline)):
                 stack.close()
             try:
-                stack.enter_context(hold_claim(self.path, _left_until(deadline)))
+                stack.enter_context(hold_claim(self.path, _left_until(deadline), watch))
             except TimeoutError as error:
                 raise Timeout(str(self.path / ".lock")) from error
             yield

@@ -64,16 +64,21 @@ def start_from(net: VGG, config: Config, checkpoint: Path) -> None:
         copy_all(net, state)
 
 
-def stored_net(config: Config, state: Mapping[str, Tensor]) -> VGG:
-    """The net of a config with these weights and the trainer's kernels; it draws no weights."""
+def empty_net(config: Config) -> VGG:
+    """The net of a config, whose tensors have shapes and no numbers."""
     with torch.device("meta"):
-        net = VGG(
+        return VGG(
             config.model,
             config.norm,
             classes=config.data.classes,
             image_size=config.data.image_size,
             in_channels=channels(config.data),
         )
+
+
+def stored_net(config: Config, state: Mapping[str, Tensor]) -> VGG:
+    """The net of a config with these weights and the trainer's kernels; it draws no weights."""
+    net = empty_net(config)
     net.load_state_dict(state, assign=True)
     use_kernels(net, config.trainer, steps=0)
     return net

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from vgglab.config import Config
 from vgglab.launch import slurm
-from vgglab.launch.point import launched
+from vgglab.launch.point import is_slurm_point, launched
 from vgglab.runs import Place, RunDirectory, State, Status, write_result
 from vgglab.runs.disk import bytes_of, spare_checkpoints
 from vgglab.runs.records import Trainability
@@ -55,7 +55,7 @@ def attempt(
             devices=config.devices,
             nodes=config.nodes,
             job=slurm.job_number(),
-            submitted=slurm.is_slurm_point(),
+            submitted=is_slurm_point(),
             launched=launched(),
         )
     )
@@ -91,7 +91,7 @@ def attempt(
         for path in spare:  # not before the ledger says that it has finished
             with contextlib.suppress(OSError):
                 path.unlink()
-        if state is State.INTERRUPTED and slurm.is_slurm_point():
+        if state is State.INTERRUPTED and is_slurm_point():
             log.info("requeued: %s", slurm.requeue())
 
 
@@ -162,6 +162,6 @@ def interrupted(config: Config, reason: str) -> tuple[State, str]:
     Under SLURM one that is interrupted again and again has failed (``launcher.max_attempts``).
     """
     starts, most = slurm.start_count(), config.launcher.max_attempts
-    if slurm.is_slurm_point() and starts >= most:
+    if is_slurm_point() and starts >= most:
         return State.FAILED, f"interrupted {starts} times (launcher.max_attempts): {reason}"
     return State.INTERRUPTED, reason

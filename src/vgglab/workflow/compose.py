@@ -27,7 +27,7 @@ from vgglab.config.parse import ConfigError, is_known, parse, unknown_field
 from vgglab.workflow.checks import check_net, check_paths
 from vgglab.workflow.designs import designed
 from vgglab.workflow.interpolations import Interpolations
-from vgglab.workflow.launched import command_in, refuse_another_sweep
+from vgglab.workflow.launched import command_in, refuse_another_sweep, refuse_other_lists
 from vgglab.workflow.resolve import resolve
 
 MULTIRUN = "multirun.yaml"
@@ -239,7 +239,10 @@ def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
     if hydra.sweeper.params:
         params: Any = OmegaConf.to_container(hydra.sweeper.params, resolve=True)
         if hydra.runtime.choices["task"] not in ("train", "plan"):  # a plan is of a launch to come
-            refuse_another_sweep(Path(hydra.sweep.dir) / MULTIRUN, hydra.runtime.choices["sweeps"])
+            command = Path(hydra.sweep.dir) / MULTIRUN
+            refuse_another_sweep(command, hydra.runtime.choices["sweeps"])
+            if is_typed("study.name"):  # not the sweep's own, which may be reported on in part
+                refuse_other_lists(command, params, typed)
     elif launched := _launched():
         params, before = launched
         # Its folder is where it was found; it may have been moved since.

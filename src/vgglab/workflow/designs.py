@@ -39,7 +39,7 @@ def designed(params: Sequence[str], own: Sequence[str]) -> list[list[str]]:
     # As Hydra has composed it for the command itself: without what the points vary.
     usual = compose("config", overrides=_constant(own), return_hydra_config=True)
     design = _one_design(lists) or OmegaConf.select(usual, DESIGN)
-    factors = [key for key, values in lists.items() if len(values) > 1 and _bare(key) != SEED]
+    factors = [key for key, values in lists.items() if len(values) > 1 and bare(key) != SEED]
     chosen: list[tuple[int, ...]] | None = None  # a name that is no design is refused later
     if design == "zip":
         chosen = _zipped(lists, factors)
@@ -149,14 +149,14 @@ def _constant(overrides: Sequence[str]) -> list[str]:
 
 def _one_design(lists: Lists) -> str:
     """The design that the sweep's own overrides name; empty where they name none."""
-    found = next((texts for key, texts in lists.items() if _bare(key) == DESIGN), ())
+    found = next((texts for key, texts in lists.items() if bare(key) == DESIGN), ())
     values = [text.partition("=")[2] for text in found]
     if len(values) > 1:
         raise ConfigError(f"{DESIGN} = {','.join(values)}: a study has one design")
     return "".join(values)
 
 
-def _bare(key: str) -> str:
+def bare(key: str) -> str:
     return key.lstrip("+")
 
 

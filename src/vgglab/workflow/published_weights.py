@@ -23,7 +23,7 @@ from vgglab.models.weight_files import WeightsError
 from vgglab.runs import RunDirectory
 from vgglab.runs.records import Result, write_result
 from vgglab.training.distributed import ProcessGroup
-from vgglab.training.net import stored_net
+from vgglab.training.net import empty_net, stored_net
 from vgglab.training.process import prepare_process
 from vgglab.training.testing import HeldOut, evaluate
 from vgglab.workflow.evaluation import ERRORS, skipped_note
@@ -48,6 +48,7 @@ def evaluate_weights(config: Config) -> None:
         published.check_finite(state, config.weights)
         about = published.net_of(state)
         wanted = config_for(about, config)
+        published.check_fits(state, about, empty_net(wanted).state_dict(), config.weights)
         state = _in_order_of_labels(state, wanted)
         if config.weights_preprocessing == "caffe_bgr":
             state = published.with_rgb(state)
@@ -58,10 +59,7 @@ def evaluate_weights(config: Config) -> None:
     directory = _directory(wanted)
     prepare_process(wanted.trainer)
     normalise = _normalisation(wanted)
-    try:
-        net = stored_net(wanted, state)
-    except RuntimeError as error:  # torch lists the layers that differ, a line each
-        raise ConfigError(f"weights={config.weights}: {error}") from error
+    net = stored_net(wanted, state)
     held_out = HeldOut(images_of(wanted), normalise)
     tested = evaluate(wanted, directory, net, held_out, ProcessGroup(ALONE), wanted.procedures)
     result: Result = {"run": directory.id, "weights": config.weights}

@@ -9,6 +9,7 @@ from filelock import Timeout
 
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
+from vgglab.runs.claim import Watch
 from vgglab.signals import StopRequest
 from vgglab.training.distributed import ProcessGroup, process_group
 from vgglab.training.process import prepare_process
@@ -61,10 +62,11 @@ def _train_stage(stage: Stage, group: ProcessGroup, request: StopRequest) -> Non
             with log_to(directory.rank_log(group.world.rank)):
                 follow(config, directory, group)
         return
+    watch = Watch()
     with contextlib.ExitStack() as claim:
         while True:
             try:
-                claim.enter_context(directory.claim(timeout=WAIT_SECONDS))
+                claim.enter_context(directory.claim(WAIT_SECONDS, watch))
                 break
             except Timeout as error:
                 if request.noted is not None:

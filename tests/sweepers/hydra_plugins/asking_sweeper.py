@@ -6,6 +6,8 @@ Hydra finds it where ``tests/sweepers`` is on the path.
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +24,8 @@ class AskingSweeper(Sweeper):
     """Asks for a batch of points, then for each of ``then`` at the best of them.
 
     A point is overrides with blanks between them. ``told.json`` in the study's folder has for each
-    point the state of its job, what it returned, and why it failed.
+    point the state of its job, what it returned, and why it failed. With ``STOPPED`` in its
+    environment, the name of a signal, it sends itself that one between the two.
     """
 
     launcher: Launcher
@@ -48,6 +51,8 @@ class AskingSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Ask, tell, and ask again."""
         jobs = self._launch([[*arguments, *point.split()] for point in self._first], 0)
+        if "STOPPED" in os.environ:
+            os.kill(os.getpid(), signal.Signals[os.environ["STOPPED"]])
         ended = [job for job in jobs if job.status is JobStatus.COMPLETED]
         best = min(ended, key=lambda job: float(job.return_value))
         assert best.overrides is not None
