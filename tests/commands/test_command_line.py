@@ -117,6 +117,7 @@ def test_a_run_from_command_to_ledger(trained: Path, command: Command, tmp_path:
     assert "finished" in completed(tmp_path, "task=runs").stdout
 
 
+@pytest.mark.slow
 def test_a_run_in_a_folder_with_spaces_writes_nowhere_else(
     command: Command, tmp_path: Path
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_run_in_a_folder_with_spaces_writes_nowhere_else(
     assert {path.name for path in tmp_path.iterdir()} == {"my runs"}
 
 
+@pytest.mark.slow
 def test_a_diverged_run_is_an_outcome(command: Command, tmp_path: Path) -> None:
     broken = ("recipe.learning_rate=100", "recipe.momentum=0.99", "norm=none")
     ended = command(*SMALL, *broken)

@@ -110,6 +110,7 @@ def test_what_no_run_could_answer_is_refused(changes: dict[str, Any], message: s
     assert "\n" not in found
 
 
+@pytest.mark.slow
 def test_a_study_with_a_wrong_claim_does_not_start(command: Command, tmp_path: Path) -> None:
     ended = command(
         *SMALL, "-m", "sweeps=lrn", "claims.lrn.compare=[{model.name: a_lrm},{model.name: a}]"

@@ -86,6 +86,7 @@ def _labels(folder: Path) -> bytes:
     return load_splits(CLUTTERED, folder).test.labels_n.tobytes()
 
 
+@pytest.mark.slow
 def test_processes_that_want_the_same_images_get_the_same(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         first, second = pool.map(_labels, [tmp_path, tmp_path])

@@ -46,6 +46,7 @@ def test_a_view_is_judged_once(whole_study: StudyView) -> None:
     assert claims_record(whole_study) is claims_record(whole_study)
 
 
+@pytest.mark.slow
 def test_the_same_study_gives_the_same_bytes(whole_study: StudyView, tmp_path: Path) -> None:
     for name in ("first", "second"):
         write_report(whole_study, tmp_path / name)

@@ -158,6 +158,7 @@ def _append(path: Path, start: int) -> None:
         log.record({"step": step, "padding": "x" * 200})
 
 
+@pytest.mark.slow
 def test_lines_of_two_writers_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     context = multiprocessing.get_context("spawn")

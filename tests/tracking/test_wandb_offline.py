@@ -257,6 +257,7 @@ def test_an_alert_is_kept_where_it_is_asked_for(tmp_path: Path, asked: bool) -> 
     assert told == ([("a-s0: diverged", "loss is not finite at step 3")] if asked else [])
 
 
+@pytest.mark.slow
 def test_off_does_not_load_wandb(tmp_path: Path, datasets: Path) -> None:
     code = (
         "import sys; from pathlib import Path; import vgglab.commands.main as main\n"

@@ -9,6 +9,7 @@ import pytest
 from vgglab.config.parse import ConfigError
 from vgglab.runs import State, Status, write_result
 from vgglab.study import Declaration
+from vgglab.workflow.compose import files_read_once
 from vgglab.workflow.confound_check import guard_study
 from vgglab.workflow.designs import combined, listed
 from vgglab.workflow.looks import next_points
@@ -70,8 +71,10 @@ def rates(points: list[StudyPoint]) -> list[tuple[str, int, float]]:
     "made_of_it",
     [
         "recipe.label_smoothing=${recipe.learning_rate}",
-        "data.split_seed=${seed}",
-        "recipe.label_smoothing=${oc.select:recipe.learning_rate,0.5}",
+        pytest.param("data.split_seed=${seed}", marks=pytest.mark.slow),
+        pytest.param(
+            "recipe.label_smoothing=${oc.select:recipe.learning_rate,0.5}", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_what_is_made_of_a_tuned_field_or_a_seed_follows_it(made_of_it: str) -> None:
@@ -79,10 +82,12 @@ def test_what_is_made_of_a_tuned_field_or_a_seed_follows_it(made_of_it: str) -> 
     end_tuning(points, {"a": 0.05})
     plan = tuning_plan(points)
     assert plan is not None
-    for point in (*plan.all_points, *with_chosen(points), *control_points(points)):
-        # The process that trains it composes its overrides.
-        (composed,) = compose_points([point.point.overrides])
-        assert composed.directory.id == point.directory.id
+    found = [*plan.all_points, *with_chosen(points), *control_points(points)]
+    with files_read_once():
+        for point in found:
+            # The process that trains it composes its overrides.
+            (composed,) = compose_points([point.point.overrides])
+            assert composed.directory.id == point.directory.id
 
 
 def test_every_net_gets_the_same_tuning_runs() -> None:
