@@ -101,7 +101,8 @@ class SmallerCopy:
             made_by["encoder"] = f"Pillow {PIL.__version__}"
             # Only then: the record is a part of the identity of runs on a copy of ImageNet.
             if _changes_order(names := files.names_n.tolist()):
-                made_by[KEPT] = [os.fsdecode(name) for name in names if _seems_renamed(name)]
+                seems_renamed = _second_endings()
+                made_by[KEPT] = [os.fsdecode(name) for name in names if seems_renamed(name)]
         self.root.mkdir(parents=True, exist_ok=True)
         for remains in self.root.rglob(".*.new"):  # of an earlier attempt that was killed
             remains.unlink()
@@ -163,13 +164,16 @@ def _name_of_copy(name: bytes) -> bytes:
     return name if is_jpeg else name + b".jpg"
 
 
-def _seems_renamed(name: bytes) -> bool:
-    """Whether the name is one that an image of another format would have in a copy."""
-    before = name.removesuffix(b".jpg")
-    return (
-        _name_of_copy(before) == name
-        and Path(os.fsdecode(before)).suffix.lower() in image_endings()
-    )
+def _second_endings() -> Callable[[bytes], bool]:
+    """Finds whether a name is one that an image of another format would have in a copy."""
+    endings = image_endings()
+
+    def seems_renamed(name: bytes) -> bool:
+        before = name.removesuffix(b".jpg")
+        ending = Path(os.fsdecode(before)).suffix.lower()
+        return _name_of_copy(before) == name and ending in endings
+
+    return seems_renamed
 
 
 def _changes_order(names: Sequence[bytes]) -> bool:
@@ -193,9 +197,9 @@ def order_in(root: Path) -> Callable[[bytes], bytes]:
     kept = _read_record(record).get(KEPT) if record.exists() else None
     if kept is None:  # no copy, or one whose names are in order, or of before 29 November 2026
         return lambda name: name
-    names = frozenset(map(os.fsencode, kept))
+    names, seems_renamed = frozenset(map(os.fsencode, kept)), _second_endings()
     return lambda name: (
-        name.removesuffix(b".jpg") if name not in names and _seems_renamed(name) else name
+        name.removesuffix(b".jpg") if name not in names and seems_renamed(name) else name
     )
 
 
