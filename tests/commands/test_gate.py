@@ -274,3 +274,43 @@ def test_another_file_is_no_ledger(gate: Gate) -> None:
     Path("x.jsonl").write_text('{"look": 1}\n', encoding="utf-8")
     with pytest.raises(ConfigError, match=r"^judge\.ledger = x\.jsonl: is no ledger"):
         gate("a012", "b012", ledger="x.jsonl")
+
+
+def with_parents(runs: Path, to: Path, data: dict[str, str]) -> Path:
+    """Copies of runs, each with a parent that says the fingerprint of its data."""
+    for name, fingerprint in data.items():
+        noted(runs, to, {name: "x"})
+        path = to / name / "status.json"
+        status = json.loads(path.read_text(encoding="utf-8"))
+        write_json(path, status | {"parent": f"of-{name}"})
+        shutil.copytree(to / name, to / f"of-{name}")
+        write_json(to / f"of-{name}" / "status.json", status | {"data_fingerprint": fingerprint})
+    return to
+
+
+@pytest.mark.parametrize(
+    ("data", "is_refused"),
+    [
+        ({"a-0": "y", "a-1": "z", "b-0": "y", "b-1": "y"}, True),
+        ({"a-0": "y", "a-1": "", "b-0": "y", "b-1": "y"}, False),  # it cannot be told
+        ({"a-0": "y", "a-1": "y", "b-0": "z", "b-1": "z"}, False),  # may be what is asked
+    ],
+)
+def test_the_runs_of_an_arm_start_from_runs_on_the_same_data(
+    here: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    data: dict[str, str],
+    is_refused: bool,
+) -> None:
+    gate = Gate(with_parents(here, tmp_path / "noted", data), capsys)
+    if not is_refused:
+        assert gate("a01", "b01")[0] == 0
+        return
+    with pytest.raises(ConfigError) as told:
+        gate("a01", "b01")
+    assert str(told.value) == (
+        "baseline: a-0 and a-1 start from runs on other data (fingerprints y and z); they must "
+        "differ in their seeds alone"
+    )
+    assert not LEDGER.exists()

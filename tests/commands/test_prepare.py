@@ -18,6 +18,7 @@ from vgglab.config import Config
 from vgglab.config.parse import ConfigError, parse
 from vgglab.data.decode import decode_tensor
 from vgglab.data.errors import DataError
+from vgglab.data.files import FileSet
 from vgglab.data.listing import list_images
 from vgglab.data.resize import rescaled
 from vgglab.data.smaller_copy import COPY_RECORD, SmallerCopy
@@ -212,8 +213,8 @@ def test_a_copy_without_files_that_were_out_of_reach_is_not_complete(
     source, away, copy = folder / "2" / "00002.jpg", tmp_path / "away.jpg", tmp_path / "copy"
     begin = SmallerCopy.begin
 
-    def goes_away(of: SmallerCopy, fingerprint: str) -> None:
-        begin(of, fingerprint)
+    def goes_away(of: SmallerCopy, fingerprint: str, files: FileSet) -> None:
+        begin(of, fingerprint, files)
         source.rename(away)  # after the files were listed
 
     config = config_of(folder, copy=str(copy), shorter_side=48)
@@ -262,3 +263,50 @@ def test_data_in_memory_is_counted_too(datasets: Path, capsys: pytest.CaptureFix
     assert len(rows) == 11
     with pytest.raises(ConfigError, match="data=digits has no files"):
         prepare(parse(tree | {"prepare": {"copy": "x"}}))
+
+
+def test_a_copy_has_the_splits_of_its_original(tmp_path: Path) -> None:
+    """``.jpg`` at the end of a name puts it behind another that goes on with a space."""
+    folder, copy = write_image_folder(tmp_path / "images", 120, classes=6), tmp_path / "copy"
+    for label in range(6):
+        files = sorted((folder / str(label)).glob("*.jpg"))
+        for number, (one, other) in enumerate(zip(files[::2], files[1::2], strict=True)):
+            plain = one.with_suffix(".png")
+            Image.open(other).save(plain.with_name(f"{plain.name} (1).png"))
+            if number % 2:  # its copy has the same name
+                one.rename(plain.with_name(f"{plain.name}.jpg"))
+            else:
+                Image.open(one).save(plain)
+                one.unlink()
+            other.unlink()
+    prepare(config_of(folder, copy=str(copy), shorter_side=48))
+    before, after = (load_splits(config_of(root).data, tmp_path) for root in (folder, copy))
+    for split in SPLITS:
+        ours, theirs = (getattr(s, split).names_n.tolist() for s in (before, after))
+        assert [n if n.endswith(b".jpg") else n + b".jpg" for n in ours] == theirs
+
+
+def test_a_copy_of_before_stays_in_the_order_of_its_names(folder: Path, tmp_path: Path) -> None:
+    """Runs were trained on its splits."""
+    first = next(folder.glob("0/*.jpg"))
+    for name in ("x.png", "x.png (1).png"):
+        Image.open(first).save(first.with_name(name))
+    copy = tmp_path / "copy"
+    prepare(config_of(folder, copy=str(copy), shorter_side=48))
+    mark = json.loads((copy / COPY_RECORD).read_text())
+    kept = {name: mark[name] for name in ("source", "shorter_side", "quality", "encoder")}
+    (copy / COPY_RECORD).write_text(json.dumps(kept | {"complete": True}))
+    found = list_images(copy).names_n.tolist()
+    assert found.index(b"0/x.png (1).png.jpg") < found.index(b"0/x.png.jpg")
+    list_images.cache_clear()
+    (copy / COPY_RECORD).write_text(json.dumps(mark))
+    found = list_images(copy).names_n.tolist()
+    assert found.index(b"0/x.png.jpg") < found.index(b"0/x.png (1).png.jpg")
+
+
+def test_the_record_of_a_copy_in_the_same_order_is_as_before(folder: Path, tmp_path: Path) -> None:
+    """It is a part of the identity of runs on ImageNet's."""
+    copy = tmp_path / "copy"
+    prepare(config_of(folder, copy=str(copy), shorter_side=48))
+    mark = json.loads((copy / COPY_RECORD).read_text())
+    assert mark.keys() == {"source", "shorter_side", "quality", "encoder", "complete"}

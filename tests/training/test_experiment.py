@@ -25,6 +25,7 @@ from vgglab.config.parse import parse
 from vgglab.data.errors import DataError
 from vgglab.evaluation.predictions import errors_of
 from vgglab.runs import RunDirectory, Status, read_metrics
+from vgglab.runs.disk import spare_checkpoints
 from vgglab.training.checkpoints import checkpoint_step
 from vgglab.training.experiment import check_parts, run_experiment
 from vgglab.training.net_cost import net_cost
@@ -194,11 +195,17 @@ def test_plateau_ends_the_training_at_the_last_plateau(
     recipe = dataclasses.replace(
         small_config.recipe, schedule=schedule, learning_rate=1e-12, epochs=9
     )
-    run = directory(tmp_path)
-    run_experiment(dataclasses.replace(small_config, recipe=recipe), run, Status(), [])
+    run, config = directory(tmp_path), dataclasses.replace(small_config, recipe=recipe)
+    result = run_experiment(config, run, Status(), [])
     rates = [r["learning_rate"] for r in read_metrics(run.metrics) if "validation/loss" in r]
     assert len(rates) < 9
     assert min(rates) == pytest.approx(1e-13)
+    # A run that has finished keeps no other checkpoint; with its result gone it is only tested.
+    for path in spare_checkpoints(run, config):
+        path.unlink()
+    records = run.metrics.read_bytes()
+    assert run_experiment(config, run, Status(), [])["errors"] == result["errors"]
+    assert run.metrics.read_bytes() == records
 
 
 @pytest.mark.filterwarnings("ignore:.*invalid value.*")

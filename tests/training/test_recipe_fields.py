@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -143,11 +144,27 @@ def test_the_mean_is_what_is_kept_as_best_and_tested(small_config: Config, tmp_p
     assert result["errors"] == of_last["errors"]
 
 
+def steps_on(device: str) -> Any:
+    """What the averaging needs of a trainer."""
+    return SimpleNamespace(
+        global_step=0, strategy=SimpleNamespace(root_device=torch.device(device))
+    )
+
+
+def test_the_mean_is_where_the_net_is_trained(small_config: Config) -> None:
+    """Lightning moves the net there later; each step would copy all weights to the host."""
+    callback = AveragedNet(0.75)
+    module = Classifier(nn.Linear(1, 1), small_config, steps_per_epoch=3)
+    callback.setup(steps_on("meta"), module, "fit")
+    assert callback._average_model is not None
+    assert {v.device.type for v in callback._average_model.state_dict().values()} == {"meta"}
+
+
 def test_the_mean_is_an_exponential_one(small_config: Config) -> None:
     config = with_recipe(small_config, average_weights=0.75)
     net, callback = nn.Linear(1, 1), AveragedNet(0.75)
     module = Classifier(net, config, steps_per_epoch=3)
-    trainer: Any = type("Steps", (), {"global_step": 0})
+    trainer = steps_on("cpu")
     callback.setup(trainer, module, "fit")
     for step, value in enumerate((4.0, 8.0, 0.0), 1):
         trainer.global_step = step

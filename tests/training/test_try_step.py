@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import pytest
@@ -60,3 +61,14 @@ def test_the_try_searches_convolutions_as_the_run_does(
         )
         try_step.try_divisions(dataclasses.replace(small_config, trainer=trainer), [1])
     assert seen == [True, False]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.9])
+def test_the_mean_of_the_weights_takes_its_memory_in_the_try(
+    share: float, small_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[object] = []
+    monkeypatch.setattr(copy, "deepcopy", copied.append)
+    recipe = dataclasses.replace(small_config.recipe, average_weights=share)
+    try_step._steps(dataclasses.replace(small_config, recipe=recipe), 2)
+    assert len(copied) == (share > 0)

@@ -104,3 +104,13 @@ def test_the_guard_has_nothing_to_say_of_one_factor_at_a_time() -> None:
         ("a", 0.25), ("a", 0.5), ("b", 0.25),
     ]  # fmt: skip
     assert guard_study(points).complaint == ""
+
+
+@pytest.mark.usefixtures("inside_hydra")
+def test_the_guard_tells_of_parents_that_trained_on_other_data() -> None:
+    """A pretrained net, and one whose parent had more images to train on."""
+    own = [*TRAINER, "init=from_run", "init.parent.data.split_seed=0"]
+    grid = [[*own, "model=a"], [*own, "model=b", "init.parent.data.validation_fraction=0.05"]]
+    said = guard_study(compose_points(grid)).listed
+    assert said.startswith("init.parent.data.validation_fraction: "), said
+    assert "0.05 (model.name b)" in said

@@ -16,6 +16,7 @@ from vgglab.streams import plain_console
 from vgglab.workflow.confound_check import refuse_mixed_code
 from vgglab.workflow.points import StudyPoint, compose_points
 from vgglab.workflow.train_points import finish, say, say_what_is_missing, why_not_done
+from vgglab.workflow.useless_schedule import refuse_useless_schedules
 
 
 class ChosenPoints:
@@ -74,9 +75,11 @@ class ChosenPoints:
 
 def _point_or_mistake(overrides: Sequence[str]) -> StudyPoint | ConfigError:
     try:
-        return compose_points([overrides])[0]
+        (point,) = compose_points([overrides])
+        refuse_useless_schedules([point.config])
     except ConfigError as error:
         return error
+    return point
 
 
 def _refuse_questions_of_a_study(config: Config, sweeper: str) -> None:

@@ -33,7 +33,8 @@ from vgglab.workflow.points import StudyPoint, slots_of, still_to_do
 from vgglab.workflow.reporting import view_of
 from vgglab.workflow.run_costs import KnownCosts, net_key, net_name
 from vgglab.workflow.this_command import points_of_this_command
-from vgglab.workflow.tuning import control_points, tuning_plan
+from vgglab.workflow.tuning import control_points, first_to_train, tuning_plan
+from vgglab.workflow.useless_schedule import refuse_useless_schedules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,7 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
     view = view_of(points)
     unneeded = view.unneeded
     refuse_confounds(points, unneeded)
+    refuse_useless_schedules(p.config for p in first_to_train(points, unneeded))
     tuning = tuning_plan(points)
     tuned = tuning.all_points if tuning else ()
     every = [*tuned, *points, *null_arm_to_come(points, view), *control_points(points, tuning)]

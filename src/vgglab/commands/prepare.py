@@ -74,7 +74,7 @@ def _prepare_files(config: Config, data: FilesConfig) -> None:
     everything = listing.file_set(np.arange(len(listing.names_n)))
     if copy is not None:
         copy.check_names(everything)
-        copy.begin(listing_fingerprint(data) + listing.decoding)
+        copy.begin(listing_fingerprint(data) + listing.decoding, everything)
     split_n = np.zeros(len(everything), dtype=np.int64)
     for number, split in enumerate(SPLITS):
         split_n[getattr(splits, split).originals_n] = number

@@ -25,7 +25,14 @@ from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.reporting import view_of, write_study_report
 from vgglab.workflow.study_runs import runs_of_study
 from vgglab.workflow.train_points import LeftToSlurm, finish, say, say_what_is_missing
-from vgglab.workflow.tuning import control_points, tuned_points, tuning_plan, with_chosen
+from vgglab.workflow.tuning import (
+    control_points,
+    first_to_train,
+    tuned_points,
+    tuning_plan,
+    with_chosen,
+)
+from vgglab.workflow.useless_schedule import refuse_useless_schedules
 
 
 @raise_on_stop("stopping")  # while points run, theirs says more
@@ -41,14 +48,15 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
         interrupted; the same command goes on with them.
 
     Raises:
-        ConfigError: a point is wrong, points differ in what the study does not declare, or there
-            are no such GPUs.
+        ConfigError: a point is wrong, points differ in what the study does not declare, a part of
+            a schedule would do nothing, or there are no such GPUs.
         KeyboardInterrupt: a signal asked to stop.
     """
     console = plain_console()
     points = tuned_points(grid)
     view = view_of(points)
     refuse_confounds(points, view.unneeded)
+    refuse_useless_schedules(p.config for p in first_to_train(points, view.unneeded))
     first = points[0].config
     done = sum(point.is_done for point in points)
     say(console, f"study {first.study.name}: {len(points)} points, {done} already done")

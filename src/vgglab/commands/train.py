@@ -30,6 +30,7 @@ from vgglab.workflow.pretraining import (
     stages_of,
     still_to_train,
 )
+from vgglab.workflow.useless_schedule import refuse_useless_schedules
 from vgglab.world import agent_left, world_of
 
 
@@ -53,7 +54,8 @@ def train(config: Config) -> None:
     Raises:
         Interrupted: a signal asked to stop; the checkpoint is written.
         KeyboardInterrupt: the same, where nothing was being trained.
-        ConfigError: the weights that it starts from have been removed, or there is no such GPU.
+        ConfigError: the weights that it starts from have been removed, there is no such GPU, or a
+            part of its schedule would do nothing.
         DataError: the data set cannot be had.
         RankFailed: one of the run's processes did not end well.
     """
@@ -65,6 +67,7 @@ def train(config: Config) -> None:
         stages = _chosen(config)
         if still_to_train(stages):
             refuse_without_gpus(config)
+            refuse_useless_schedules([stages[-1].config])
         world = world_of(os.environ)
         if world is not None and not world.is_alone:
             import_lightning()

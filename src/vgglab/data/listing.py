@@ -16,7 +16,7 @@ from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet, Names
 from vgglab.data.greys import GreyRange
 from vgglab.data.image_files import ImageFiles, check_link, in_words, with_place
-from vgglab.data.smaller_copy import check_copy_complete
+from vgglab.data.smaller_copy import check_copy_complete, order_in
 from vgglab.data.split_folders import (
     beside_the_splits,
     check_classes,
@@ -116,7 +116,7 @@ def _list_images(root: Path) -> Listing:
     sizes: list[int] = []
     labels: list[int] = []
     splits: list[int] = []
-    images = ImageFiles()
+    images, order = ImageFiles(), order_in(root)
     for folder in {".", *folders.values()}:
         images.count_loose(root / folder)
     for split, folder in folders.items():
@@ -133,16 +133,19 @@ def _list_images(root: Path) -> Listing:
             )
         for class_name in found:
             left_out = images.left_out.copy()
-            files = sorted(images.under(root / folder / class_name, above))
+            prefix = os.fsencode(Path(folder) / class_name) + b"/"
+            found_files = images.under(root / folder / class_name, above)
+            whole_names = [(prefix + name, size) for name, size in found_files]
+            files = sorted(whole_names, key=lambda file: order(file[0]))
             if split == "train" and not files:
                 others = images.left_out - left_out
                 why = f" (left out: {in_words(others)})" if others else ""
                 raise DataError(f"{root / folder / class_name}: a class without images{why}")
             if split == "train":
-                inner = {name.rpartition(b"/")[0].partition(b"/")[0] for name, _ in files}
+                below = [name.removeprefix(prefix) for name, _ in files]
+                inner = {name.rpartition(b"/")[0].partition(b"/")[0] for name in below}
                 within[class_name] = [] if b"" in inner else [*map(os.fsdecode, sorted(inner))]
-            prefix = os.fsencode(Path(folder) / class_name)
-            names += [prefix + b"/" + name for name, _ in files]
+            names += [name for name, _ in files]
             sizes += [size for _, size in files]
             labels += [classes.index(class_name)] * len(files)
             splits += [SPLITS.index(split)] * len(files)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from vgglab.data.cache import replacing
 from vgglab.data.decode import UnreadableImage, decode_pixels, open_image
 from vgglab.data.errors import DataError
 from vgglab.data.files import FileSet
+from vgglab.data.image_files import image_endings
 from vgglab.data.resize import rescaled
 
 if TYPE_CHECKING:
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
 COPY_RECORD = "prepared.json"
 """File in a copy that says what it was made from and how, and whether it is complete."""
 JPEG_SUFFIXES = (".jpg", ".jpeg")
+KEPT = "kept_names"
+"""Key of the record of a copy whose files are to be taken in the order of the originals' names,
+which that of their own is not: the names that were the originals' already, among those that seem
+to have got a second ending."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +70,17 @@ class SmallerCopy:
                     f"longer name than {longest} bytes; rename the file"
                 )
 
-    def begin(self, fingerprint: str) -> None:
+    def begin(self, fingerprint: str, files: FileSet) -> None:
         """Write the record of an unfinished copy, or check that of an earlier attempt.
+
+        Args:
+            fingerprint: of the original.
+            files: all of them, in its order.
 
         Raises:
             DataError: the folder holds something else.
         """
-        made_by = {
+        made_by: dict[str, Any] = {
             "source": fingerprint,
             "shorter_side": self.shorter_side,
             "quality": self.quality,
@@ -88,6 +99,10 @@ class SmallerCopy:
             raise DataError(f"prepare.copy = {self.root}: is not empty and no copy of ours")
         else:
             made_by["encoder"] = f"Pillow {PIL.__version__}"
+            # Only then: the record is a part of the identity of runs on a copy of ImageNet.
+            if _changes_order(names := files.names_n.tolist()):
+                seems_renamed = _second_endings()
+                made_by[KEPT] = [os.fsdecode(name) for name in names if seems_renamed(name)]
         self.root.mkdir(parents=True, exist_ok=True)
         for remains in self.root.rglob(".*.new"):  # of an earlier attempt that was killed
             remains.unlink()
@@ -147,6 +162,45 @@ class SmallerCopy:
 def _name_of_copy(name: bytes) -> bytes:
     is_jpeg = Path(os.fsdecode(name)).suffix.lower() in JPEG_SUFFIXES
     return name if is_jpeg else name + b".jpg"
+
+
+def _second_endings() -> Callable[[bytes], bool]:
+    """Finds whether a name is one that an image of another format would have in a copy."""
+    endings = image_endings()
+
+    def seems_renamed(name: bytes) -> bool:
+        before = name.removesuffix(b".jpg")
+        ending = Path(os.fsdecode(before)).suffix.lower()
+        return _name_of_copy(before) == name and ending in endings
+
+    return seems_renamed
+
+
+def _changes_order(names: Sequence[bytes]) -> bool:
+    """Whether the copies of files in the order of their names have names in another order."""
+    copies = map(_name_of_copy, names)
+    # Where two classes meet, their folders decide, whose names stay.
+    return any(
+        one < other and copy > next_copy
+        for (one, other), (copy, next_copy) in zip(pairwise(names), pairwise(copies), strict=True)
+    )
+
+
+def order_in(root: Path) -> Callable[[bytes], bytes]:
+    """From the name of a file in a folder, relative to it, to what it is sorted by: in a copy, the
+    name of the original where that makes a difference, so that both have the same splits.
+
+    Args:
+        root: a folder, or a copy that is complete.
+    """
+    record = root / COPY_RECORD
+    kept = _read_record(record).get(KEPT) if record.exists() else None
+    if kept is None:  # no copy, or one whose names are in order, or of before 29 November 2026
+        return lambda name: name
+    names, seems_renamed = frozenset(map(os.fsencode, kept)), _second_endings()
+    return lambda name: (
+        name.removesuffix(b".jpg") if name not in names and seems_renamed(name) else name
+    )
 
 
 def _shown(name: bytes) -> str:

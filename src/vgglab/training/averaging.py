@@ -39,7 +39,11 @@ class AveragedNet(EMAWeightAveraging):
         """
         if stage == "fit":
             self._average_model = AveragedModel(
-                _net(pl_module), avg_fn=get_ema_avg_fn(self._decay), use_buffers=True
+                _net(pl_module),
+                # Lightning moves the net there only after this.
+                device=trainer.strategy.root_device,
+                avg_fn=get_ema_avg_fn(self._decay),
+                use_buffers=True,
             )
 
     def on_train_batch_end(

@@ -158,8 +158,14 @@ class Plateau:
     ``ReduceLROnPlateau`` has no limit, and nothing public to add one with.
     """
 
-    def __init__(self, optimizer: Optimizer, schedule: ScheduleConfig) -> None:
-        self._optimizer, self._schedule = optimizer, schedule
+    def __init__(self, optimizer: Optimizer | None, schedule: ScheduleConfig) -> None:
+        """
+        Args:
+            optimizer: its learning rate is lowered; None: drops are counted alone.
+            schedule: says how long a plateau is, and how many there are.
+        """
+        self._groups = optimizer.param_groups if optimizer is not None else []
+        self._schedule = schedule
         self.best = math.inf
         """Lowest validation error so far, percent."""
         self.num_bad_epochs = 0
@@ -181,7 +187,7 @@ class Plateau:
             self.is_exhausted = True
             return
         self.drops_left -= 1
-        for group in self._optimizer.param_groups:
+        for group in self._groups:
             lower = group["lr"] * self._schedule.factor
             if group["lr"] - lower > SMALLEST_DROP:
                 group["lr"] = lower
@@ -196,6 +202,17 @@ class Plateau:
         """Go on from a checkpoint's values; those of torch's own rule beside them are ignored."""
         for name in self.STATE:
             setattr(self, name, state[name])
+
+
+def ends_at(schedule: ScheduleConfig, errors: Iterable[float]) -> bool:
+    """Whether a training has ended after epochs of these validation errors, percent, however many
+    more it might have had."""
+    if schedule.name != "plateau":
+        return False
+    rule = Plateau(None, schedule)
+    for error in errors:
+        rule.step(error)
+    return rule.is_exhausted
 
 
 def multiplier(

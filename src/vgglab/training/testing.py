@@ -26,6 +26,7 @@ from vgglab.runs import RunDirectory, read_metrics
 from vgglab.runs.records import ProtocolErrors, ProtocolTest, Result
 from vgglab.training.checkpoints import net_state
 from vgglab.training.distributed import ProcessGroup
+from vgglab.training.optimisation import ends_at
 from vgglab.training.outcomes import Diverged
 from vgglab.training.result import SELECTION_METRIC, procedure_part, tested_part
 from vgglab.training.resuming import fault_of_best, fault_of_epoch
@@ -71,7 +72,8 @@ def is_trained(config: Config, directory: RunDirectory, steps: int) -> bool:
     if config.recipe.select != "best":
         return False
     epochs = [r for r in read_metrics(directory.metrics) if SELECTION_METRIC in r]
-    if len(epochs) < config.recipe.epochs or epochs[-1]["step"] != steps:
+    is_whole = len(epochs) >= config.recipe.epochs and epochs[-1]["step"] == steps
+    if not is_whole and not ends_at(config.recipe.schedule, (r[SELECTION_METRIC] for r in epochs)):
         return False
     return not fault_of_best(directory, directory.best_checkpoint)
 

@@ -8,6 +8,7 @@ division is printed before it is tried, so that the parent process knows which o
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
 import json
 import sys
@@ -78,6 +79,7 @@ def _steps(config: Config, images: int) -> None:
     # Eager where the run may be compiled: that takes more memory, and no minute to compile.
     use_kernels(net, trainer, steps=0)
     optimizer = optimizer_of(config.recipe, net.parameters(), trainer.fused_optimizer)
+    averaged = copy.deepcopy(net) if config.recipe.average_weights else None
     shape = (channels(data), data.image_size, data.image_size)
 
     def logits(count: int) -> torch.Tensor:
@@ -96,6 +98,7 @@ def _steps(config: Config, images: int) -> None:
         logits(EVALUATION_BATCH)
     if device.type == "cuda":
         torch.cuda.synchronize()
+    del averaged  # it takes memory until here
 
 
 def try_divisions(config: Config, divisions: Iterable[int]) -> int | None:

@@ -23,7 +23,7 @@ from vgglab.study.claims.evidence import Evidence
 from vgglab.study.claims.pairing import Paired
 from vgglab.workflow.compose import composed_claims
 from vgglab.workflow.evaluation import names
-from vgglab.workflow.same_data import why_other_data
+from vgglab.workflow.same_data import why_other_data, why_other_parents
 
 LEDGER = "judge.jsonl"
 LONGEST = 5
@@ -179,6 +179,8 @@ def _arm(config: Config, field: str) -> list[RunRecord]:
                 f"{field}: its runs differ in {_few(differing)}; they must differ in their seeds "
                 "alone"
             )
+    if why := why_other_parents(runs):
+        raise ConfigError(f"{field}: {why}; they must differ in their seeds alone")
     return runs
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from vgglab.config import semantic_fields
 from vgglab.data.errors import DataError
 from vgglab.data.sources.registry import fingerprint
-from vgglab.runs import RunRecord, run_id
+from vgglab.runs import RunDirectory, RunRecord, Status, run_id
 from vgglab.runs.identity import canonical_json
 
 
@@ -64,3 +64,32 @@ def why_other_data(runs: Iterable[RunRecord], folder: Path) -> str:
         (first, ours), (second, theirs), *_ = of_data.items()
         return f"{ours.id} and {theirs.id} have other data (fingerprints {first} and {second})"
     return by_id
+
+
+def why_other_parents(runs: Iterable[RunRecord]) -> str:
+    """Why some of these runs, of one config but for the seed, are known to start from runs that
+    were trained on other data: a folder's images are no part of a config. Empty where none is."""
+    known = [(run, data) for run in runs if (data := _data_of_ancestors(run))]
+    for other, theirs in known[1:]:
+        first, ours = known[0]
+        for one, another in zip(ours, theirs, strict=False):  # the nearest ancestor first
+            if one != another:
+                return (
+                    f"{first.id} and {other.id} start from runs on other data (fingerprints {one} "
+                    f"and {another})"
+                )
+    return ""
+
+
+def _data_of_ancestors(run: RunRecord) -> tuple[str, ...]:
+    """The fingerprints of the data of a run's parent, of that one's, and so on; empty where one is
+    not known, as its run was removed or is of before 28 November 2026."""
+    found: list[str] = []
+    parent = run.status.parent
+    while parent:
+        status = Status.read(RunDirectory(run.directory.path.parent / parent).status)
+        if not status.data_fingerprint:
+            return ()
+        found.append(status.data_fingerprint)
+        parent = status.parent
+    return tuple(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -64,6 +64,18 @@ def tuning_plan(points: Sequence[StudyPoint]) -> TuningPlan | None:
                 with_values(point, {**dict(setting), "seed": seed}) for seed in study.tuning_seeds
             ]
     return TuningPlan(fields, found)
+
+
+def first_to_train(points: Sequence[StudyPoint], unneeded: Collection[str]) -> list[StudyPoint]:
+    """What a launch of a study begins with: its tuning runs, which have every setting that its
+    points may come to have; where it is not tuned, its points.
+
+    Args:
+        points: all of the study.
+        unneeded: ids of those that it has dropped.
+    """
+    plan = tuning_plan(points)
+    return plan.all_points if plan else [p for p in points if p.directory.id not in unneeded]
 
 
 def refuse_wrong_tuning(points: Sequence[StudyPoint]) -> None:
