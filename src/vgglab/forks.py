@@ -6,6 +6,7 @@ Imports nothing of vgglab but ``machine``.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -101,6 +102,7 @@ def _forked(
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(reading)
+        gc.disable()  # a collection would write to, and so copy, the pages of all that is known
         found: dict[int, Found] = {}
         while place := os.read(places, BYTES):
             found[int.from_bytes(place)] = function(items[int.from_bytes(place)])
