@@ -51,6 +51,7 @@ CLAIMS = ", ".join(sorted(path.stem for path in (ROOT / "conf" / "claims").glob(
         (["sweeps=dephts"], "sweeps=dephts: must be one of"),
         (["sweeps=depth"], "sweeps=depth is a study: python run.py -m sweeps=depth"),
         (["task=report"], "task=report needs a study: sweeps=NAME"),
+        (["task=report", "study.name=x"], "study.name=x: no study of this name was launched in"),
         (["task=dashboard"], "task=dashboard needs a study: sweeps=NAME"),
         (["-m", "sweeps=depth", "recipe.epochs=0"], "recipe.epochs = 0: must be greater"),
         (

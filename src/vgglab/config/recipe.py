@@ -36,8 +36,8 @@ class ScheduleConfig:
     step_epochs: Annotated[PositiveInt, Role.NUISANCE] = 30
     """``step``: epochs between drops."""
     warmup_epochs: Annotated[float, Field(ge=0), Role.NUISANCE] = 0.0
-    """``cosine`` and ``step``: epochs over which the learning rate rises linearly from 0; at least
-    a step less than the training. ``plateau`` has no warm-up: it is launched with 0 alone."""
+    """``cosine`` and ``step``: epochs over which the learning rate rises linearly from 0; no more
+    than the training has. ``plateau`` has no warm-up: it is launched with 0 alone."""
 
 
 def usual_scale(crop: int) -> int:

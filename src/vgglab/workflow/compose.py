@@ -249,9 +249,12 @@ def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
         gone = (*NOT_OF_A_POINT, "paths.studies=")
         own = [*(o for o in before if not o.startswith(gone)), *own]
     else:
+        name, studies = _named()
         raise ConfigError(
-            f"task={hydra.runtime.choices['task']} needs a study: sweeps=NAME, or study.name=NAME "
-            "of one that was launched"
+            not_launched(name, studies)
+            if name
+            else f"task={hydra.runtime.choices['task']} needs a study: sweeps=NAME, or "
+            "study.name=NAME of one that was launched"
         )
     return designed([f"{key}={value}" for key, value in params.items()], own)
 
@@ -259,19 +262,32 @@ def grid_of_this_command(leave_out: tuple[str, ...] = ()) -> list[list[str]]:
 def _launched() -> tuple[dict[str, Any], list[str]] | None:
     """What the study that this command names was launched with: the lists of its sweep, and the
     overrides of the command. None where it names none, or one that has not been launched."""
-    hydra = HydraConfig.get()
-    if hydra.runtime.choices["task"] == "train":  # a point, or a study of this command's own
+    if HydraConfig.get().runtime.choices["task"] == "train":  # a point, or a study of its own
         return None
-    own = dict(o.split("=", 1) for o in hydra.overrides.task if "=" in o)
-    name, studies = (
-        own.get(key, usual).strip("'\"")
-        for key, usual in (("study.name", ""), ("paths.studies", PathsConfig().studies))
-    )
+    name, studies = _named()
     try:
         path = Path(studies).expanduser() / name / MULTIRUN
     except RuntimeError:  # no such user, which check_paths says
         return None
     return command_in(path) if name and path.is_file() else None
+
+
+def _named() -> tuple[str, str]:
+    """The study that this command itself names, else an empty name, and the folder of studies."""
+    own = dict(o.split("=", 1) for o in HydraConfig.get().overrides.task if "=" in o)
+    name, studies = (
+        own.get(key, usual).strip("'\"")
+        for key, usual in (("study.name", ""), ("paths.studies", PathsConfig().studies))
+    )
+    return name, studies
+
+
+def not_launched(name: str, studies: str) -> str:
+    """What is wrong with ``study.name=name`` where no study has that name."""
+    return (
+        f"study.name={name}: no study of this name was launched in {studies}, or its sweeper chose "
+        "its points"
+    )
 
 
 def is_typed(field: str) -> bool:

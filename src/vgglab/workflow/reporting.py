@@ -82,5 +82,6 @@ def write_study_report(points: Sequence[StudyPoint], view: StudyView | None = No
 
 
 def _load_wandb() -> None:
-    """Import, a second long, what will tell W&B."""
+    """Load, which takes more than a second, what will tell W&B."""
     importlib.import_module("vgglab.workflow.wandb_study")
+    importlib.import_module("vgglab.tracking.wandb_internals").remember_packages()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.runs import RunDirectory
-from vgglab.workflow.compose import grid_of_this_command, has_sweep, is_typed
+from vgglab.workflow.compose import grid_of_this_command, has_sweep, is_typed, not_launched
 
 if TYPE_CHECKING:
     from vgglab.workflow.points import StudyPoint
@@ -39,10 +39,8 @@ def runs_of_this_command(config: Config) -> list[RunDirectory]:
     if has_sweep():
         return [point.directory for point in points_of_this_command()]
     if is_typed("study.name"):
-        raise ConfigError(
-            f"study.name={config.study.name}: no study of this name was launched in "
-            f"{config.paths.studies}, or its sweeper chose its points; leave it out for all runs"
-        )
+        why = not_launched(config.study.name, config.paths.studies)
+        raise ConfigError(f"{why}; leave it out for all runs")
     # By their parts, which is how paths are ordered, taken once of each.
     statuses = sorted(config.paths.runs_folder.glob("*/status.json"), key=attrgetter("parts"))
     return [RunDirectory(path.parent) for path in statuses]

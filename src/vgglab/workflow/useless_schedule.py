@@ -5,12 +5,10 @@ Not where a config is parsed: finished runs that were trained with one stay as r
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
-from vgglab.data.sources.registry import load_splits
 from vgglab.workflow.pretraining import stages_of, still_to_train
 
 PARENT = "init.parent."
@@ -24,8 +22,7 @@ def refuse_useless_schedules(configs: Iterable[Config]) -> None:
         configs: resolved, of runs that are to be launched.
 
     Raises:
-        ConfigError: a warm-up would change nothing, or would not end before the training.
-        DataError: the data set cannot be had.
+        ConfigError: a warm-up would change nothing, or be longer than the training.
     """
     for config in configs:
         stages = stages_of(config)
@@ -48,18 +45,9 @@ def _why_useless(config: Config) -> str:
             f"{warmup:g}: must be 0 with recipe.schedule.name = plateau, which has no warm-up; or "
             "take cosine or step"
         )
-    if warmup > recipe.epochs - _step(config):
+    if warmup > recipe.epochs:
         return (
             f"{warmup:g}: with recipe.epochs = {recipe.epochs} the learning rate would never reach "
-            "its value; must be at least a step shorter, or 0 for none"
+            "its value; must be no longer than the training, or 0 for none"
         )
     return ""
-
-
-def _step(config: Config) -> float:
-    """Epochs that a step takes; an upper bound where a closer look would change nothing."""
-    recipe = config.recipe
-    if not recipe.epochs - 1 < recipe.schedule.warmup_epochs < recipe.epochs:
-        return 1.0
-    images = len(load_splits(config.data, config.paths.data_folder).train)
-    return 1 / math.ceil(images / recipe.batch_size)
