@@ -88,6 +88,7 @@ print(forks.in_forks(number, [0, 1, 2, 3]))
 def test_interrupted_meanwhile_it_leaves_no_process(whom: str) -> None:
     script = """
 import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # behind nohup it would be ignored
 def interrupt():
     os.kill(WHOM, signal.SIGINT)
     time.sleep(30)

@@ -15,6 +15,7 @@ from running import SMALL, command_environment, command_line
 from vgglab.commands import train
 from vgglab.config import Config
 from vgglab.signals import AHEAD, StopRequest
+from vgglab.workflow.pretraining import Stage, stages_of
 
 POINTS = {"slurm": {"VGGLAB_SLURM_POINT": "1"}, "pool": {"VGGLAB_PARENT_PID": str(os.getpid())}}
 """What a point's launcher puts into its environment."""
@@ -96,9 +97,9 @@ def asked_early(
     times: list[str] = []
     begun = threading.Event()
 
-    def note(_: Config) -> list[str]:
+    def note(config: Config) -> list[Stage]:
         begun.set()
-        return ["a run"]
+        return list(stages_of(config))
 
     def requeue() -> bool:
         os.kill(os.getpid(), signal.SIGTERM)  # SLURM's repetition
@@ -126,7 +127,7 @@ def test_what_slurm_sends_ahead_is_for_the_first_checkpoint(
     number: signal.Signals, small_config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[StopRequest] = []
-    monkeypatch.setattr(train, "still_to_train", lambda _: ["a run"])
+    monkeypatch.setattr(train, "still_to_train", lambda stages: stages)
     monkeypatch.setattr(train, "_announced", lambda _: threading.Lock())
     monkeypatch.setattr(train, "is_asked_for", lambda *_: True)
     monkeypatch.setattr(train, "_train_claimed", lambda _, request: heard.append(request))

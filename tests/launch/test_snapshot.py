@@ -171,13 +171,16 @@ def test_run_py_has_the_source_beside_it(root: Path) -> None:
     package = root / "src" / "vgglab"
     (package / "__init__.py").touch()
     for room, module, function in (
+        ("launch", "point", "note_signals"),
         ("config", "typo", "leave_at_a_typo"),
         ("commands", "main", "main"),
     ):
         (package / room).mkdir(exist_ok=True)
         (package / room / "__init__.py").touch()
-        (package / room / f"{module}.py").write_text(f"def {function}(root):\n    print(root)\n")
+        (package / room / f"{module}.py").write_text(
+            f"def {function}(*given):\n    print(*given)\n"
+        )
     ended = subprocess.run(
         [sys.executable, str(root / "run.py")], capture_output=True, text=True, check=True
     )
-    assert ended.stdout.splitlines() == [str(root)] * 2
+    assert ended.stdout.splitlines() == ["", str(root), str(root)]
