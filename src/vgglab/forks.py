@@ -30,7 +30,6 @@ def in_forks(
     function: Callable[[Item], Found],
     items: Sequence[Item],
     meanwhile: Callable[[], object] | None = None,
-    least: int = 2,
 ) -> list[Found]:
     """What a function returns for each item, computed by as many forks as there are cores.
 
@@ -42,9 +41,8 @@ def in_forks(
         function: changes nothing that anybody asks for later; what it returns can be pickled.
         items: what it is called with.
         meanwhile: called once in this process, while the forks compute.
-        least: items that are worth the fiftieth of a second that forks take.
     """
-    count = min(cores(), len(items)) if _is_safe() and len(items) >= least else 1
+    count = min(cores(), len(items)) if _is_safe() else 1
     if count < 2:
         if meanwhile:
             meanwhile()

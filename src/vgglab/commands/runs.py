@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 
 from vgglab.config import Config
-from vgglab.forks import in_forks
 from vgglab.launch.screen import status_table
-from vgglab.runs import RunDirectory, State, Status
+from vgglab.runs import State, Status
 from vgglab.workflow.compose import has_sweep
 from vgglab.workflow.output import print_rows, screen
 from vgglab.workflow.this_command import points_of_this_command, runs_of_this_command
@@ -19,8 +18,6 @@ from vgglab.workflow.this_command import points_of_this_command, runs_of_this_co
 if TYPE_CHECKING:
     from vgglab.workflow.points import StudyPoint
 
-MANY = 500
-"""Runs whose files are read on all cores."""
 COLUMNS = (
     "run", "state", "epoch", "epochs", "validation_error", "disk_bytes", "attempts", "host",
     "parent", "reason",
@@ -32,8 +29,7 @@ def runs(config: Config) -> None:
     """Print the runs of ``paths.runs``, or of the study that is named."""
     points = points_of_this_command() if has_sweep() else []
     directories = [p.directory for p in points] or runs_of_this_command(config)
-    statuses = in_forks(RunDirectory.read_status, directories, least=MANY)
-    found = [(d.id, status) for d, status in zip(directories, statuses, strict=True)]
+    found = [(directory.id, directory.read_status()) for directory in directories]
     unneeded = unneeded_points(points)
     for name, status in found:
         if name in unneeded:
