@@ -84,6 +84,22 @@ print(forks.in_forks(number, [0, 1, 2, 3]))
     assert said("home = os.getpid()\n" + script) == ["[0, 1, 2, 3]"]
 
 
+@pytest.mark.parametrize("begun", [0, 1])
+def test_where_no_further_process_can_begin_fewer_or_this_one_do_it(begun: int) -> None:
+    script = f"""
+made, begin = [], os.fork
+def fork():
+    if len(made) == {begun}:
+        raise BlockingIOError("too many processes")
+    made.append(begin())
+    return made[-1]
+os.fork, before = fork, len(os.listdir("/proc/self/fd"))
+owners = set(forks.in_forks(lambda _: os.getpid(), range(5)))
+print(owners == (set(made) or {{os.getpid()}}), len(os.listdir("/proc/self/fd")) - before)
+"""
+    assert said(script) == ["True 0"]
+
+
 @pytest.mark.parametrize("whom", ["0", "os.getpid()"], ids=["the group", "the command alone"])
 def test_interrupted_meanwhile_it_leaves_no_process(whom: str) -> None:
     script = """

@@ -6,6 +6,7 @@ Imports nothing of vgglab but ``machine``.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import pickle
@@ -22,6 +23,8 @@ Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
+MOST = 16
+"""Forks at a time: each copies a part of this process's memory."""
 BYTES = 4
 """Of an item's place."""
 
@@ -31,7 +34,7 @@ def in_forks(
     items: Sequence[Item],
     meanwhile: Callable[[], object] | None = None,
 ) -> list[Found]:
-    """What a function returns for each item, computed by as many forks as there are cores.
+    """What a function returns for each item, computed by as many forks as there are cores, or MOST.
 
     Here, one after another, where a fork is not safe: outside Linux, and in a process with threads,
     whose locks a fork would find closed, or with torch. Also where a fork fails, so that an error
@@ -42,7 +45,7 @@ def in_forks(
         items: what it is called with.
         meanwhile: called once in this process, while the forks compute.
     """
-    count = min(cores(), len(items)) if _is_safe() else 1
+    count = min(cores(), len(items), MOST) if _is_safe() else 1
     if count < 2:
         if meanwhile:
             meanwhile()
@@ -50,7 +53,9 @@ def in_forks(
     places = _places(len(items))
     forks: list[tuple[int, BinaryIO]] = []
     try:
-        forks.extend(_forked(function, items, places) for _ in range(count))
+        with contextlib.suppress(OSError):  # no memory, or too many processes: fewer do it
+            for _ in range(count):
+                forks.append(_forked(function, items, places))
         if meanwhile:
             meanwhile()
         parts = [reader.read() for _, reader in forks]
@@ -92,7 +97,13 @@ def _forked(
     with warnings.catch_warnings():
         # Python 3.12 and later warn of the threads of OpenBLAS, which ends them in a fork itself.
         warnings.simplefilter("ignore", DeprecationWarning)
-        process = os.fork()
+        try:
+            process = os.fork()
+        except OSError:
+            os.close(reading)
+            os.close(writing)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            raise
     if process:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(writing)
