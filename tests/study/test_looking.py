@@ -255,6 +255,21 @@ def test_looks_that_are_declared_afterwards_give_back_nothing_that_was_spent() -
     assert (first.look, first.spent) == (1, 1.0)
 
 
+@pytest.mark.parametrize("looks", [(), (5,)])
+def test_one_seed_which_gives_no_word_has_spent_nothing(looks: tuple[int, ...]) -> None:
+    (found,) = after(one_claim(), one_claim(seeds=1), looks=looks)
+    (alone,) = after(one_claim(), looks=looks)
+    assert (found.look, found.spent) == (alone.look, alone.spent)
+    assert not reported(one_claim(seeds=1))[0].ledger[0].claims
+    # Also where an earlier version has entered it.
+    (line,) = reported(one_claim(seeds=2))[0].ledger
+    of_one = {key: dataclasses.replace(c, seeds=(0,)) for key, c in line.claims.items()}
+    view = dataclasses.replace(one_claim(), ledger=[dataclasses.replace(line, claims=of_one)])
+    assert judge(dataclasses.replace(view, looks=looks))[0][0].look == 1
+    (shares,) = after(one_claim(direction="trains"), one_claim(direction="trains", seeds=1))
+    assert shares.look == 2  # which runs train is told of each
+
+
 def test_more_looks_than_were_declared_begin_no_new_five_percent() -> None:
     view = dataclasses.replace(one_claim(seeds=3), looks=(2, 3))
     lines = look_lines(with_looks(view), 1.0)

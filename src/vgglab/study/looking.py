@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from vgglab.runs.status import wall_minutes
 from vgglab.study.claims.comparisons import comparisons
-from vgglab.study.claims.looks import seeds_of_look
+from vgglab.study.claims.looks import can_give_a_word, seeds_of_look
 from vgglab.study.claims.record import claims_record
 from vgglab.study.claims.tested import Point
 from vgglab.study.claims.wanted import wanted
@@ -115,7 +115,8 @@ def _line(view: StudyView, look: int | None, minutes: float, now: float) -> Look
     asked = {comparison.key: comparison for comparison in comparisons(view)[0]}
     for record in claims_record(view)["claims"]:
         key, seeds = claim_key(record["claim"], record["setting"]), tuple(record["seeds"]["used"])
-        if look is None and record["seeds"]["waiting"]:
+        may_speak = not record["seeds"]["waiting"] and can_give_a_word(asked[key], len(seeds))
+        if look is None and not may_speak:
             continue
         claims[key] = LookedAt(
             seeds=seeds,

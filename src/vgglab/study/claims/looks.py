@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vgglab.study.claims.comparisons import Comparison
+from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.spending import Spending, spending
 from vgglab.study.ledger import LookedAt, LookLine, claim_of_key
@@ -38,6 +39,7 @@ def looks_of(view: StudyView, comparison: Comparison) -> Looks:
     was a look, and this one is another if it is of other runs (more seeds, other seeds, another
     net that is averaged over) or asks another question of them. What was spent then is spent,
     whether or not the runs are still here; also where looks were declared afterwards, or others.
+    A judgement that could give no word, whatever came out, has spent nothing.
     """
     declared = [frozenset(seeds_of_look(view, n)) for n in range(1, len(view.looks) + 1)]
     present = _judgement_of(comparison, sorted(comparison.seeds))
@@ -49,12 +51,17 @@ def looks_of(view: StudyView, comparison: Comparison) -> Looks:
                 is_known = is_known or _is_declared(view, line, found, comparison)
             elif found.is_same(present):
                 is_known = True
-            if found.seeds and not is_known:
+            if can_give_a_word(comparison, len(found.seeds)) and not is_known:
                 earlier.append(found)
     repeated = [_if_repeatable(found, comparison) for found in earlier]
     now = declared or ([comparison.seeds] if comparison.seeds else [])
     still = [seeds for seeds in now if seeds not in repeated]
     return Looks([*repeated, *still], spending(() if repeated else view.looks))
+
+
+def can_give_a_word(comparison: Comparison, seeds: int) -> bool:
+    """Whether a claim may get a word with so many seeds: with one no noise of errors is known."""
+    return seeds > 1 or (seeds == 1 and DIRECTIONS[comparison.claim.direction].counts_runs)
 
 
 def _judgements(line: LookLine, comparison: Comparison) -> Iterator[LookedAt]:
