@@ -11,8 +11,9 @@ from study_points import missing, run, view
 
 from vgglab.config.claims import parse_claims
 from vgglab.report.screen import screen_lines
+from vgglab.report.tables import seeds_trained
 from vgglab.runs import State
-from vgglab.study import StudyView, claims_record, summarise
+from vgglab.study import Arm, StudyView, Summary, claims_record, summarise
 
 LONG = {
     "statement": "x",
@@ -109,6 +110,13 @@ def test_points_that_are_missing_or_did_not_train() -> None:
     assert lines[4].split() == ["A", "11", "-", "-", *["0", "of", "1", "(1", "diverged)"], "-"]
     assert lines[5].split() == ["B", "13", "-", "-", *["0", "of", "1", "(1", "pending)"], "-"]
     assert lines[-1] == "inconclusive: 1 of its runs have no outcome yet"
+
+
+def test_a_run_that_was_not_tested_so_is_counted_as_such() -> None:
+    arm = Arm("b", "batch", "he")
+    states = {"diverged": 1, "finished": 2}
+    found = Summary(arm, "dense", 13, (0, 1, 2), states, top1_error={0: 5.0}, top5_error={})
+    assert seeds_trained(found) == "1 of 3 (1 diverged, 1 not tested)"
 
 
 def test_the_first_protocols_table_and_how_many_more_the_page_has() -> None:

@@ -32,8 +32,10 @@ def _mean_and_interval(estimate: Estimate | None) -> list[str]:
 
 
 def seeds_trained(summary: Summary) -> str:
-    """``2 of 3 (1 diverged)``."""
-    return f"{summary.trained} of {summary.asked}{other_states(summary.states)}"
+    """``2 of 3 (1 diverged)``; a run may not have been tested under the protocol."""
+    untested = summary.states.get("finished", 0) - summary.trained
+    states = {**summary.states, **({"not tested": untested} if untested > 0 else {})}
+    return f"{summary.trained} of {summary.asked}{other_states(states)}"
 
 
 def error_table(summaries: Sequence[Summary], names: ArmNames, caption: str = "") -> Table:
