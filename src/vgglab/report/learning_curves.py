@@ -20,7 +20,7 @@ from vgglab.study import Arm, Curve, Split, mean_curve, norm_order
 _STYLES: dict[Split, Literal["--", "-"]] = {"train": "--", "validation": "-"}
 _MARKS: dict[Split, str] = {"train": "^", "validation": "o"}
 """Of one epoch."""
-_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 _COLUMNS = 2
 
 
@@ -56,7 +56,7 @@ def _draw_arm(axes: Axes, arm: Arm, curves: Sequence[Curve], floor: float) -> No
         axes.plot(*mean, color=colour, linestyle=line, linewidth=1.7)
 
 
-def _legend(figure: Canvas, norms: Sequence[str], unfinished: bool) -> None:
+def _legend(figure: Canvas, norms: Sequence[str], unfinished: bool, *, with_marks: bool) -> None:
     several = len(norms) > 1
     columns: list[list[tuple[Line2D, str]]] = []
     for split, line in _STYLES.items():
@@ -64,7 +64,9 @@ def _legend(figure: Canvas, norms: Sequence[str], unfinished: bool) -> None:
         for norm in norms:
             label = f"{split}, {norm_label(norm)}" if several else split
             colour = norm_colour(norm)
-            entries.append((Line2D([], [], color=colour, linestyle=line, linewidth=1.7), label))
+            handle = Line2D([], [], color=colour, linestyle=line, linewidth=1.7)
+            handle.set_marker(_MARKS[split] if with_marks else "")
+            entries.append((handle, label))
         columns.append(entries)
     if unfinished:
         cross = Line2D([], [], color=ink(), linestyle="", marker="x", markersize=5)
@@ -103,7 +105,8 @@ def _drawn(curves: Mapping[Arm, Sequence[Curve]], unfinished: bool) -> Canvas:
         axes.tick_params(labelbottom=True)
         axes.set_xlabel("epoch")
     figure.supylabel("top-1 error, % (log scale)", fontsize="medium")
-    _legend(figure, norms, unfinished)
+    points = [getattr(c, split) for cs in curves.values() for c in cs for split in _STYLES]
+    _legend(figure, norms, unfinished, with_marks=any(len(found) == 1 for found in points))
     return figure
 
 
@@ -120,10 +123,9 @@ def _show_two_ticks(axes: Axes) -> None:
     """Widen axes so far that errors, and epochs, can be read where all are nearly the same."""
     low, high = axes.get_ylim()
     if sum(low <= tick <= high for tick in _TICKS) < 2:
-        below = [tick for tick in _TICKS if tick < high]
-        above = [tick for tick in _TICKS if tick > low]
-        ends = max(below[-2:-1] or below, default=low), min(above[1:2] or above, default=high)
-        axes.set_ylim(min(low, *ends), max(high, *ends))
+        below = max((tick for tick in _TICKS if tick < low), default=low)
+        above = min((tick for tick in _TICKS if tick > high), default=high)
+        axes.set_ylim(below, above)
     first, last = axes.get_xlim()
     if last - first < 1:
         axes.set_xlim(round(first) - 1, round(last) + 1)
