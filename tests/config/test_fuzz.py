@@ -86,6 +86,7 @@ def check_one(data: str, path: str, value: Any) -> None:
     json.dumps(plain(config), allow_nan=False)
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.sampled_from(FIELDS), VALUES)
 def test_any_value_in_any_field(field: tuple[str, str], value: Any) -> None:

@@ -81,6 +81,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunDirectory, "_is_of_this_folder", lambda *_: True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_a_living_owner_elsewhere_is_waited_for_and_a_dead_one_is_not(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "r")
@@ -141,6 +142,7 @@ def contend(path: Path, machine: str, start: Barrier, inside: Any, most: Any) ->
             inside.value -= 1
 
 
+@pytest.mark.slow
 def test_of_many_that_take_over_at_once_one_is_inside_at_a_time(tmp_path: Path) -> None:
     """Without the kernel's lock, as on two machines: the files alone decide."""
     path = tmp_path / "r"

@@ -12,6 +12,7 @@ from vgglab.runs import RunDirectory, Status, read_metrics
 from vgglab.training.experiment import run_experiment
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vgg_f", "vgg_m", "vgg_s"])
 def test_an_epoch_of_each(name: str, small_config: Config, tmp_path: Path) -> None:
     recipe = dataclasses.replace(small_config.recipe, epochs=1, scale_min=48, scale_max=48)

@@ -175,6 +175,7 @@ def test_interrupted_and_resumed_is_uninterrupted(
     assert result["validation"] == expected["validation"]
 
 
+@pytest.mark.slow
 def test_a_kill_within_an_epoch_loses_minutes_not_the_epoch(
     small_config: Config, tmp_path: Path, uninterrupted: Uninterrupted
 ) -> None:
@@ -188,6 +189,7 @@ def test_a_kill_within_an_epoch_loses_minutes_not_the_epoch(
     assert_same_bits(weights(run), weights(uninterrupted[0]))
 
 
+@pytest.mark.slow
 def test_plateau_ends_the_training_at_the_last_plateau(
     small_config: Config, tmp_path: Path
 ) -> None:

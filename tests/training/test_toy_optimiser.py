@@ -74,6 +74,7 @@ def test_it_is_part_of_a_runs_identity_and_sgd_is_what_runs_had_before(config: C
     assert "optimizer" not in semantic(Config())["recipe"]
 
 
+@pytest.mark.slow
 def test_a_run_trains_and_resumes_with_the_same_bits(config: Config, tmp_path: Path) -> None:
     whole, parts = directory(tmp_path, "whole"), directory(tmp_path, "parts")
     sink, resumed = MemorySink(), MemorySink()

@@ -67,14 +67,13 @@ def rates(points: list[StudyPoint]) -> list[tuple[str, int, float]]:
     return [(p.config.model.name, p.config.seed, p.config.recipe.learning_rate) for p in points]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "made_of_it",
     [
         "recipe.label_smoothing=${recipe.learning_rate}",
-        pytest.param("data.split_seed=${seed}", marks=pytest.mark.slow),
-        pytest.param(
-            "recipe.label_smoothing=${oc.select:recipe.learning_rate,0.5}", marks=pytest.mark.slow
-        ),
+        "data.split_seed=${seed}",
+        "recipe.label_smoothing=${oc.select:recipe.learning_rate,0.5}",
     ],
 )
 def test_what_is_made_of_a_tuned_field_or_a_seed_follows_it(made_of_it: str) -> None:

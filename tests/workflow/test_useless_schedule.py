@@ -103,12 +103,17 @@ def test_what_was_trained_or_begun_before_is_not_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "launch",
     [
-        (),
-        ("-m", "model=a", "seed=0,1"),
-        ("-m", "model=a", "seed=0,1", "study.tune={recipe.schedule.name:[cosine,plateau]}"),
-        ("task=plan", "sweeps=lrn", "claims=none"),
+        pytest.param((), id="a run"),
+        pytest.param(("-m", "model=a", "seed=0,1"), marks=pytest.mark.slow, id="a study"),
+        pytest.param(
+            ("-m", "model=a", "seed=0,1", "study.tune={recipe.schedule.name:[cosine,plateau]}"),
+            marks=pytest.mark.slow,
+            id="a tuned study",
+        ),
+        pytest.param(
+            ("task=plan", "sweeps=lrn", "claims=none"), marks=pytest.mark.slow, id="a plan"
+        ),
     ],
-    ids=["a run", "a study", "a tuned study", "a plan"],
 )
 def test_a_launch_ends_with_the_line_and_nothing_is_written(
     command: Command, tmp_path: Path, launch: tuple[str, ...]
