@@ -96,10 +96,9 @@ def _composed(grid: Sequence[Sequence[str]]) -> list[Composed]:
         follow = {
             index: members[0]
             for members in arms.values()
+            if seed_is_all and not found[members[0]].interpolations.may_use("seed")
             for index in members
-            if seed_is_all
-            and not found[members[0]].interpolations.may_use("seed")
-            and _seed_of(grid[index]) is not None
+            if _seed_of(grid[index]) is not None
         }
         compose_all([i for i in range(len(grid)) if i not in found and i not in follow])
     for index, first in follow.items():
