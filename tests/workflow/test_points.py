@@ -49,6 +49,7 @@ def test_of_the_points_of_an_arm_one_is_composed(monkeypatch: pytest.MonkeyPatch
         return compose(*arguments, **keywords)
 
     monkeypatch.setattr("vgglab.workflow.compose.compose", watched)
+    monkeypatch.setattr("vgglab.forks.cores", lambda: 1)  # no fork would tell
     arms = ("model=a", "model=d", "model=b")
     grid = [[*TRAINER, arm, f"seed={seed}"] for arm in arms for seed in range(5)]
     with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
