@@ -45,7 +45,7 @@ def candidates(work: Path, models: str, seeds: str, epochs: int) -> dict[str, Ca
     sweep = [
         str(ROOT / "run.py"), "-m", "sweeps=quickstart", f"hydra.sweeper.params.model='{models}'",
         f"hydra.sweeper.params.seed='{seeds}'", f"recipe.epochs={epochs}", f"paths.data={data}",
-        "study.looks=[]", "recipe.schedule.warmup_epochs=0.5",
+        "study.looks=[]",
     ]  # fmt: skip
     theirs = [
         str(Path(__file__).with_name("template.py")), "-m", f"model={models}", f"seed={seeds}",
@@ -81,7 +81,6 @@ def main() -> None:
             [
                 str(ROOT / "run.py"), "experiments=laptop", "recipe.epochs=1", "model.width=0.0625",
                 "trainer.threads=1", "tracking=off", f"paths.data={work / 'datasets'}",
-                "recipe.schedule.warmup_epochs=0.5",
             ],
         )  # fmt: skip
         begun = time.time()

@@ -49,12 +49,7 @@ def main() -> None:
     folder = options.folder.resolve()
     folder.mkdir(parents=True)
     net = ["sweeps=lrn", "hydra.sweeper.params.model=d", "hydra.sweeper.params.seed='0'"]
-    net += [
-        "claims=none",
-        "recipe.epochs=1",
-        "recipe.schedule.warmup_epochs=0.5",
-        "trainer.compile=none",
-    ]
+    net += ["claims=none", "recipe.epochs=1", "trainer.compile=none"]
     if options.small:
         net[1] = "hydra.sweeper.params.model=a"
         net += ["model.width=0.0625", "data=digits", "data.classes=6", "trainer.threads=1"]

@@ -56,4 +56,4 @@ def test_a_study_with_a_folder_of_runs_of_its_own_is_tested_by_its_name(
 def test_a_name_that_no_study_has_is_refused(command: Command) -> None:
     ended = command("task=report", "study.name=nothing")
     assert ended.returncode == 2
-    assert "or study.name=NAME of one that was launched" in ended.stderr
+    assert "study.name=nothing: no study of this name was launched in studies" in ended.stderr

@@ -116,7 +116,8 @@ def test_killed_resumed_and_synced_is_complete(lab: Lab, server: Server) -> None
 
 
 def test_a_run_goes_up_while_it_is_at_work(lab: Lab, server: Server) -> None:
-    training = lab.start(*LONG, "seed=9", "tracking=offline", "tracking.project=live")
+    longer = (*SMALL, "recipe.epochs=40", "trainer.log_every=5")  # than a sync takes to begin
+    training = lab.start(*longer, "seed=9", "tracking=offline", "tracking.project=live")
     wait_for(lambda: list(lab.folder.glob("runs/*/wandb/offline-run-*")), seconds=120)
     (run,) = lab.runs()
     uploading = lab.start("task=sync", "sync.live=true", "tracking.project=live")

@@ -15,7 +15,7 @@ from vgglab.workflow.pretraining import directory_of, stages_of
 from vgglab.workflow.resolve import resolve
 from vgglab.workflow.useless_schedule import refuse_useless_schedules
 
-TOO_LONG = "the learning rate would never reach its value"
+TOO_SHORT = "the learning rate does not reach its value"
 
 
 def config_with(folder: Path, recipe: dict[str, Any], **others: Any) -> Config:
@@ -43,13 +43,8 @@ def finish(run: RunDirectory) -> None:
             "which has no warm-up",
         ),
         (
-            schedule("cosine", 2.0, epochs=1),
-            f"recipe.schedule.warmup_epochs = 2: with recipe.epochs = 1 {TOO_LONG}; must be no "
-            "longer than the training, or 0 for none",
-        ),
-        (
-            schedule("step", 7.5, epochs=5),
-            f"warmup_epochs = 7.5: with recipe.epochs = 5 {TOO_LONG}",
+            schedule("plateau", 2.0, epochs=1),
+            "recipe.schedule.warmup_epochs = 2: must be 0 with recipe.schedule.name = plateau",
         ),
     ],
 )
@@ -76,8 +71,18 @@ def test_a_schedule_that_does_something_passes(tmp_path: Path, recipe: dict[str,
     refuse_useless_schedules([config_with(tmp_path, recipe)])
 
 
+def test_of_a_run_that_ends_in_its_warm_up_there_is_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = config_with(tmp_path, schedule("cosine", 2.0, epochs=1))
+    refuse_useless_schedules([config, config])
+    refuse_useless_schedules([config_with(tmp_path, schedule("step", 2.0, epochs=2))])
+    note = f"note: recipe.schedule.warmup_epochs = 2: with recipe.epochs = 1 {TOO_SHORT}\n"
+    assert capsys.readouterr().err == note
+
+
 def test_a_parent_is_checked_with_its_child(tmp_path: Path) -> None:
-    init = {"name": "from_run", "parent": {"recipe": {"epochs": 1}}}
+    init = {"name": "from_run", "parent": {"recipe": {"schedule": {"name": "plateau"}}}}
     config = config_with(tmp_path, schedule("cosine", 2.0, epochs=5), init=init)
     with pytest.raises(ConfigError, match=r"^init\.parent\.recipe\.schedule\.warmup_epochs = 2: "):
         refuse_useless_schedules([config])

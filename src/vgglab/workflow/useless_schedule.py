@@ -1,10 +1,12 @@
-"""Refuses schedules of which a part would do nothing, where a run is launched.
+"""Refuses schedules of which a part would do nothing, and tells of one that the run is too short
+for, where a run is launched.
 
 Not where a config is parsed: finished runs that were trained with one stay as readable as others.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 from vgglab.config import Config
@@ -22,32 +24,26 @@ def refuse_useless_schedules(configs: Iterable[Config]) -> None:
         configs: resolved, of runs that are to be launched.
 
     Raises:
-        ConfigError: a warm-up would change nothing, or be longer than the training.
+        ConfigError: a warm-up would change nothing.
     """
+    told: set[str] = set()
     for config in configs:
         stages = stages_of(config)
         for stage in still_to_train(stages):
             if stage.directory.has_checkpoint:
                 continue
+            recipe, warmup = stage.config.recipe, stage.config.recipe.schedule.warmup_epochs
             generations = len(stages) - 1 - stages.index(stage)
-            if why := _why_useless(stage.config):
-                raise ConfigError(f"{PARENT * generations}recipe.schedule.warmup_epochs = {why}")
-
-
-def _why_useless(config: Config) -> str:
-    """The value of the warm-up and why it is of no use; empty where it is."""
-    recipe = config.recipe
-    warmup = recipe.schedule.warmup_epochs
-    if not warmup:
-        return ""
-    if recipe.schedule.name == "plateau":
-        return (
-            f"{warmup:g}: must be 0 with recipe.schedule.name = plateau, which has no warm-up; or "
-            "take cosine or step"
-        )
-    if warmup > recipe.epochs:
-        return (
-            f"{warmup:g}: with recipe.epochs = {recipe.epochs} the learning rate would never reach "
-            "its value; must be no longer than the training, or 0 for none"
-        )
-    return ""
+            where = f"{PARENT * generations}recipe.schedule.warmup_epochs = {warmup:g}"
+            if warmup and recipe.schedule.name == "plateau":
+                raise ConfigError(
+                    f"{where}: must be 0 with recipe.schedule.name = plateau, which has no "
+                    "warm-up; or take cosine or step"
+                )
+            if warmup > recipe.epochs:  # who tries a shipped study for an epoch means no harm
+                told.add(
+                    f"{where}: with recipe.epochs = {recipe.epochs} the learning rate does not "
+                    "reach its value"
+                )
+    for note in sorted(told):
+        print(f"note: {note}", file=sys.stderr)
