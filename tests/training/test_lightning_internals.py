@@ -8,10 +8,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import pytorch_lightning as pl
+from pytorch_lightning.trainer import call
 
 from vgglab.config import Config
 from vgglab.signals import StopRequest
-from vgglab.training.lightning_internals import leave_signals_alone
+from vgglab.training.lightning_internals import STEP_HOOKS, leave_signals_alone
 from vgglab.training.trainer import trainer_of
 from vgglab.world import ALONE
 
@@ -40,3 +42,22 @@ def test_no_context_is_made_for_a_profiler_that_does_nothing(small_config: Confi
     assert profiler.profile("one hook") is profiler.profile("another")
     with profiler.profile("outer"), profiler.profile("inner"):
         pass
+
+
+def test_hooks_that_a_callback_has_are_called_and_the_others_are_not(small_config: Config) -> None:
+    called = []
+
+    class Counts(pl.Callback):
+        def on_train_batch_start(self, *_: Any) -> None:
+            called.append("start")
+
+    class Inherits(Counts):
+        def on_train_batch_end(self, *_: Any) -> None:
+            called.append("end")
+
+    trainer: Any = trainer_of(small_config, ALONE, [Counts(), Inherits()], [])
+    trainer.callbacks = made = [c for c in trainer.callbacks if isinstance(c, Counts)]
+    for hook in STEP_HOOKS:
+        call._call_callback_hooks(trainer, hook)
+    assert called == ["start", "start", "end"]
+    assert [c.on_before_backward for c in made] == [None, None]

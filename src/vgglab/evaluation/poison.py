@@ -10,7 +10,4 @@ def poison(values: Tensor) -> Tensor:
 
     Nothing is read back, so that a GPU goes on computing. For an empty tensor: 0.
     """
-    if not values.numel():
-        return values.new_zeros(())
-    largest = values.detach().abs().amax()  # NaN where a value is NaN
-    return 0 * largest
+    return (0 * values.detach()).sum()  # multiplied first: a sum could overflow

@@ -9,36 +9,22 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
-from torch.utils.hooks import RemovableHandle
 
 from vgglab.evaluation.poison import poison
+from vgglab.models.kernels.finite import are_finite
 from vgglab.runs import RunDirectory
 from vgglab.training.checkpoints import AtomicCheckpointIO
 from vgglab.training.distributed import ProcessGroup
+from vgglab.training.module import Classifier
 from vgglab.training.outcomes import Diverged
 
 log = logging.getLogger(__name__)
-
-
-def are_finite(gradients: Sequence[Tensor]) -> Tensor:
-    """Whether every value is finite, as a tensor on their device.
-
-    On a CPU it looks at their sums, in a tenth of the time that a maximum takes. A sum that is not
-    finite may have overflowed: then it looks at each value.
-    """
-    if gradients[0].is_cuda:
-        return get_total_norm(gradients, norm_type=math.inf).isfinite()
-    summed = torch.stack([gradient.sum() for gradient in gradients]).isfinite().all()
-    if summed:
-        return summed
-    return torch.stack([gradient.isfinite().all() for gradient in gradients]).all()
 
 
 class FiniteWatch(pl.Callback):
@@ -51,7 +37,13 @@ class FiniteWatch(pl.Callback):
     """
 
     def __init__(
-        self, directory: RunDirectory, group: ProcessGroup, *, every: int, at_once: bool = True
+        self,
+        directory: RunDirectory,
+        group: ProcessGroup,
+        *,
+        every: int,
+        at_once: bool = True,
+        in_cpp: bool = False,
     ) -> None:
         """
         Args:
@@ -59,11 +51,10 @@ class FiniteWatch(pl.Callback):
             group: the processes of the run.
             every: steps between two looks.
             at_once: look at every step.
+            in_cpp: look by the kernel, on a CPU.
         """
         self._directory, self._group, self._every, self._at_once = directory, group, every, at_once
-        self._hook: RemovableHandle | None = None
-        self._logits_poison: Tensor | None = None
-        """0, or NaN if logits of the latest forward are not finite."""
+        self._in_cpp = in_cpp
         self._bad: dict[str, Tensor] = {}
         """Logits and loss: NaN if any was not finite since the last look."""
         self._found_inf: Tensor | None = None
@@ -73,24 +64,11 @@ class FiniteWatch(pl.Callback):
         self._finite_steps = 0
         """Steps that were finite at the last look."""
 
-    def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module.net, nn.Module)
-        self._hook = module.net.register_forward_hook(self._after_forward)
-
-    def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        # The test copies the net, and a copy would take with it all that the hook reaches.
-        assert self._hook is not None
-        self._hook.remove()
-
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._finite_steps = trainer.global_step
         self._found_inf, self._finite_since = (
             torch.zeros((), device=module.device) for _ in range(2)
         )
-
-    def _after_forward(self, net: nn.Module, inputs: Any, logits_nk: Tensor) -> None:
-        if net.training:
-            self._logits_poison = poison(logits_nk).float()
 
     def on_before_backward(
         self, trainer: pl.Trainer, module: pl.LightningModule, loss: Tensor
@@ -102,8 +80,8 @@ class FiniteWatch(pl.Callback):
             module: the classifier.
             loss: of the micro-batch.
         """
-        logits = self._logits_poison if self._logits_poison is not None else loss.new_zeros(())
-        shown = {"logits": logits, "loss": poison(loss)}
+        assert isinstance(module, Classifier)
+        shown = {"logits": module.logits_poison, "loss": poison(loss)}
         for name, value in shown.items():
             self._bad[name] = self._bad[name] + value if name in self._bad else value
         total = shown["logits"] + shown["loss"]
@@ -123,8 +101,16 @@ class FiniteWatch(pl.Callback):
             Diverged: it is not, and looks are made at once.
         """
         weights = (p for group in optimizer.param_groups for p in group["params"])
-        gradients = [p.grad for p in weights if p.grad is not None]
-        is_bad = ~are_finite(gradients)
+        gradients = [gradient for p in weights if (gradient := p.grad) is not None]
+        if gradients[0].is_cuda:
+            is_bad = ~get_total_norm(gradients, norm_type=math.inf).isfinite()
+        else:
+            is_finite = are_finite(gradients, in_cpp=self._in_cpp)
+            if self._at_once and is_finite:
+                self._finite_steps += 1
+                self._bad = {}
+                return
+            is_bad = torch.tensor(not is_finite)
         assert self._found_inf is not None
         assert self._finite_since is not None
         # In place, and the same tensor at every step: a captured graph of a step could hold it.

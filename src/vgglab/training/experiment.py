@@ -16,6 +16,7 @@ from vgglab.data.splits import check_shared_by
 from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.models.cost import NetCost
 from vgglab.models.kernels.build import share_compiled_code
+from vgglab.models.kernels.finite import looks_in_cpp
 from vgglab.models.kernels.select import use_kernels
 from vgglab.models.vgg import VGG, parameters_by_block
 from vgglab.runs import MetricsLog, Result, RunDirectory, Status, read_metrics
@@ -123,6 +124,7 @@ def run_experiment(
             group,
             every=config.trainer.log_every,
             at_once=not skips_steps_on_device(config),
+            in_cpp=looks_in_cpp(config.trainer),
         ),
         EqualHeads(module.factored_layers, group) if module.factored_layers else None,
         gradients,

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from vgglab.evaluation.poison import poison
-
 
 class StepLoss:
     """Sums the losses of a step's micro-batches, each already divided by their number."""
@@ -59,25 +57,24 @@ class SplitMeter(Metric):
     def update(self, logits_nk: Tensor, labels_n: Tensor, loss_sum: Tensor) -> None:
         """Count this process's part of a batch; it may be empty.
 
-        A logit that is not finite makes the split's loss NaN, whatever its own image's loss is.
-
         Args:
             logits_nk: class scores (N, K).
             labels_n: classes of the images (N,).
             loss_sum: sum of the images' losses, a scalar.
         """
-        count = len(labels_n)
-        if not count:
+        if not len(labels_n):
             return
-        hits = []
-        for k in self._top_k:
-            # The first of equal logits counts, as in torchmetrics: a dead net is not always right.
-            found = logits_nk.argmax(1)[:, None] if k == 1 else logits_nk.topk(k).indices
-            hits.append((found == labels_n[:, None]).sum())
+        # The first of equal logits counts, as in torchmetrics: a dead net is not always right.
+        wrong = [
+            (logits_nk.argmax(1) != labels_n).sum()
+            if k == 1
+            else (logits_nk.topk(k).indices != labels_n[:, None]).all(1).sum()
+            for k in self._top_k
+        ]
         # Not in place: a state dict may share the memory.
-        self.wrong_k = self.wrong_k + (count - torch.stack(hits))
-        self.loss_sum = self.loss_sum + loss_sum + poison(logits_nk)
-        self.images = self.images + count
+        self.wrong_k = self.wrong_k + torch.stack(wrong)
+        self.loss_sum = self.loss_sum + loss_sum
+        self.images = self.images + len(labels_n)
 
     def compute(self) -> Tensor:
         """The mean loss, as torchmetrics requires this method; see ``values`` for the rest."""

@@ -15,6 +15,7 @@ from vgglab.data.errors import DataError
 from vgglab.data.keyed_random import dropout_keys
 from vgglab.data.loaders import Batch
 from vgglab.data.order import largest_part
+from vgglab.evaluation.poison import poison
 from vgglab.models.batch_norm import share_running_moments
 from vgglab.models.dropout import dropout_layers, keyed_dropout
 from vgglab.models.linear import Exchange, exchanged_factors, factored_layers
@@ -55,6 +56,8 @@ class Classifier(pl.LightningModule):
         self.validation_meter = SplitMeter(config.protocol.top_k)
         self.results: dict[str, dict[str, float]] = {}
         """Values of the latest finished pass over each split."""
+        self.logits_poison = torch.zeros(())
+        """0, or NaN if logits of the latest step are not finite, whatever the loss is."""
 
     def forward(self, images_nchw: Tensor) -> Tensor:
         """Logits (N, K) of normalised images (N, C, H, W)."""
@@ -70,7 +73,10 @@ class Classifier(pl.LightningModule):
         loss = nn.functional.cross_entropy(
             logits_nk, batch.labels_n, reduction="sum", label_smoothing=smoothing
         )
-        self._meter(split).update(logits_nk.detach(), batch.labels_n, loss.detach())
+        self.logits_poison = poison(logits_nk)
+        self._meter(split).update(
+            logits_nk.detach(), batch.labels_n, loss.detach() + self.logits_poison
+        )
         return loss
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -24,6 +24,7 @@ class ProgressScreen(pl.Callback):
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
         self._console = plain_console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self._has_terminal = self._console.is_terminal
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=12),
@@ -67,11 +68,11 @@ class ProgressScreen(pl.Callback):
         )
 
     def _stop(self) -> None:
-        if self._console.is_terminal:
+        if self._has_terminal:
             self._bar.stop()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if self._console.is_terminal:
+        if self._has_terminal:
             self._bar.start()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -91,7 +92,8 @@ class ProgressScreen(pl.Callback):
             batch: the micro-batch.
             index: its index within the epoch, from 0.
         """
-        self._bar.update(self._task, completed=index + 1)
+        if self._has_terminal:
+            self._bar.update(self._task, completed=index + 1)
 
     def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._describe(trainer, ", validation")

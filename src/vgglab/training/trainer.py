@@ -13,7 +13,11 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from vgglab.config import Config, TrainerConfig
 from vgglab.training.checkpoints import AtomicCheckpointIO
 from vgglab.training.distributed import Environment, SizeGuard
-from vgglab.training.lightning_internals import broadcast_no_signals, leave_signals_alone
+from vgglab.training.lightning_internals import (
+    broadcast_no_signals,
+    leave_signals_alone,
+    skip_empty_hooks,
+)
 from vgglab.training.strategy import strategy_of
 from vgglab.world import World
 
@@ -69,6 +73,7 @@ def trainer_of(
     )
     leave_signals_alone(trainer)
     broadcast_no_signals(trainer)
+    skip_empty_hooks(trainer)
     return trainer
 
 
