@@ -47,7 +47,7 @@ class ProcessLauncher(Launcher):
         leave_agent()  # a study is many runs, and none of them the agent's
         self._sweeper = str(config.hydra.runtime.choices["hydra/sweeper"])
         self._has_whole_study = config.hydra.sweeper._target_ == STUDY_SWEEPER
-        self._folder = Path(config.hydra.sweep.dir)
+        self._folder, self._studies = Path(config.hydra.sweep.dir), str(config.paths.studies)
         self._paths = [str(path) for path in config.paths.values()]
         self._chosen: ChosenPoints | None = None
 
@@ -71,11 +71,13 @@ class ProcessLauncher(Launcher):
         # Hydra loads every plugin at the start of every command; most need no study.
         from vgglab.commands.chosen_points import ChosenPoints
         from vgglab.commands.study import run_study
+        from vgglab.workflow.places import refuse_unwritable_studies
         from vgglab.workflow.snapshot import from_a_copy
 
         if self._has_whole_study:
             with from_a_copy(self._folder, self._paths):
                 raise SystemExit(run_study(job_overrides, slurm=self.slurm))
+        refuse_unwritable_studies(self._studies, self._folder)
         self._folder.mkdir(parents=True, exist_ok=True)  # Optuna's writes its best point there
         if self._chosen is None:  # once for all batches
             copied = ExitStack()

@@ -25,7 +25,6 @@ from yaml import YAMLError
 from vgglab.config.parse import ConfigError
 from vgglab.data.errors import DataError
 from vgglab.runs.atomic import write_text
-from vgglab.runs.directory import READ_ONLY
 
 
 class DesignSweeper(Sweeper):
@@ -56,10 +55,13 @@ class DesignSweeper(Sweeper):
         # Hydra loads every plugin at the start of every command; most need no design.
         from vgglab.workflow.compose import MULTIRUN
         from vgglab.workflow.designs import designed
+        from vgglab.workflow.places import refuse_unwritable_studies
 
         assert self.config is not None
         points = designed([f"{key}={value}" for key, value in self._params.items()], arguments)
-        with _record(Path(self.config.hydra.sweep.dir) / MULTIRUN, self.config):
+        folder = Path(self.config.hydra.sweep.dir)
+        refuse_unwritable_studies(str(self.config.paths.studies), folder)
+        with _record(folder / MULTIRUN, self.config):
             return [self.launcher.launch(points, initial_job_idx=0)]
 
 
@@ -68,12 +70,7 @@ def _record(path: Path, config: DictConfig) -> Iterator[None]:
     """Write the command's config, as Hydra's own sweeper does; not that of a refused command."""
     made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else None
-    try:
-        write_text(path, OmegaConf.to_yaml(config))
-    except OSError as error:
-        if error.errno in READ_ONLY:  # which main.py says
-            raise
-        raise ConfigError(f"paths.studies: {path.parent}: {error.strerror}") from error
+    write_text(path, OmegaConf.to_yaml(config))
     try:
         yield
     except (ConfigError, DataError, HydraException, OmegaConfBaseException, YAMLError):

@@ -96,6 +96,20 @@ def test_a_report_of_another_sweep_leaves_a_study_as_it_is(tmp_path: Path) -> No
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.slow
+def test_a_sweep_is_its_file_and_a_study_by_its_name_is_its_last_launch(tmp_path: Path) -> None:
+    """Of a sweep that was launched with one net and one seed of six."""
+    path = tmp_path / "studies" / "quickstart" / "multirun.yaml"
+    path.parent.mkdir(parents=True)
+    choices = "hydra:\n  runtime:\n    choices: {sweeps: quickstart}\n"
+    launched = WHOLE.replace("hydra:\n", choices).replace("study.name=mine", "sweeps=quickstart")
+    path.write_text(launched.replace("seed: '0,1'", "seed: '0'"))
+    for named, points in (("study.name=quickstart", 1), ("sweeps=quickstart", 36)):
+        said = completed(tmp_path, "task=runs", named, "study.looks=[]", "format=csv")
+        assert said.returncode == 0, said.stderr
+        assert len(said.stdout.splitlines()) == 1 + points
+
+
 LISTS = WHOLE.replace("{seed: '0,1'}", "{seed: range(2), model: 'e,a', norm: batch}")
 """Launched with ``-m``, a sweep of which ``model=a`` has taken one net."""
 

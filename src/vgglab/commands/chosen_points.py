@@ -14,6 +14,7 @@ from vgglab.launch.chosen import PointFailed, failed
 from vgglab.runs.records import lowest_validation_error
 from vgglab.streams import plain_console
 from vgglab.workflow.confound_check import refuse_mixed_code
+from vgglab.workflow.places import refuse_unwritable_points
 from vgglab.workflow.points import StudyPoint, compose_points
 from vgglab.workflow.train_points import finish, say, say_what_is_missing, why_not_done
 from vgglab.workflow.useless_schedule import refuse_useless_schedules
@@ -42,7 +43,7 @@ class ChosenPoints:
 
         Raises:
             ConfigError: the points ask for what only a study has, or their code differs from that
-                of earlier ones.
+                of earlier ones, or nothing can be written where their runs or data are to be.
         """
         found = [_point_or_mistake(overrides) for overrides in batch]
         points = list({p.directory.id: p for p in found if isinstance(p, StudyPoint)}.values())
@@ -50,6 +51,7 @@ class ChosenPoints:
         if points:
             _refuse_questions_of_a_study(points[0].config, self._sweeper)
             refuse_mixed_code(self._points)
+            refuse_unwritable_points(p.config for p in points if not p.is_done)
         done = sum(point.is_done for point in points)
         say(self._console, f"{self._sweeper} chose {len(batch)} points, {done} already done")
         failures: list[StudyPoint] = []

@@ -43,6 +43,7 @@ from vgglab.workflow.compose import (
     with_two_studies,
 )
 from vgglab.workflow.help import help_text
+from vgglab.workflow.places import refuse_unwritable
 from vgglab.workflow.selectors import refuse_unread
 from vgglab.world import WorldError, leave_agent, world_of
 
@@ -213,6 +214,7 @@ def dispatch(composed: DictConfig) -> None:
     """Carry out the task of a composed config."""
     config = checked_command(composed)
     refuse_unread(config)
+    refuse_unwritable(config)
     if config.task.name != "train":
         leave_agent()  # it has asked for a run, and this command makes none
     module, _, function = COMMANDS[config.task.name].partition(":")

@@ -92,6 +92,7 @@ def _verified(run: RunDirectory, config: Config, command: Config) -> Certificate
         raise ConfigError(f"{weights} is gone, which {run.id} starts from")
     begun = time.time()
     folder = config.paths.runs_folder.absolute().parent  # on the same disk, and not among the runs
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="verify-", dir=folder) as scratch:
         trials = Trials(tree, weights and weights.absolute(), Path(scratch))
         found = _trials(trials, run, config.recipe.epochs)

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from vgglab.data.errors import DataError
+from vgglab.runs.writable import why_unwritable
+
 MOST_OF_NAME = 40
 """Letters, each of up to 4 bytes, of a file's name in that of its temporary one."""
 
@@ -17,11 +20,15 @@ MOST_OF_NAME = 40
 @contextlib.contextmanager
 def create_once(path: Path) -> Iterator[Path | None]:
     """Yield a temporary file that becomes ``path``, or None where that exists; other processes that
-    ask for it wait."""
+    ask for it wait.
+
+    Raises:
+        DataError: it is not there, and cannot be made there.
+    """
     if path.exists():
         yield None
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with FileLock(path.with_name(f".{path.name}.lock")):
         if path.exists():
             yield None
@@ -44,3 +51,14 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder under ``paths.data`` for what is kept there, unless it is there.
+
+    Raises:
+        DataError: nothing can be made there.
+    """
+    if (why := why_unwritable(folder)) is not None:
+        raise DataError(f"paths.data: {why}")
+    folder.mkdir(parents=True, exist_ok=True)

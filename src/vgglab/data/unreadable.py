@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from vgglab import machine
-from vgglab.data.cache import create_once, replacing
+from vgglab.data.cache import create_once, make_folder, replacing
 from vgglab.data.decode import UnreachableFile
 from vgglab.data.errors import DataError
 from vgglab.data.inspect import inspect_files
@@ -65,7 +65,7 @@ def record_unreadable(listing: Listing, folder: Path, reasons: Reasons) -> None:
         reasons: The unreadable ones.
     """
     path = _record_path(listing, folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with replacing(path) as temporary:
         _write(temporary, listing, reasons)
 

@@ -18,6 +18,7 @@ from filelock import FileLock
 from torch import Tensor, nn
 
 from vgglab.config import Config, FilesConfig
+from vgglab.data.cache import make_folder
 from vgglab.data.decode import decoder_name
 from vgglab.runs.atomic import write_json
 
@@ -79,7 +80,7 @@ def ceiling(folder: Path, hardware: Mapping[str, Any]) -> float:
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / "ceilings" / f"{digest}.json"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
                 device = "cuda" if hardware["accelerator"] == "gpu" else "cpu"
