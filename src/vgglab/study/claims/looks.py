@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vgglab.study.claims.comparisons import Comparison
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.inference import ALPHA
-from vgglab.study.claims.spending import Spending, spending
+from vgglab.study.claims.spending import Sparing, Spending, spending
 from vgglab.study.ledger import LookedAt, LookLine, claim_of_key
 from vgglab.study.view import StudyView
 
@@ -39,7 +39,7 @@ def looks_of(view: StudyView, comparison: Comparison) -> Looks:
     was a look, and this one is another if it is of other runs (more seeds, other seeds, another
     net that is averaged over) or asks another question of them. What was spent then is spent,
     whether or not the runs are still here; also where looks were declared afterwards, or others.
-    A judgement that could give no word, whatever came out, has spent nothing.
+    A judgement that could give no word, whatever came out, has spent nothing, declared or not.
     """
     declared = [frozenset(seeds_of_look(view, n)) for n in range(1, len(view.looks) + 1)]
     present = _judgement_of(comparison, sorted(comparison.seeds))
@@ -56,7 +56,11 @@ def looks_of(view: StudyView, comparison: Comparison) -> Looks:
     repeated = [_if_repeatable(found, comparison) for found in earlier]
     now = declared or ([comparison.seeds] if comparison.seeds else [])
     still = [seeds for seeds in now if seeds not in repeated]
-    return Looks([*repeated, *still], spending(() if repeated else view.looks))
+    speaks = [can_give_a_word(comparison, len(comparison.seeds & seeds)) for seeds in still]
+    asked = [look for look, can in zip(view.looks, speaks, strict=False) if can]
+    rule = spending(() if repeated else asked)
+    silent = frozenset(n for n, can in enumerate(speaks, len(repeated) + 1) if not can)
+    return Looks([*repeated, *still], Sparing(rule, silent) if silent else rule)
 
 
 def can_give_a_word(comparison: Comparison, seeds: int) -> bool:
