@@ -16,7 +16,7 @@ from vgglab.config.claims import parse_claims
 from vgglab.runs import RunDirectory, RunRecord, State
 from vgglab.study import MissingPoint, StudyView
 from vgglab.study.claims.comparisons import comparisons
-from vgglab.study.claims.looks import seeds_of_look
+from vgglab.study.claims.looks import seeds_looked_at, seeds_of_look
 from vgglab.study.claims.verdict import Judgement, judge
 from vgglab.study.claims.wanted import wanted
 from vgglab.study.ledger import LookLine, lines_to_add, look_line, plain_line
@@ -25,7 +25,6 @@ from vgglab.study.looking import (
     look_lines,
     runs_seen,
     runs_used,
-    seeds_looked_at,
     with_looks,
 )
 
@@ -276,7 +275,7 @@ def test_a_declared_look_at_one_seed_of_a_claim_spends_nothing(*, counts_runs: b
     direction = "trains" if counts_runs else "lower"
     late = one_claim(direction=direction)
     own = [run for run in late.runs if run.config.seed > 0]
-    claims = late.claims | {"clear": CLAIMS["clear"]}
+    claims = {**late.claims, "clear": CLAIMS["clear"]}
     points = [*own, *(p for m in "ab" for p in net(m, ERRORS[m], seeds=5))]
     view = study_points.view(*points, claims=claims)
     lines = look_lines(with_looks(dataclasses.replace(view, looks=LOOKS)), 1.0)
