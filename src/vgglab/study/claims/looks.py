@@ -23,6 +23,13 @@ def seeds_of_look(view: StudyView, look: int) -> tuple[int, ...]:
     return tuple(seeds[: view.looks[look - 1]])
 
 
+def seeds_looked_at(view: StudyView) -> tuple[int, ...]:
+    """Seeds of the last complete look; without declared looks those of the study."""
+    if not view.looks:
+        return tuple(sorted({point.config.seed for point in view.points}))
+    return seeds_of_look(view, view.complete) if view.complete else ()
+
+
 @dataclass(frozen=True)
 class Looks:
     """The looks at one claim, and the rule by which they share its 5%."""
