@@ -53,7 +53,7 @@ def test_a_bundle_is_judged_where_nothing_else_is(here: Path) -> None:
     path = here / "studies" / "depth" / "depth.bundle.zip"
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert made.stdout.splitlines() == [
-        "studies/depth/depth.bundle.zip: 2 words, 6 runs, 0.1 MiB",
+        "studies/depth/depth.bundle.zip: 1 word (1 claim not asked), 6 runs, 0.1 MiB",
         f"sha256 {digest}",
     ]
     empty = here.parent / "empty"
@@ -62,8 +62,8 @@ def test_a_bundle_is_judged_where_nothing_else_is(here: Path) -> None:
     assert (judged.returncode, judged.stderr) == (0, "")
     _, *words, sentence, last = judged.stdout.splitlines()
     assert [line.split() for line in words] == WORDS
-    assert sentence.startswith("All 2 words and ")
-    assert sentence.endswith(" printed, recomputed from the predictions of 6 tests.")
+    assert sentence.startswith("The same as printed: 1 word (1 claim not asked) and ")
+    assert sentence.endswith(" numbers, recomputed from the predictions of 6 tests.")
     assert last == f"sha256 {digest}"
     assert not list(empty.iterdir())
 
@@ -114,7 +114,7 @@ def test_a_folder_is_judged_and_a_stale_one_is_not_bundled(
         judge(config("judge"))
     _, first, _, sentence = capsys.readouterr().out.splitlines()
     assert first.split()[1:] == ["contradicted", "supported", "ANOTHER"]
-    assert sentence.startswith("1 of 2 words and 0 of ")
+    assert sentence.startswith("1 of 1 word and 0 of ")
     with pytest.raises(ConfigError, match="task=judge says where, task=report writes it anew"):
         bundle(config("bundle"))
     assert not list(here.glob("studies/depth/*.zip"))

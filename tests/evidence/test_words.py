@@ -8,6 +8,7 @@ import pytest
 from judged_runs import change_json, write_judged_study, write_predictions
 
 from vgglab.evidence import Word, recompute
+from vgglab.evidence.words import words_given
 from vgglab.runs.damage import DamagedFile
 
 
@@ -29,6 +30,16 @@ def test_an_honest_study_is_the_same(study: Path) -> None:
     assert found.is_same
     assert (found.tests, found.untested, found.other_errors) == (6, 0, ())
     assert found.numbers > 20
+
+
+def test_only_words_that_were_given_are_counted(study: Path) -> None:
+    found = recompute(study).words
+    assert words_given(found) == "1 word (1 claim not asked)"
+    assert words_given(found[:1]) == "1 word"
+    assert words_given([*found, found[0], Word("null arm of a", "open", "open")]) == (
+        "2 words (1 claim not asked, the null arm open)"
+    )
+    assert words_given([found[1]] * 12) == "no word (12 claims not asked)"
 
 
 def test_a_word_that_was_printed_and_is_not_found_is_another(study: Path) -> None:

@@ -114,6 +114,22 @@ def test_claims_are_printed_with_their_words(judged: ClaimsFile) -> None:
         assert cells[-1].startswith(claim["verdict"])
 
 
+@pytest.mark.parametrize(
+    ("claims", "said"),
+    [
+        ({}, "no claim was judged: there is no table of claims"),
+        (
+            {"deeper": beats("d", "e")},
+            "no claim was judged; 1 claim could not be asked of its points: there is no table of "
+            "claims",
+        ),
+    ],
+)
+def test_a_study_without_claims_prints_no_empty_table(claims: dict[str, Claim], said: str) -> None:
+    study = view(*net("a", 9.0), claims=claims)
+    assert claims_latex(claims_record(study)) == f"% {study.name}: {said}\n"
+
+
 def test_special_characters_are_escaped() -> None:
     assert escaped("a_b & 5% of #1 {x} $y ^~\\ <\N{MINUS SIGN}2>") == (
         r"a\_b \& 5\% of \#1 \{x\} \$y \textasciicircum{}\textasciitilde{}\textbackslash{} "

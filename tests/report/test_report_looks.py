@@ -10,7 +10,7 @@ from report_runs import make_study
 
 from vgglab.report import write_report
 from vgglab.report.blocks import Bullets, Paragraph, Section, Table
-from vgglab.report.looks import looks_section
+from vgglab.report.looks import _what_it_means, looks_section
 from vgglab.report.results import results_of
 from vgglab.report.screen import screen_lines
 from vgglab.study import StudyView, claims_record
@@ -136,3 +136,8 @@ def test_points_that_are_not_needed_are_not_among_those_that_lack_a_result(tmp_p
     record = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
     (net,) = [row for row in screen_lines(view, record) if row.startswith("D ")]
     assert " of 3 " not in net
+
+
+def test_a_placebo_that_a_look_by_itself_would_show_is_told_as_such() -> None:
+    assert "This look by itself would show" in _what_it_means((-0.2, -0.02), "not shown")
+    assert "This look by itself would show" not in _what_it_means((-0.2, 0.02), "not shown")

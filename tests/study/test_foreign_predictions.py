@@ -174,7 +174,10 @@ def of_mistakes(name: str, wrong_si: Any) -> ForeignArm:
         ("arm,seed,image,label,prediction\n", "has no runs"),
         ("arm,seed,image,label,prediction\n,0,1,2,2\n", "line 2: arm is empty"),
         ("arm,seed,image,label,prediction\na,0,1,2,2\na,0,,2,2\n", "line 3: image is empty"),
-        ("arm,seed,image,label,prediction\na,0.5,1,2,2\n", "seed = 0.5: must be a whole number"),
+        (
+            "arm,seed,image,label,prediction\na,0,1,2,2\na,0.5,1,2,2\n",
+            "line 3: seed = 0.5: must be a whole number",
+        ),
         (
             "arm,seed,image,label,prediction\na,0,1,2,2\na,0,1,2,3\n",
             "line 3: arm a, seed 0: image 1 is there twice",

@@ -16,7 +16,7 @@ from vgglab.config.claims import parse_claims
 from vgglab.runs import RunDirectory, RunRecord, State
 from vgglab.study import MissingPoint, StudyView
 from vgglab.study.claims.comparisons import comparisons
-from vgglab.study.claims.looks import seeds_of_look
+from vgglab.study.claims.looks import seeds_looked_at, seeds_of_look
 from vgglab.study.claims.verdict import Judgement, judge
 from vgglab.study.claims.wanted import wanted
 from vgglab.study.ledger import LookLine, lines_to_add, look_line, plain_line
@@ -25,7 +25,6 @@ from vgglab.study.looking import (
     look_lines,
     runs_seen,
     runs_used,
-    seeds_looked_at,
     with_looks,
 )
 
@@ -268,6 +267,31 @@ def test_one_seed_which_gives_no_word_has_spent_nothing(looks: tuple[int, ...]) 
     assert judge(dataclasses.replace(view, looks=looks))[0][0].look == 1
     (shares,) = after(one_claim(direction="trains"), one_claim(direction="trains", seeds=1))
     assert shares.look == 2  # which runs train is told of each
+
+
+@pytest.mark.parametrize("counts_runs", [False, True])
+def test_a_declared_look_at_one_seed_of_a_claim_spends_nothing(*, counts_runs: bool) -> None:
+    """The study's other nets have two seeds at it: this claim's had one, and a fifth of its 5%."""
+    direction = "trains" if counts_runs else "lower"
+    late = one_claim(direction=direction)
+    own = [run for run in late.runs if run.config.seed > 0]
+    claims = {**late.claims, "clear": CLAIMS["clear"]}
+    points = [*own, *(p for m in "ab" for p in net(m, ERRORS[m], seeds=5))]
+    view = study_points.view(*points, claims=claims)
+    lines = look_lines(with_looks(dataclasses.replace(view, looks=LOOKS)), 1.0)
+    spent = [line.claims["mine"].alpha_spent / 0.05 for line in lines]
+    assert spent == pytest.approx([0.4 if counts_runs else 0.0, 0.6, 1.0], abs=1e-5)
+    # With its first look goes nothing of the level of those that follow.
+    found = judge(dataclasses.replace(view, looks=LOOKS))[0][0]
+    without = judge(dataclasses.replace(view, looks=LOOKS[1:]))[0][0]
+    assert (found.look, without.look) == (3, 2)
+    assert (found.tail == without.tail) is not counts_runs
+    assert (found.p_value == without.p_value) or counts_runs
+    # A line of an earlier version, at which it was spent, is still the declared look.
+    as_it_was = dataclasses.replace(lines[0].claims["mine"], alpha_spent=0.4 * 0.05)
+    ledger = [dataclasses.replace(lines[0], claims={**lines[0].claims, "mine": as_it_was})]
+    again = judge(dataclasses.replace(view, looks=LOOKS, ledger=ledger))[0][0]
+    assert (again.look, again.spent, again.tail) == (found.look, found.spent, found.tail)
 
 
 def test_more_looks_than_were_declared_begin_no_new_five_percent() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Sequence
 
 import pytest
 import study_points
@@ -12,6 +14,8 @@ from study_points import missing, net, run
 from vgglab.config.claims import parse_claims
 from vgglab.runs import RunRecord, State
 from vgglab.study import MissingPoint, StudyView, claims_record, result_rows
+from vgglab.study.ledger import LookLine, lines_to_add, look_line, plain_line
+from vgglab.study.looking import look_lines, with_looks
 from vgglab.study.placebo import null_pair, placebo_record, reference_points
 
 CLAIMS = parse_claims(
@@ -84,6 +88,42 @@ def test_it_has_as_many_seeds_as_the_looks_that_are_complete() -> None:
     found = placebo_record(dataclasses.replace(view, looks=(2, 3, 4), complete=2))
     assert found is not None
     assert (found["seeds"], found["other_seeds"]) == ([0, 1, 2], [1000, 1001, 1002])
+
+
+def reported(shift: float, seeds: int, ledger: Sequence[LookLine]) -> tuple[str, list[LookLine]]:
+    """The null arm's word in a report on so many seeds, and the ledger after it."""
+    errors = [9.0 + shift + 0.02 * (seed % 2) for seed in range(seeds)]
+    view = dataclasses.replace(study(*others(*errors), seeds=seeds), ledger=ledger)
+    record = placebo_record(view)
+    assert record is not None
+    return str(record["word"]), [*ledger, *lines_to_add(list(ledger), look_lines(view, 1.0))]
+
+
+def test_reported_five_times_it_shares_one_five_percent() -> None:
+    """Each report had 5% of its own."""
+    ledger: list[LookLine] = []
+    for seeds in (3, 4, 5, 6, 7, 7):  # the same runs again are no other look
+        _, ledger = reported(0.0, seeds, ledger)
+    spent = [line.null.alpha_spent / 0.05 for line in ledger if line.null]
+    assert spent == pytest.approx([0.8, 0.9, 0.95, 0.975, 0.9875])
+    assert [look_line(json.loads(json.dumps(plain_line(line)))) for line in ledger] == ledger
+    # What would be shown at a first look is not shown at a second, which has a tenth of the 5%.
+    assert reported(0.09, 4, [])[0] == "shown"
+    word, ledger = reported(0.09, 4, reported(0.09, 3, [])[1])
+    assert word == "not shown"
+    assert reported(0.09, 4, ledger)[0] == word
+
+
+def test_its_declared_looks_spend_as_those_of_claims() -> None:
+    declared = dataclasses.replace(study(*others(*[9.0] * 4), seeds=4), looks=(2, 4))
+    lines = look_lines(with_looks(declared), 1.0)
+    assert [line.null.alpha_spent / 0.05 for line in lines if line.null] == pytest.approx([0.5, 1])
+    # After a report that declared none: what was spent does not come back.
+    _, ledger = reported(0.0, 3, [])
+    again = dataclasses.replace(declared, ledger=[*lines, *ledger])
+    null = look_lines(with_looks(again), 1.0)[-1].null
+    assert null is not None
+    assert null.alpha_spent / 0.05 == pytest.approx(0.9)
 
 
 def test_no_table_and_no_claim_sees_it() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vgglab.study.claims.spending import Halving, Linear, spending
+from vgglab.study.claims.spending import Halving, Linear, Sparing, spending
 
 LOOKS = (3, 5, 8, 12, 20)
 
@@ -40,6 +40,24 @@ def test_undeclared_looks_never_spend_more_than_there_is() -> None:
     assert rule.overall(0.03, 2) == pytest.approx(0.03 / 0.1)
     assert sum(rule.tail(0.05, look) for look in range(1, 60)) == pytest.approx(0.05)
     assert rule.spent(2) == pytest.approx(0.9)
+
+
+def test_a_look_that_can_give_no_word_leaves_its_share_to_the_next() -> None:
+    """A walk that nobody looks at for its first steps still crosses in no more than was meant."""
+    rule, looks = Sparing(spending(LOOKS[1:]), frozenset({1})), np.array(LOOKS)
+    assert [rule.spent(look) for look in range(1, 6)] == pytest.approx([0, *looks[1:] / 20])
+    assert rule.overall(1e-9, 1) == 1.0
+    levels = [rule.tail(0.05, look) for look in range(2, 6)]
+    assert levels == [Linear(LOOKS[1:]).tail(0.05, look) for look in range(1, 5)]
+    assert levels[0] > Linear(LOOKS).tail(0.05, 2)
+    walks = np.random.default_rng(1).standard_normal((200_000, 20), dtype=np.float32).cumsum(axis=1)
+    seen = walks[:, looks[1:] - 1] / np.sqrt(looks[1:])
+    crossed = (seen > stats.norm.isf(levels)).cumsum(axis=1) > 0
+    assert crossed.mean(axis=0) == pytest.approx(0.05 * looks[1:] / 20, abs=0.002)
+    assert rule.tail_at_the_end(0.05, 3) == Linear(LOOKS[1:]).tail(0.05, 4)
+    late = Sparing(Halving(), frozenset({2}))
+    assert [late.spent(look) for look in (1, 2, 3)] == pytest.approx([0.8, 0.8, 0.9])
+    assert late.overall(0.01, 3) == Halving().overall(0.01, 2)
 
 
 def test_the_look_that_has_all_seeds_is_the_last_that_was_declared_or_the_next() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.evidence import members_of, write_bundle
-from vgglab.evidence.words import printed_words
+from vgglab.evidence.words import printed_words, words_given
 from vgglab.workflow.provenance import commit, source, versions
 from vgglab.workflow.stored_study import recomputed_study
 
@@ -37,5 +37,5 @@ def bundle(config: Config) -> None:
         written_by={"commit": commit(), "source": source(), "versions": versions()},
     )
     size = path.stat().st_size / 2**20
-    print(f"{path}: {len(found.words)} words, {len(found.view.runs)} runs, {size:.1f} MiB")
+    print(f"{path}: {words_given(found.words)}, {len(found.view.runs)} runs, {size:.1f} MiB")
     print(f"sha256 {digest}")

@@ -16,7 +16,7 @@ from rich.table import Table
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.evidence import BrokenBundle, Recomputed, digest_of, unpack
-from vgglab.evidence.words import printed_words
+from vgglab.evidence.words import printed_words, words_given
 from vgglab.report import foreign
 from vgglab.report.gate import lines as gate_lines
 from vgglab.report.wording import plural
@@ -169,12 +169,13 @@ def _sentences(found: Recomputed) -> Iterable[str]:
     others = [word for word in found.words if not word.is_same]
     if found.is_same:
         yield (
-            f"All {len(found.words)} words and {found.numbers} numbers are those that were "
-            f"printed, recomputed from the predictions of {plural(found.tests, 'test')}."
+            f"The same as printed: {words_given(found.words)} and {found.numbers} numbers, "
+            f"recomputed from the predictions of {plural(found.tests, 'test')}."
         )
     else:
+        given = sum(word.is_given or not word.is_same for word in found.words)
         yield (
-            f"{len(others)} of {len(found.words)} words and {len(found.other_numbers)} of "
+            f"{len(others)} of {plural(given, 'word')} and {len(found.other_numbers)} of "
             f"{found.numbers} numbers are others than were printed, recomputed from the "
             f"predictions of {plural(found.tests, 'test')}."
         )

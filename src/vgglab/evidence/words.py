@@ -27,6 +27,9 @@ AS_STORED = 1e-3
 """Percentage points that an error of ``result.json`` may lie from that of its predictions: less
 than one image of 50,000."""
 NOT_THERE = ""
+NOT_ASKED, OPEN = "not asked", "open"
+"""What stands in place of a word: of a claim that no points answer, and of a null arm that is not
+complete."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Word:
     @property
     def is_same(self) -> bool:
         return self.printed == self.recomputed
+
+    @property
+    def is_given(self) -> bool:
+        """Whether a word was printed, and not what stands in place of one."""
+        return self.printed not in (NOT_THERE, NOT_ASKED, OPEN)
 
 
 @dataclass(frozen=True)
@@ -114,14 +122,25 @@ def recompute(folder: Path, runs: Path | None = None) -> Recomputed:
 def words_of(record: Mapping[str, Any]) -> dict[str, str]:
     """Claim with its setting -> word, of all that ``claims.json`` has a word on."""
     found = {claim_key(c["claim"], c["setting"]): c["verdict"] for c in record["claims"]}
-    found |= {claim["claim"]: "not asked" for claim in record["not_asked"]}
+    found |= {claim["claim"]: NOT_ASKED for claim in record["not_asked"]}
     tuning, placebo = record.get("tuning"), record.get("placebo")
     for word in (tuning or {}).get("words", ()):
         key = claim_key(word["claim"], word["setting"])
         found[f"{key} (one setting for all nets)"] = word["verdict"]
     if placebo:
-        found[f"null arm of {placebo['net']}"] = placebo["word"] or "open"
+        found[f"null arm of {placebo['net']}"] = placebo["word"] or OPEN
     return found
+
+
+def words_given(words: Sequence[Word]) -> str:
+    """``1 word (2 claims not asked)``: how many words were printed, and of what there is none."""
+    given = sum(word.is_given for word in words)
+    unasked = sum(word.printed == NOT_ASKED for word in words)
+    still = sum(word.printed == OPEN for word in words)
+    without = [f"{unasked} {'claim' if unasked == 1 else 'claims'} not asked"] if unasked else []
+    without += ["the null arm open"] if still else []
+    count = {0: "no word", 1: "1 word"}.get(given, f"{given} words")
+    return f"{count} ({', '.join(without)})" if without else count
 
 
 def printed_words(found: Recomputed) -> list[PrintedWord]:

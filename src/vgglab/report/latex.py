@@ -161,7 +161,14 @@ def _plain(value: Any) -> Any:
 
 
 def claims_latex(record: ClaimsFile) -> str:
-    """A row a claim: its statement, difference, interval, p-value and word."""
+    """A row a claim: its statement, difference, interval, p-value and word.
+
+    Of a study whose claims ask nothing of its points a comment that says so, which prints nothing.
+    """
+    if not record["claims"]:
+        unanswered = plural(len(record["not_asked"]), "claim")
+        why = f"; {unanswered} could not be asked of its points" if record["not_asked"] else ""
+        return f"% {record['study']}: no claim was judged{why}: there is no table of claims\n"
     rows = [_claim(claim) for claim in record["claims"]]
     header = ["claim", "compared", "difference", INTERVAL.replace("%", r"\%"), "$p$", "word"]
     caption = (

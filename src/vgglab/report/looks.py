@@ -160,6 +160,12 @@ def _what_it_means(interval: Sequence[float] | None, word: str | None) -> str:
             "cause is known."
         )
     half = (interval[1] - interval[0]) / 2
+    if not interval[0] <= 0 <= interval[1]:
+        return (
+            "The placebo compares a net with itself under other seeds. This look by itself would "
+            "show a difference; all looks at the placebo share one chance of 5% to be wrong, and "
+            "at what this one has of it none is shown."
+        )
     return (
         "The placebo compares a net with itself under other seeds, so that its true difference is "
         f"zero. The interval reaches {number(half)} points to either side: with this many seeds, a "

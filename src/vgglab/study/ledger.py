@@ -45,11 +45,15 @@ class LookLine:
     """Wall clock that the training of this look's runs took."""
     runs: int
     """Runs with an outcome so far."""
+    null: LookedAt | None = None
+    """The null arm, where it got a word; ledgers of before 29 November 2026 lack it."""
 
     def is_same_look(self, other: LookLine) -> bool:
         """Whether both are of one look, with the same runs of every claim."""
         return (
             self.look == other.look
+            and (self.null is None) == (other.null is None)
+            and (self.null is None or other.null is None or self.null.is_same(other.null))
             and self.claims.keys() == other.claims.keys()
             and all(claim.is_same(other.claims[name]) for name, claim in self.claims.items())
         )
@@ -67,23 +71,25 @@ def claim_of_key(key: str) -> str:
 
 def look_line(plain: Mapping[str, Any]) -> LookLine:
     """The line that ``plain_line`` wrote."""
-    claims = {
-        name: LookedAt(
-            seeds=tuple(found["seeds"]),
-            word=found["word"],
-            alpha_spent=found["alpha_spent"],
-            runs=found.get("runs", ""),
-            question=found.get("question", ""),
-        )
-        for name, found in plain["claims"].items()
-    }
+    null = plain.get("null")
     return LookLine(
         time=plain["time"],
         look=plain["look"],
         seeds=tuple(plain["seeds"]),
-        claims=claims,
+        claims={name: _looked_at(found) for name, found in plain["claims"].items()},
         minutes=plain["minutes"],
         runs=plain["runs"],
+        null=_looked_at(null) if null else None,
+    )
+
+
+def _looked_at(plain: Mapping[str, Any]) -> LookedAt:
+    return LookedAt(
+        seeds=tuple(plain["seeds"]),
+        word=plain["word"],
+        alpha_spent=plain["alpha_spent"],
+        runs=plain.get("runs", ""),
+        question=plain.get("question", ""),
     )
 
 

@@ -7,11 +7,12 @@ from itertools import pairwise
 
 from vgglab.runs.status import wall_minutes
 from vgglab.study.claims.comparisons import comparisons
-from vgglab.study.claims.looks import can_give_a_word, seeds_of_look
+from vgglab.study.claims.looks import can_give_a_word, seeds_looked_at, seeds_of_look
 from vgglab.study.claims.record import claims_record
 from vgglab.study.claims.tested import Point
 from vgglab.study.claims.wanted import wanted
 from vgglab.study.ledger import LookedAt, LookLine, claim_key
+from vgglab.study.placebo import null_looked_at
 from vgglab.study.view import MissingPoint, StudyView
 
 
@@ -56,13 +57,6 @@ def _complete(view: StudyView) -> int:
         if any(seed_of[point] in seeds for point in coming):
             return look - 1
     return len(view.looks)
-
-
-def seeds_looked_at(view: StudyView) -> tuple[int, ...]:
-    """Seeds of the last complete look; without declared looks those of the study."""
-    if not view.looks:
-        return tuple(sorted({point.config.seed for point in view.points}))
-    return seeds_of_look(view, view.complete) if view.complete else ()
 
 
 def runs_used(view: StudyView) -> tuple[int, int]:
@@ -130,6 +124,7 @@ def _line(view: StudyView, look: int | None, minutes: float, now: float) -> Look
         look=look,
         seeds=seeds_looked_at(view),
         claims=claims,
+        null=null_looked_at(view),
         minutes=round(minutes, 2),
         runs=sum(point.state.is_outcome for point in view.points),
     )

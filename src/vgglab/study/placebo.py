@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from vgglab.config import arm_fields
@@ -12,10 +13,13 @@ from vgglab.runs import State, net_name
 from vgglab.study.arms import Arm, arms
 from vgglab.study.claims.comparisons import Comparison, Side, comparisons
 from vgglab.study.claims.contrast import Measured
+from vgglab.study.claims.inference import ALPHA
+from vgglab.study.claims.looks import ROUNDING, seeds_looked_at
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.pairing import error_of, has_trained, pair
+from vgglab.study.claims.spending import Spending, spending
 from vgglab.study.claims.tested import Point, common_label
-from vgglab.study.looking import seeds_looked_at
+from vgglab.study.ledger import LookedAt, LookLine
 from vgglab.study.view import StudyView
 
 SHIFT = 1000
@@ -31,6 +35,7 @@ class PlaceboRecord(TypedDict):
     mean: float | None
     """Of the net's errors less those of the same net under the other seeds."""
     interval: list[float] | None
+    """At 95%, at this look by itself; the word allows for the other looks."""
     word: str | None
     """``not shown`` or ``shown``; None while a run of it has no outcome."""
 
@@ -108,17 +113,70 @@ def placebo_record(view: StudyView) -> PlaceboRecord | None:
         return None
     measured = _difference(null, view.reader)
     interval = measured.interval if measured else None
-    word = None
-    if interval and null.is_complete:
-        word = "not shown" if interval[0] <= 0 <= interval[1] else "shown"
     return {
         "net": null.net,
         "seeds": list(null.errors),
         "other_seeds": list(null.other_errors),
         "mean": None if measured is None else round(measured.mean, 6),
         "interval": [round(end, 6) for end in interval] if interval else None,
-        "word": word,
+        "word": _word(null, measured, *_look(view, null)),
     }
+
+
+def null_looked_at(view: StudyView) -> LookedAt | None:
+    """What a ledger has of the null arm at a look; None where it has no word."""
+    null = null_pair(view)
+    if null is None:
+        return None
+    rule, look = _look(view, null)
+    word = _word(null, _difference(null, view.reader), rule, look)
+    if word is None:
+        return None
+    return replace(_judgement_of(null), word=word, alpha_spent=ALPHA * rule.spent(look))
+
+
+def _word(null: NullPair, measured: Measured | None, rule: Spending, look: int) -> str | None:
+    """The word at a look: all looks at the null arm share its 5%, as those at a claim do."""
+    tail = rule.tail(ALPHA / 2, look)
+    interval = measured.interval_of(tail, tail) if measured else None
+    if interval is None or not null.is_complete:
+        return None
+    return "not shown" if interval[0] <= 0 <= interval[1] else "shown"
+
+
+def _look(view: StudyView, null: NullPair) -> tuple[Spending, int]:
+    """Which look at the null arm this is, and the rule of spending: that of the declared looks, or
+    where it had its word otherwise before that of a study that declared none."""
+    earlier: list[LookedAt] = []
+    for line in view.ledger:
+        found = line.null
+        if found is None or found.is_same(_judgement_of(null)) or _is_declared(view, line, found):
+            continue
+        if not any(map(found.is_same, earlier)):
+            earlier.append(found)
+    if view.looks and not earlier:
+        return spending(view.looks), max(1, view.complete)
+    return spending(()), len(earlier) + 1
+
+
+def _is_declared(view: StudyView, line: LookLine, found: LookedAt) -> bool:
+    """Whether a judgement was at one of the declared looks, as they are now."""
+    if line.look is None or line.look > len(view.looks):
+        return False
+    return found.alpha_spent <= ALPHA * spending(view.looks).spent(line.look) + ROUNDING
+
+
+def _judgement_of(null: NullPair) -> LookedAt:
+    """What a ledger would have of these runs, but for the word and what it spent."""
+    points = (*null.points, *null.other_points)
+    ids = " ".join(sorted(point.id for point in points))
+    return LookedAt(
+        seeds=tuple(sorted(point.config.seed for point in null.points)),
+        word="",
+        alpha_spent=0.0,
+        runs=hashlib.sha256(ids.encode()).hexdigest()[:16],
+        question=null.protocol,
+    )
 
 
 def _difference(null: NullPair, reader: MistakesReader) -> Measured | None:

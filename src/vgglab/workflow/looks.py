@@ -14,11 +14,11 @@ from vgglab.runs import RunRecord, load_run
 from vgglab.runs.identity import canonical_json
 from vgglab.runs.lines import append_lines
 from vgglab.study import MissingPoint, StudyView
-from vgglab.study.claims.looks import seeds_of_look
+from vgglab.study.claims.looks import seeds_looked_at, seeds_of_look
 from vgglab.study.claims.wanted import wanted
 from vgglab.study.declared import DeclaredLine, plain_claims
 from vgglab.study.ledger import LookLine, lines_to_add, look_line, plain_line
-from vgglab.study.looking import look_lines, minutes_by_look, runs_seen, seeds_looked_at
+from vgglab.study.looking import look_lines, minutes_by_look, runs_seen
 from vgglab.study.placebo import SHIFT, reference_points
 from vgglab.study.stored import (
     CONTROL_LEDGER,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vgglab.study.claims.comparisons import Comparison
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.inference import ALPHA
-from vgglab.study.claims.spending import Spending, spending
+from vgglab.study.claims.spending import Sparing, Spending, spending
 from vgglab.study.ledger import LookedAt, LookLine, claim_of_key
 from vgglab.study.view import StudyView
 
@@ -21,6 +21,13 @@ def seeds_of_look(view: StudyView, look: int) -> tuple[int, ...]:
     """The first seeds of a study, ascending, as many as a declared look (from 1) has."""
     seeds = sorted({point.config.seed for point in view.points})
     return tuple(seeds[: view.looks[look - 1]])
+
+
+def seeds_looked_at(view: StudyView) -> tuple[int, ...]:
+    """Seeds of the last complete look; without declared looks those of the study."""
+    if not view.looks:
+        return tuple(sorted({point.config.seed for point in view.points}))
+    return seeds_of_look(view, view.complete) if view.complete else ()
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ def looks_of(view: StudyView, comparison: Comparison) -> Looks:
     was a look, and this one is another if it is of other runs (more seeds, other seeds, another
     net that is averaged over) or asks another question of them. What was spent then is spent,
     whether or not the runs are still here; also where looks were declared afterwards, or others.
-    A judgement that could give no word, whatever came out, has spent nothing.
+    A judgement that could give no word, whatever came out, has spent nothing, declared or not.
     """
     declared = [frozenset(seeds_of_look(view, n)) for n in range(1, len(view.looks) + 1)]
     present = _judgement_of(comparison, sorted(comparison.seeds))
@@ -56,7 +63,11 @@ def looks_of(view: StudyView, comparison: Comparison) -> Looks:
     repeated = [_if_repeatable(found, comparison) for found in earlier]
     now = declared or ([comparison.seeds] if comparison.seeds else [])
     still = [seeds for seeds in now if seeds not in repeated]
-    return Looks([*repeated, *still], spending(() if repeated else view.looks))
+    speaks = [can_give_a_word(comparison, len(comparison.seeds & seeds)) for seeds in still]
+    asked = [look for look, can in zip(view.looks, speaks, strict=False) if can]
+    rule = spending(() if repeated else asked)
+    silent = frozenset(n for n, can in enumerate(speaks, len(repeated) + 1) if not can)
+    return Looks([*repeated, *still], Sparing(rule, silent) if silent else rule)
 
 
 def can_give_a_word(comparison: Comparison, seeds: int) -> bool:

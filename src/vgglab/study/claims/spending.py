@@ -97,6 +97,37 @@ class Halving:
         return FIRST_SHARE if look == 1 else (1 - FIRST_SHARE) / 2.0 ** (look - 1)
 
 
+@dataclass(frozen=True)
+class Sparing:
+    """A rule for a claim of which some looks can give no word, whatever comes out.
+
+    Nothing can be wrong at them, so that they are no looks of its: the others are numbered anew, as
+    if those had not been declared. Which they are follows from what was asked for, not from errors.
+    """
+
+    rule: Spending
+    """Of the looks that can give a word."""
+    silent: frozenset[int]
+    """Numbers of those that cannot."""
+
+    def overall(self, p_value: float, look: int) -> float:
+        return 1.0 if look in self.silent else self.rule.overall(p_value, self._place(look))
+
+    def tail(self, alpha: float, look: int) -> float:
+        return self.rule.tail(alpha, max(1, self._place(look)))
+
+    def tail_at_the_end(self, alpha: float, look: int) -> float:
+        return self.rule.tail_at_the_end(alpha, max(1, self._place(look)))
+
+    def spent(self, look: int) -> float:
+        place = self._place(look)
+        return self.rule.spent(place) if place else 0.0
+
+    def _place(self, look: int) -> int:
+        """How many looks that can give a word there are up to this one."""
+        return look - sum(silent <= look for silent in self.silent)
+
+
 def spending(looks: Sequence[int]) -> Spending:
     """The rule of a study with these declared looks, or with none."""
     return Linear(tuple(looks)) if looks else Halving()

@@ -60,7 +60,7 @@ def arms_of_predictions(frame: pd.DataFrame, table: str, first: int, row: str) -
     frame = frame.apply(_stripped)
     for name in (name for name in frame if name != "prediction"):
         refuse(frame[name].isna(), f"{name} is empty")
-    frame["seed"] = _seeds(frame["seed"], table)
+    frame["seed"] = _seeds(frame["seed"], f"table = {table}: {row}", first)
     known = frame["prediction"].notna()
     if known.any() and is_numeric_dtype(frame["label"]) != is_numeric_dtype(frame["prediction"]):
         raise ConfigError(
@@ -129,8 +129,13 @@ def _stripped(column: pd.Series[Any]) -> pd.Series[Any]:
     return column.map(lambda cell: changed.get(cell, cell)) if changed else column
 
 
-def _seeds(column: pd.Series[Any], table: str) -> pd.Series[int]:
-    known = {seed: whole(str(seed), f"table = {table}: seed") for seed in column.unique()}
+def _seeds(column: pd.Series[Any], row: str, first: int) -> pd.Series[int]:
+    """Seeds as numbers; the message on one that is none names the first row that has it."""
+    rows = column[~column.duplicated()]
+    known = {
+        seed: whole(str(seed), f"{row} {place + first}: seed")
+        for place, seed in zip(rows.index, rows, strict=True)
+    }
     return column.map(known)
 
 
