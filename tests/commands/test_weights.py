@@ -74,7 +74,7 @@ def config_for(tmp_path: Path, folder: Path, file: Path, **protocol: Any) -> Con
 
 @pytest.mark.parametrize("name", ["vgg11", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19_bn"])
 def test_a_state_dict_says_which_net_it_is_of(name: str) -> None:
-    found = net_of(their_net(name, 10, 0.125).state_dict())
+    found = net_of(their_net(name, 10, 0.125).state_dict(), name)
     assert found.model == ModelConfig(name=MODELS[name.removesuffix("_bn")], width=0.125)
     assert found.norm == NormConfig(name="batch" if name.endswith("_bn") else "none")
     assert (found.classes, found.map_size, found.in_channels) == (10, 7, 3)
@@ -226,7 +226,7 @@ def test_fully_connected_layers_of_other_widths_are_read(units: tuple[int, int])
     net.classifier[0] = nn.Linear(64, units[0])  # of a map of 1 px, as for CIFAR
     net.classifier[3] = nn.Linear(*units)
     net.classifier[6] = nn.Linear(units[1], 10)
-    found = net_of(net.state_dict())
+    found = net_of(net.state_dict(), "w.pth")
     hidden = tuple(8 * count for count in units)
     assert found.model == ModelConfig(name="d", width=0.125, hidden=hidden)
     ours = build(found.model, found.norm, InitConfig(), classes=10, image_size=32)
@@ -240,7 +240,7 @@ def test_fully_connected_layers_of_no_net_are_refused_in_a_line(inputs: int) -> 
     net.classifier[0] = nn.Linear(inputs, 512)
     said = f"layers of {inputs} to 512, .* of no net of ours"
     with pytest.raises(WeightsError, match=said) as caught:
-        net_of(net.state_dict())
+        net_of(net.state_dict(), "w.pth")
     assert "\n" not in str(caught.value)
 
 

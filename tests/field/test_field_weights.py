@@ -238,7 +238,7 @@ def test_weights_are_found_within_what_they_were_saved_in(
     found = load_weights(str(tmp_path / "w.pth"))
     assert found.keys() == state.keys()
     assert all(torch.equal(found[key], state[key]) for key in state)
-    assert net_of(found).classes == 12
+    assert net_of(found, "found").classes == 12
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
@@ -306,10 +306,12 @@ def test_weights_of_other_nets_are_named(
     what: str, tmp_path: Path, state: dict[str, Tensor]
 ) -> None:
     make, message = OTHERS[what]
-    torch.save(make(state), tmp_path / "w.pth")
+    path = str(tmp_path / "w.pth")
+    torch.save(make(state), path)
     with pytest.raises(WeightsError) as caught:
-        net_of(load_weights(str(tmp_path / "w.pth")))
+        net_of(load_weights(path), path)
     assert message in str(caught.value)
+    assert str(caught.value).startswith(f"weights={path}: ")
     assert "\n" not in str(caught.value)
 
 
@@ -355,5 +357,5 @@ def test_a_command_tests_lightnings_and_refuses_timms(
     assert json.loads(said.stdout)[0]["images"] == 12
     said = completed(tmp_path, *data, "weights=timm.pth")
     assert said.returncode == 2
-    assert said.stderr.startswith("error: weights: of timm's VGG")
+    assert said.stderr.startswith("error: weights=timm.pth: of timm's VGG")
     assert said.stderr.count("\n") == 1

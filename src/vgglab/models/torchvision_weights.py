@@ -190,13 +190,16 @@ def torchvision_net(model: ModelConfig, norm: NormConfig) -> str:
     return f"vgg{depth}{'_bn' if norm.name == 'batch' else ''}"
 
 
-def _with_hidden(model: ModelConfig, linears: Sequence[Tensor], channels: int) -> ModelConfig:
+def _with_hidden(
+    model: ModelConfig, linears: Sequence[Tensor], channels: int, weights: str
+) -> ModelConfig:
     """The net with the fully connected layers that the weights have.
 
     Args:
         model: with the family's own.
         linears: weights of the fully connected layers.
         channels: of the last convolution.
+        weights: the value of the field, which a message names.
 
     Raises:
         WeightsError: it has none such at its width.
@@ -217,22 +220,22 @@ def _with_hidden(model: ModelConfig, linears: Sequence[Tensor], channels: int) -
             f"{n} to {len(linear)}" for n, linear in zip(inputs, linears, strict=True)
         )
         raise WeightsError(
-            f"weights: fully connected layers of {shapes} units behind {channels} channels are of "
-            f"no net of ours at width {model.width:g}"
+            f"weights={weights}: fully connected layers of {shapes} units behind {channels} "
+            f"channels are of no net of ours at width {model.width:g}"
         )
     return model if units == usual else replace(model, hidden=hidden)
 
 
-def net_of(state: Mapping[str, Tensor]) -> PublishedNet:
+def net_of(state: Mapping[str, Tensor], weights: str) -> PublishedNet:
     """Find the net and the width that a state dict belongs to.
 
     Raises:
-        WeightsError: it belongs to none of our nets.
+        WeightsError: it belongs to none of our nets; the message names the ``weights`` it is from.
     """
     kernels = [v for k, v in state.items() if k.startswith("features.") and v.dim() == 4]
     linears = [state[key] for key in _linears(state)]
     if not kernels or len(linears) != 3:
-        raise WeightsError(f"weights: {what_it_is(state)}")
+        raise WeightsError(f"weights={weights}: {what_it_is(state)}")
     shapes = [(kernel.shape[0], kernel.shape[-1]) for kernel in kernels]
     channels = [count for count, _ in shapes]
     for name in shipped():
@@ -243,12 +246,12 @@ def net_of(state: Mapping[str, Tensor]) -> PublishedNet:
             break
     else:
         raise WeightsError(
-            f"weights: {len(channels)} convolutions of {'-'.join(map(str, channels))} channels are "
-            "not a net of ours at any width"
+            f"weights={weights}: {len(channels)} convolutions of "
+            f"{'-'.join(map(str, channels))} channels are not a net of ours at any width"
         )
     has_moments = any(key.endswith("running_mean") for key in state)
     return PublishedNet(
-        model=_with_hidden(ModelConfig(name=name, width=width), linears, channels[-1]),
+        model=_with_hidden(ModelConfig(name=name, width=width), linears, channels[-1], weights),
         norm=NormConfig(name="batch" if has_moments else "none"),
         classes=linears[-1].shape[0],
         map_size=round((linears[0].shape[1] / channels[-1]) ** 0.5),

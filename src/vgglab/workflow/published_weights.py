@@ -46,7 +46,7 @@ def evaluate_weights(config: Config) -> None:
     try:
         state = published.load_weights(config.weights)
         published.check_finite(state, config.weights)
-        about = published.net_of(state)
+        about = published.net_of(state, config.weights)
         wanted = config_for(about, config)
         published.check_fits(state, about, empty_net(wanted).state_dict(), config.weights)
         state = _in_order_of_labels(state, wanted)
