@@ -50,10 +50,10 @@ class LookLine:
 
     def is_same_look(self, other: LookLine) -> bool:
         """Whether both are of one look, with the same runs of every claim."""
+        null, others = self.null, other.null
         return (
             self.look == other.look
-            and (self.null is None) == (other.null is None)
-            and (self.null is None or other.null is None or self.null.is_same(other.null))
+            and (null.is_same(others) if null and others else null is others)
             and self.claims.keys() == other.claims.keys()
             and all(claim.is_same(other.claims[name]) for name, claim in self.claims.items())
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 
 from vgglab.config import Config
 from vgglab.memory import is_out_of_memory
 from vgglab.privacy import for_others
 from vgglab.runs import RunDirectory, Status
+from vgglab.runs.writable import FULL
 from vgglab.workflow.micro_batch import advice
 
 
@@ -27,7 +27,7 @@ def _reason(error: BaseException, config: Config) -> str:
 
 
 def is_full_disk(error: BaseException) -> bool:
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, OSError) and error.errno in FULL
 
 
 def write_last_words(status: Status, directory: RunDirectory) -> None:
