@@ -80,7 +80,8 @@ def raw_steps(config: Any) -> Callable[[], Iterator[None]]:
     from vgglab.data.module import ImageData
     from vgglab.models.build import build
     from vgglab.models.dropout import dropout_layers, keyed_dropout
-    from vgglab.models.kernels.select import use_kernels
+    from vgglab.models.kernels.select import keep_rounded, updates_in_cpp, use_kernels
+    from vgglab.models.kernels.sgd import OnePassSGD
 
     device = torch.device(device_name())
     data = in_training(ImageData(config, torch.channels_last))
@@ -91,6 +92,8 @@ def raw_steps(config: Any) -> Callable[[], Iterator[None]]:
     use_kernels(net, config.trainer)
     dropped = dropout_layers(net)
     optimizer = torch.optim.SGD(net.parameters(), 0.02, 0.9, weight_decay=5e-4, fused=True)
+    if updates_in_cpp(config):
+        optimizer = OnePassSGD(optimizer, keep_rounded(net))
     loader = data.train_dataloader()
 
     def epoch() -> Iterator[None]:

@@ -25,7 +25,7 @@ from torch.profiler import ProfilerActivity, profile
 PURPOSES = {
     "convolutions": ("mkldnn_convolution", "convolution_backward"),
     "fully connected layers": ("addmm", "mm"),
-    "SGD": ("_fused_sgd_",),
+    "SGD": ("_fused_sgd_", "sgd_"),
     "max-pooling with its ReLU": ("max_pool_forward", "max_pool_backward"),
     "other ReLUs": ("clamp_min_", "threshold_backward"),
     "LRN": ("lrn_forward", "lrn_backward"),

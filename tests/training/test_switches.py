@@ -12,7 +12,7 @@ from kernel_of import needs_packing
 from training_runs import assert_same_bits, directory, weights
 
 from vgglab.config import Config, ModelConfig
-from vgglab.runs import Result, RunDirectory, Status
+from vgglab.runs import Result, RunDirectory, Status, read_metrics
 from vgglab.training.experiment import run_experiment
 
 
@@ -45,6 +45,27 @@ def test_the_pooling_kernel_trains_to_the_same_bits(small_config: Config, tmp_pa
     assert_same_bits(weights(ours), weights(plain))
     assert result["errors"] == other["errors"]
     assert [r["hardware"]["pool_kernel"] for r in (result, other)] == ["cpp", "torch"]
+
+
+def test_the_update_kernel_trains_in_bf16_to_the_same_bits_and_records(
+    small_config: Config, tmp_path: Path
+) -> None:
+    in_bf16 = {"precision": "bf16", "gradient_norms": True, "log_every": 1}
+    (ours, result), (plain, other) = (
+        run_with(small_config, tmp_path, sgd_kernel=kernel, **in_bf16)
+        for kernel in ("auto", "torch")
+    )
+    if result["hardware"]["sgd_kernel"] == "torch":
+        pytest.skip("no C++ compiler or no ninja here, or a torch before 2.10")
+    assert_same_bits(weights(ours), weights(plain))
+    assert result["errors"] == other["errors"]
+    assert [r["hardware"]["sgd_kernel"] for r in (result, other)] == ["cpp", "torch"]
+    norms = [
+        [{k: v for k, v in record.items() if "gradient" in k} for record in read_metrics(path)]
+        for path in (ours.metrics, plain.metrics)
+    ]
+    assert norms[0] == norms[1]
+    assert any(norms[0])
 
 
 def test_the_fused_optimizer_differs_by_rounding(small_config: Config, tmp_path: Path) -> None:

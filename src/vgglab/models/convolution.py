@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from vgglab.models.kernels.conv_matmul import conv_matmul, is_by_matmul
 from vgglab.models.kernels.conv_relu import conv_relu
+from vgglab.models.kernels.sgd import RoundedParameter
 
 
 class Conv2d(nn.Conv2d):
@@ -17,6 +20,8 @@ class Conv2d(nn.Conv2d):
     by_matmul = False
     """Whether the gradient of filters over small maps is a matrix product in training; set on a
     CPU."""
+    kept: Sequence[RoundedParameter] = ()
+    """Filters and biases in bf16, where the optimiser keeps them for training."""
 
     def forward(self, input: Tensor, relu: bool = False) -> Tensor:
         """Convolve maps (N, C, H, W), and apply ReLU if ``relu``."""
@@ -25,6 +30,8 @@ class Conv2d(nn.Conv2d):
         is_trained = self.training and torch.is_grad_enabled()
         if self.by_matmul and is_trained and is_by_matmul(self, input):
             output = conv_matmul(*self._rounded(input), self._sides)
+        elif self.kept and is_trained:
+            output = self._conv_forward(*self._rounded(input))
         else:
             output = super().forward(input)
         return output.relu_() if relu else output
@@ -41,4 +48,8 @@ class Conv2d(nn.Conv2d):
         if not torch.is_autocast_enabled(device):
             return maps_nchw, self.weight, self.bias
         dtype = torch.get_autocast_dtype(device)
-        return maps_nchw.to(dtype), self.weight.to(dtype), self.bias.to(dtype)
+        if self.kept and torch.is_grad_enabled():
+            weight, bias = (parameter() for parameter in self.kept)
+        else:
+            weight, bias = self.weight.to(dtype), self.bias.to(dtype)
+        return maps_nchw.to(dtype), weight, bias

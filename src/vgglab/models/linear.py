@@ -12,6 +12,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from vgglab.models.kernels.sgd import RoundedParameter
+
 GATHER = "all_gather_single" if hasattr(dist, "all_gather_single") else "all_gather_into_tensor"
 """torch 2.14 has renamed it."""
 
@@ -38,6 +40,8 @@ class Linear(nn.Linear):
 
     exchange: Exchange | None = None
     """None: the gradient is of this process's images alone; see ``exchanged_factors``."""
+    kept: Sequence[RoundedParameter] = ()
+    """Weights and biases in bf16, where the optimiser keeps them for training."""
 
     @property
     def is_trained(self) -> bool:
@@ -46,6 +50,9 @@ class Linear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Compute outputs (N, out) of inputs (N, in)."""
+        if self.kept and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu"):
+            weight_oi, bias_o = (parameter() for parameter in self.kept)
+            return nn.functional.linear(input, weight_oi, bias_o)
         if self.exchange is None or not self.is_trained:
             return super().forward(input)
         return _with_factors(self, input, self.exchange)

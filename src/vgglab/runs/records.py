@@ -112,6 +112,7 @@ class Hardware(TypedDict, total=False):
     pool_kernel: str
     norm_kernel: str
     conv_kernel: str
+    sgd_kernel: str
     pack_weights: bool
     compile: str
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from vgglab.config import Config, FilesConfig
 from vgglab.data.cache import make_folder
 from vgglab.data.decode import decoder_name
+from vgglab.models.kernels.select import updates_in_cpp
 from vgglab.runs.atomic import write_json
 
 SECONDS = 0.25
@@ -45,6 +46,7 @@ def hardware(config: Config) -> dict[str, Any]:
         "keep_memory": trainer.keep_memory,
         "huge_pages": trainer.huge_pages,
         "fused_optimizer": trainer.fused_optimizer,
+        "sgd_kernel": "cpp" if updates_in_cpp(config) else "torch",
         "deterministic": trainer.deterministic,
         "host": platform.node(),
     } | _decoder(config)

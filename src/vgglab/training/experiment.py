@@ -16,8 +16,7 @@ from vgglab.data.splits import check_shared_by
 from vgglab.evaluation.predict import MEMORY_FORMATS
 from vgglab.models.cost import NetCost
 from vgglab.models.kernels.build import share_compiled_code
-from vgglab.models.kernels.finite import looks_in_cpp
-from vgglab.models.kernels.select import use_kernels
+from vgglab.models.kernels.select import looks_in_cpp, use_kernels
 from vgglab.models.vgg import VGG, parameters_by_block
 from vgglab.runs import MetricsLog, Result, RunDirectory, Status, read_metrics
 from vgglab.signals import StopRequest

@@ -23,7 +23,7 @@ class GradientNorms(pl.Callback):
     def on_before_optimizer_step(self, trainer: pl.Trainer, *_: Any) -> None:
         if (trainer.global_step + 1) % self._every == 0:
             self._norms = {
-                name: get_total_norm([p.grad for p in parameters if p.grad is not None])
+                name: get_total_norm([p.grad.float() for p in parameters if p.grad is not None])
                 for name, parameters in self._blocks.items()
             }
 

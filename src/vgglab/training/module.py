@@ -18,6 +18,8 @@ from vgglab.data.order import largest_part
 from vgglab.evaluation.poison import poison
 from vgglab.models.batch_norm import share_running_moments
 from vgglab.models.dropout import dropout_layers, keyed_dropout
+from vgglab.models.kernels.select import keep_rounded, updates_in_cpp
+from vgglab.models.kernels.sgd import OnePassSGD
 from vgglab.models.linear import Exchange, exchanged_factors, factored_layers
 from vgglab.training.averaging import AveragedNet
 from vgglab.training.meters import SplitMeter
@@ -192,6 +194,9 @@ class Classifier(pl.LightningModule):
         """The recipe's optimiser and, but for ``plateau``, its schedule."""
         recipe = self.config.recipe
         optimizer = optimizer_of(recipe, self.net.parameters(), self.config.trainer.fused_optimizer)
+        if updates_in_cpp(self.config):
+            assert isinstance(optimizer, torch.optim.SGD)
+            optimizer = OnePassSGD(optimizer, keep_rounded(self.net))
         if recipe.schedule.name == "plateau":
             return optimizer  # the rule is a callback: see PlateauRule
         rule = lambda_rule(

@@ -237,7 +237,7 @@ def relative_gradients(module: nn.Module) -> list[float]:
     found = []
     for layer in weight_layers(module):
         assert layer.weight.grad is not None
-        ratio = layer.weight.grad.norm() / layer.weight.detach().norm()
+        ratio = layer.weight.grad.float().norm() / layer.weight.detach().norm()
         found.append(ratio)
     values: list[float] = torch.stack(found).tolist()
     return values

@@ -7,14 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vgglab.config import TrainerConfig
-from vgglab.models.kernels.build import has_kernels
-
-
-def looks_in_cpp(trainer: TrainerConfig) -> bool:
-    """Whether a run looks at its gradients by the kernel: it is on a CPU and computes with ours."""
-    return trainer.accelerator == "cpu" and trainer.kernels != "torch" and has_kernels()
-
 
 def are_finite(tensors: Sequence[Tensor], *, in_cpp: bool) -> bool:
     """Whether every value is finite.

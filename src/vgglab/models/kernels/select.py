@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from vgglab.config import TrainerConfig
+from vgglab.config import Config, TrainerConfig
 from vgglab.config.infrastructure import LrnKernelName
 from vgglab.models.batch_norm import BatchNorm2d
 from vgglab.models.convolution import Conv2d
@@ -22,6 +22,8 @@ from vgglab.models.kernels import conv_relu, packed
 from vgglab.models.kernels.build import has_kernels
 from vgglab.models.kernels.lrn import IN_CPP, IN_TORCH, Kernel, Numbers, compiled_kernel
 from vgglab.models.kernels.lrn_op import check, triton_kernel
+from vgglab.models.kernels.sgd import RoundedParameter
+from vgglab.models.linear import Linear
 from vgglab.models.lrn import LocalResponseNorm
 from vgglab.models.vgg import VGG, Features
 
@@ -107,6 +109,40 @@ def use_kernels(net: nn.Module, trainer: TrainerConfig, steps: int = COMPILE_STE
     )
 
 
+def looks_in_cpp(trainer: TrainerConfig) -> bool:
+    """Whether gradients are looked at by the kernel in C++."""
+    return trainer.accelerator == "cpu" and trainer.kernels != "torch" and has_kernels()
+
+
+def updates_in_cpp(config: Config) -> bool:
+    """Whether ``sgd.py`` keeps the weights that layers round to bf16, and updates them.
+
+    Gradients are then in bf16 from the backward pass to the update. They are, to the bit, what
+    autocast would widen, where one backward pass gives all of a step and nothing is made of them in
+    between.
+    """
+    trainer, recipe = _switches(config.trainer), config.recipe
+    is_wanted = trainer.sgd_kernel != "torch" and trainer.fused_optimizer
+    rounds = trainer.precision == "bf16" and trainer.accelerator == "cpu"
+    is_sgd = recipe.optimizer in ("sgd", "nesterov") and recipe.momentum > 0
+    is_whole = config.parts == 1 and not recipe.clip_gradients
+    # torch.compile rounds by loops of its own; Lightning's averaging sets weights unnoticed.
+    by_hand = trainer.compile in ("auto", "none") and not recipe.average_weights
+    wanted = is_wanted and rounds and is_sgd and is_whole and by_hand
+    return wanted and hasattr(torch.Tensor, "grad_dtype") and has_kernels()
+
+
+def keep_rounded(net: nn.Module) -> list[RoundedParameter]:
+    """Have the layers of a net compute with rounded parameters, which are returned."""
+    found: list[RoundedParameter] = []
+    for layer in net.modules():
+        parameters = list(layer.parameters(recurse=False))
+        if isinstance(layer, Conv2d | Linear) and all(p.requires_grad for p in parameters):
+            layer.kept = [RoundedParameter(parameter) for parameter in parameters]
+            found += layer.kept
+    return found
+
+
 def convolutions_with_relu(net: nn.Module) -> list[Conv2d]:
     """The convolutions that a ReLU follows at once, with nothing added or normalised between."""
     return [
@@ -169,6 +205,7 @@ def _switches(trainer: TrainerConfig) -> TrainerConfig:
                 pool_kernel="torch",
                 norm_kernel="torch",
                 conv_kernel="torch",
+                sgd_kernel="torch",
                 pool_first=False,
                 pack_weights=False,
                 compile="none",
