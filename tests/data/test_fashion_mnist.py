@@ -263,6 +263,7 @@ def test_the_published_images_are_all_there(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @needs_debians_files
 def test_prepare_counts_it(command: Command) -> None:
     done = command("task=prepare", "data=fashion_mnist", "format=csv")

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 from training_runs import (
     KillAt,
     Killed,
@@ -22,6 +23,7 @@ from training_runs import (
 
 from vgglab.config import Config, ScheduleConfig
 from vgglab.config.parse import parse
+from vgglab.config.recipe import ScheduleName
 from vgglab.data.errors import DataError
 from vgglab.evaluation.predictions import errors_of
 from vgglab.runs import RunDirectory, Status, read_metrics
@@ -208,6 +210,30 @@ def test_plateau_ends_the_training_at_the_last_plateau(
     records = run.metrics.read_bytes()
     assert run_experiment(config, run, Status(), [])["errors"] == result["errors"]
     assert run.metrics.read_bytes() == records
+
+
+@pytest.mark.parametrize("name", ["cosine", "step", "plateau"])
+def test_a_record_has_the_rate_that_its_step_was_made_with(
+    small_config: Config, tmp_path: Path, name: ScheduleName
+) -> None:
+    schedule = ScheduleConfig(name=name, step_epochs=1, patience=9)
+    config = dataclasses.replace(
+        small_config,
+        recipe=dataclasses.replace(small_config.recipe, schedule=schedule, epochs=2),
+        trainer=dataclasses.replace(small_config.trainer, log_every=1),
+    )
+    run = directory(tmp_path)
+    made: list[float] = []
+    watch = register_optimizer_step_pre_hook(
+        lambda optimizer, *_: made.append(optimizer.param_groups[0]["lr"])
+    )
+    try:
+        run_experiment(config, run, Status(), [])
+    finally:
+        watch.remove()
+    rates = [record["learning_rate"] for record in read_metrics(run.metrics)]
+    assert rates == made
+    assert len({*rates}) == {"cosine": len(rates), "step": 2, "plateau": 1}[name]
 
 
 @pytest.mark.filterwarnings("ignore:.*invalid value.*")

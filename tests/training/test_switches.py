@@ -47,6 +47,7 @@ def test_the_pooling_kernel_trains_to_the_same_bits(small_config: Config, tmp_pa
     assert [r["hardware"]["pool_kernel"] for r in (result, other)] == ["cpp", "torch"]
 
 
+@pytest.mark.slow  # where a processor does not multiply bf16
 def test_the_update_kernel_trains_in_bf16_to_the_same_bits_and_records(
     small_config: Config, tmp_path: Path
 ) -> None:

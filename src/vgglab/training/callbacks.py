@@ -121,7 +121,7 @@ class Recorder(pl.Callback):
             "epoch": round(seen / images, 6),
             "images_seen": seen,
             "time": time.time(),
-            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "learning_rate": module.step_rate,
             **values,
         }
         self._log.record(record)

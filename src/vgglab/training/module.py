@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from vgglab.config import Config
 from vgglab.data.errors import DataError
@@ -189,6 +190,14 @@ class Classifier(pl.LightningModule):
         """
         if self.config.recipe.clip_gradients:
             nn.utils.clip_grad_norm_(self.net.parameters(), self.config.recipe.clip_gradients)
+
+    @property
+    def step_rate(self) -> float:
+        """The learning rate of the latest step: the schedule has set that of the next one."""
+        rule = self.lr_schedulers()
+        if isinstance(rule, LambdaLR):
+            return float(rule.base_lrs[0] * rule.lr_lambdas[0](rule.last_epoch - 1))
+        return float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The recipe's optimiser and, but for ``plateau``, its schedule."""

@@ -35,12 +35,12 @@ class RoundedParameter:
         """Values for a forward pass."""
         if self._version != self.parameter._version:
             self.values.copy_(self.parameter.detach())
-            self.is_current()
+            self.mark_current()
         rounded: Tensor = _Rounded.apply(self.parameter, self.values)
         return rounded
 
-    def is_current(self) -> None:
-        """Say that the values are those of the parameter as it is now."""
+    def mark_current(self) -> None:
+        """Note that the values are those of the parameter as it is now."""
         self._version = self.parameter._version
 
 
@@ -109,7 +109,7 @@ class OnePassSGD(SGD):
         )
         increment_version(parameters)
         for one in filter(None, kept):
-            one.is_current()
+            one.mark_current()
 
 
 def _laid_out_as(parameter: Tensor, values: Tensor) -> Tensor:
