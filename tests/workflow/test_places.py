@@ -58,6 +58,12 @@ def test_the_field_its_value_and_the_reason(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_ledger_is_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        refuse_unwritable(command("judge", "judge.ledger", str(tmp_path), GATE))
+    assert str(caught.value) == f'judge.ledger = "{tmp_path}": is a folder; name a file'
+
+
 @pytest.mark.parametrize(
     ("task", "field", "more"),
     [

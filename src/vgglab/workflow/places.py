@@ -81,7 +81,12 @@ def _ledger(config: Config) -> Iterator[Place]:
     if not (config.baseline or config.candidate):  # of the gate alone
         return
     if config.judge.ledger:
-        yield "judge.ledger", config.judge.ledger, Path(config.judge.ledger).expanduser().parent
+        ledger = Path(config.judge.ledger).expanduser()
+        if ledger.is_dir():
+            raise ConfigError(
+                f"judge.ledger = {shown(config.judge.ledger)}: is a folder; name a file"
+            )
+        yield "judge.ledger", config.judge.ledger, ledger.parent
     else:
         yield "paths.studies", config.paths.studies, config.paths.studies_folder
 
