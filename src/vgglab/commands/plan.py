@@ -274,10 +274,16 @@ def _claims_table(plan: Plan) -> Table:
             f"{claim.claim} ({setting})" if setting else claim.claim,
             str(claim.seeds),
             "" if claim.wanted is None else shown_seeds(claim.wanted),
-            "unknown" if claim.detectable is None else f"{claim.detectable:.2f}",
+            _detectable(claim),
             f"{claim.noise_of}, {claim.pairs} seeds" if claim.noise_of else "no seeds yet",
         )
     return table
+
+
+def _detectable(claim: Resolution) -> str:
+    if claim.detectable is not None:
+        return f"{claim.detectable:.2f}"
+    return "none" if claim.noise else "unknown"
 
 
 def _how_to_read(plan: Plan) -> str:
@@ -286,7 +292,9 @@ def _how_to_read(plan: Plan) -> str:
         "difference is what was found so far. Detectable: the smallest true difference beyond the "
         f"margin, percentage points, that so many seeds show with a chance of {POWER:.0%}, "
         f"corrected for {len(plan.claims)} claims and for looks; a smaller one is shown less "
-        "often, none hardly ever. Noise is known once two seeds of every side have finished: train "
+        "often, none hardly ever. Of a claim that takes several differences it is each one's, of a "
+        "falling error that of the line, with its share for every step: all are shown together. "
+        "Noise is known once two seeds of every side have finished: train "
         "those first, then plan again."
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from vgglab.study.claims.comparisons import Comparison, comparisons
 from vgglab.study.claims.inference import ALPHA
-from vgglab.study.claims.power import POWER, Noise, detectable
+from vgglab.study.claims.power import POWER, Noise, Part, detectable, detectable_by_all
 from vgglab.study.claims.verdict import Judgement, judge
 from vgglab.study.claims.wanted import seeds_wanted
 from vgglab.study.view import StudyView
@@ -241,6 +241,16 @@ def _resolution(found: Judgement, seeds: int, typical: Noise | None, family: int
     # Without a bound there is no one difference to show: of shares of runs, or of many places.
     noise = (own or typical) if bounds else None
     tail = found.rule.tail_at_the_end(max(direction.tails(ALPHA / family)), found.look)
+    least = None
+    if noise and (limits := direction.limits(found.paired.places, found.margin)):
+        known = [part.noise for part in direction.limited(found.evidence)] or [None] * len(limits)
+        parts = [
+            Part(each or noise, limit.distance, limit.share)
+            for each, limit in zip(known, limits, strict=True)
+        ]
+        least = detectable_by_all(parts, seeds, tail)
+    elif noise:
+        least = detectable(noise, seeds, tail, POWER, bounds)
     return Resolution(
         claim=found.comparison.name,
         setting=dict(found.comparison.setting),
@@ -248,7 +258,7 @@ def _resolution(found: Judgement, seeds: int, typical: Noise | None, family: int
         pairs=effect.seeds if own and effect else 0,
         noise=noise,
         noise_of="this claim" if own else "other claims" if noise else "",
-        detectable=detectable(noise, seeds, tail, POWER, bounds) if noise else None,
+        detectable=least,
         wanted=seeds_wanted(found, family),
     )
 

@@ -6,6 +6,7 @@ A further direction is one class here, and one row in ``config/claims.py`` for w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import scipy
@@ -18,6 +19,7 @@ from vgglab.study.claims.evidence import (
     OTHER,
     Direction,
     Evidence,
+    Limit,
     OneSided,
     difference_label,
 )
@@ -54,6 +56,10 @@ class Lower(Direction):
 
     def bounds(self, margin: float) -> tuple[float, ...]:
         return (-margin,)
+
+    def limits(self, places: Sequence[float], margin: float) -> tuple[Limit, ...]:
+        others = len(places) - 1
+        return (Limit(-margin, distance=0.0, share=1.0),) * others if others > 1 else ()
 
 
 def lower_tests(parts: Sequence[Measured], margin: float) -> Evidence:
@@ -189,6 +195,15 @@ class Falls(Direction):
 
     def bounds(self, margin: float) -> tuple[float, ...]:
         return (0.0,)
+
+    def limits(self, places: Sequence[float], margin: float) -> tuple[Limit, ...]:
+        """Of the line, and of each step, which is taken to have its share of the line's fall."""
+        whole = places[-1] - places[0]
+        steps = [(later - before) / whole for before, later in pairwise(places)]
+        return Limit(0.0, 0.0, 1.0), *(Limit(margin, margin, share) for share in steps)
+
+    def limited(self, evidence: Evidence) -> tuple[Measured, ...]:
+        return (evidence.effect, *evidence.parts) if evidence.effect else ()
 
     def basis(self, evidence: Evidence, margin: float, *, against: bool) -> str:
         if not against or evidence.effect is None or evidence.effect.mean >= 0:

@@ -33,6 +33,19 @@ NO_TEST = OneSided(1.0)
 
 
 @dataclass(frozen=True)
+class Limit:
+    """What one difference of a claim of several has to be shown to lie below."""
+
+    value: float
+    """Percentage points."""
+    distance: float
+    """From the difference to it, percentage points, where the claim's effect is just at its bound.
+    """
+    share: float
+    """Of the claim's effect beyond its bound, how much the difference falls with it."""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """The effect of one comparison, and the tests for and against the claim."""
 
@@ -113,6 +126,20 @@ class Direction(ABC):
     @abstractmethod
     def bounds(self, margin: float) -> tuple[float, ...]:
         """The values that the effect's interval has to clear, percentage points."""
+
+    def limits(self, places: Sequence[float], margin: float) -> tuple[Limit, ...]:
+        """Of a claim that takes several tests, each of which has to show its difference: their
+        limits; nothing where the claim is on its effect alone.
+
+        Args:
+            places: where the sides stand along an order.
+            margin: percentage points.
+        """
+        return ()
+
+    def limited(self, evidence: Evidence) -> tuple[Measured, ...]:
+        """What those limits are of, in the same order; nothing where there is nothing to test."""
+        return evidence.parts
 
     def tails(self, level: float, evidence: Evidence | None = None) -> tuple[float, float]:
         """Chances below and above of the interval that decides at a claim's level: a bound is left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -104,19 +105,77 @@ def detectable(
     """
     if seeds < 2:
         return None
-    low, high = 0.0, noise.seed_sd + noise.image_se
+    widths, spread = _reaches(noise, seeds, tail)
+    return _least(
+        lambda distance: _clears(distance, widths, spread, bounds) >= power,
+        noise.seed_sd + noise.image_se,
+    )
+
+
+def _least(is_enough: Callable[[float], bool], first: float) -> float:
+    """The smallest value that is enough, to nine digits, where ``first`` is of its size."""
+    low, high = 0.0, first
     if high == 0:
         return 0.0
-    widths, spread = _reaches(noise, seeds, tail)
-    while _clears(high, widths, spread, bounds) < power:
+    while not is_enough(high):
         low, high = high, 2 * high
     for _ in range(30):
         middle = (low + high) / 2
-        if _clears(middle, widths, spread, bounds) < power:
-            low = middle
-        else:
-            high = middle
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
     return high
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the tests that a claim takes, all of which have to show their difference."""
+
+    noise: Noise
+    distance: float
+    """From the truth to the part's bound, percentage points, where the claim's effect is 0."""
+    share: float = 0.0
+    """By how much that grows with each point of the claim's effect."""
+
+
+def chance_of_all(parts: Sequence[Part], seeds: int, tail: float = ALPHA / 2) -> float:
+    """At least this is the probability that one-sided tests of all parts clear their bounds, where
+    the claim's effect is 0.
+
+    Each may miss, and nothing is taken of how they hang together (Bonferroni).
+
+    Args:
+        parts: of a claim.
+        seeds: of each side, at least 2.
+        tail: level of each test.
+    """
+    return _all_clear(parts, [_reaches(part.noise, seeds, tail) for part in parts], 0.0)
+
+
+def _all_clear(
+    parts: Sequence[Part], reaches: Sequence[tuple[Values, float]], effect: float
+) -> float:
+    found = zip(parts, reaches, strict=True)
+    chances = (_clears(p.distance + p.share * effect, *its) for p, its in found)
+    return max(0.0, 1 - sum(1 - chance for chance in chances))
+
+
+def detectable_by_all(parts: Sequence[Part], seeds: int, tail: float = ALPHA / 2) -> float | None:
+    """Smallest effect of a claim of several parts, percentage points, that a number of seeds shows
+    with a chance of ``POWER``.
+
+    Args:
+        parts: of the claim.
+        seeds: of each side.
+        tail: one-sided level of each test.
+
+    Returns:
+        None with one seed, and where parts that have no share of the effect are not shown.
+    """
+    fixed = [part for part in parts if not part.share]
+    if seeds < 2 or chance_of_all(fixed, seeds, tail) <= POWER:
+        return None
+    reaches = [_reaches(part.noise, seeds, tail) for part in parts]
+    sizes = [(p.noise.seed_sd + p.noise.image_se) / p.share for p in parts if p.share]
+    return _least(lambda effect: _all_clear(parts, reaches, effect) >= POWER, max(sizes, default=0))
 
 
 MOST_SEEDS = 200
@@ -135,11 +194,29 @@ def seeds_to_show(noise: Noise, distance: float, tail: float, bounds: int = 1) -
     Returns:
         None where ``MOST_SEEDS`` are not enough: the test images alone may leave it open.
     """
+
+    def are_enough(seeds: int) -> bool:
+        least = detectable(noise, seeds, tail, POWER, bounds)
+        return least is not None and least <= distance
+
+    return _fewest(are_enough)
+
+
+def seeds_to_show_all(parts: Sequence[Part], tail: float) -> int | None:
+    """The same of a claim of several parts, from how far each is from its bound.
+
+    Args:
+        parts: of the claim.
+        tail: one-sided level of each test.
+    """
+    return _fewest(lambda seeds: chance_of_all(parts, seeds, tail) >= POWER)
+
+
+def _fewest(are_enough: Callable[[int], bool]) -> int | None:
     few, many = 1, MOST_SEEDS
-    if (least := detectable(noise, many, tail, POWER, bounds)) is None or least > distance:
+    if not are_enough(many):
         return None
     while many - few > 1:
         middle = (few + many) // 2
-        least = detectable(noise, middle, tail, POWER, bounds)
-        few, many = (middle, many) if least is None or least > distance else (few, middle)
+        few, many = (few, middle) if are_enough(middle) else (middle, many)
     return many

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vgglab.study.claims.comparisons import comparisons
+from vgglab.study.claims.evidence import Limit
 from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.looks import seeds_of_look
-from vgglab.study.claims.power import MOST_SEEDS, seeds_to_show
+from vgglab.study.claims.power import MOST_SEEDS, Part, seeds_to_show, seeds_to_show_all
 from vgglab.study.claims.verdict import Judgement, judge
 from vgglab.study.view import StudyView
 
@@ -59,17 +62,42 @@ def seeds_wanted(found: Judgement, family: int, *, counts_looks: bool = True) ->
     effect, distance = found.evidence.effect, found.distance
     if found.is_settled or distance is None or effect is None or effect.noise is None:
         return None
-    bounds = found.direction.bounds(found.margin)
-    is_between = min(bounds) < effect.mean < max(bounds)
-    # The end of the interval that would clear the bound, for the word that the truth would give.
-    below, above = found.direction.tails(ALPHA / family, found.evidence)
-    tail = above if effect.mean < min(bounds) else below
+    # The ends of the interval that would clear a bound, for the word that the truth would give.
+    tails = found.direction.tails(ALPHA / family, found.evidence)
     if counts_looks:
         following = found.look + (not found.paired.waiting)
-        tail = found.rule.tail_at_the_end(tail, following)
-    many = seeds_to_show(effect.noise, distance, tail, bounds=2 if is_between else 1)
+        below, above = (found.rule.tail_at_the_end(tail, following) for tail in tails)
+    else:
+        below, above = tails
+    if limits := found.direction.limits(found.paired.places, found.margin):
+        many = _of_parts(found, limits, below, above)
+    else:
+        bounds = found.direction.bounds(found.margin)
+        is_between = min(bounds) < effect.mean < max(bounds)
+        tail = above if effect.mean < min(bounds) else below
+        many = seeds_to_show(effect.noise, distance, tail, bounds=2 if is_between else 1)
     # So many as there are have not been enough.
     return max(many or MOST_SEEDS + 1, effect.seeds + 1)
+
+
+def _of_parts(found: Judgement, limits: Sequence[Limit], below: float, above: float) -> int | None:
+    """Seeds that show every part, or else the one that is beyond its limit and shown first.
+
+    Args:
+        found: a judgement of a claim of several parts.
+        limits: of them.
+        below: level of a test that a part lies above its limit.
+        above: level of a test that it lies below.
+    """
+    parts = []
+    for part, limit in zip(found.direction.limited(found.evidence), limits, strict=True):
+        if part.noise is None:
+            return None
+        parts.append(Part(part.noise, limit.value - part.mean))
+    if all(part.distance > 0 for part in parts):
+        return seeds_to_show_all(parts, above)
+    against = [seeds_to_show(p.noise, -p.distance, below) for p in parts if p.distance < 0]
+    return min((seeds for seeds in against if seeds is not None), default=None)
 
 
 def shown_seeds(wanted: int) -> str:
