@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from study_points import run, view
+from study_points import missing, run, view
 
 from vgglab.config.claims import parse_claims
 from vgglab.study.claims.contrast import Group, Measured
@@ -194,6 +194,23 @@ def test_a_step_that_rises_by_more_says_how_many_seeds_its_contrary_takes() -> N
     tests = len(found.evidence.parts) + 1
     tail = tail_of(found, OTHER / tests)
     assert seeds_wanted(found, 1) == seeds_to_show(step.noise, step.mean - 1.0, tail)
+
+
+def test_what_a_falling_error_shows_is_unknown_before_its_margin_is() -> None:
+    """A share of the error of A, of which no run has finished: the noise alone is known by then,
+    from another claim."""
+    falls = {"compare": [{"model.name": model} for model in "abe"], "direction": "falls"}
+    lower = {"compare": [{"model.name": model} for model in "be"], "direction": "lower"}
+    asked = {"margin_share": 5.0, "margin_reason": "because", "statement": "x"}
+    claims = parse_claims({"fall": falls | asked, "pair": lower | {"statement": "x"}})
+    runs = [run(model, seed, 9.0 + NOISE[seed]) for model in "be" for seed in range(4)]
+    later = [missing("a", seed) for seed in range(4)]
+    before = {found.claim: found for found in resolutions(view(*runs, *later, claims=claims))}
+    assert before["pair"].detectable is not None
+    assert (before["fall"].detectable, before["fall"].noise) == (None, None)
+    runs += [run("a", seed, 12.0 + NOISE[seed]) for seed in range(4)]
+    after = {found.claim: found for found in resolutions(view(*runs, claims=claims))}
+    assert after["fall"].noise is not None
 
 
 def test_all_others_count_where_a_net_is_said_to_be_the_best() -> None:

@@ -292,10 +292,11 @@ def _how_to_read(plan: Plan) -> str:
         "difference is what was found so far. Detectable: the smallest true difference beyond the "
         f"margin, percentage points, that so many seeds show with a chance of {POWER:.0%}, "
         f"corrected for {len(plan.claims)} claims and for looks; a smaller one is shown less "
-        "often, none hardly ever. Of a claim that takes several differences it is each one's, of a "
-        "falling error that of the line, with its share for every step: all are shown together. "
-        "Noise is known once two seeds of every side have finished: train "
-        "those first, then plan again."
+        "often, none hardly ever. Where a claim takes several differences, each is taken to be "
+        "that large; of a falling error it is the fall of the fitted line, of which every step has "
+        "its share. The chance is that all are shown. None: these seeds show no difference, "
+        "however large. Noise is known once two seeds of every side have finished: train those "
+        "first, then plan again."
     )
 
 

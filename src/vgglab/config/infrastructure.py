@@ -80,9 +80,9 @@ class TrainerConfig:
     follows it; faster in a bare loop, not yet measured in a run. ``auto``: ``matmul`` on a CPU,
     ``torch`` on a GPU and where the net is compiled."""
     sgd_kernel: Annotated[Literal["auto", "torch", "cpp"], Role.INFRASTRUCTURE] = "auto"
-    """For benchmarks. What updates weights in bf16 on a CPU; the same bits. ``cpp`` and ``auto``:
-    by SGD with momentum, where one backward pass gives the whole gradient and nothing clips it, a
-    kernel that also rounds the weights for the next step."""
+    """For benchmarks. What updates weights in bf16 on a CPU; all give the same bits. ``cpp`` and
+    ``auto``: by SGD with momentum, where one backward pass gives the whole gradient and nothing
+    clips it, a kernel that also rounds the weights for the next step."""
     lrn_kernel: Annotated[LrnKernelName, Role.INFRASTRUCTURE] = "auto"
     """For benchmarks. What computes local response normalisation; they differ by rounding.
     ``torch``: its own operations. ``compiled``: the same by torch.compile. ``cpp``: a kernel for

@@ -239,7 +239,7 @@ def _resolution(found: Judgement, seeds: int, typical: Noise | None, family: int
     own = effect.noise if effect else None
     bounds = len(direction.bounds(found.margin))
     # Without a bound there is no one difference to show: of shares of runs, or of many places.
-    noise = (own or typical) if bounds else None
+    noise = (own or typical) if bounds and _has_limits(found) else None
     tail = found.rule.tail_at_the_end(max(direction.tails(ALPHA / family)), found.look)
     least = None
     if noise and (limits := direction.limits(found.paired.places, found.margin)):
@@ -261,6 +261,17 @@ def _resolution(found: Judgement, seeds: int, typical: Noise | None, family: int
         detectable=least,
         wanted=seeds_wanted(found, family),
     )
+
+
+def _has_limits(found: Judgement) -> bool:
+    """Whether it is known what the claim's parts have to be shown below: not where that hangs on a
+    margin which is a share of an error that no run has."""
+    direction, paired = found.direction, found.paired
+    if not found.comparison.claim.margin_share:
+        return True
+    limits = (direction.limits(paired.places, margin) for margin in (0.0, 1.0))
+    without, with_one = ([limit.distance for limit in found] for found in limits)
+    return without == with_one or paired.error(direction.reference % paired.sides) is not None
 
 
 def _seeds(comparison: Comparison) -> int:

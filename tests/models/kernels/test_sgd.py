@@ -18,6 +18,7 @@ from vgglab.config.parse import parse
 from vgglab.data.loaders import Batch
 from vgglab.models.build import build
 from vgglab.models.convolution import Conv2d
+from vgglab.models.kernels import select
 from vgglab.models.kernels.build import has_kernels
 from vgglab.models.kernels.select import keep_rounded, updates_in_cpp, use_kernels
 from vgglab.models.kernels.sgd import OnePassSGD, RoundedParameter
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.skipif(
 
 RULES = {
     "momentum": {"momentum": 0.9},
+    "momentum nesterov": {"momentum": 0.9, "nesterov": True},
     "decay": {"momentum": 0.5, "weight_decay": 5e-4},
     "nesterov": {"momentum": 0.9, "weight_decay": 5e-4, "nesterov": True},
 }
@@ -50,16 +52,53 @@ def test_the_same_bits_as_torchs_fused_kernel(sizes: Sequence[int], rule: str) -
     for _ in range(4):
         for one, other in zip(theirs, ours, strict=True):
             gradient = torch.randn(one.shape, generator=random).mul(1e-2).bfloat16()
+            gradient[::5] = -0.0
             one.grad, other.grad = gradient.float(), gradient
         by_torch.step()
         by_kernel.step()
         for one, other, rounded in zip(theirs, ours, kept, strict=True):
-            assert torch.equal(one, other)
+            assert as_bits(one) == as_bits(other)
             assert torch.equal(rounded.values, one.detach().bfloat16())
     one_state, other_state = by_torch.state_dict(), by_kernel.state_dict()
     assert one_state["param_groups"] == other_state["param_groups"]
     for key, state in one_state["state"].items():
-        assert torch.equal(state["momentum_buffer"], other_state["state"][key]["momentum_buffer"])
+        other = other_state["state"][key]
+        assert as_bits(state["momentum_buffer"]) == as_bits(other["momentum_buffer"])
+
+
+def as_bits(values: Tensor) -> bytes:
+    """In which 0 and -0 are not the same."""
+    return values.detach().numpy().tobytes()
+
+
+def test_other_bits_than_torchs_leave_the_update_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    select._passes.cache_clear()
+    try:
+        assert updates_in_cpp(config_of())
+        select._passes.cache_clear()
+        exact = SGD.step
+
+        def off_by_one_bit(optimizer: SGD) -> None:
+            exact(optimizer)
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    bits = parameter.detach().view(torch.int32)
+                    bits += 1
+
+        monkeypatch.setattr(SGD, "step", off_by_one_bit)
+        assert not updates_in_cpp(config_of())
+    finally:
+        select._passes.cache_clear()
+
+
+def test_a_backward_pass_after_the_update_of_what_it_needs_is_refused() -> None:
+    module = module_of(config_of())
+    optimizer = trained(module, range(1))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = module.net(torch.randn(2, 1, 32, 32)).sum()
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
 
 
 def config_of(norm: str = "none", **changes: Any) -> Config:

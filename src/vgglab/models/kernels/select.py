@@ -18,7 +18,7 @@ from vgglab.config import Config, TrainerConfig
 from vgglab.config.infrastructure import LrnKernelName
 from vgglab.models.batch_norm import BatchNorm2d
 from vgglab.models.convolution import Conv2d
-from vgglab.models.kernels import conv_relu, packed
+from vgglab.models.kernels import conv_relu, packed, sgd
 from vgglab.models.kernels.build import has_kernels
 from vgglab.models.kernels.lrn import IN_CPP, IN_TORCH, Kernel, Numbers, compiled_kernel
 from vgglab.models.kernels.lrn_op import check, triton_kernel
@@ -129,7 +129,7 @@ def updates_in_cpp(config: Config) -> bool:
     # torch.compile rounds by loops of its own; Lightning's averaging sets weights unnoticed.
     by_hand = trainer.compile in ("auto", "none") and not recipe.average_weights
     wanted = is_wanted and rounds and is_sgd and is_whole and by_hand
-    return wanted and hasattr(torch.Tensor, "grad_dtype") and has_kernels()
+    return wanted and has_kernels() and _update_works()
 
 
 def keep_rounded(net: nn.Module) -> list[RoundedParameter]:
@@ -251,6 +251,10 @@ def lrn_kernel(name: LrnKernelName, *, on_gpu: bool) -> Kernel:
             return IN_CPP if has_kernels() else IN_TORCH
         case other:
             assert_never(other)
+
+
+def _update_works() -> bool:
+    return _passes(sgd.check, "cpu", "torch updates weights, as the kernel fails here")
 
 
 def _triton_works(device: str) -> bool:

@@ -1,9 +1,10 @@
 // SGD with momentum on a CPU where layers compute in bf16: one pass over memory updates weights and
-// momenta from gradients in fp32 or bf16, and writes the weights that the next step rounds to bf16.
-// torch takes a pass for each of gradient, update and rounding, each an operation a tensor.
+// momenta from gradients in fp32 or bf16, and writes the weights, rounded to bf16, that the next step
+// computes with. torch takes a pass each to widen gradients, to update and to round, and in each of
+// them an operation for every tensor.
 //
-// The bits are those of torch's fused kernel: a product and a sum are one operation (fma) where they
-// are in that, and nowhere else.
+// The bits are those of torch's fused kernel on x86 with AVX2: a product and a sum are one operation
+// (fma) where they are in that, and nowhere else. sgd.py sees whether they are the same here.
 
 #include <ATen/core/List.h>
 #include <ATen/core/Tensor.h>
@@ -39,9 +40,13 @@ void update(const Rule& rule, int64_t count, float* weights, float* momenta, con
             Bf16* rounded) {
   const float rate = rule.rate, momentum = rule.momentum, decay = rule.decay;
   const bool nesterov = rule.nesterov, is_first = rule.is_first;
+#if defined(__clang__)
+#pragma clang fp contract(off)
+#endif
   const auto each = [&](int64_t first, int64_t end, const auto& added) {
     for (int64_t i = first; i < end; ++i) {
-      const float gradient = std::fma(weights[i], decay, widened(gradients[i]));
+      const float given = widened(gradients[i]);
+      const float gradient = decay != 0 ? std::fma(weights[i], decay, given) : given;
       const float buffer = is_first ? gradient : added(momenta[i], gradient);
       momenta[i] = buffer;
       const float step = nesterov ? std::fma(buffer, momentum, gradient) : buffer;

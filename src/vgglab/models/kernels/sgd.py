@@ -1,8 +1,12 @@
-"""SGD in one pass over memory where layers compute in bf16 on a CPU, by ``sgd.cpp``; the same bits.
+"""SGD in one pass over memory where layers compute in bf16 on a CPU, by ``sgd.cpp``.
 
 Autocast rounds every weight in a forward pass, and widens its gradient, rounded as well, in the
 backward pass; the optimiser then reads what these have written. Here gradients stay as they come,
-and the optimiser writes the rounded weights of the next step when it has each weight at hand.
+and the optimiser writes the rounded weights of the next step when it has each weight at hand. The
+bits are the same, which ``check`` sees to.
+
+A net whose layers compute with ``RoundedParameter``s keeps its parameters: they may be set in
+place, but not replaced by others (``load_state_dict(assign=True)``), nor set through ``.data``.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ MOMENTUM = "momentum_buffer"
 
 
 class RoundedParameter:
-    """A parameter's values in bf16, whose gradient in bf16 is the parameter's."""
+    """A parameter's values in bf16; their gradient, in bf16, is the parameter's."""
 
     def __init__(self, parameter: nn.Parameter) -> None:
         self.parameter = parameter
@@ -29,7 +33,8 @@ class RoundedParameter:
         parameter.grad_dtype = torch.bfloat16
         self.values = torch.empty_like(parameter, dtype=torch.bfloat16, requires_grad=False)
         self._version = -1
-        """Of the parameter when it was rounded: it may have been loaded from a checkpoint since."""
+        """The parameter's when it was rounded; another one means that it was set since, as from a
+        checkpoint."""
 
     def __call__(self) -> Tensor:
         """Values for a forward pass."""
@@ -107,8 +112,9 @@ class OnePassSGD(SGD):
             [one.values if one else None for one in kept],
             *(group["lr"], group["momentum"], group["weight_decay"], group["nesterov"], is_first),
         )
-        increment_version(parameters)
-        for one in filter(None, kept):
+        rounded = [one for one in kept if one]
+        increment_version([*parameters, *(one.values for one in rounded)])
+        for one in rounded:
             one.mark_current()
 
 
@@ -117,3 +123,33 @@ def _laid_out_as(parameter: Tensor, values: Tensor) -> Tensor:
     if values.stride() == parameter.stride():
         return values
     return torch.empty_like(parameter, dtype=values.dtype, requires_grad=False).copy_(values)
+
+
+def check(device: str) -> None:
+    """Compare a few steps with torch's fused kernel, of which compilers may fuse other sums.
+
+    Args:
+        device: where it computes; the kernel does so on a CPU alone.
+
+    Raises:
+        RuntimeError: other bits came out, or torch cannot keep gradients in bf16.
+    """
+    if not hasattr(Tensor, "grad_dtype"):
+        raise RuntimeError("torch before 2.10 keeps no gradients in bf16")
+    draw = torch.Generator().manual_seed(0)
+    for decay, nesterov in ((0.0, False), (5e-4, False), (5e-4, True)):
+        theirs = nn.Parameter(torch.randn(4101, generator=draw).to(device))
+        ours = nn.Parameter(theirs.detach().clone())
+        by_torch, plain = (
+            SGD([p], 0.01, momentum=0.9, weight_decay=decay, nesterov=nesterov, fused=True)
+            for p in (theirs, ours)
+        )
+        kept = RoundedParameter(ours)
+        by_kernel = OnePassSGD(plain, [kept])
+        for _ in range(3):
+            ours.grad = torch.randn(4101, generator=draw).to(device, torch.bfloat16)
+            theirs.grad = ours.grad.float()
+            by_torch.step()
+            by_kernel.step()
+        if not (torch.equal(ours, theirs) and torch.equal(kept.values, theirs.bfloat16())):
+            raise RuntimeError("other bits than torch's")

@@ -39,10 +39,9 @@ class Limit:
     value: float
     """Percentage points."""
     distance: float
-    """From the difference to it, percentage points, where the claim's effect is just at its bound.
-    """
+    """From the difference to it, percentage points, when the claim's effect is at its bound."""
     share: float
-    """Of the claim's effect beyond its bound, how much the difference falls with it."""
+    """Points that the difference falls by for each point of the claim's effect beyond its bound."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,8 @@ class Direction(ABC):
         return ()
 
     def limited(self, evidence: Evidence) -> tuple[Measured, ...]:
-        """What those limits are of, in the same order; nothing where there is nothing to test."""
+        """What those limits are of, in the same order; nothing where there is nothing to test.
+        Asked where there are limits alone."""
         return evidence.parts
 
     def tails(self, level: float, evidence: Evidence | None = None) -> tuple[float, float]:

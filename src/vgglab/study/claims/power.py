@@ -131,16 +131,15 @@ class Part:
 
     noise: Noise
     distance: float
-    """From the truth to the part's bound, percentage points, where the claim's effect is 0."""
+    """From the truth to the part's bound, percentage points; of a difference that is looked for,
+    where the claim's effect is 0."""
     share: float = 0.0
     """By how much that grows with each point of the claim's effect."""
 
 
 def chance_of_all(parts: Sequence[Part], seeds: int, tail: float = ALPHA / 2) -> float:
-    """At least this is the probability that one-sided tests of all parts clear their bounds, where
-    the claim's effect is 0.
-
-    Each may miss, and nothing is taken of how they hang together (Bonferroni).
+    """A lower bound of the probability that one-sided tests of all parts clear their bounds, at
+    their distances: 1 less the sum of the chances to miss (Bonferroni).
 
     Args:
         parts: of a claim.
@@ -175,7 +174,7 @@ def detectable_by_all(parts: Sequence[Part], seeds: int, tail: float = ALPHA / 2
         return None
     reaches = [_reaches(part.noise, seeds, tail) for part in parts]
     sizes = [(p.noise.seed_sd + p.noise.image_se) / p.share for p in parts if p.share]
-    return _least(lambda effect: _all_clear(parts, reaches, effect) >= POWER, max(sizes, default=0))
+    return _least(lambda effect: _all_clear(parts, reaches, effect) >= POWER, min(sizes, default=0))
 
 
 MOST_SEEDS = 200
@@ -194,16 +193,12 @@ def seeds_to_show(noise: Noise, distance: float, tail: float, bounds: int = 1) -
     Returns:
         None where ``MOST_SEEDS`` are not enough: the test images alone may leave it open.
     """
-
-    def are_enough(seeds: int) -> bool:
-        least = detectable(noise, seeds, tail, POWER, bounds)
-        return least is not None and least <= distance
-
-    return _fewest(are_enough)
+    return _fewest(lambda seeds: _clears(distance, *_reaches(noise, seeds, tail), bounds) >= POWER)
 
 
 def seeds_to_show_all(parts: Sequence[Part], tail: float) -> int | None:
-    """The same of a claim of several parts, from how far each is from its bound.
+    """The fewest seeds that show all parts of a claim with a chance of ``POWER``; None where
+    ``MOST_SEEDS`` are not enough.
 
     Args:
         parts: of the claim.

@@ -81,7 +81,8 @@ def seeds_wanted(found: Judgement, family: int, *, counts_looks: bool = True) ->
 
 
 def _of_parts(found: Judgement, limits: Sequence[Limit], below: float, above: float) -> int | None:
-    """Seeds that show every part, or else the one that is beyond its limit and shown first.
+    """Seeds that show every part; where parts lie beyond their limits, those that show the first
+    of these to do so.
 
     Args:
         found: a judgement of a claim of several parts.
