@@ -47,6 +47,7 @@ def test_the_points_of_a_sweep_are_those_of_its_design(
     assert len(json.loads(ended.stdout)) == points
 
 
+@pytest.mark.slow
 def test_lists_that_move_together_are_declared_before_anything_trains(
     command: Command, tmp_path: Path
 ) -> None:

@@ -151,6 +151,7 @@ def test_killed_between_looks_two_hosts_go_on_with_what_is_open(
     assert "11 of 12 runs used: the looks are over, open: " in ended.stdout
 
 
+@pytest.mark.slow
 def test_more_looks_than_the_grid_has_seeds_for_are_refused(command: Command) -> None:
     ended = command("-m", *ONE, "study.looks=[3,5]")
     assert ended.returncode == 2
@@ -159,6 +160,7 @@ def test_more_looks_than_the_grid_has_seeds_for_are_refused(command: Command) ->
     )
 
 
+@pytest.mark.slow
 def test_a_null_arm_among_the_grids_own_seeds_is_refused(command: Command) -> None:
     ended = command("-m", *ONE, "study.looks=[2]", "study.placebo=true", *grid(seed="0,1000"))
     assert ended.returncode == 2

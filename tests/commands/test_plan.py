@@ -16,6 +16,7 @@ STUDY = (*SMALL, "sweeps=lrn", "data.test_images=4000", "recipe.epochs=1", "laun
 NETS = grid(model="a", seed="0,1")
 
 
+@pytest.mark.slow
 def test_a_tied_difference_stops_the_launch_with_one_line(command: Command, tmp_path: Path) -> None:
     tied = ("-m", *STUDY, "seed=0", "model=a", "model.width=0.0625,0.125")
     ended = command(*tied, "recipe.learning_rate=${model.width}")
@@ -26,6 +27,7 @@ def test_a_tied_difference_stops_the_launch_with_one_line(command: Command, tmp_
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_declaration_of_no_field_is_the_users_mistake(command: Command) -> None:
     ended = command("-m", *STUDY, *NETS, "study.nuisance=[recipe.rate]")
     assert ended.returncode == 2

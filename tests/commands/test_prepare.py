@@ -85,6 +85,7 @@ def test_it_lists_what_is_wrong(folder: Path, capsys: pytest.CaptureFixture[str]
     assert [row["validation"] for row in report["classes"]] == [1, 1, 1, 1, 0, 0]
 
 
+@pytest.mark.slow
 def test_a_screen_names_the_classes_that_a_split_lacks(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,6 +146,7 @@ def test_a_copy_that_was_cut_short_is_refused_and_goes_on(folder: Path, tmp_path
     assert len(load_splits(config_of(copy).data, tmp_path).train) == 42
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_a_copy_has_the_unreadable_files_too(
     split: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

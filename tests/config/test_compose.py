@@ -139,6 +139,7 @@ def test_the_papers_sweep_declares_all_that_differs() -> None:
     refuse_confounds(points, ())
 
 
+@pytest.mark.slow
 def test_every_stage_of_the_papers_sweep_starts_from_another_row_of_it() -> None:
     points = [resolve(point) for point in points_of("paper")]
     rows = {directory_of(point).id: point for point in points}

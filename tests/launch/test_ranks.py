@@ -136,6 +136,7 @@ def test_points_of_a_sweep_in_two_processes_each(command: Command, tmp_path: Pat
     assert len(list(tmp_path.glob("runs/*/train.rank1.log"))) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "variables", "message"),
     [

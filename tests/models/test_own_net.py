@@ -191,6 +191,7 @@ def test_shortcuts_go_around_pairs_that_keep_the_shape() -> None:
     assert list(residual_units(ModelConfig(name="e"), 3)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["none", "batch"])
 def test_the_residual_twin_has_the_same_weights_and_adds_what_went_in(norm: NormName) -> None:
     twin, stack = small(norm, skip="identity"), small(norm)

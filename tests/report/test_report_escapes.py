@@ -63,6 +63,7 @@ def test_only_our_own_tags_are_in_the_page(page: Path) -> None:
         assert planted(place) in shown, place
 
 
+@pytest.mark.slow
 def test_markdown_has_no_tag_of_theirs(page: Path) -> None:
     text = page.with_name("report.md").read_text(encoding="utf-8")
     assert not re.search(r"(?<!\\)<(script|img|/title)", text)

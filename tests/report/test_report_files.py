@@ -65,6 +65,7 @@ def test_needs_no_torch_and_no_wandb() -> None:
     assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.slow
 def test_what_the_page_has_not_is_in_its_figures_no_more(tmp_path: Path) -> None:
     write_report(make_study(tmp_path / "wide", models=("a", "b", "c")), tmp_path / "out")
     figures = tmp_path / "out" / "figures"

@@ -176,6 +176,7 @@ def test_the_papers_numbers_are_said_to_be_of_another_data_set(full: Page) -> No
     assert "A-LRN 29.7, A 29.6; section 4.1, Table 3" in text
 
 
+@pytest.mark.slow
 def test_unequal_recipes_are_named(tmp_path: Path) -> None:
     study = make_study(tmp_path, models=("a", "b"))
     slower = [

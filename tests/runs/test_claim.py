@@ -115,6 +115,7 @@ def test_an_owner_that_has_ended_is_not_waited_for(tmp_path: Path) -> None:
     assert [path.name for path in run.path.glob(".lock.*")] == [".lock.2"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_a_living_owner_is_not_taken_over_when_the_file_systems_clock_jumps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -188,6 +189,7 @@ def test_who_was_quicker_than_a_takeover_is_not_taken_over(
     assert quick.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_an_owner_that_wakes_after_it_was_taken_over_ends_at_once(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "r")

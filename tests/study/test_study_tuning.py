@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 import study_points
 from study_points import config, missing, net
 
@@ -124,6 +125,7 @@ def test_control_runs_that_are_missing_leave_the_word_open() -> None:
     assert word_without_tuning(record, "b_beats_a", {}) == "inconclusive"
 
 
+@pytest.mark.slow
 def test_a_control_that_is_judged_again_has_less_to_spend() -> None:
     """As the study's own claims have, where no looks are declared."""
     (gap,) = [g for g in np.arange(0.02, 0.3, 0.005) if _word(g) != _word(g - 0.005)]

@@ -102,6 +102,7 @@ def test_every_net_gets_the_same_tuning_runs() -> None:
     assert composed[0].directory.id == plan.all_points[-1].directory.id
 
 
+@pytest.mark.slow
 def test_the_points_stay_until_the_last_tuning_run_has_ended() -> None:
     points = points_of()
     plan = tuning_plan(points)
