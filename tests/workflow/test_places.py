@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from vgglab.config.parse import ConfigError, parse
-from vgglab.workflow.places import refuse_unwritable, refuse_unwritable_points
+from vgglab.runs import RunDirectory
+from vgglab.workflow.places import (
+    refuse_files_of_runs,
+    refuse_unwritable,
+    refuse_unwritable_points,
+)
 
 
 def command(task: str, field: str, value: str, more: dict[str, Any] | None = None) -> Any:
@@ -56,6 +61,20 @@ def test_the_field_its_value_and_the_reason(
     )
     refuse_unwritable(command(task, field, "new/x/y", more))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_runs_folder_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    refuse_files_of_runs(RunDirectory(tmp_path / name) for name in ("new", "folder", "link"))
+    for name in ("file", "gone"):
+        with pytest.raises(ConfigError) as caught:
+            refuse_files_of_runs([RunDirectory(tmp_path / name)])
+        assert str(caught.value) == (
+            f"{tmp_path / name}: is no folder, and a run has its own there; move it"
+        )
 
 
 def test_a_ledger_is_no_folder(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from vgglab.launch.chosen import PointFailed, failed
 from vgglab.runs.records import lowest_validation_error
 from vgglab.streams import plain_console
 from vgglab.workflow.confound_check import refuse_mixed_code
-from vgglab.workflow.places import refuse_unwritable_points
+from vgglab.workflow.places import refuse_files_of_runs, refuse_unwritable_points
 from vgglab.workflow.points import StudyPoint, compose_points
 from vgglab.workflow.train_points import finish, say, say_what_is_missing, why_not_done
 from vgglab.workflow.useless_schedule import refuse_useless_schedules
@@ -52,6 +52,7 @@ class ChosenPoints:
             _refuse_questions_of_a_study(points[0].config, self._sweeper)
             refuse_mixed_code(self._points)
             refuse_unwritable_points(p.config for p in points if not p.is_done)
+            refuse_files_of_runs(p.directory for p in points)
         done = sum(point.is_done for point in points)
         say(self._console, f"{self._sweeper} chose {len(batch)} points, {done} already done")
         failures: list[StudyPoint] = []

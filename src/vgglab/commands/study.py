@@ -21,7 +21,7 @@ from vgglab.tracking.local_files import waits_for_upload
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.look_screen import LookScreen
 from vgglab.workflow.looks import declare, next_points, note_looks, null_arm
-from vgglab.workflow.places import refuse_unwritable_points
+from vgglab.workflow.places import refuse_files_of_runs, refuse_unwritable_points
 from vgglab.workflow.points import StudyPoint
 from vgglab.workflow.reporting import view_of, write_study_report
 from vgglab.workflow.study_runs import runs_of_study
@@ -60,6 +60,7 @@ def run_study(grid: Sequence[Sequence[str]], slurm: Mapping[str, Any] | None = N
     refuse_confounds(points, view.unneeded)
     refuse_useless_schedules(p.config for p in first_to_train(points, view.unneeded))
     refuse_unwritable_points(p.config for p in points if not p.is_done)
+    refuse_files_of_runs(p.directory for p in points)
     first = points[0].config
     done = sum(point.is_done for point in points)
     say(console, f"study {first.study.name}: {len(points)} points, {done} already done")

@@ -22,6 +22,7 @@ from vgglab.workflow.compose import has_sweep, sweep_choice
 from vgglab.workflow.gpus import refuse_without_gpus
 from vgglab.workflow.logs import log_to
 from vgglab.workflow.micro_batch import with_fitting_micro_batch
+from vgglab.workflow.places import refuse_files_of_runs
 from vgglab.workflow.pretraining import (
     Stage,
     is_asked_for,
@@ -65,6 +66,7 @@ def train(config: Config) -> None:
         if is_point():
             die_with_parent()
         stages = _chosen(config)
+        refuse_files_of_runs(stage.directory for stage in stages)
         if still_to_train(stages):
             refuse_without_gpus(config)
             refuse_useless_schedules([stages[-1].config])

@@ -8,6 +8,7 @@ from pathlib import Path
 from vgglab.config import Config
 from vgglab.config.experiment import TaskName
 from vgglab.config.parse import ConfigError, shown
+from vgglab.runs import RunDirectory
 from vgglab.runs.writable import why_unwritable
 
 Place = tuple[str, str, Path]
@@ -27,6 +28,17 @@ def refuse_unwritable(config: Config) -> None:
 def refuse_unwritable_points(points: Iterable[Config]) -> None:
     """The same of points that are to be trained."""
     _try(dict.fromkeys(place for point in points for place in _of_a_run(point)))
+
+
+def refuse_files_of_runs(runs: Iterable[RunDirectory]) -> None:
+    """See that nothing else stands where runs have their folders.
+
+    Raises:
+        ConfigError: a file does.
+    """
+    for run in runs:
+        if (run.path.is_symlink() or run.path.exists()) and not run.path.is_dir():
+            raise ConfigError(f"{run.path}: is no folder, and a run has its own there; move it")
 
 
 def refuse_unwritable_studies(studies: str, folder: Path) -> None:
