@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from vgglab.config import Config, RecipeConfig, plain, semantic
 from vgglab.config.parse import ConfigError, parse
 from vgglab.data.loaders import Batch
 from vgglab.models.cost import BYTES_A_VALUE
+from vgglab.models.kernels.sgd import OnePassSGD
 from vgglab.runs import RunDirectory, Status
 from vgglab.training.averaging import AveragedNet
 from vgglab.training.experiment import run_experiment
@@ -240,18 +242,22 @@ def test_smoothing_is_in_the_training_loss_alone(small_config: Config) -> None:
 def used_norms(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Fills with the norm of the gradient that each step of SGD uses."""
     seen: list[float] = []
-    step = torch.optim.SGD.step
 
-    def noted(self: torch.optim.SGD, closure: Any = None) -> Any:
-        def then() -> Any:
-            loss = closure()
-            gradients = [p.grad for g in self.param_groups for p in g["params"]]
-            seen.append(float(nn.utils.get_total_norm(gradients)))
-            return loss
+    def noting(step: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(self: torch.optim.SGD, closure: Any = None) -> Any:
+            def then() -> Any:
+                loss = closure()
+                parameters = [p for group in self.param_groups for p in group["params"]]
+                gradients = [p.grad.float() for p in parameters if p.grad is not None]
+                seen.append(float(nn.utils.get_total_norm(gradients)))
+                return loss
 
-        return step(self, then)
+            return step(self, then)
 
-    monkeypatch.setattr(torch.optim.SGD, "step", noted)
+        return noted
+
+    for kind in (torch.optim.SGD, OnePassSGD):
+        monkeypatch.setattr(kind, "step", noting(kind.step))
     return seen
 
 
