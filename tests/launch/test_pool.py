@@ -138,6 +138,7 @@ def test_points_that_another_launcher_trains_come_last(tmp_path: Path) -> None:
     assert order == ["b", "d", "a", "c"]
 
 
+@pytest.mark.slow
 def test_children_wait_for_their_parent_and_others_do_not(tmp_path: Path) -> None:
     looks = run_family(tmp_path, {"a": "", "d": "a", "e": "a", "other": ""})
     assert set(looks[0]) == {"a", "other"}

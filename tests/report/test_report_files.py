@@ -53,6 +53,7 @@ def test_the_same_study_gives_the_same_bytes(whole_study: StudyView, tmp_path: P
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
 
 
+@pytest.mark.slow
 def test_a_report_is_rewritten_in_place(tmp_path: Path) -> None:
     study = make_study(tmp_path, models=("a", "b"))
     first = write_report(study, tmp_path / "out").read_bytes()

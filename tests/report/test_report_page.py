@@ -132,6 +132,7 @@ def test_all_sections(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_first_protocols_figure_opens_the_page_and_the_others_come_later(
     tmp_path: Path,
 ) -> None:

@@ -146,6 +146,7 @@ def test_an_epochs_last_step_is_in_the_epochs_record(small_config: Config, tmp_p
     assert all({"train/step_loss", "validation/loss"} <= record.keys() for record in records)
 
 
+@pytest.mark.slow
 def test_a_random_generator_used_before_changes_nothing(
     small_config: Config, tmp_path: Path, uninterrupted: Uninterrupted
 ) -> None:
