@@ -138,7 +138,8 @@ def check(device: str) -> None:
         raise RuntimeError("torch before 2.10 keeps no gradients in bf16")
     draw = torch.Generator().manual_seed(0)
     for decay, nesterov in ((0.0, False), (5e-4, False), (5e-4, True)):
-        theirs = nn.Parameter(torch.randn(4101, generator=draw).to(device))
+        first = torch.randn(4101, generator=draw, dtype=torch.float32)
+        theirs = nn.Parameter(first.to(device))
         ours = nn.Parameter(theirs.detach().clone())
         by_torch, plain = (
             SGD([p], 0.01, momentum=0.9, weight_decay=decay, nesterov=nesterov, fused=True)
