@@ -64,16 +64,12 @@ def in_passes(net: nn.Module) -> Callable[[], None]:
     return update
 
 
-def in_one_pass(net: nn.Module) -> Callable[[], None]:
+def in_one_pass(net: nn.Module) -> Callable[[], object]:
     """The same by the kernel."""
     optimizer = OnePassSGD(sgd(net), keep_rounded(net))
     for parameter, gradient in zip(net.parameters(), gradients(net), strict=True):
         parameter.grad = gradient
-
-    def update() -> None:
-        optimizer.step()
-
-    return update
+    return optimizer.step
 
 
 def main() -> None:
@@ -90,7 +86,10 @@ def main() -> None:
     for width, size, classes in SIZES:
         net = net_of(width, size, classes)
         count = sum(p.numel() for p in net.parameters())
-        ways = {"passes": in_passes(net), "one": in_one_pass(net_of(width, size, classes))}
+        ways: dict[str, Callable[[], object]] = {
+            "passes": in_passes(net),
+            "one": in_one_pass(net_of(width, size, classes)),
+        }
         times = alternate(ways, options.rounds, warm_up=3)
         ms = [1e3 * median(times, name) for name in ways]
         rows.append([f"D, {size} px, width {width:g}", count, *ms, ratio(times, "passes", "one")])

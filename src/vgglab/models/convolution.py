@@ -48,7 +48,7 @@ class Conv2d(nn.Conv2d):
         if not torch.is_autocast_enabled(device):
             return maps_nchw, self.weight, self.bias
         dtype = torch.get_autocast_dtype(device)
-        if self.kept and torch.is_grad_enabled():
+        if self.kept:  # on a CPU, where this is asked in training alone
             weight, bias = (parameter() for parameter in self.kept)
         else:
             weight, bias = self.weight.to(dtype), self.bias.to(dtype)

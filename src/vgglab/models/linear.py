@@ -50,8 +50,8 @@ class Linear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Compute outputs (N, out) of inputs (N, in)."""
-        is_trained = self.training and torch.is_grad_enabled()
-        if self.kept and is_trained and torch.is_autocast_enabled(input.device.type):
+        has_gradient = self.training and torch.is_grad_enabled()
+        if self.kept and has_gradient and torch.is_autocast_enabled(input.device.type):
             weight_oi, bias_o = (parameter() for parameter in self.kept)
             return nn.functional.linear(input, weight_oi, bias_o)
         if self.exchange is None or not self.is_trained:
