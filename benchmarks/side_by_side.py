@@ -36,8 +36,19 @@ def alternate(
     return times
 
 
-def command(folder: Path, arguments: Sequence[str], expected: int = 0) -> None:
+def command(
+    folder: Path,
+    arguments: Sequence[str],
+    expected: int = 0,
+    variables: Mapping[str, str] | None = None,
+) -> None:
     """Run Python with these arguments in a folder, to its end.
+
+    Args:
+        folder: where it works.
+        arguments: of the interpreter.
+        expected: its exit code.
+        variables: of its environment, beside those of this process.
 
     Raises:
         RuntimeError: it did not end as it should.
@@ -45,7 +56,7 @@ def command(folder: Path, arguments: Sequence[str], expected: int = 0) -> None:
     ended = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env=os.environ | {"WANDB_SILENT": "true"},
+        env=os.environ | {"WANDB_SILENT": "true"} | dict(variables or {}),
         capture_output=True,
         text=True,
         check=False,

@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--without", nargs="+", choices=[*PEERS, "convolutions"], default=[])
     parser.add_argument("--batch", type=int, help="images of a step; by default 8, or 128 of 32 px")
     parser.add_argument("--width", type=float, help="by default 1, or 1/4 at 32 px")
-    parser.add_argument("--norm", choices=["none", "batch"], default="none", help="of our own nets")
+    parser.add_argument("--norm", choices=["none", "batch"], default="none")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=3)

@@ -40,7 +40,6 @@ class Case(NamedTuple):
     kind: str = "cpu"
     """Of the device: ``cpu`` or ``cuda``."""
     norm: NormName = "none"
-    """Of our own nets."""
 
     @property
     def classes(self) -> int:
@@ -68,10 +67,9 @@ def plain_net(case: Case) -> nn.Sequential:
     for layer in ModelConfig(name=case.net).net.layers:
         if isinstance(layer, Conv):
             out = scaled(layer.channels, case.width)
-            modules += [
-                nn.Conv2d(channels, out, layer.kernel, padding=layer.padding),
-                nn.ReLU(inplace=True),
-            ]
+            modules.append(nn.Conv2d(channels, out, layer.kernel, padding=layer.padding))
+            modules += [nn.BatchNorm2d(out)] if case.norm == "batch" else []
+            modules.append(nn.ReLU(inplace=True))
             modules += [nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)] if layer.lrn else []
             channels = out
         else:
@@ -172,7 +170,8 @@ class Peer:
     def _timm(self, case: Case) -> tuple[nn.Module, torch.optim.Optimizer]:
         timm: Any = importlib.import_module("timm")
         optim: Any = importlib.import_module("timm.optim")
-        net = timm.create_model(TIMM[case.net], num_classes=case.classes).to(case.device)
+        name = TIMM[case.net] + ("_bn" if case.norm == "batch" else "")
+        net = timm.create_model(name, num_classes=case.classes).to(case.device)
         optimizer = optim.create_optimizer_v2(
             net, opt="sgd", lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
         )

@@ -73,11 +73,12 @@ def train(
     *,
     stop_at: int | None = None,
     spoil_at: int | None = None,
+    spoil_test: bool = False,
     double: bool = True,
     **changes: Any,
 ) -> Trained:
-    """Train in ``world`` processes; ``trainer``, ``recipe``, ``model`` and ``norm`` replace the
-    config's."""
+    """Train in ``world`` processes; ``trainer``, ``recipe``, ``model``, ``norm`` and ``protocol``
+    replace the config's."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "model": {"name": "a", "width": 0.0625, "dropout": 0.5} | changes.get("model", {}),
@@ -85,6 +86,7 @@ def train(
         "recipe": {"epochs": 1, "batch_size": 125, "learning_rate": 0.02 if double else 0.002}
         | changes.get("recipe", {}),
         "norm": {"name": changes.get("norm", "none")},
+        "protocol": changes.get("protocol", {}),
         "trainer": {
             "accelerator": "cpu",
             "precision": "fp32",
@@ -110,6 +112,8 @@ def train(
             variables["STOP_AT"] = str(stop_at)
         if spoil_at is not None:
             variables["SPOIL_AT"] = str(spoil_at)
+        if spoil_test:
+            variables["SPOIL_TEST"] = "1"
         command = [sys.executable, str(ROOT / "tests" / "training" / "ddp_worker.py"), str(folder)]
         processes.append(
             subprocess.Popen(command, env=os.environ | variables, stderr=subprocess.PIPE, text=True)

@@ -36,13 +36,22 @@ def run(code: str, *signals: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "sent", [("SIGINT",), ("SIGTERM",), ("SIGTERM", "SIGTERM"), ("SIGUSR1", "SIGTERM")]
+    "sent",
+    [
+        ("SIGINT",),
+        ("SIGTERM",),
+        ("SIGTERM", "SIGTERM"),
+        ("SIGUSR1", "SIGTERM"),
+        ("SIGTERM", "wait", "SIGUSR2"),
+    ],
 )
 def test_the_first_is_noted_and_says_so(sent: tuple[str, ...]) -> None:
-    """SLURM sends SIGTERM to a step and again to its tasks, and SIGUSR1 ahead of it."""
+    """SLURM sends SIGTERM to a step and again to its tasks, SIGUSR1 ahead of it, and SIGUSR2 ahead
+    of a time limit while the checkpoint for a preemption is being written."""
+    noted = "SIGTERM" if "SIGTERM" in sent else sent[-1]
     ended = run(NOTING, *sent)
-    assert (ended.returncode, ended.stdout) == (0, f"{sent[-1]}\n")
-    said = f"{sent[-1]}: stopping at the next checkpoint; once more ends at once\n"
+    assert (ended.returncode, ended.stdout) == (0, f"{noted}\n")
+    said = f"{noted}: stopping at the next checkpoint; once more ends at once\n"
     assert ended.stderr == ("" if "SIGUSR1" in sent else said)
 
 

@@ -33,6 +33,15 @@ SHARING = "VGGLAB_POINTS_A_GPU"
 """Environment variable that a launcher sets: the points of a study that share a GPU."""
 
 
+AT_A_TIME = "VGGLAB_POINTS_AT_A_TIME"
+"""Another: those that share the machine with its GPUs, and so the cores that decode for them."""
+
+
+def points_at_a_time() -> int:
+    """Return the points of a study that share this machine's GPUs; 1 where there is no other."""
+    return int(os.environ.get(AT_A_TIME, "1"))
+
+
 def gpu_share() -> float:
     """Return the share of its GPU that this process may fill; 1 where it has it alone."""
     return 1 / int(os.environ.get(SHARING, "1"))

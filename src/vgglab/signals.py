@@ -23,7 +23,8 @@ REPEAT_SECONDS = 1.0
 AHEAD = (signal.SIGUSR1, signal.SIGUSR2)
 """Those that SLURM sends ahead: a run in training goes on to its next checkpoint."""
 _ASKS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""After one of them another ends a process at once; SIGHUP does not: kernel and shell send it."""
+"""After one of them another ends a process at once. SIGHUP does not, which kernel and shell send,
+nor does what SLURM sends ahead: a time limit may follow a preemption."""
 
 
 def heeded(signals: tuple[signal.Signals, ...]) -> list[signal.Signals]:
@@ -77,7 +78,7 @@ class StopRequest:
         now, name = time.monotonic(), signal.Signals(number).name
         if self.noted in _ASKS:
             repeated = number == signal.SIGTERM and now - self.since < REPEAT_SECONDS
-            if repeated or number == signal.SIGHUP:
+            if repeated or number == signal.SIGHUP or number in AHEAD:
                 return
             # Not an exception: Lightning would catch it, and W&B would delay the end.
             why = f"{name} after {self.noted.name}"

@@ -17,7 +17,9 @@ LOOPBACK = "127.0.0.1"
 """Address where the processes of one machine meet; other machines cannot reach it."""
 
 _FIRST_PORT, _PORTS = 20_000, 12_000
-"""A SLURM job takes its port from these by its number."""
+"""A step of a SLURM job takes its port from these by their numbers."""
+_STEPS = 16
+"""Steps of one job that have ports of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,25 +131,40 @@ def find_master(world: World) -> None:
     """Set the address where the processes meet in the environment, unless it is set.
 
     Raises:
-        WorldError: nothing says which machine is the first.
+        WorldError: nothing says which machine is the first, or at which of its ports they meet.
     """
-    if world.is_alone or "MASTER_ADDR" in os.environ:
+    if world.is_alone:
+        return
+    if os.environ.get("MASTER_ADDR", "").strip():
+        port = os.environ.get("MASTER_PORT", "").strip()
+        if not (port.isdecimal() and 0 < int(port) < 2**16):
+            found = f"MASTER_PORT = {port}" if port else "MASTER_PORT is missing"
+            raise WorldError(f"{found}: must be a port from 1 to 65535, because MASTER_ADDR is set")
         return
     for name in ("SLURM_STEP_NODELIST", "SLURM_JOB_ID"):
         if not os.environ.get(name):
             raise WorldError(f"MASTER_ADDR and {name} are missing: nothing says where to meet")
     os.environ["MASTER_ADDR"] = _first_host(os.environ["SLURM_STEP_NODELIST"])
-    port = _FIRST_PORT + int(os.environ["SLURM_JOB_ID"]) % _PORTS
-    os.environ["MASTER_PORT"] = str(port)
+    job, step = (os.environ.get(name, "") for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
+    # Steps of one job may run at the same time, and so may the jobs after it.
+    number = int(job) * _STEPS + (int(step) if step.isdecimal() else 0) % _STEPS
+    os.environ["MASTER_PORT"] = str(_FIRST_PORT + number % _PORTS)
 
 
 def _first_host(nodes: str) -> str:
     """Return the first name of a SLURM node list such as ``gpu[3-5,8]``."""
     if "[" not in nodes:
         return nodes.partition(",")[0]
-    listed = subprocess.run(
-        ["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True
-    )
+    try:
+        listed = subprocess.run(
+            ["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", "") or str(error)
+        raise WorldError(
+            f"MASTER_ADDR is missing, and scontrol does not say which of {nodes} is the first: "
+            f"{' '.join(said.split())}; set MASTER_ADDR and MASTER_PORT"
+        ) from error
     return listed.stdout.split()[0]
 
 

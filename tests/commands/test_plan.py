@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from running import SMALL, Command, grid
 
 from vgglab.commands import plan as plan_command
 from vgglab.launch.pool import PointResources
-from vgglab.study.forecast import Totals
+from vgglab.study.forecast import Measurement, Totals
 
 STUDY = (*SMALL, "sweeps=lrn", "data.test_images=4000", "recipe.epochs=1", "launcher.jobs=2")
 NETS = grid(model="a", seed="0,1")
@@ -45,6 +47,41 @@ def test_points_that_do_not_fit_on_a_gpu_together_are_told(monkeypatch: pytest.M
     assert not list(plan_command.card_notes(total, slots))
 
 
+def test_a_net_that_waits_for_images_is_told() -> None:
+    known = {
+        name: Measurement(
+            fixed_seconds=1,
+            epoch_seconds=1,
+            memory_mib=1,
+            disk_bytes=1,
+            source="pilot",
+            data_percent=percent,
+        )
+        for name, percent in (("a", 64.4), ("d", 20.0), ("e", 19.0), ("b", None))
+    }
+    (note,) = plan_command.data_notes(known)
+    assert note.startswith("of a step, waiting for image files: a 64%; d 20%; what reads them")
+    assert not list(plan_command.data_notes({"e": known["e"], "b": known["b"]}))
+
+
+@pytest.mark.slow
+def test_a_narrow_net_on_large_files_waits_for_them(command: Command, tmp_path: Path) -> None:
+    """Files of 1,200 x 900 px take some 20 ms each to read here, a step of such a net a few."""
+    noise_hwc = np.random.default_rng(0).integers(0, 256, (900, 1200, 3), dtype=np.uint8)
+    for number in range(96):
+        folder = tmp_path / "images" / str(number % 2)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise_hwc).save(folder / f"{number}.jpg")
+    data = ("data=folder", "data.root=images", "data.classes=2", "data.image_size=32")
+    cheap = ("model.width=0.03125", "recipe.batch_size=4", "trainer.workers=0", "tracking=off")
+    nets = ("sweeps=depth", "claims=none", *grid(model="a", seed="0,1"))
+    ended = command("task=plan", *nets, *data, *cheap, "recipe.epochs=1")
+    assert ended.returncode == 0, ended.stderr
+    said = " ".join(ended.stdout.split())
+    assert "for data" in said
+    assert "waiting for image files: a, norm none, width 0.03125" in said
+
+
 @pytest.mark.slow
 def test_a_plan_without_runs_times_a_few_steps(command: Command, tmp_path: Path) -> None:
     tuned = "study.tune={recipe.learning_rate:[0.01,0.02]}"
@@ -57,6 +94,7 @@ def test_a_plan_without_runs_times_a_few_steps(command: Command, tmp_path: Path)
     assert any("2 of all runs tune the nets" in note for note in found["notes"])
     assert all(first["measurement"] == other["measurement"] for other in others)
     assert first["measurement"]["source"] == "pilot"
+    assert 0 <= first["measurement"]["data_percent"] <= 100
     assert 0 < first["measurement"]["fixed_seconds"] < 120  # of no machine it is known how fast
     assert 300 < first["measurement"]["memory_mib"] < 4000
     assert not list(tmp_path.glob("runs/*/result.json"))

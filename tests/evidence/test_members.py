@@ -10,7 +10,9 @@ import pytest
 import yaml
 from judged_runs import write_judged_study
 
-from vgglab.evidence import members_of
+from vgglab.evidence import members_of, unpack, write_bundle
+from vgglab.evidence.certificate import WrittenBy
+from vgglab.evidence.members import TEXTS
 from vgglab.runs import load_run
 from vgglab.study.stored import read_study
 
@@ -43,6 +45,21 @@ def test_it_has_what_the_words_rest_on_and_nothing_large(study: Path) -> None:
     )
     claims = (study / "claims.json").read_bytes()
     assert members["studies/depth/claims.json"] == claims  # as printed, to the byte
+
+
+def test_every_file_of_a_study_that_is_bundled_may_be_in_a_bundle(
+    study: Path, tmp_path: Path
+) -> None:
+    """Those of tuned nets' control runs were refused by the bundle itself."""
+    for name in TEXTS:
+        (study / name).touch()
+    members = members_of(read_study(study), study)
+    written: WrittenBy = {"commit": "c0ffee", "source": "beef", "versions": {"python": "3.11"}}
+    write_bundle(tmp_path / "x.zip", members, study="depth", words=[], written_by=written)
+    (tmp_path / "there").mkdir()
+    unpack(tmp_path / "x.zip", tmp_path / "there")
+    found = {path.name for path in (tmp_path / "there" / "studies" / "depth").iterdir()}
+    assert found >= set(TEXTS)
 
 
 def test_folders_and_secrets_of_the_machine_stay_there(

@@ -41,3 +41,32 @@ def test_larger_tensors_take_more_of_the_memory_that_they_lie_in(tmp_path: Path)
         assert timing is not None
         found = scaled(timing, large, small)
         assert (found.memory_mib, found.card_mib) == pytest.approx((host, card))
+
+
+def test_what_a_step_waits_for_data_is_of_all_records_but_the_first(tmp_path: Path) -> None:
+    pilot = pilot_of(tmp_path)
+    for record, percent in zip(pilot.records, (99.0, 40.0, 60.0, 41.0), strict=True):
+        record["speed/data_percent"] = percent
+    timing = timing_of(pilot, parse({}), "pilot")
+    assert timing is not None
+    assert timing.data_percent == 41
+    # Of another net and other data it says nothing.
+    assert scaled(timing, parse({}), parse({})).data_percent is None
+
+
+def test_an_epoch_of_two_steps_says_by_its_parts_what_waits_for_data(tmp_path: Path) -> None:
+    pilot = pilot_of(tmp_path)
+    parts = {"data": 30.0, "forward": 20.0, "backward": 40.0, "optimiser": 10.0, "logging": 0.0}
+    pilot.records = [
+        {
+            "step": 2,
+            "time": 5.0,
+            "validation/top1_error": 50.0,
+            "speed/step_ms": 100.0,
+            "speed/epoch_seconds": 2.0,
+            **{f"speed/{part}_ms": value for part, value in parts.items()},
+        }
+    ]
+    timing = timing_of(pilot, parse({}), "pilot")
+    assert timing is not None
+    assert timing.data_percent == pytest.approx(30)

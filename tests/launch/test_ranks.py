@@ -14,6 +14,10 @@ import psutil
 import pytest
 from running import ROOT, SMALL, Command, command_environment, completed, heard, wait_for
 
+from vgglab.launch.ranks import error_log, has_begun, run_ranks
+from vgglab.runs import RunDirectory, Status
+from vgglab.runs.status import Attempt
+
 DDP = (*SMALL, "trainer=ddp", "devices=2", "trainer.log_every=4")
 
 
@@ -55,6 +59,46 @@ def test_two_processes_train_no_finished_run_anew(command: Command, tmp_path: Pa
     assert again.returncode == 0, again.stderr
     assert (run / "metrics.jsonl").read_bytes() == records
     assert json.loads((run / "result.json").read_text())["errors"] == errors
+
+
+@pytest.mark.slow
+def test_a_shell_within_a_step_of_one_task_starts_them(datasets: Path, tmp_path: Path) -> None:
+    """As of ``srun --pty bash``: it ended in a traceback, after the run's folder had begun."""
+    step = {"SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+    short = (f"paths.data={datasets}", *DDP, "recipe.epochs=1", "tracking=off")
+    ended = completed(tmp_path, *short, variables=step)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    (attempt,) = status(tmp_path)["history"]
+    assert (attempt["devices"], attempt["state"]) == (2, "finished")
+
+
+def test_what_a_rank_said_in_an_earlier_attempt_is_not_why_it_died_now(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.path.mkdir()
+    for rank in range(2):
+        error_log(directory, rank).write_text("error: RuntimeError: of before\n")
+    died = run_ranks([sys.executable, "-c", "raise SystemExit(3)"], directory, 2, threads=1)
+    assert died is not None
+    assert (died.error, str(died)) == ("", f"rank {died.rank}: exit code 3")
+    said = (
+        "import os, sys; print('error: of rank', os.environ['RANK'], file=sys.stderr); sys.exit(3)"
+    )
+    died = run_ranks([sys.executable, "-c", said], directory, 2, threads=1)
+    assert died is not None
+    assert died.error == f"of rank {died.rank}"
+
+
+@pytest.mark.parametrize(("started", "begun"), [(100.0, True), (50.0, False), (None, False)])
+def test_a_mistake_of_one_process_is_recorded_where_an_attempt_has_begun(
+    started: float | None, begun: bool, tmp_path: Path
+) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.path.mkdir()
+    if started is not None:
+        status = Status()
+        status.history.append(Attempt(started=started))
+        status.write(directory.status)
+    assert has_begun(directory, since=60.0) is begun
 
 
 def wait_until_it_trains(folder: Path) -> None:

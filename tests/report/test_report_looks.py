@@ -6,16 +6,21 @@ import dataclasses
 import json
 from pathlib import Path
 
+import pytest
+import study_points
 from report_runs import make_study
+from study_points import net
 
 from vgglab.report import write_report
 from vgglab.report.blocks import Bullets, Paragraph, Section, Table
-from vgglab.report.looks import _what_it_means, looks_section
+from vgglab.report.looks import _what_it_means, _why_open, looks_section
 from vgglab.report.results import results_of
 from vgglab.report.screen import screen_lines
+from vgglab.runs import State
 from vgglab.study import StudyView, claims_record
 from vgglab.study.declared import DeclaredLine, plain_claims
 from vgglab.study.ledger import LookedAt, LookLine
+from vgglab.study.placebo import SHIFT, null_pair
 
 
 def declared(view: StudyView, seen: int, margin: float = 0.5) -> DeclaredLine:
@@ -138,6 +143,21 @@ def test_points_that_are_not_needed_are_not_among_those_that_lack_a_result(tmp_p
     assert " of 3 " not in net
 
 
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        (State.DIVERGED, "fewer than two seeds of a side that trained"),
+        (State.RUNNING, "its runs are not all in"),
+    ],
+)
+def test_a_placebo_without_an_interval_says_why(state: State, why: str) -> None:
+    """All runs of one that had diverged were said not to be in."""
+    arm = [study_points.run("a", SHIFT, None, state=state), study_points.run("a", SHIFT + 1, 9.1)]
+    null = null_pair(dataclasses.replace(study_points.view(*net("a", 9.0, seeds=2)), placebo=arm))
+    assert null is not None
+    assert why in _what_it_means(None, None, _why_open(null))
+
+
 def test_a_placebo_that_a_look_by_itself_would_show_is_told_as_such() -> None:
-    assert "This look by itself would show" in _what_it_means((-0.2, -0.02), "not shown")
-    assert "This look by itself would show" not in _what_it_means((-0.2, 0.02), "not shown")
+    assert "This look by itself would show" in _what_it_means((-0.2, -0.02), "not shown", "")
+    assert "This look by itself would show" not in _what_it_means((-0.2, 0.02), "not shown", "")

@@ -18,9 +18,10 @@ from study_points import run
 from vgglab.config.claims import Claim
 from vgglab.runs import RunDirectory, RunRecord
 from vgglab.runs.records import ProtocolErrors
-from vgglab.study.claims.comparisons import Comparison, Side
+from vgglab.study.claims.comparisons import Comparison
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
+from vgglab.study.claims.sides import Side
 from vgglab.study.differences.matched_arms import MatchedArm, error_draft
 from vgglab.study.differences.matched_claims import MatchedClaim, claim_draft
 from vgglab.study.differences.shifts import Word, settled

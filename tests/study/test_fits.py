@@ -11,7 +11,8 @@ import pytest
 from study_points import config, run, view
 
 from vgglab.runs import RunDirectory, RunRecord
-from vgglab.study.fits import LAYERS, fits
+from vgglab.study.claims.sides import LAYERS
+from vgglab.study.fits import fits
 from vgglab.study.printed import printed_record
 
 

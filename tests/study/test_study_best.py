@@ -17,7 +17,8 @@ from vgglab.study.claims.contrast import sums_of_originals
 from vgglab.study.claims.curve import Parabola, curve_of, is_off, lowest_ends
 from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.pairing import Cell, Paired
-from vgglab.study.fits import LAYERS, fits, fits_record
+from vgglab.study.claims.sides import LAYERS
+from vgglab.study.fits import fits, fits_record
 from vgglab.study.forecast import resolutions
 
 PLACES = (11.0, 13.0, 16.0, 19.0)

@@ -136,7 +136,8 @@ def test_sides_of_another_kind_stand_at_their_values_or_in_their_order() -> None
 
     widths = [{"model.name": "a", "model.width": width} for width in (0.25, 0.5, 1.0)]
     assert places(*widths) == (0.25, 0.5, 1.0)
-    assert places(*reversed(widths)) == (0.0, 1.0, 2.0)
+    assert places(*reversed(widths)) == (1.0, 0.5, 0.25)
+    assert places(widths[1], widths[0], widths[2]) == (0.0, 1.0, 2.0)
 
 
 @pytest.mark.parametrize(

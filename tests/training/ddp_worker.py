@@ -20,7 +20,7 @@ from vgglab.config.parse import parse
 from vgglab.data.loaders import Batch
 from vgglab.models.linear import GATHER
 from vgglab.runs import RunDirectory, Status
-from vgglab.training import experiment, strategy, trainer
+from vgglab.training import experiment, strategy, testing, trainer
 from vgglab.training.distributed import process_group
 from vgglab.training.module import Classifier
 from vgglab.training.outcomes import Diverged
@@ -35,7 +35,8 @@ def main(folder: Path) -> None:
 
     With ``DOUBLE`` in the environment, everything is computed in double precision. With
     ``STOP_AT``, the first process alone is asked to stop at that step; with ``SPOIL_AT``, the last
-    process alone has a loss that is NaN at that step.
+    process alone has a loss that is NaN at that step; with ``SPOIL_TEST``, the loss of the first
+    test is NaN.
     """
     tree = json.loads((folder / "config.json").read_text())
     world = world_of(os.environ) or ALONE
@@ -95,6 +96,8 @@ def main(folder: Path) -> None:
     noted.__annotations__.clear()  # of which DDP takes none but its own
     vars(torch.distributed)[GATHER] = weighed
     vars(strategy)[HOOK] = noted
+    if "SPOIL_TEST" in os.environ:
+        vars(testing)["scores_of"] = lambda *_: {"loss": math.nan}
     run = RunDirectory(folder / "run")
     run.path.mkdir(exist_ok=True)
     if "DOUBLE" in os.environ:

@@ -160,6 +160,16 @@ def test_begun_on_some_and_finished_on_others(
 
 
 @pytest.mark.slow
+def test_a_test_that_is_not_finite_ends_all_processes_alike(tmp_path: Path, datasets: Path) -> None:
+    """The first alone knows the loss; the others went on to the tests at other scales, and died of
+    a closed connection."""
+    tests = {"name": "center", "also": ["multi_scale"]}
+    train(tmp_path, datasets, 2, spoil_test=True, double=False, protocol=tests)
+    said = [(tmp_path / f"diverged.{rank}.txt").read_text() for rank in range(2)]
+    assert said == ["test loss = nan under protocol=center"] * 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_where_one_process_goes_bad_all_end_at_that_step(
     accumulate: int, tmp_path: Path, datasets: Path

@@ -1,4 +1,4 @@
-"""The clock of an epoch that is gone on with in another attempt."""
+"""The clock of an epoch that is gone on with in another attempt; what part of a step is data."""
 
 from __future__ import annotations
 
@@ -58,3 +58,19 @@ def test_a_checkpoint_of_before_is_gone_on_with_from_its_own_start(
     meter, trainer = begun()  # Lightning hands a callback no state where there is none
     now += 3
     assert seconds_of(meter, trainer) == 3
+
+
+def test_a_record_says_how_much_of_the_time_since_the_last_one_was_waiting_for_data(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    meter, trainer = begun()
+    batch: Any = type("OneImage", (), {"step_images": 1})
+    assert "speed/data_percent" not in meter.of_step()  # nothing has passed
+    for data, computing, percent in ((9.0, 1.0, 90.0), (1.0, 3.0, 25.0)):
+        now += data
+        meter.on_train_batch_start()
+        now += computing
+        meter.on_train_batch_end(trainer, trainer, None, batch, 0)
+        assert meter.of_step()["speed/data_percent"] == pytest.approx(percent)

@@ -58,6 +58,29 @@ def test_more_devices_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
     for name, value in (("STEP_NUM_TASKS", "2"), ("PROCID", "1"), ("LOCALID", "1")):
         monkeypatch.setenv(f"SLURM_{name}", value)
     refuse_without_gpus(on_gpus(2))
+    monkeypatch.setattr(gpus, "usable_gpus", lambda: ("0", "1"))
+    refuse_without_gpus(on_gpus(2))
+    with pytest.raises(ConfigError, match=r"^devices = 3: must be at most 2"):
+        refuse_without_gpus(on_gpus(3))
+    # A shell within a step of one task starts processes of its own.
+    for name, value in (("STEP_NUM_TASKS", "1"), ("PROCID", "0"), ("LOCALID", "0")):
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    with pytest.raises(ConfigError, match=r"^devices = 3: must be at most 2"):
+        refuse_without_gpus(on_gpus(3))
+
+
+def test_points_that_share_a_machine_share_its_cores_for_decoding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vgglab.workflow.points.usable_gpus", lambda: ("0", "1"))
+    monkeypatch.setattr("vgglab.workflow.resolve.cores", lambda: 32)
+    config = parse({"trainer": {"accelerator": "gpu"}, "launcher": {"jobs": 8}})
+    assert resolve(config).trainer.workers == 16  # alone on the machine
+    shown = slots_of([config] * 9).environment(0)
+    monkeypatch.setenv(machine.AT_A_TIME, shown[machine.AT_A_TIME])
+    assert resolve(config).trainer.workers == 4
+    asked = parse({"trainer": {"accelerator": "gpu", "workers": 5}})
+    assert resolve(asked).trainer.workers == 5
 
 
 def test_a_sweep_trains_on_the_gpus_that_the_user_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,7 +232,7 @@ def exit_code_of(action: Callable[[], None]) -> int:
     except (RankFailed, PointFailed) as error:
         return _complain(str(error), error.code)
     except KeyboardInterrupt:
-        return _complain(STOPPED, INTERRUPTED)
+        return _complain(STOPPED, _code_of_a_stop())
     except Exception as error:
         return _unexpected(error)
     return DONE
@@ -248,7 +248,8 @@ def _unexpected(error: Exception) -> int:
         return _complain(empty, USER_MISTAKE)
     # By name: importing the class would import torch for commands that do not train.
     if type(error).__name__ == "Interrupted":
-        return _complain(f"interrupted by {error}; the same command goes on from here", INTERRUPTED)
+        said = f"interrupted by {error}; the same command goes on from here"
+        return _complain(said, _code_of_a_stop())
     log = getattr(error, "vgglab_log", None)
     if log is None and isinstance(error, OSError) and error.errno in READ_ONLY and error.filename:
         return _complain(
@@ -263,6 +264,16 @@ def _unexpected(error: Exception) -> int:
             file.write(without_secrets("".join(traceback.format_exception(error))))
         log = file.name
     return _complain(f"{type(error).__name__}: {error} (traceback in {log})", FAILED)
+
+
+def _code_of_a_stop() -> int:
+    """Of one of srun's tasks the first tells that a run was stopped: another that ended otherwise
+    than well would have ``--kill-on-bad-exit`` end the first, which is still writing."""
+    with contextlib.suppress(WorldError):
+        world = world_of(os.environ)
+        if world is not None and world.started_by == "srun" and not world.is_first:
+            return DONE
+    return INTERRUPTED
 
 
 def empty_choice(error: Exception) -> str | None:

@@ -6,7 +6,7 @@ import dataclasses
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from vgglab.streams import plain_console
 from vgglab.study import StudyView
 from vgglab.study.claims.power import POWER
 from vgglab.study.claims.wanted import shown_seeds
-from vgglab.study.forecast import PlannedPoint, Resolution, Totals, resolutions, totals
+from vgglab.study.forecast import Measurement, PlannedPoint, Resolution, Totals, resolutions, totals
 from vgglab.workflow.confound_check import refuse_confounds
 from vgglab.workflow.gpus import card_bytes
 from vgglab.workflow.looks import null_arm_to_come
@@ -115,12 +115,39 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
         claims=tuple(resolutions(view)),
         notes=(
             *known.notes,
+            *data_notes(
+                {
+                    net_name(p.config): found
+                    for p in todo
+                    if hasattr(p.config.data, "decoder")  # others are in memory
+                    and (found := known.by_net.get(net_key(p.config)))
+                }
+            ),
             *card_notes(total, slots),
             *_test_note(len(needed) - len(todo)),
             *_look_note(view, todo),
             *_tuning_note(view),
         ),
     )
+
+
+MUCH_WAITING = 20.0
+"""Percent of a step that is waiting for image files, from which on a line says what ends it."""
+
+
+def data_notes(nets: Mapping[str, Measurement]) -> Iterator[str]:
+    """A line where steps wait for image files for long.
+
+    Args:
+        nets: what is known of each net that is trained on files.
+    """
+    found = {net: m.data_percent for net, m in nets.items() if m.data_percent is not None}
+    if slow := [f"{net} {p:.0f}%" for net, p in found.items() if p >= MUCH_WAITING]:
+        yield (
+            f"of a step, waiting for image files: {'; '.join(slow)}; what reads them faster: a "
+            "copy of smaller files (task=prepare, prepare.copy), or more processes "
+            "(trainer.workers) where cores are free"
+        )
 
 
 def card_notes(total: Totals, slots: PointResources) -> Iterator[str]:
@@ -223,6 +250,7 @@ def _net_rows(plan: Plan) -> list[Row]:
                 "seconds_all": whole,
                 "memory_mib": found.memory_mib if found else None,
                 "card_mib": found.card_mib if found else None,
+                "data_percent": found.data_percent if found else None,
                 "disk_mib": found.disk_bytes / 2**20 if found and found.disk_bytes else None,
                 "source": found.source if found else "unknown",
             }
@@ -234,7 +262,7 @@ def _nets_table(plan: Plan) -> Table:
     table = Table(title="what is still to be trained", title_justify="left")
     table.add_column("net", no_wrap=True)
     cards = ("a GPU's",) if plan.slots.sharing else ()
-    for name in ("runs", "epochs", "each", "all", "memory", *cards, "disk"):
+    for name in ("runs", "epochs", "each", "all", "for data", "memory", *cards, "disk"):
         table.add_column(name, justify="right")
     table.add_column("from")
     for row in _net_rows(plan):
@@ -244,6 +272,7 @@ def _nets_table(plan: Plan) -> Table:
             str(row["epochs"]),
             duration(row["seconds_each"]),
             duration(row["seconds_all"]),
+            "unknown" if (percent := row["data_percent"]) is None else f"{percent:.0f}%",
             mebibytes(row["memory_mib"]),
             *([mebibytes(row["card_mib"])] if cards else []),
             mebibytes(row["disk_mib"]),

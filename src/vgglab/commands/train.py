@@ -11,7 +11,13 @@ from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.launch.point import die_with_parent, is_point, is_slurm_point
 from vgglab.launch.pool import record_failed_parent
-from vgglab.launch.ranks import RankFailed, command_of_this_process, record_rank_death, run_ranks
+from vgglab.launch.ranks import (
+    RankFailed,
+    command_of_this_process,
+    has_begun,
+    record_rank_death,
+    run_ranks,
+)
 from vgglab.launch.slurm import requeue, start_count
 from vgglab.runs import RunDirectory
 from vgglab.signals import AHEAD, STOPPED, STOPPED_EXIT_CODE, StopRequest, raise_on_stop
@@ -81,7 +87,7 @@ def train(config: Config) -> None:
         for place, stage in enumerate(todo):
             agent = agent_left(unless=is_asked_for(stage, stages))
             with agent, _announced(todo[place + 1 :]):
-                if config.processes > 1 and world is None:
+                if config.processes > 1 and (world is None or world.is_alone):
                     later = len(stages) - 1 - stages.index(stage)
                     _start_ranks(stage, config.task.ancestor + later)
                 else:
@@ -191,6 +197,8 @@ def _start_ranks(stage: Stage, ancestor: int) -> None:
     if died.was_stopped:
         raise RankFailed(died.error or STOPPED, STOPPED_EXIT_CODE)
     if died.code == 2:  # a mistake of the user: the process has said so itself
+        if has_begun(directory, begun):  # it was found in training, as an image is that is damaged
+            record_rank_death(directory, died, since=begun)
         raise RankFailed(died.error, died.code)
     record_rank_death(directory, died, since=begun)
     raise RankFailed(f"{died} (log: {died.log})", 1)

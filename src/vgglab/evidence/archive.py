@@ -31,7 +31,7 @@ _PART = r"[A-Za-z0-9][A-Za-z0-9_.+=,@-]{0,200}"
 """A component of a name: no ``..``, no hidden file, no separator of another system."""
 _NAMES = re.compile(
     rf"{certificates.NAME}"
-    rf"|studies/{_PART}/(study\.json|claims\.json|(declared|looks)\.jsonl|report\.(md|html))"
+    rf"|studies/{_PART}/(study\.json|claims\.json|(declared|looks|looks_control)\.jsonl|report\.(md|html))"
     rf"|runs/{_PART}/(config\.yaml|(status|result|verify)\.json|metrics\.jsonl)"
     rf"|runs/{_PART}/predictions/{_PART}\.parquet"
 )

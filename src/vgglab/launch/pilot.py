@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -75,6 +76,15 @@ class Pilot:
         """Peak of what torch held of a GPU, MiB; None without one."""
         held = [r["speed/card_memory_mib"] for r in self.records if "speed/card_memory_mib" in r]
         return max(held, default=None)
+
+    @property
+    def data_percent(self) -> float | None:
+        """How much of a step is waiting for data, percent; None where no record says it.
+
+        The first record of an epoch is left out: a loader's processes start then.
+        """
+        told = [r["speed/data_percent"] for r in self.steps[1:] if "speed/data_percent" in r]
+        return statistics.median(told) if told else None
 
     @property
     def is_enough(self) -> bool:

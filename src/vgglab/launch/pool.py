@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from vgglab import checkout
 from vgglab.launch.forked import PointProcess, warm_start
 from vgglab.launch.point import LAUNCHED, PARENT
-from vgglab.machine import SHARING, VISIBLE
+from vgglab.machine import AT_A_TIME, SHARING, VISIBLE
 from vgglab.runs import RunDirectory, State, Status
 from vgglab.signals import STOPPED_EXIT_CODE
 from vgglab.world import without_world
@@ -74,7 +74,7 @@ class PointResources:
         if self.gpus:
             first = slot % self._places * self.devices
             variables[VISIBLE] = ",".join(self.gpus[first : first + self.devices])
-            variables[SHARING] = str(self.sharing)
+            variables |= {SHARING: str(self.sharing), AT_A_TIME: str(self.jobs)}
         return variables
 
 

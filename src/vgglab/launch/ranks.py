@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vgglab.launch.point import PARENT
@@ -42,6 +42,8 @@ class RankDied:
     code: int
     log: Path
     """File with its standard error."""
+    since: int = 0
+    """Bytes of the file that are of earlier attempts."""
 
     def __str__(self) -> str:
         if self.code < 0:
@@ -56,7 +58,8 @@ class RankDied:
     @property
     def error(self) -> str:
         """Its message for the user; empty without one."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        said = self.log.read_bytes()[self.since :].decode("utf-8", errors="replace")
+        lines = said.splitlines()
         errors = [line for line in lines if line.startswith("error: ")]
         return errors[-1].removeprefix("error: ") if errors else ""
 
@@ -87,6 +90,7 @@ def run_ranks(
         The process that failed first, if any.
     """
     directory.path.mkdir(parents=True, exist_ok=True)
+    before = [_bytes_before(directory, rank) for rank in range(count)]
     with contextlib.ExitStack() as stack:
         processes = [
             stack.enter_context(_rank(command, directory, rank, environment))
@@ -94,10 +98,17 @@ def run_ranks(
         ]
         stack.enter_context(_passing_on(processes))
         try:
-            return _watch(processes, directory)
+            died = _watch(processes, directory)
         finally:
             for process in processes:
                 process.kill()  # does nothing where it has ended
+    return died and replace(died, since=before[died.rank])
+
+
+def _bytes_before(directory: RunDirectory, rank: int) -> int:
+    """Bytes that earlier attempts have left in what is appended to; rank 0 begins its file anew."""
+    log = error_log(directory, rank)
+    return log.stat().st_size if rank and log.exists() else 0
 
 
 def error_log(directory: RunDirectory, rank: int) -> Path:
@@ -191,6 +202,12 @@ def _first_death(
         return None
     code, rank = min(dead, key=lambda found: (found[0] > 0, found[1]))
     return RankDied(rank, code, error_log(directory, rank))
+
+
+def has_begun(directory: RunDirectory, since: float) -> bool:
+    """Whether an attempt at a run has begun since then, in seconds since the epoch."""
+    history = Status.read(directory.status).history
+    return bool(history) and history[-1].started >= since
 
 
 def record_rank_death(directory: RunDirectory, died: RankDied, *, since: float = math.inf) -> None:

@@ -19,7 +19,8 @@ from vgglab.study import Arm
 from vgglab.study.claims.best import range_text
 from vgglab.study.claims.curve import LEAST_PLACES
 from vgglab.study.claims.inference import CONFIDENCE
-from vgglab.study.fits import LAYERS, CurveRecord, FitRecord
+from vgglab.study.claims.sides import LAYERS
+from vgglab.study.fits import CurveRecord, FitRecord
 
 WIDE = 4
 """Times the first place at which an axis becomes logarithmic."""

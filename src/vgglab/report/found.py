@@ -150,7 +150,7 @@ def _would_settle(claim: ClaimRecord) -> str:
     """What it would take, of a claim whose record gives no other reason."""
     bounds = DIRECTIONS[claim["direction"]].bounds(claim["margin"])
     if claim["best"]:
-        return "it takes more seeds, until no other may be the best"
+        return "it takes more seeds, until all places that may be the best are claimed, or none"
     if claim["decisive"] is None or claim["seeds_wanted"] is None:
         return "it takes more runs"
     many = shown_seeds(claim["seeds_wanted"])

@@ -23,7 +23,7 @@ from vgglab.study.claims.verdict import Verdict
 from vgglab.study.declared import marks, study_marks
 from vgglab.study.ledger import LookLine
 from vgglab.study.looking import runs_used
-from vgglab.study.placebo import null_pair, placebo_record
+from vgglab.study.placebo import NullPair, null_pair, placebo_record
 
 
 def looks_section(results: Results, claims: ClaimsFile) -> Section | None:
@@ -62,8 +62,8 @@ def _progress(view: StudyView) -> str:
         if times <= 1:
             return f"{text}, once."
         return (
-            f"{text}. A claim was judged {times} times, of other runs each time; every further "
-            "look spends a part of what chance of a false word is left."
+            f"{text}. A claim was judged {times} times, of other runs or with another question "
+            "each time; every further look spends a part of what chance of a false word is left."
         )
     last = len(view.looks)
     declared = f"Looks were declared at {_listed(view.looks)} seeds."
@@ -146,12 +146,21 @@ def _placebo(results: Results) -> list[Block]:
     ]
     columns = ["placebo", "compared", f"difference, points ({INTERVAL})", "word"]
     table = Table(columns, [row], words=frozenset({0, 1, 2, 3}))
-    return [table, Paragraph(_what_it_means(interval, word))]
+    return [table, Paragraph(_what_it_means(interval, word, _why_open(pair)))]
 
 
-def _what_it_means(interval: Sequence[float] | None, word: str | None) -> str:
+def _why_open(null: NullPair) -> str:
+    """Why the null arm has no word."""
+    if not null.is_complete:
+        return "its runs are not all in"
+    return (
+        "with fewer than two seeds of a side that trained, or errors all alike, no noise is known"
+    )
+
+
+def _what_it_means(interval: Sequence[float] | None, word: str | None, why_open: str) -> str:
     if interval is None or word is None:
-        return "The placebo compares a net with itself under other seeds; its runs are not all in."
+        return f"The placebo compares a net with itself under other seeds; {why_open}."
     if word == "shown":
         return (
             "The placebo compares a net with itself under other seeds, and a difference was shown "

@@ -8,7 +8,6 @@ from vgglab.report.blocks import Block, Bullets, Cell, Paragraph, Section, Table
 from vgglab.report.wording import (
     HARD_SPACE,
     INTERVAL,
-    LAYERS,
     NONE,
     best_of_claim,
     compared,
@@ -26,6 +25,7 @@ from vgglab.report.wording import (
 from vgglab.study import ClaimRecord, ClaimsFile
 from vgglab.study.claims.best import range_text
 from vgglab.study.claims.directions import DIRECTIONS
+from vgglab.study.claims.sides import LAYERS
 
 MARKS = {
     "supported": "\N{CHECK MARK}",
@@ -234,8 +234,8 @@ def _caveats(claim: ClaimRecord) -> list[str]:
     effect = claim["effect"]
     if claim["direction"] == "falls" and effect:
         places = ", ".join(f"{place:g}" for place in claim["places"])
-        unit = f" {unit_of(claim)}" if unit_of(claim) == LAYERS else ""
-        found.append(f"the line is fitted at {places}{unit}")
+        where = {LAYERS: f" {LAYERS}", "": ", as the claim names the sides"}
+        found.append(f"the line is fitted at {places}{where.get(unit_of(claim), '')}")
     if effect and effect["interval"] and not effect["paired_by_image"]:
         found.append(
             "predictions are lacking, so the test images' part is its upper bound"

@@ -13,7 +13,7 @@ from vgglab.study import CONFIDENCE, Arm, ClaimRecord, Estimate
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.evidence import difference_label
 from vgglab.study.claims.record import BestRecord
-from vgglab.study.fits import OF_DEPTH
+from vgglab.study.claims.sides import LAYERS, OF_DEPTH
 
 HARD_SPACE = "\N{NO-BREAK SPACE}"
 NONE = "\N{EM DASH}"
@@ -214,18 +214,17 @@ def compared(claim: ClaimRecord, *, brief: bool = False) -> str:
     return label if brief else label + averaged(claim)
 
 
-LAYERS = "weight layers"
-
-
 def unit_of(claim: ClaimRecord) -> str:
-    """The order along which a claim's sides stand: weight layers, or a field's name."""
+    """The order along which a claim's sides stand: weight layers, or a field's name; empty where
+    they stand one by one as the claim names them."""
     names = sorted({name for side in claim["sides"] for name in side["fields"]})
     values = {name: [side["fields"].get(name) for side in claim["sides"]] for name in names}
     telling = [name for name in names if len({*map(repr, values[name])}) > 1]
-    if not OF_DEPTH.isdisjoint(telling):
-        return LAYERS
     # A field that may differ besides has other values than the places.
-    return next((name for name in telling if values[name] == claim["places"]), LAYERS)
+    placed = [name for name in telling if values[name] == claim["places"]]
+    if not placed and claim["places"] == [*range(len(claim["sides"]))]:
+        return ""
+    return LAYERS if not placed or not OF_DEPTH.isdisjoint(telling) else placed[0]
 
 
 def ends_of(best: BestRecord) -> tuple[float, float] | None:

@@ -16,17 +16,15 @@ from typing import Any, TypedDict
 from vgglab.config import arm_fields
 from vgglab.study.arms import Arm, arms
 from vgglab.study.claims.best import Best, best_of
-from vgglab.study.claims.comparisons import Comparison, Side, claim_on_named
+from vgglab.study.claims.comparisons import Comparison, claim_on_named
 from vgglab.study.claims.curve import Curve, curve_of
 from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.pairing import pair
+from vgglab.study.claims.sides import LAYERS, OF_DEPTH, Side
 from vgglab.study.claims.tested import Point
 from vgglab.study.summary import Summary, summarise
 from vgglab.study.view import StudyView
 
-LAYERS = "weight layers"
-OF_DEPTH = frozenset({"model.name", "model.layers", "model.blocks"})
-"""Fields that follow from the depth of a net on the line."""
 LEAST_PLACES = 3
 DIGITS = 6
 

@@ -32,6 +32,8 @@ class Measurement:
     """Peak of a run, of each of its GPUs; None without one."""
     disk_bytes: int | None
     """Size of a run's folder when it is done."""
+    data_percent: float | None = None
+    """How much of a step is waiting for data; None: not known."""
     source: str
     """``3 finished runs``, ``pilot`` or ``arithmetic``."""
 
@@ -55,6 +57,7 @@ class Timing:
     disk_bytes: int | None
     source: str
     card_mib: float | None = None
+    data_percent: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,7 @@ def measurement(timing: Timing, work: Work) -> Measurement:
         memory_mib=timing.memory_mib,
         card_mib=timing.card_mib,
         disk_bytes=timing.disk_bytes,
+        data_percent=timing.data_percent,
         source=timing.source,
     )
 
@@ -106,6 +110,7 @@ class DoneRun:
     memory_mib: float | None
     disk_bytes: int | None
     card_mib: float | None = None
+    data_percent: float | None = None
 
 
 def from_runs(runs: Sequence[DoneRun]) -> Measurement:
@@ -113,12 +118,14 @@ def from_runs(runs: Sequence[DoneRun]) -> Measurement:
     memory = [r.memory_mib for r in runs if r.memory_mib is not None]
     card = [r.card_mib for r in runs if r.card_mib is not None]
     disk = [r.disk_bytes for r in runs if r.disk_bytes is not None]
+    waits = [r.data_percent for r in runs if r.data_percent is not None]
     return Measurement(
         fixed_seconds=statistics.fmean(r.seconds - r.train_seconds for r in runs),
         epoch_seconds=statistics.fmean(r.train_seconds / r.epochs for r in runs),
         memory_mib=max(memory, default=None),
         card_mib=max(card, default=None),
         disk_bytes=round(statistics.fmean(disk)) if disk else None,
+        data_percent=statistics.fmean(waits) if waits else None,
         source=f"{len(runs)} finished run{'s' if len(runs) > 1 else ''}",
     )
 

@@ -17,7 +17,7 @@ import scipy
 
 from vgglab.config.claims import Claim
 from vgglab.runs import RunRecord
-from vgglab.study.claims.comparisons import Comparison, Side, claim_on_named
+from vgglab.study.claims.comparisons import Comparison, claim_on_named
 from vgglab.study.claims.contrast import ALIKE
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.evidence import CLAIMED, OTHER, Evidence
@@ -25,6 +25,7 @@ from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.pairing import Paired, pair
 from vgglab.study.claims.power import seeds_to_show
+from vgglab.study.claims.sides import Side
 from vgglab.study.claims.spending import spending
 from vgglab.study.claims.tested import common_label
 from vgglab.study.claims.verdict import overall_p

@@ -109,7 +109,7 @@ def _line(view: StudyView, look: int | None, minutes: float, now: float) -> Look
     asked = {comparison.key: comparison for comparison in comparisons(view)[0]}
     for record in claims_record(view)["claims"]:
         key, seeds = claim_key(record["claim"], record["setting"]), tuple(record["seeds"]["used"])
-        may_speak = not record["seeds"]["waiting"] and can_give_a_word(asked[key], len(seeds))
+        may_speak = not record["seeds"]["waiting"] and can_give_a_word(asked[key], seeds)
         if look is None and not may_speak:
             continue
         claims[key] = LookedAt(

@@ -11,12 +11,13 @@ from vgglab.config import arm_fields
 from vgglab.config.claims import PROTOCOL, Claim
 from vgglab.runs import State, net_name
 from vgglab.study.arms import Arm, arms
-from vgglab.study.claims.comparisons import Comparison, Side, comparisons
+from vgglab.study.claims.comparisons import Comparison, comparisons
 from vgglab.study.claims.contrast import Measured
 from vgglab.study.claims.inference import ALPHA
 from vgglab.study.claims.looks import ROUNDING, seeds_looked_at
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.pairing import error_of, has_trained, pair
+from vgglab.study.claims.sides import Side
 from vgglab.study.claims.spending import Spending, spending
 from vgglab.study.claims.tested import Point, common_label
 from vgglab.study.ledger import LookedAt, LookLine

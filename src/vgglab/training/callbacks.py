@@ -16,7 +16,7 @@ from vgglab.training.gradients import GradientNorms
 from vgglab.training.meters import StepLoss
 from vgglab.training.module import Classifier
 from vgglab.training.optimisation import Plateau
-from vgglab.training.speed import SpeedMeter, card_memory
+from vgglab.training.speed import SpeedMeter
 
 HEARTBEAT_SECONDS = 5.0
 
@@ -76,7 +76,7 @@ class Recorder(pl.Callback):
             loss = self._group.mean(float(of_step))
             done = trainer.current_epoch, (index + 1) // trainer.accumulate_grad_batches
             norms = self._gradients.values() if self._gradients else {}
-            values = {"train/step_loss": loss} | norms | card_memory()
+            values = {"train/step_loss": loss} | norms | self._speed.of_step()
             if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
                 self._held = values
             else:

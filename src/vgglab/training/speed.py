@@ -38,11 +38,6 @@ def memory_peaks() -> dict[str, float]:
     }
 
 
-def card_memory() -> dict[str, float]:
-    """The part of ``memory_peaks`` that a pilot reads, for the record of a step."""
-    return {f"speed/{k}": v for k, v in memory_peaks().items() if k == "card_memory_mib"}
-
-
 def speed_of(epochs: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Medians of the epochs' speeds, highest peak memory, and seconds of the whole training."""
     values: dict[str, float] = {}
@@ -65,6 +60,7 @@ class TimeSplit:
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(PARTS, 0.0)
+        self._told = dict(self.seconds)
         self._on_gpu = False
         self._last: Any = None
         self._waiting: deque[tuple[str, torch.cuda.Event, torch.cuda.Event]] = deque()
@@ -72,6 +68,7 @@ class TimeSplit:
     def start(self, *, on_gpu: bool) -> None:
         """Reset the sums; the next part begins now."""
         self.seconds = dict.fromkeys(PARTS, 0.0)
+        self._told = dict(self.seconds)
         self._on_gpu = on_gpu
         self._waiting.clear()
         self._last = self._now()
@@ -102,6 +99,15 @@ class TimeSplit:
                 return
             self.seconds[part] += before.elapsed_time(after) / 1e3
             self._waiting.popleft()
+
+    def percent_since(self, part: str) -> float | None:
+        """Percentage that a part has of the time since this was last asked, as far as it is known
+        by now; None where none is."""
+        self._read(wait=False)
+        spent = {name: seconds - self._told[name] for name, seconds in self.seconds.items()}
+        self._told = dict(self.seconds)
+        whole = sum(spent.values())
+        return 100 * spent[part] / whole if whole else None
 
     def means(self, steps: int) -> dict[str, float]:
         """Part -> milliseconds of a step."""
@@ -182,6 +188,14 @@ class SpeedMeter(pl.Callback):
         now = time.perf_counter()
         self._steps.append((now - self._step_start, batch.step_images))
         self._step_start = now
+
+    def of_step(self) -> dict[str, float]:
+        """For the record of a step, what a pilot reads: how much of the time since the record
+        before was waiting for data, percent; what torch holds of a GPU."""
+        percent = self._split.percent_since("data")
+        found = {} if percent is None else {"speed/data_percent": percent}
+        held = {f"speed/{k}": v for k, v in memory_peaks().items() if k == "card_memory_mib"}
+        return found | held
 
     def values(self) -> dict[str, float]:
         """Speed of the latest epoch, for its record.

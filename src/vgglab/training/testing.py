@@ -122,16 +122,20 @@ def evaluate(
             on_batch=on_batch,
         )
         of_all = group.to_first(predicted)
+        diverged = ""
         for procedure in together if group.world.is_first else ():
             label = procedure.label
             whole = merged([part[label].table for part in of_all])
             whole = with_skipped(whole, skipped_m, data.images.labels_n[skipped_m])
             errors[label] = scores_of(whole, config.protocol.top_k)
             if not math.isfinite(errors[label]["loss"]):
-                raise Diverged(f"test loss = {errors[label]['loss']} under protocol={label}")
+                diverged = f"test loss = {errors[label]['loss']} under protocol={label}"
+                break
             write_predictions(whole, data.images.originals_n, directory.predictions(label))
             seconds = max(part[label].seconds for part in of_all)
             tests[label] = procedure_part(procedure, seconds)
+        if diverged := group.from_first(diverged):  # all end alike, and none waits for another
+            raise Diverged(diverged)
     return tested_part(errors, tests, len(data.images), len(skipped_m))
 
 

@@ -37,9 +37,9 @@ def refuse_without_gpus(config: Config) -> None:
     found, world = len(usable_gpus()), world_of(os.environ)
     if not found:
         raise ConfigError(f"trainer.accelerator = gpu: {_why_none()}; must be auto or cpu here")
+    is_a_task = world is not None and world.started_by == "srun" and not world.is_alone
     # srun may show each of its tasks one GPU of its own.
-    wanted = 1 if world is not None and world.started_by == "srun" else config.devices
-    if wanted > found:
+    if config.devices > found and not (is_a_task and found == 1):
         raise ConfigError(
             f"devices = {config.devices}: must be at most {found}, the GPUs that can be used here"
         )

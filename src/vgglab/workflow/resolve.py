@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from vgglab.config import Config
 from vgglab.config.parse import ConfigError
 from vgglab.launch import slurm
-from vgglab.machine import computes_in_bf16, cores, may_have_gpus, wanted_threads
+from vgglab.machine import computes_in_bf16, cores, may_have_gpus, points_at_a_time, wanted_threads
 from vgglab.workflow.gpus import usable_gpus
 from vgglab.world import world_of
 
@@ -37,7 +37,7 @@ def resolve(config: Config) -> Config:
     if precision == "tf32" and accelerator == "cpu":
         raise ConfigError("trainer.precision = tf32: only on a GPU; must be fp32 or bf16")
     devices, nodes = _processes(config, accelerator)
-    share = max(1, cores() // _processes_sharing_cores(devices))
+    share = max(1, cores() // (_processes_sharing_cores(devices) * points_at_a_time()))
     threads = trainer.threads or (0 if is_torchruns(os.environ) else wanted_threads()) or share
     accumulate, micro_batch = trainer.accumulate, config.micro_batch
     if isinstance(micro_batch, int) and micro_batch:
@@ -78,7 +78,8 @@ def _workers(configured: int, accelerator: str, process_cores: int) -> int:
 def _processes_sharing_cores(devices: int) -> int:
     # srun may give each task cores of its own, and shows a task those alone.
     started = world_of(os.environ)
-    return 1 if started is not None and started.started_by == "srun" else devices
+    is_a_task = started is not None and started.started_by == "srun" and not started.is_alone
+    return 1 if is_a_task else devices
 
 
 def _processes(config: Config, accelerator: str) -> tuple[int, int]:

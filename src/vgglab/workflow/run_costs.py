@@ -7,7 +7,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 from rich.console import Console
 
@@ -18,6 +18,7 @@ from vgglab.launch.pilot import Pilot, PilotPool, start_step_tail
 from vgglab.launch.pool import Point, PointResources, overrides_of
 from vgglab.runs import RunRecord, State, load_runs
 from vgglab.runs.disk import bytes_of
+from vgglab.study import STEP_PARTS
 from vgglab.study.forecast import DoneRun, Measurement, Timing, Work, from_runs, measurement
 from vgglab.training.net_cost import net_cost
 from vgglab.workflow.compose import compose_point
@@ -165,7 +166,14 @@ def done_run(run: RunRecord, slots: PointResources) -> DoneRun | None:
         memory_mib=speed.get("host_memory_mib", speed.get("peak_memory_mib")),
         card_mib=_with_cuda(speed.get("card_memory_mib")),
         disk_bytes=bytes_of(run.directory.path),
+        data_percent=_data_percent(speed),
     )
+
+
+def _data_percent(speed: Mapping[str, Any]) -> float | None:
+    """From the parts of a step that an epoch or a run has recorded."""
+    whole = sum(speed.get(part, 0.0) for part in STEP_PARTS)
+    return 100 * speed["data_ms"] / whole if whole else None
 
 
 def work_of(config: Config) -> Work:
@@ -277,8 +285,15 @@ def timing_of(pilot: Pilot, config: Config, source: str) -> Timing | None:
         memory_mib=pilot.memory_mib,
         card_mib=_with_cuda(pilot.card_mib),
         disk_bytes=pilot.disk_bytes + checkpoint_bytes(config),
+        data_percent=_pilots_data_percent(pilot),
         source=source,
     )
+
+
+def _pilots_data_percent(pilot: Pilot) -> float | None:
+    if pilot.data_percent is not None or pilot.epoch is None:
+        return pilot.data_percent
+    return _data_percent({k.removeprefix("speed/"): v for k, v in pilot.epochs[-1].items()})
 
 
 def checkpoint_bytes(config: Config) -> int:

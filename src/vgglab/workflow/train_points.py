@@ -220,6 +220,8 @@ def slurm_options(config: Config, options: Mapping[str, Any]) -> dict[str, Any]:
     derived: dict[str, Any] = {"tasks_per_node": config.devices}
     if config.trainer.accelerator == "gpu" and not options["gpus_per_node"]:
         derived["gpus_per_node"] = config.devices
+    if config.processes > 1:  # the others would wait for one that has died, on all of their GPUs
+        derived["slurm_srun_args"] = ["--kill-on-bad-exit=1"]
     if isinstance(config.launcher.jobs, int) and config.launcher.jobs:
         derived["slurm_array_parallelism"] = config.launcher.jobs
     return {**options, **derived}

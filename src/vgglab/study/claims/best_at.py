@@ -72,7 +72,12 @@ class BestAt(Direction):
         return ()
 
     def tails(self, level: float, evidence: Evidence | None = None) -> tuple[float, float]:
-        return level * CLAIMED / 2, level * CLAIMED / 2
+        # The set of places is that of the word which the runs rather speak for.
+        against = evidence is not None and _corrected(evidence.contradicts) < _corrected(
+            evidence.supports
+        )
+        share = OTHER if against else CLAIMED
+        return level * share, 0.0  # one set of places, and no two ends of an interval
 
     def lacking(self, evidence: Evidence, margin: float) -> str:
         best = evidence.best
@@ -109,6 +114,10 @@ class BestAt(Direction):
         return (place == best.places[0] and np.isfinite(low)) or (
             place == best.places[-1] and np.isfinite(high)
         )
+
+
+def _corrected(test: OneSided) -> float:
+    return test.factor * test.p_value
 
 
 def _none_is_best(tests: Sequence[Beaten], share: float) -> OneSided:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,9 @@ from typing import Any
 
 from vgglab.config import arm_fields
 from vgglab.config.claims import PROTOCOL, Claim, Selector
+from vgglab.config.parse import ConfigError, shown
 from vgglab.study.arms import distinguishing, leave_out_tables
+from vgglab.study.claims.sides import Side, named_fields, order_of
 from vgglab.study.claims.tested import TOP_K, Point, agrees, labels_of, tested_under
 from vgglab.study.confounds import is_covered
 from vgglab.study.ledger import claim_key
@@ -19,18 +22,11 @@ from vgglab.study.view import StudyView
 
 Values = tuple[tuple[str, Any], ...]
 """Fields with their values, hashable."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """The runs on one side of a comparison."""
-
-    fields: Mapping[str, Any]
-    """Values of the fields that the claim names, and of those that may differ besides."""
-    protocol: str
-    """Label of the test that is compared, as in ``result.json``."""
-    nets: tuple[Mapping[int, Point], ...]
-    """Seed -> point, for each combination of values that is averaged over."""
+RELATED = {"above": operator.gt, "below": operator.lt, "equals": operator.eq}
+NO_ORDER = (
+    "its sides have no order: they must differ in depth, or in one field with numbers; what "
+    "differs with it belongs in ignore"
+)
 
 
 @dataclass(frozen=True)
@@ -203,6 +199,9 @@ def _candidates(
             if _has_equal_sides(sides):
                 why = "its sides are the same runs, tested in the same way"
                 continue
+            if claim.best and order_of(claim, sides) is None:
+                why = NO_ORDER
+                continue
             comparison = Comparison(name, claim, {}, averaged, sides)
             candidates.append(_Candidate(comparison, shared))
     return candidates, why
@@ -228,18 +227,6 @@ def _has_equal_sides(sides: Sequence[Side]) -> bool:
         == [{s: p.id for s, p in net.items()} for net in other.nets]
         for one, other in combinations(sides, 2)
     )
-
-
-def named_fields(claim: Claim) -> set[str]:
-    """Fields by which a claim tells its sides apart."""
-    found: set[str] = set()
-    for side in claim.compare:
-        for path, wanted in side.items():
-            if path != PROTOCOL:
-                found.add(path)
-            if isinstance(wanted, Mapping):
-                found |= {v for v in wanted.values() if isinstance(v, str)}
-    return found
 
 
 _Nets = dict[Values, dict[int, Point]]
@@ -275,21 +262,31 @@ def _order(item: tuple[Values, _Nets]) -> str:
 
 
 def matches(side: Selector, values: Mapping[str, Any]) -> bool:
-    """Whether a run with these field values is on the side."""
-    return all(
-        _fits(values.get(path), wanted, values) for path, wanted in side.items() if path != PROTOCOL
-    )
+    """Whether a run with these field values is on the side.
+
+    Raises:
+        ConfigError: it asks which of two values is larger that are not both numbers.
+    """
+    asked = [item for item in side.items() if item[0] != PROTOCOL]
+    # Values first: of a run that is not on the side nothing else is asked.
+    asked.sort(key=lambda item: isinstance(item[1], Mapping))
+    return all(_fits(path, wanted, values) for path, wanted in asked)
 
 
-def _fits(value: Any, wanted: Any, values: Mapping[str, Any]) -> bool:
+def _fits(path: str, wanted: Any, values: Mapping[str, Any]) -> bool:
+    value = values.get(path)
     if isinstance(wanted, Mapping):
         ((relation, bound),) = wanted.items()
         bound = values.get(bound) if isinstance(bound, str) else bound
         if value is None or bound is None:
             return False
-        return bool(
-            {"above": value > bound, "below": value < bound, "equals": value == bound}[relation]
-        )
+        are_numbers = isinstance(value, int | float) and isinstance(bound, int | float)
+        if relation != "equals" and not are_numbers:
+            raise ConfigError(
+                f"claims: a side has {path} {relation} {wanted[relation]}: must be numbers, and a "
+                f"run has {shown(value)} and {shown(bound)}"
+            )
+        return bool(RELATED[relation](value, bound))
     return value in wanted if isinstance(wanted, list | tuple) else bool(value == wanted)
 
 

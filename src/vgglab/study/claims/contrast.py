@@ -173,6 +173,8 @@ def noise_of_images(
         below zero, and for each group the variance of one seed's value from the rest. Points^2.
     """
     originals = originals or sums_gso[0].shape[-1]
+    if originals < 2:
+        return 0.0, (0.0,) * len(sums_gso)
     total_o = np.sum([sums_so.mean(axis=0) for sums_so in sums_gso], axis=0)
     between = float(np.square(total_o).sum()) / (originals - 1)
     rests = [_rest(sums_so, originals) for sums_so in sums_gso]

@@ -60,8 +60,8 @@ class Evidence:
     @property
     def seeds(self) -> int | None:
         """Fewest of any part; None where there are no errors to compare."""
-        found = self.best or self.effect
-        return found.seeds if found else None
+        found = [each.seeds for each in (self.best, self.effect, *self.parts) if each]
+        return min(found, default=None)
 
     def interval_of(self, below: float, above: float) -> tuple[float, float] | None:
         """The effect's interval with these chances to miss on each side; of the best, its places.

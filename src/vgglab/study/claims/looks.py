@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from vgglab.study.claims.comparisons import Comparison
@@ -51,6 +51,7 @@ def looks_of(view: StudyView, comparison: Comparison) -> Looks:
     declared = [frozenset(seeds_of_look(view, n)) for n in range(1, len(view.looks) + 1)]
     present = _judgement_of(comparison, sorted(comparison.seeds))
     earlier: list[LookedAt] = []
+    spent = 0.0
     for line in view.ledger:
         for found in _judgements(line, comparison):
             is_known = any(map(found.is_same, earlier))
@@ -58,21 +59,43 @@ def looks_of(view: StudyView, comparison: Comparison) -> Looks:
                 is_known = is_known or _is_declared(view, line, found, comparison)
             elif found.is_same(present):
                 is_known = True
-            if can_give_a_word(comparison, len(found.seeds)) and not is_known:
+            if not is_known and not _was_silent(found, comparison, spent):
                 earlier.append(found)
+            spent = max(spent, found.alpha_spent)
     repeated = [_if_repeatable(found, comparison) for found in earlier]
     now = declared or ([comparison.seeds] if comparison.seeds else [])
     still = [seeds for seeds in now if seeds not in repeated]
-    speaks = [can_give_a_word(comparison, len(comparison.seeds & seeds)) for seeds in still]
+    speaks = [can_give_a_word(comparison, seeds) for seeds in still]
     asked = [look for look, can in zip(view.looks, speaks, strict=False) if can]
     rule = spending(() if repeated else asked)
     silent = frozenset(n for n, can in enumerate(speaks, len(repeated) + 1) if not can)
     return Looks([*repeated, *still], Sparing(rule, silent) if silent else rule)
 
 
-def can_give_a_word(comparison: Comparison, seeds: int) -> bool:
-    """Whether a claim may get a word with so many seeds: with one no noise of errors is known."""
-    return seeds > 1 or (seeds == 1 and DIRECTIONS[comparison.claim.direction].counts_runs)
+def can_give_a_word(comparison: Comparison, seeds: Collection[int]) -> bool:
+    """Whether a claim may get a word of its runs with these seeds: with one on a side no noise of
+    errors is known, and without one there is nothing to compare."""
+    sides = [[len(net) for net in side.nets] for side in comparison.among(seeds).sides]
+    if DIRECTIONS[comparison.claim.direction].counts_runs:
+        return all(map(any, sides))
+    return any(min(runs) > 1 for runs in zip(*sides, strict=True))
+
+
+def _was_silent(found: LookedAt, comparison: Comparison, spent: float) -> bool:
+    """Whether a judgement could give no word: by its seeds or, where the ledger has it spend
+    nothing either, by the sides of its runs.
+
+    Args:
+        found: in the ledger.
+        comparison: as it is now.
+        spent: what the judgements before it had spent.
+    """
+    counts_runs = DIRECTIONS[comparison.claim.direction].counts_runs
+    if len(found.seeds) < (1 if counts_runs else 2):
+        return True
+    is_here = found.runs and found.is_same(_judgement_of(comparison, found.seeds))
+    spent_more = found.alpha_spent > spent + ROUNDING
+    return bool(is_here) and not spent_more and not can_give_a_word(comparison, found.seeds)
 
 
 def _judgements(line: LookLine, comparison: Comparison) -> Iterator[LookedAt]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,10 @@ from vgglab.config.claims import Metric
 from vgglab.config.nets import Conv
 from vgglab.runs import RunRecord, State
 from vgglab.runs.records import ProtocolErrors, is_guessing
-from vgglab.study.claims.comparisons import Comparison, Side, named_fields
+from vgglab.study.claims.comparisons import Comparison
 from vgglab.study.claims.contrast import Group, Measured, noise_of_images, sums_of_originals
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
+from vgglab.study.claims.sides import Side, places_of
 from vgglab.study.claims.tested import TOP_K, UNTRAINED, Point
 
 
@@ -79,13 +80,14 @@ class Paired:
 
     @property
     def averages(self) -> frozenset[int]:
-        """Which of the nets that are averaged over every side has; empty where none."""
-        return frozenset(cell.average for cell in self._used(range(self.sides)))
+        """Which of the nets that are averaged over every side has, but for a side of which no run
+        trained; empty where none."""
+        return frozenset(cell.average for cell in self._used())
 
     def error(self, side: int) -> float | None:
         """Mean error of a side's runs that trained, percent: of the nets that every side has, as
         in a contrast; of all of them where there is none."""
-        used = self._used(range(self.sides)) or self.cells
+        used = self._used() or self.cells
         found = [c.error for c in used if c.side == side and c.error is not None]
         return float(np.mean(found)) if found else None
 
@@ -98,10 +100,11 @@ class Paired:
     def contrast(self, weights: Sequence[float]) -> Measured | None:
         """The weighted sum of the sides' errors; None where one of them has no run that trained.
 
-        Of nets that are averaged over, those count of which every side has runs that trained.
+        Of nets that are averaged over, those count of which every side has runs that trained,
+        also the sides that are not in the sum: all parts of a claim are of the same nets.
         """
-        used = self._used([side for side, weight in enumerate(weights) if weight])
-        if not used:
+        used = [cell for cell in self._used() if weights[cell.side]]
+        if {cell.side for cell in used} < {side for side, weight in enumerate(weights) if weight}:
             return None
         averages = len({cell.average for cell in used})
         weighted = [(cell, weights[cell.side] / averages) for cell in used]
@@ -137,9 +140,11 @@ class Paired:
             ),
         )
 
-    def _used(self, sides: Sequence[int]) -> list[Cell]:
-        """Cells of nets that every side has, with two seeds or, where none has two, with one."""
-        for least in (2, 1):
+    def _used(self) -> list[Cell]:
+        """Cells of nets that every side has, with two seeds or, where none has two, with one; a
+        side of which no run trained has none."""
+        sides = sorted({cell.side for cell in self.cells if cell.seeds})
+        for least in (2, 1) if sides else ():
             averages = [
                 {c.average for c in self.cells if c.side == side and len(c.seeds) >= least}
                 for side in sides
@@ -164,18 +169,32 @@ def _image_bound(weighted: _Weighted) -> float:
 
 
 def _grouped(weighted: _Weighted) -> list[tuple[_Weighted, list[int]]]:
-    """Cells that are paired, with the seeds that they share; by themselves where they share few."""
-    by_weights: dict[Hashable, _Weighted] = {}
-    for cell, weight in weighted:
-        by_weights.setdefault(cell.weights, []).append((cell, weight))
+    """Cells that are paired, with the seeds that they share: nets of equal first weights. Those of
+    a side are by themselves where the sides share few seeds, and each cell where these do."""
     found: list[tuple[_Weighted, list[int]]] = []
-    for part in by_weights.values():
-        shared = sorted(set.intersection(*(set(cell.seeds) for cell, _ in part)))
-        if len(shared) >= min(2, *(len(cell.seeds) for cell, _ in part)):
-            found.append((part, shared))
-        else:
-            found += [([(cell, weight)], list(cell.seeds)) for cell, weight in part]
+    for part in _by(weighted, lambda cell: cell.weights):
+        of_sides = _by(part, lambda cell: cell.side)
+        for own in [part] if _shared_by(part) else of_sides:
+            alone = [[cell] for cell in own]
+            found += [(cells, _shared_by(cells)) for cells in ([own] if _shared_by(own) else alone)]
     return found
+
+
+def _by(weighted: _Weighted, key: Callable[[Cell], Hashable]) -> list[_Weighted]:
+    groups: dict[Hashable, _Weighted] = {}
+    for cell, weight in weighted:
+        groups.setdefault(key(cell), []).append((cell, weight))
+    return list(groups.values())
+
+
+def _shared_by(part: _Weighted) -> list[int]:
+    """The seeds by which cells are paired; none where they were asked to share fewer than half of
+    their seeds, or trained with too few of those."""
+    shared = set.intersection(*(set(cell.seeds) for cell, _ in part))
+    asked = [{*cell.seeds, *cell.untrained} for cell, _ in part]
+    are_pairs = 2 * len(set.intersection(*asked)) >= max(map(len, asked))
+    is_enough = len(shared) >= min(2, *(len(cell.seeds) for cell, _ in part))
+    return sorted(shared) if are_pairs and is_enough else []
 
 
 def _values(weighted: _Weighted, seeds: Sequence[int]) -> tuple[float, ...]:
@@ -236,7 +255,7 @@ def pair(comparison: Comparison, reader: MistakesReader) -> Paired:
         cells=cells,
         sides=len(comparison.sides),
         waiting=tuple(sorted(waiting)),
-        places=_places(comparison),
+        places=places_of(comparison.claim, comparison.sides),
         images=images or _images_tested(comparison),
     )
 
@@ -286,28 +305,6 @@ def _first_weights(config: Config) -> Hashable:
         for layer in net.layers
     )
     return width, layers, net.hidden
-
-
-def _places(comparison: Comparison) -> tuple[float, ...]:
-    """Weight layers where sides are nets, the field's value where one with numbers tells them
-    apart, else their number in the order of the claim."""
-    fields = [side.fields for side in comparison.sides]
-    named = named_fields(comparison.claim)  # what may differ besides is no order
-    telling = [n for n in fields[0] if n in named and len({repr(f.get(n)) for f in fields}) > 1]
-    found: list[float] = []
-    if telling and set(telling) <= {"model.name", "model.layers", "model.blocks"}:
-        found = [_weight_layers(side) for side in comparison.sides]
-    elif len(telling) == 1 and all(isinstance(f[telling[0]], int | float) for f in fields):
-        found = [float(f[telling[0]]) for f in fields]
-    in_order = sorted(found) == found or comparison.claim.direction == "best_at"
-    if len(set(found)) > 1 and in_order:
-        return tuple(found)
-    return tuple(float(place) for place in range(len(fields)))
-
-
-def _weight_layers(side: Side) -> float:
-    points = [point for net in side.nets for point in net.values()]
-    return float(points[0].config.model.net.weight_layers) if points else 0.0
 
 
 def _images_tested(comparison: Comparison) -> int | None:

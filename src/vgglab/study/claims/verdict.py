@@ -12,7 +12,7 @@ import numpy as np
 import scipy
 
 from vgglab.runs.records import GUESSING
-from vgglab.study.claims.comparisons import Comparison, Side, Unanswered, comparisons
+from vgglab.study.claims.comparisons import Comparison, Unanswered, comparisons
 from vgglab.study.claims.contrast import ALIKE
 from vgglab.study.claims.directions import DIRECTIONS
 from vgglab.study.claims.distributions import beta_isf, normal_isf
@@ -21,6 +21,7 @@ from vgglab.study.claims.inference import ALPHA, holm, holm_levels
 from vgglab.study.claims.looks import Looks, looks_of
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.pairing import Paired, error_of, has_trained, pair
+from vgglab.study.claims.sides import Side
 from vgglab.study.claims.spending import Spending, spending
 from vgglab.study.view import StudyView
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from vgglab.config import arm_fields
 from vgglab.runs import RunRecord
 from vgglab.study.arms import FACTORS, Arm, distinguishing
-from vgglab.study.claims.comparisons import Comparison, Side, claim_on_named
+from vgglab.study.claims.comparisons import Comparison, claim_on_named
 from vgglab.study.claims.directions import fisher
 from vgglab.study.claims.mistakes import Mistakes, MistakesReader
 from vgglab.study.claims.pairing import Paired, pair
+from vgglab.study.claims.sides import Side
 from vgglab.study.claims.tested import Point
 from vgglab.study.differences.shifts import Draft, Word, draft
 from vgglab.study.summary import place_in_order
@@ -20,6 +21,8 @@ from vgglab.study.view import StudyView
 
 Points = Mapping[int, Point]
 """Seed -> point, of an arm."""
+NO_PROTOCOL = ""
+"""Of an arm whose runs were not tested under one protocol in both studies."""
 _SAME = claim_on_named("equal", 2, 1.0, "none is asked: only the difference is taken")
 """Stands for the question in what computes the errors of a comparison."""
 
@@ -31,6 +34,11 @@ class MatchedArm:
     arm: Arm
     then: Points
     now: Points
+
+    @property
+    def shared(self) -> set[str]:
+        """Ids of the runs that both studies have."""
+        return shared_runs(self.then.values(), self.now.values())
 
 
 def matched_arms(then: StudyView, now: StudyView) -> tuple[list[MatchedArm], list[Arm], list[Arm]]:
@@ -108,19 +116,21 @@ def errors_of(then: Points, now: Points, protocol: str, reader: MistakesReader) 
     return pair(Comparison("arm", _SAME, {}, ({},), sides), reader)
 
 
-def fresh(arm: MatchedArm) -> tuple[Points, Points, int]:
-    """The runs of each study that the other has not, and how many they share. A point without an
-    outcome is none: a look may have dropped its net."""
-    shared = shared_runs(arm.then.values(), arm.now.values())
-    then, now = (
-        {
-            s: point
-            for s, point in points.items()
-            if point.id not in shared and point.state.is_outcome
-        }
-        for points in (arm.then, arm.now)
-    )
-    return then, now, len(shared)
+def fresh(points: Points, shared: Collection[str]) -> Points:
+    """The runs that the other study has not. A point without an outcome is none: a look may have
+    dropped its net.
+
+    Args:
+        points: of one study.
+        shared: ids of the runs of both.
+    """
+    return {s: p for s, p in points.items() if p.id not in shared and p.state.is_outcome}
+
+
+def _fresh_of(arm: MatchedArm) -> tuple[Points, Points, bool]:
+    """The runs of each study that the other has not, and whether they share any."""
+    shared = arm.shared
+    return fresh(arm.then, shared), fresh(arm.now, shared), bool(shared)
 
 
 def error_draft(arm: MatchedArm, protocol: str, reader: MistakesReader) -> Draft:
@@ -131,11 +141,14 @@ def error_draft(arm: MatchedArm, protocol: str, reader: MistakesReader) -> Draft
         protocol: label of the test.
         reader: knows which test images each run got wrong.
     """
-    then, now, shared = fresh(arm)
-    if shared and not (then and now):
+    then, now, has_shared = _fresh_of(arm)
+    if has_shared and not (then and now):
         return Draft(word=Word.SHARED, why="the same runs in both studies")
     if not (then and now):
         return Draft(why="no run")
+    runs = (*then.values(), *now.values())
+    if protocol == NO_PROTOCOL and any("errors" in run.result for run in runs):
+        return Draft(why="tested otherwise")
     return draft(errors_of(then, now, protocol, reader).difference(0, 1))
 
 
@@ -147,7 +160,7 @@ def training_draft(arm: MatchedArm, protocol: str, reader: MistakesReader) -> Dr
         protocol: label of the test.
         reader: knows which test images each run got wrong.
     """
-    then, now, _ = fresh(arm)
+    then, now, _ = _fresh_of(arm)
     if not (then and now):
         return None
     paired = errors_of(then, now, protocol, reader)

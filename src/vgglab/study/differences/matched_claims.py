@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from vgglab.study.claims.comparisons import Comparison
 from vgglab.study.claims.contrast import Measured
 from vgglab.study.claims.mistakes import MistakesReader
 from vgglab.study.claims.pairing import pair
+from vgglab.study.claims.sides import Side
 from vgglab.study.claims.verdict import Judgement
-from vgglab.study.differences.matched_arms import shared_runs
+from vgglab.study.differences.matched_arms import fresh, shared_runs
 from vgglab.study.differences.shifts import Draft, Word, draft
 
 
@@ -24,11 +26,17 @@ class MatchedClaim:
 
     @property
     def is_asked_alike(self) -> bool:
-        """Whether the claim says the same in both: sides, direction, margin, error."""
-        ours, theirs = (j.comparison.claim for j in (self.then, self.now))
-        return (ours.compare, ours.direction, ours.metric, ours.margin, ours.margin_share) == (
-            theirs.compare, theirs.direction, theirs.metric, theirs.margin, theirs.margin_share,
-        )  # fmt: skip
+        """Whether the claim asks the same in both, of nets that are tested in the same way."""
+        return _asked(self.then.comparison) == _asked(self.now.comparison)
+
+
+def _asked(comparison: Comparison) -> tuple[object, ...]:
+    claim = comparison.claim
+    tests = [side.protocol for side in comparison.sides]
+    return (
+        claim.compare, claim.direction, claim.metric, claim.margin, claim.margin_share,
+        sorted(claim.average_over), tests,
+    )  # fmt: skip
 
 
 def matched_claims(
@@ -71,31 +79,53 @@ def claim_draft(claim: MatchedClaim, reader: MistakesReader) -> Draft:
     if not claim.is_asked_alike:
         return Draft(why="asked otherwise")
     shared = shared_runs(then.points, now.points)
+    is_shared = Draft(word=Word.SHARED, why="the same runs in both studies")
     if shared and shared == {p.id for p in (*then.points, *now.points) if p.state.is_outcome}:
-        return Draft(word=Word.SHARED, why="the same runs in both studies")
-    shifts = _shifts(claim, reader)
-    if shifts is None:
+        return is_shared
+    sides = _sides(claim, shared)
+    if sides is None:
         return Draft(why="no difference of errors")
+    if shared and not all(any(side.nets) for side in sides):
+        return is_shared  # of one study: the other has some beside them
+    shifts = _shifts(claim, sides, reader)
     drafts = [draft(shift, len(shifts)) for shift in shifts]
     tested = [d for d in drafts if d.p_value is not None]
     return min(tested, key=lambda d: d.p_value or 0.0) if tested else drafts[0]
 
 
-def _shifts(claim: MatchedClaim, reader: MistakesReader) -> list[Measured | None] | None:
+def _sides(claim: MatchedClaim, shared: Collection[str]) -> list[Side] | None:
+    """The sides of now and of then, with the runs that the studies do not share; one of which they
+    share all runs has these, for its error is the same. None where there is no difference of errors
+    to compare."""
     then, now = claim.then, claim.now
-    if then.paired.places != now.paired.places:
-        return None
-    contrasts = now.direction.contrasts(now.paired.places)
     averaged = [values for values in then.comparison.averaged if values in now.comparison.averaged]
-    if not contrasts or not averaged:
+    has_contrasts = bool(now.direction.contrasts(now.paired.places))
+    if then.paired.places != now.paired.places or not (has_contrasts and averaged):
         return None
-    sides = [
-        replace(side, nets=tuple(side.nets[of.averaged.index(values)] for values in averaged))
+    whole = [
+        [
+            replace(side, nets=tuple(side.nets[of.averaged.index(v)] for v in averaged))
+            for side in of.sides
+        ]
         for of in (now.comparison, then.comparison)
-        for side in of.sides
     ]
+    own = [
+        [replace(s, nets=tuple(fresh(net, shared) for net in s.nets)) for s in of] for of in whole
+    ]
+    for place in range(len(now.comparison.sides)):
+        if not any(any(of[place].nets) for of in own):
+            for sides, of in zip(own, whole, strict=True):
+                sides[place] = of[place]
+    return [side for of in own for side in of]
+
+
+def _shifts(
+    claim: MatchedClaim, sides: Sequence[Side], reader: MistakesReader
+) -> list[Measured | None]:
+    asked = claim.now
+    nets: tuple[Mapping[str, Any], ...] = tuple({} for _ in sides[0].nets)
     paired = pair(
-        Comparison(now.comparison.name, now.comparison.claim, {}, tuple(averaged), tuple(sides)),
-        reader,
+        Comparison(asked.comparison.name, asked.comparison.claim, {}, nets, tuple(sides)), reader
     )
+    contrasts = asked.direction.contrasts(asked.paired.places)
     return [paired.contrast((*weights, *(-w for w in weights))) for weights in contrasts]

@@ -14,11 +14,11 @@ from vgglab.study.claims.record import ClaimRecord, claim_record
 from vgglab.study.claims.tested import Point
 from vgglab.study.claims.verdict import judge
 from vgglab.study.differences.matched_arms import (
+    NO_PROTOCOL,
     MatchedArm,
     NoPairs,
     error_draft,
     errors_of,
-    fresh,
     matched_arms,
     protocols_of_both,
     shared_runs,
@@ -38,8 +38,6 @@ from vgglab.study.differences.settings import (
 from vgglab.study.differences.shifts import Draft, Shift, Word, settled
 from vgglab.study.view import StudyView
 
-NO_PROTOCOL = ""
-"""Of an arm whose runs were not tested under one protocol in both studies."""
 _KINDS = (VERSIONS, SOURCE, MACHINE)
 
 
@@ -177,7 +175,7 @@ def _arm_shift(
         now=paired.error(0),
         seeds=(trained[0], trained[1]),
         asked=(_asked(arm.then.values()), _asked(arm.now.values())),
-        shared=fresh(arm)[2],
+        shared=len(arm.shared),
         error=error,
         training=training,
     )

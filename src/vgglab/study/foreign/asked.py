@@ -9,8 +9,9 @@ import numpy as np
 
 from vgglab.config.names import listed
 from vgglab.config.parse import ConfigError
-from vgglab.study.claims.comparisons import Comparison, Side, claim_on_named
+from vgglab.study.claims.comparisons import Comparison, claim_on_named
 from vgglab.study.claims.pairing import Cell, Paired, image_sums
+from vgglab.study.claims.sides import Side
 from vgglab.study.claims.verdict import Judgement, judged_once
 from vgglab.study.foreign.arm import ForeignArm
 
