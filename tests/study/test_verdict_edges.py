@@ -22,6 +22,7 @@ from vgglab.study.claims.sides import Side, order_of
 from vgglab.study.claims.verdict import Judgement, judge
 from vgglab.study.differences.shifts import Word
 from vgglab.study.differences.two_studies import compare_studies
+from vgglab.study.ledger import LookedAt, LookLine
 from vgglab.study.looking import look_lines
 
 
@@ -170,6 +171,30 @@ def test_runs_are_not_dropped_for_two_pairs() -> None:
     assert effect.mean == pytest.approx(first - second)
 
 
+def test_nets_that_a_side_averages_over_stay_paired_by_their_seeds() -> None:
+    """The sides share two of five seeds, but two rates of one side share all: their sum is one
+    draw a seed, and not two."""
+    points = [
+        run(model, seed, 12.0 + 0.2 * (seed - first) + 0.01 * rate, learning_rate=rate)
+        for model, first in (("a", 0), ("a_lrn", 3))
+        for seed in range(first, first + 5)
+        for rate in (0.05, 0.1)
+    ]
+    found = judged(
+        asked(
+            "lower",
+            [{"model.name": "a_lrn"}, {"model.name": "a"}],
+            *points,
+            average_over=["recipe.learning_rate"],
+        )
+    )
+    effect = found.evidence.effect
+    assert effect is not None
+    assert [group.seeds for group in effect.groups] == [5, 5]
+    # The variance of the mean of a side is that of 12.0 to 12.8, over five.
+    assert effect.seed_variance == pytest.approx(2 * np.var([0, 0.2, 0.4, 0.6, 0.8], ddof=1) / 5)
+
+
 def test_half_of_the_seeds_and_more_are_pairs() -> None:
     lrn = [run("a_lrn", seed, 12.0 + 0.2 * seed) for seed in range(3)]
     plain = [run("a", seed, 12.5 + 0.17 * seed) for seed in range(6)]
@@ -194,6 +219,46 @@ def test_a_look_at_which_a_side_has_no_two_seeds_spends_nothing() -> None:
     assert (rule.spent(1), rule.spent(2)) == (0, 1)  # E has its two seeds at the second
 
 
+SIDES = [{"model.name": "e"}, {"model.name": "d"}]
+
+
+def seen_before(study: StudyView, *, spent: float, runs: bool, seeds: tuple[int, ...]) -> int:
+    """Looks at a claim, of which the ledger has a judgement of these seeds."""
+    (comparison,), _ = comparisons(study)
+    found = LookedAt(
+        seeds=seeds,
+        word="inconclusive",
+        alpha_spent=spent,
+        runs=comparison.among(seeds).runs_hash if runs else "",
+        question=comparison.question if runs else "",
+    )
+    line = LookLine(
+        time=0.0, look=None, seeds=seeds, claims={comparison.key: found}, minutes=0.0, runs=4
+    )
+    return len(looks_of(replace(study, ledger=[line]), comparison).seeds)
+
+
+def test_a_judgement_whose_runs_are_gone_is_counted_as_the_ledger_has_it() -> None:
+    now = asked("lower", SIDES, *net("d", 9.0)[2:], *net("e", 8.0)[2:])
+    # Lines of earlier versions do not say which runs they were of.
+    assert seen_before(now, spent=0.04, runs=False, seeds=(0, 1, 2)) == 2
+
+
+def test_a_judgement_that_spent_is_counted_though_it_would_not_today() -> None:
+    """E has one of its seeds: no word can come of them by now, but that look may have had its."""
+    now = asked("lower", SIDES, *net("d", 9.0), *net("e", 8.0)[2:])
+    assert seen_before(now, spent=0.04, runs=True, seeds=(0, 1, 2)) == 2
+    assert seen_before(now, spent=0.0, runs=True, seeds=(0, 1, 2)) == 1
+
+
+def test_a_line_through_a_net_with_one_seed_says_so() -> None:
+    points = [*net("b", 5.0), *net("d", 5.0)[:1], *net("e", 9.0)]
+    found = judged(asked("falls", [{"model.name": m} for m in "bde"], *points))
+    assert found.verdict == "inconclusive"
+    assert found.reason == "one seed: no noise is known, whatever the difference"
+    assert found.decisive is None
+
+
 # Two studies.
 
 
@@ -207,6 +272,14 @@ def test_a_study_and_its_extension_share_their_first_runs() -> None:
     now = asked("lower", sides, *net("d", 10.0), *net("e", 10.0, seeds=3), *net("e", 8.5)[3:])
     (claim,) = compare_studies(then, now, lambda _: "").claims
     assert claim.shift.word is Word.SHARED
+
+
+def test_a_baseline_that_both_studies_share_hides_no_shift() -> None:
+    baseline = net("d", 10.0)
+    then = asked("lower", SIDES, *baseline, *net("e", 9.0))
+    now = asked("lower", SIDES, *baseline, *trained_again(net("e", 7.0), "new"))
+    (claim,) = compare_studies(then, now, lambda _: "").claims
+    assert claim.shift.word is Word.MOVED
 
 
 def test_a_claim_whose_test_is_another_one_is_not_compared() -> None:
