@@ -79,7 +79,7 @@ def test_a_narrow_net_on_large_files_waits_for_them(command: Command, tmp_path: 
     assert ended.returncode == 0, ended.stderr
     said = " ".join(ended.stdout.split())
     assert "for data" in said
-    assert "waiting for image files: a, norm none, width 0.03125" in said
+    assert "waiting for image files: a, norm batch, width 0.03125" in said
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ def test_a_process_takes_the_gpu_of_its_place_or_the_only_one_it_sees(
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: said.update(set=device))
     monkeypatch.setattr(distributed, "store_on_loopback", lambda _: None)
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "29500")
     for call in ("init_process_group", "destroy_process_group"):
         monkeypatch.setattr(torch.distributed, call, lambda *_, **named: said.update(named))
     with process_group(THIRD, "gpu"):
