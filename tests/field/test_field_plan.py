@@ -44,7 +44,8 @@ def test_a_study_of_sixty_images_can_be_planned(
     ended = command("task=plan", *nets, *data, f"recipe.epochs={epochs}", "format=json")
     assert ended.returncode == 0, ended.stderr
     plan = json.loads(ended.stdout)
-    assert plan["notes"] == []
+    # How long its steps wait for so small files hangs on the machine and what else it does.
+    assert not [note for note in plan["notes"] if "waiting for image files" not in note]
     assert {point["measurement"]["source"] for point in plan["waiting"]} == {"pilot"}
     assert 0 < plan["total"]["seconds"] < 300
     assert plan["total"]["disk_bytes"] > 0
