@@ -117,10 +117,10 @@ def plan_study(points: Sequence[StudyPoint], console: Console) -> Plan:
             *known.notes,
             *data_notes(
                 {
-                    net_name(p.config): found
-                    for p in todo
-                    if hasattr(p.config.data, "decoder")  # others are in memory
-                    and (found := known.by_net.get(net_key(p.config)))
+                    net_name(first.config): found
+                    for key, (first, *_) in nets.items()
+                    if hasattr(first.config.data, "decoder")  # others are in memory
+                    and (found := known.by_net.get(key))
                 }
             ),
             *card_notes(total, slots),

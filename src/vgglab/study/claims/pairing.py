@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,12 +83,12 @@ class Paired:
     def averages(self) -> frozenset[int]:
         """Which of the nets that are averaged over every side has, but for a side of which no run
         trained; empty where none."""
-        return frozenset(cell.average for cell in self._used())
+        return frozenset(cell.average for cell in self._used)
 
     def error(self, side: int) -> float | None:
         """Mean error of a side's runs that trained, percent: of the nets that every side has, as
         in a contrast; of all of them where there is none."""
-        used = self._used() or self.cells
+        used = self._used or self.cells
         found = [c.error for c in used if c.side == side and c.error is not None]
         return float(np.mean(found)) if found else None
 
@@ -103,7 +104,7 @@ class Paired:
         Of nets that are averaged over, those count of which every side has runs that trained,
         also the sides that are not in the sum: all parts of a claim are of the same nets.
         """
-        used = [cell for cell in self._used() if weights[cell.side]]
+        used = [cell for cell in self._used if weights[cell.side]]
         if {cell.side for cell in used} < {side for side, weight in enumerate(weights) if weight}:
             return None
         averages = len({cell.average for cell in used})
@@ -140,6 +141,7 @@ class Paired:
             ),
         )
 
+    @cached_property
     def _used(self) -> list[Cell]:
         """Cells of nets that every side has, with two seeds or, where none has two, with one; a
         side of which no run trained has none."""
@@ -173,10 +175,14 @@ def _grouped(weighted: _Weighted) -> list[tuple[_Weighted, list[int]]]:
     a side are by themselves where the sides share few seeds, and each cell where these do."""
     found: list[tuple[_Weighted, list[int]]] = []
     for part in _by(weighted, lambda cell: cell.weights):
-        of_sides = _by(part, lambda cell: cell.side)
-        for own in [part] if _shared_by(part) else of_sides:
-            alone = [[cell] for cell in own]
-            found += [(cells, _shared_by(cells)) for cells in ([own] if _shared_by(own) else alone)]
+        if seeds := _shared_by(part):
+            found.append((part, seeds))
+            continue
+        for own in _by(part, lambda cell: cell.side):
+            if seeds := _shared_by(own):
+                found.append((own, seeds))
+            else:
+                found += [([(cell, weight)], list(cell.seeds)) for cell, weight in own]
     return found
 
 
